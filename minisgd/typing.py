@@ -1,0 +1,20 @@
+"""The few types that every floor shares."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[Any]
+"""An array on some device: numpy.ndarray, or the cupy.ndarray that answers to the same methods."""
+
+HostArray: TypeAlias = npt.NDArray[Any]
+"""An array in host memory, always numpy.ndarray."""
+
+Shape: TypeAlias = tuple[int, ...]
+
+Seed: TypeAlias = int
+
+Generator: TypeAlias = np.random.Generator
