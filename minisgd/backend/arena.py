@@ -1,0 +1,104 @@
+"""Memory as declared: every buffer is requested by name, added up, and only then allocated.
+
+A request names a key. Requests with the same key share storage, which is as large as the largest of them:
+that is how a short last batch becomes a slice of the full one's buffers, and how layers that run one after
+the other share scratch space.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from minisgd.backend.ops import Ops
+from minisgd.typing import Array, Shape
+
+Owner: TypeAlias = Literal[
+    "parameters", "gradients", "optimizer state", "activations", "workspaces", "data"
+]
+
+OWNERS: tuple[Owner, ...] = (
+    "parameters",
+    "gradients",
+    "optimizer state",
+    "activations",
+    "workspaces",
+    "data",
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """An array that somebody needs: its shape without replica axes, and who answers for the memory.
+
+    A shared request is not repeated for every replica (the data set, an evaluation batch).
+    """
+
+    key: str
+    shape: Shape
+    dtype: str
+    owner: Owner
+    shared: bool = False
+
+    @property
+    def itemsize(self) -> int:
+        return np.dtype(self.dtype).itemsize
+
+
+class Plan:
+    """What a set of requests takes, before anything is allocated."""
+
+    def __init__(self, requests: Iterable[Request] = ()) -> None:
+        self.largest: dict[str, Request] = {}
+        self.add(requests)
+
+    def add(self, requests: Iterable[Request]) -> None:
+        """Reserve the requests beside those already there."""
+        for request in requests:
+            known = self.largest.get(request.key)
+            if known is None or prod(request.shape) > prod(known.shape):
+                self.largest[request.key] = request
+
+    def bytes_by_owner(self, replicas: int = 1) -> dict[Owner, int]:
+        """Return bytes of R replicas by owner."""
+        total: dict[Owner, int] = defaultdict(int)
+        for r in self.largest.values():
+            total[r.owner] += prod(r.shape) * r.itemsize * (1 if r.shared else replicas)
+        return {owner: total[owner] for owner in OWNERS}
+
+    def bytes(self, replicas: int = 1) -> int:
+        """Return the bytes of R replicas."""
+        return sum(self.bytes_by_owner(replicas).values())
+
+
+class Arena:
+    """The storage of a plan: one block a key, each row a replica."""
+
+    def __init__(self, ops: Ops, plan: Plan, lead: Shape) -> None:
+        self.ops, self.plan = ops, plan
+        self.storage: dict[str, Array] = {}
+        for key, r in plan.largest.items():
+            rows = 1 if r.shared else prod(lead)
+            self.storage[key] = ops.zeros((rows, prod(r.shape)), r.dtype)
+
+    def view(self, request: Request, lead: Shape) -> Array:
+        """Return the array of a request: the first elements of the first replicas of its storage.
+
+        The examples of a batch are contiguous within a replica, so a batch of b < B examples is a slice.
+        """
+        rows = 1 if request.shared else prod(lead)
+        size = prod(request.shape)
+        view: Array = self.storage[request.key][:rows, :size]
+        return view.reshape(request.shape if request.shared else (*lead, *request.shape))
+
+    def named(self) -> list[tuple[str, Array]]:
+        """Return (key, storage) of every block, for whoever wants to name an operand."""
+        return list(self.storage.items())
+
+    def __contains__(self, key: Any) -> bool:
+        return key in self.storage

@@ -1,0 +1,63 @@
+"""The CPU: NumPy, with the calls chosen that NumPy executes fastest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minisgd.backend.erf import erf_into
+from minisgd.backend.ops import Ops
+from minisgd.typing import Array, Shape
+
+ALIGNMENT = 64
+"""Bytes: one cache line, and the width of an AVX-512 register."""
+
+
+class NumpyOps(Ops):
+    """Array operations in host memory."""
+
+    device = "cpu"
+
+    def __init__(self) -> None:
+        super().__init__(np)
+
+    def empty(self, shape: Shape, dtype: Any) -> Array:
+        return self._aligned(shape, dtype, np.empty)
+
+    def zeros(self, shape: Shape, dtype: Any) -> Array:
+        return self._aligned(shape, dtype, np.zeros)
+
+    def _aligned(self, shape: Shape, dtype: Any, allocate: Any) -> Array:
+        nbytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        raw = allocate(nbytes + ALIGNMENT, np.uint8)
+        start = -raw.ctypes.data % ALIGNMENT
+        array: Array = raw[start : start + nbytes].view(dtype).reshape(shape)
+        return array
+
+    def matmul(self, a: Array, b: Array, *, out: Array) -> None:
+        if a.shape[-1] == 1:
+            # an outer product: NumPy has no BLAS path for an inner dimension of one
+            self.run("matmul", np.multiply, (a, b, out), (a, b), out)
+        else:
+            super().matmul(a, b, out=out)
+
+    def take(self, a: Array, index: Array, *, out: Array) -> None:
+        # the default mode copies the result once more so as to be safe against bad indices;
+        # ours come from the sampler, and "clip" writes straight to out
+        self.run("take", a.take, (index, 0, out, "clip"), (a, index), out)
+
+    def erf(self, a: Array, *, out: Array) -> None:
+        self.run("erf", erf_into, (a, out), (a,), out)
+
+    def uniform(self, seeds: Sequence[int], clock: Array, stream: int, *, out: Array) -> None:
+        rows = out.reshape(len(seeds), -1)
+        self.run("uniform", _philox, (tuple(seeds), clock, stream, rows), (clock,), out)
+
+
+def _philox(seeds: tuple[int, ...], clock: Array, stream: int, rows: Array) -> None:
+    time = int(clock)
+    for seed, row in zip(seeds, rows, strict=True):
+        bits = np.random.Philox(key=[seed, stream], counter=[0, 0, 0, time])
+        np.random.Generator(bits).random(dtype=row.dtype, out=row)

@@ -1,0 +1,297 @@
+"""The vocabulary: every array operation that layers, losses and optimizers may use.
+
+The base class is the plain-array version, written against a module ``xp`` that is NumPy or CuPy. A device
+overrides an operation where it has something better; the signature never changes. Every operation writes
+to ``out`` and returns nothing, so a program of them allocates nothing.
+
+Run eagerly an operation executes at once; inside ``with ops.record() as program`` it is appended to the
+program instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from minisgd.backend.program import Call, Program
+from minisgd.errors import DtypeError
+from minisgd.typing import Array, HostArray, Shape
+
+Operand: TypeAlias = Array | float
+"""An array, or a number that becomes a 0-d constant of the result's dtype."""
+
+
+class Ops:
+    """Array operations on one device."""
+
+    device = "abstract"
+
+    def __init__(self, xp: ModuleType) -> None:
+        self.xp = xp
+        self._program: Program | None = None
+        self._phase = ""
+        self._layer = ""
+        self._constants: dict[tuple[float, str], Array] = {}
+        self._ones: dict[tuple[int, str], Array] = {}
+
+    # ---------------------------------------------------------------- running and recording
+
+    @contextmanager
+    def record(self) -> Iterator[Program]:
+        """Collect the operations of this block into a program instead of executing them."""
+        outer, self._program = self._program, Program()
+        try:
+            yield self._program
+        finally:
+            self._program = outer
+
+    @contextmanager
+    def scope(self, phase: str | None = None, layer: str | None = None) -> Iterator[None]:
+        """Name the phase and the layer of the operations in this block, for whoever reads the program."""
+        outer = self._phase, self._layer
+        self._phase = self._phase if phase is None else phase
+        self._layer = self._layer if layer is None else layer
+        try:
+            yield
+        finally:
+            self._phase, self._layer = outer
+
+    def run(
+        self, op: str, function: Callable[..., Any], args: tuple[Any, ...], reads: tuple[Any, ...], out: Array
+    ) -> None:
+        """Execute ``function(*args)`` now, or append it to the program being recorded."""
+        if self._program is None:
+            function(*args)
+        else:
+            self._program.append(Call(function, args, op, reads, out, self._phase, self._layer))
+
+    # ---------------------------------------------------------------- memory
+
+    def empty(self, shape: Shape, dtype: Any) -> Array:
+        """Allocate an array of undefined content."""
+        array: Array = self.xp.empty(shape, dtype)
+        return array
+
+    def zeros(self, shape: Shape, dtype: Any) -> Array:
+        """Allocate an array of zeros, its first byte on a 64-byte boundary."""
+        array: Array = self.xp.zeros(shape, dtype)
+        return array
+
+    def from_host(self, array: HostArray) -> Array:
+        """Move a host array to the device."""
+        moved: Array = self.xp.asarray(array)
+        return moved
+
+    def to_host(self, array: Array) -> HostArray:
+        """Copy a device array to the host."""
+        return np.array(array)
+
+    def upload(self, array: Any, *, out: Array) -> None:
+        """Copy host values into an existing device array, now, recorded or not."""
+        out[...] = self.xp.asarray(array)
+
+    def owns(self, array: Any) -> bool:
+        """Tell whether the array lives on this device."""
+        return isinstance(array, self.xp.ndarray)
+
+    def require(self, array: Any, argument: str) -> None:
+        """Refuse an array that lives on another device; nothing is ever converted in silence."""
+        if not self.owns(array):
+            raise DtypeError(
+                argument,
+                expected=f"an array on device {self.device!r}",
+                got=f"{type(array).__module__}.{type(array).__name__}",
+                fix="move it first: ops.from_host(array) to a device, ops.to_host(array) back",
+            )
+
+    def address(self, array: Array) -> int:
+        """Return the memory address of the first element."""
+        return int(array.__array_interface__["data"][0])
+
+    def constant(self, value: float, dtype: Any) -> Array:
+        """Return a cached 0-d array: faster than a Python number and it never promotes the result."""
+        key = (float(value), np.dtype(dtype).str)
+        if key not in self._constants:
+            self._constants[key] = self.xp.asarray(value, dtype=dtype)
+        return self._constants[key]
+
+    def ones(self, n: int, dtype: Any) -> Array:
+        """Return a cached row of ones, (1, n)."""
+        key = (n, np.dtype(dtype).str)
+        if key not in self._ones:
+            self._ones[key] = self.xp.ones((1, n), dtype)
+        return self._ones[key]
+
+    def broadcast(self, array: Array, shape: Shape) -> Array:
+        """Return a view of the array repeated to the shape, without copying."""
+        view: Array = self.xp.broadcast_to(array, shape)
+        return view
+
+    def windows(self, x: Array, kernel: tuple[int, int], stride: tuple[int, int]) -> Array:
+        """Return a view of the sliding windows of images.
+
+        x (…, H, W, C)   result (…, OH, OW, KH, KW, C), OH = (H − KH) / SH + 1.
+        """
+        *lead, h, w, c = x.shape
+        *lead_strides, sh, sw, sc = x.strides
+        oh, ow = (h - kernel[0]) // stride[0] + 1, (w - kernel[1]) // stride[1] + 1
+        view: Array = self.xp.lib.stride_tricks.as_strided(
+            x,
+            (*lead, oh, ow, *kernel, c),
+            (*lead_strides, sh * stride[0], sw * stride[1], sh, sw, sc),
+        )
+        return view
+
+    # ---------------------------------------------------------------- elementwise
+
+    def elementwise(self, op: str, *operands: Operand, out: Array) -> None:
+        """out = op(operands), element by element; numbers become constants of the result's dtype."""
+        dtype = self.xp.result_type(*[a for a in operands if not isinstance(a, float | int)])
+        arrays = tuple(self.constant(a, dtype) if isinstance(a, float | int) else a for a in operands)
+        self.run(op, getattr(self.xp, op), (*arrays, out), arrays, out)
+
+    def add(self, a: Operand, b: Operand, *, out: Array) -> None:
+        """out = a + b"""
+        self.elementwise("add", a, b, out=out)
+
+    def subtract(self, a: Operand, b: Operand, *, out: Array) -> None:
+        """out = a − b"""
+        self.elementwise("subtract", a, b, out=out)
+
+    def multiply(self, a: Operand, b: Operand, *, out: Array) -> None:
+        """out = a · b"""
+        self.elementwise("multiply", a, b, out=out)
+
+    def divide(self, a: Operand, b: Operand, *, out: Array) -> None:
+        """out = a / b"""
+        self.elementwise("divide", a, b, out=out)
+
+    def power(self, a: Operand, b: Operand, *, out: Array) -> None:
+        """out = a ^ b"""
+        self.elementwise("power", a, b, out=out)
+
+    def maximum(self, a: Operand, b: Operand, *, out: Array) -> None:
+        """out = max(a, b); NaN wins."""
+        self.elementwise("maximum", a, b, out=out)
+
+    def minimum(self, a: Operand, b: Operand, *, out: Array) -> None:
+        """out = min(a, b); NaN wins."""
+        self.elementwise("minimum", a, b, out=out)
+
+    def greater(self, a: Operand, b: Operand, *, out: Array) -> None:
+        """out = 1 where a > b, else 0"""
+        self.elementwise("greater", a, b, out=out)
+
+    def equal(self, a: Operand, b: Operand, *, out: Array) -> None:
+        """out = 1 where a = b, else 0"""
+        self.elementwise("equal", a, b, out=out)
+
+    def negative(self, a: Array, *, out: Array) -> None:
+        """out = −a"""
+        self.elementwise("negative", a, out=out)
+
+    def absolute(self, a: Array, *, out: Array) -> None:
+        """out = |a|"""
+        self.elementwise("absolute", a, out=out)
+
+    def sign(self, a: Array, *, out: Array) -> None:
+        """out = sign(a), 0 at 0"""
+        self.elementwise("sign", a, out=out)
+
+    def square(self, a: Array, *, out: Array) -> None:
+        """out = a²"""
+        self.elementwise("square", a, out=out)
+
+    def sqrt(self, a: Array, *, out: Array) -> None:
+        """out = √a"""
+        self.elementwise("sqrt", a, out=out)
+
+    def exp(self, a: Array, *, out: Array) -> None:
+        """out = eᵃ"""
+        self.elementwise("exp", a, out=out)
+
+    def log(self, a: Array, *, out: Array) -> None:
+        """out = ln a"""
+        self.elementwise("log", a, out=out)
+
+    def log1p(self, a: Array, *, out: Array) -> None:
+        """out = ln(1 + a)"""
+        self.elementwise("log1p", a, out=out)
+
+    def tanh(self, a: Array, *, out: Array) -> None:
+        """out = tanh a"""
+        self.elementwise("tanh", a, out=out)
+
+    def erf(self, a: Array, *, out: Array) -> None:
+        """out = erf a = 2/√π ∫₀ᵃ e^(−t²) dt, to the last digits of the dtype."""
+        raise NotImplementedError
+
+    def copy(self, a: Array, *, out: Array) -> None:
+        """out = a, converted to the dtype of out and broadcast to its shape"""
+        self.run("copy", self.xp.copyto, (out, a, "unsafe"), (a,), out)
+
+    def fill(self, value: float, *, out: Array) -> None:
+        """out = value everywhere"""
+        constant = self.constant(value, out.dtype)
+        self.run("copy", self.xp.copyto, (out, constant), (constant,), out)
+
+    # ---------------------------------------------------------------- reductions
+
+    def sum(self, a: Array, axis: int | tuple[int, ...], *, out: Array, keepdims: bool = False) -> None:
+        """out = Σ a over the axes"""
+        self.run("sum", self.xp.add.reduce, (a, axis, None, out, keepdims), (a,), out)
+
+    def max(self, a: Array, axis: int, *, out: Array, keepdims: bool = False) -> None:
+        """out = max a over the axis"""
+        self.run("max", self.xp.maximum.reduce, (a, axis, None, out, keepdims), (a,), out)
+
+    def argmax(self, a: Array, axis: int, *, out: Array) -> None:
+        """out = index of the first largest element along the axis"""
+        self.run("argmax", self.xp.argmax, (a, axis, out), (a,), out)
+
+    def sum_batch(self, a: Array, *, out: Array) -> None:
+        """Sum over the batch.  a (…, B, O)   out (…, 1, O) = Σ_B a
+
+        As a product with a row of ones: the reduction loop of a narrow array would cost more.
+        """
+        ones = self.ones(a.shape[-2], a.dtype)
+        self.run("sum", self.xp.matmul, (ones, a, out), (a,), out)
+
+    def dot(self, a: Array, b: Array, *, out: Array) -> None:
+        """Inner product along the last axis.  a, b (…, P)   out (…) = Σ_P a b"""
+        self.run("dot", self.xp.vecdot, (a, b, out), (a, b), out)
+
+    # ---------------------------------------------------------------- matrices
+
+    def matmul(self, a: Array, b: Array, *, out: Array) -> None:
+        """Matrix product over leading replica axes.  a (…, M, K)   b (…, K, N)   out (…, M, N)"""
+        self.run("matmul", self.xp.matmul, (a, b, out), (a, b), out)
+
+    def affine(self, x: Array, W: Array, b: Array, *, out: Array) -> None:
+        """Dense map with bias.  x (…, B, I)   W (…, I, O)   b (…, 1, O)   out (…, B, O) = x W + b"""
+        self.matmul(x, W, out=out)
+        self.add(out, b, out=out)
+
+    # ---------------------------------------------------------------- selection and randomness
+
+    def take(self, a: Array, index: Array, *, out: Array) -> None:
+        """Gather rows.  a (N, …)   index (…R, B) within range   out (…R, B, …) = a[index]"""
+        self.run("take", self.xp.take, (a, index, 0, out), (a, index), out)
+
+    def uniform(self, seeds: Sequence[int], clock: Array, stream: int, *, out: Array) -> None:
+        """Fill with uniform numbers in [0, 1), a pure function of (seed, clock, stream, position).
+
+        seeds: one per replica, in the order of the leading axis of out   clock () int64, read at replay
+        stream: one number per user, so that two layers draw different numbers   out (R, …) or (…)
+
+        Counter-based: Philox4x64-10 with key (seed, stream) and counter (0, 0, 0, clock) (Salmon et al.
+        2011), so no state is kept between steps and a resumed run draws the same numbers.
+        """
+        raise NotImplementedError
+
+    def synchronize(self) -> None:
+        """Wait until the device has finished everything asked of it."""
