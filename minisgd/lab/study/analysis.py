@@ -1,0 +1,164 @@
+"""Turn the trainings of a study into its answers: every number of the result, from plain arrays.
+
+Shapes: K batch sizes, L learning rates, S seeds (paired across batch sizes).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minisgd.lab.study.fit import bootstrap_fit, fit_step_time, time_optimal_batch
+from minisgd.lab.study.recommend import recommend
+from minisgd.lab.study.result import (
+    BatchResult,
+    Curve,
+    FitResult,
+    LearningRateResult,
+    StudyResult,
+    Target,
+    Timing,
+)
+from minisgd.lab.study.statistics import best_learning_rate, median_interval
+from minisgd.typing import HostArray
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Hold every training at one batch size, and what a single network costs there.
+
+    learning_rates (L,) ascending; steps (L, S) to the target, not finite where it was never reached;
+    diverged (L, S) of bool; train_loss and val_accuracy (L, S) at the end of each run, val_accuracy None
+    where there is none; curves one a learning rate, of a representative seed, or empty.
+    """
+
+    batch_size: int
+    full: bool
+    learning_rates: HostArray
+    steps: HostArray
+    diverged: HostArray
+    train_loss: HostArray
+    val_accuracy: HostArray | None
+    max_steps: int
+    step_seconds: float
+    memory_bytes: int
+    curves: Sequence[Curve] = ()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Hold what a study was about: the words of its report's heading and the numbers its units need."""
+
+    data: str
+    model: str
+    optimizer: str
+    target: Target
+    n_train: int
+    seeds: tuple[int, ...]
+    command: str
+    environment: Mapping[str, Any]
+    budget: str = "run to target"
+
+
+def analyse(
+    trials: Sequence[Trials], setting: Setting, seed: int = 0, memory_limit: int | None = None
+) -> StudyResult:
+    """Turn the trainings of a study into its result; `seed` drives the bootstrap."""
+    rng = np.random.default_rng(seed)
+    trials = sorted(trials, key=lambda t: t.batch_size)
+    batches = [_summarise(t, setting.n_train, rng) for t in trials]
+    sizes = [b.batch_size for b in batches]
+    chosen = [_best_row(t) for t in trials]
+    steps = np.stack([t.steps[row] for t, row in zip(trials, chosen, strict=True)])  # (K, S)
+    fit = _fit(sizes, steps, rng)
+    return StudyResult(
+        data=setting.data,
+        model=setting.model,
+        optimizer=setting.optimizer,
+        target=setting.target,
+        n_train=setting.n_train,
+        seeds=setting.seeds,
+        batch_sizes=tuple(batches),
+        fit=fit,
+        timing=_timing(sizes, [b.step_seconds for b in batches], fit),
+        recommendation=recommend(batches, steps, setting.target, rng, memory_limit),
+        environment=setting.environment,
+        command=setting.command,
+        budget=setting.budget,
+    )
+
+
+def _best_row(t: Trials) -> int:
+    return best_learning_rate(t.learning_rates, t.steps, t.train_loss).index
+
+
+def _summarise(t: Trials, n_train: int, rng: np.random.Generator) -> BatchResult:
+    best = best_learning_rate(t.learning_rates, t.steps, t.train_loss)
+    steps = median_interval(t.steps[best.index], rng)
+    return BatchResult(
+        batch_size=t.batch_size,
+        full=t.full,
+        lr=best.lr,
+        lr_on_edge=best.on_edge,
+        usable_lr_low=best.usable_low,
+        usable_lr_high=best.usable_high,
+        usable_lr_decades=best.usable_decades,
+        steps_to_target=steps,
+        examples_to_target=steps.scaled(t.batch_size),
+        epochs_to_target=steps.scaled(t.batch_size / n_train),
+        seconds_to_target=steps.scaled(t.step_seconds),
+        step_seconds=t.step_seconds,
+        samples_per_second=t.batch_size / t.step_seconds,
+        memory_bytes=t.memory_bytes,
+        train_loss=_median(t.train_loss[best.index]),
+        val_accuracy=None if t.val_accuracy is None else _median(t.val_accuracy[best.index]),
+        max_steps=t.max_steps,
+        lr_grid=tuple(_grid_row(t, row) for row in range(len(t.learning_rates))),
+        learning_curve=t.curves[best.index] if t.curves else Curve(),
+    )
+
+
+def _grid_row(t: Trials, row: int) -> LearningRateResult:
+    steps = np.where(np.isfinite(t.steps[row]), t.steps[row], np.inf)
+    return LearningRateResult(
+        lr=float(t.learning_rates[row]),
+        median_steps=float(np.median(steps)),
+        reached=int(np.isfinite(steps).sum()),
+        diverged=int(np.sum(t.diverged[row])),
+        train_loss=_median(t.train_loss[row]),
+    )
+
+
+def _median(values: HostArray) -> float | None:
+    """Give the median with what is not finite counted as worst; None where that is the median. (S,)"""
+    middle = float(np.median(np.where(np.isfinite(values), values, np.inf)))
+    return middle if math.isfinite(middle) else None
+
+
+def _fit(sizes: list[int], steps: HostArray, rng: np.random.Generator) -> FitResult:
+    boot = bootstrap_fit(sizes, steps, rng)
+    if boot.fit is None:
+        return FitResult(reason=boot.reason)
+    return FitResult(
+        s_min=boot.fit.s_min,
+        e_min=boot.fit.e_min,
+        b_crit=boot.fit.b_crit,
+        b_crit_low=boot.b_crit_low,
+        b_crit_high=boot.b_crit_high,
+        residual=boot.fit.residual,
+        band_at=tuple(boot.band_at.tolist()),
+        band_low=tuple(boot.band_low.tolist()),
+        band_high=tuple(boot.band_high.tolist()),
+    )
+
+
+def _timing(sizes: list[int], step_seconds: list[float], fit: FitResult) -> Timing | None:
+    line = fit_step_time(sizes, step_seconds)
+    if line is None:
+        return None
+    optimum = None if fit.s_min is None else time_optimal_batch(line.t0, line.r, fit.b_crit)
+    return Timing(line.t0, line.r, line.knee, optimum)

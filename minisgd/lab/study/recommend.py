@@ -1,0 +1,109 @@
+"""Recommend the batch size that reaches the target soonest, or a cheaper one that cannot be told from it.
+
+Two batch sizes are tied where the paired-seed bootstrap interval of their ratio of seconds contains 1.
+Among those tied with the fastest the one that needs least memory is recommended: speed that cannot be shown
+is not worth bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from minisgd.lab.study import words
+from minisgd.lab.study.result import BatchResult, Recommendation, RunnerUp, Target
+from minisgd.lab.study.statistics import percentiles, resample_medians
+from minisgd.typing import Generator, HostArray
+
+
+def recommend(
+    batches: Sequence[BatchResult],
+    steps_by_seed: HostArray,
+    target: Target,
+    rng: Generator,
+    memory_limit: int | None = None,
+    n: int = 1000,
+    level: float = 0.95,
+) -> Recommendation:
+    """Recommend a batch size from seconds to target, with memory as the tie-breaker.
+
+    batches K, in any order; steps_by_seed (K, S), each row at that batch size's best learning rate, not
+    finite where a run never reached the target. A batch size whose median run did not reach it, or that
+    needs more bytes than memory_limit, is never recommended.
+    """
+    fitting = [memory_limit is None or b.memory_bytes <= memory_limit for b in batches]
+    usable = [k for k, b in enumerate(batches) if fitting[k] and math.isfinite(b.seconds_to_target.median)]
+    if not usable:
+        return _nothing(batches, fitting, target, memory_limit)
+    by_seed = np.where(np.isfinite(steps_by_seed), steps_by_seed, np.inf)
+    step_seconds = np.array([b.step_seconds for b in batches])
+    sample = resample_medians(by_seed, rng, n) * step_seconds  # (n, K) of seconds
+    order = sorted(usable, key=lambda k: batches[k].seconds_to_target.median)
+    tied = [k for k in order if k == order[0] or _tied(sample[:, k], sample[:, order[0]], level)]
+    chosen = min(tied, key=lambda k: (batches[k].memory_bytes, order.index(k)))
+    others = [k for k in order if k != chosen]
+    best = batches[chosen]
+    second = batches[others[0]] if others else None
+    wins = sample[:, chosen] <= sample[:, usable].min(axis=1)
+    return Recommendation(
+        batch_size=best.batch_size,
+        lr=best.lr,
+        seconds=best.seconds_to_target.median,
+        memory_bytes=best.memory_bytes,
+        why=_why(best, batches[order[0]], second, target, memory_limit),
+        runner_up=None if second is None else RunnerUp(second.batch_size, second.seconds_to_target.median),
+        confidence=float(np.mean(wins & np.isfinite(sample[:, chosen]))),
+    )
+
+
+def _tied(a: HostArray, b: HostArray, level: float) -> bool:
+    """Tell whether the bootstrap interval of a/b, paired by resample, contains 1. a, b (n,)."""
+    both = np.isfinite(a) & np.isfinite(b)
+    ratio = np.divide(a, b, out=np.where(np.isfinite(a), 0.0, np.inf), where=both)
+    low, high = percentiles(ratio, level)
+    return bool(low <= 1 <= high)
+
+
+def _why(
+    best: BatchResult,
+    fastest: BatchResult,
+    second: BatchResult | None,
+    target: Target,
+    memory_limit: int | None,
+) -> str:
+    """Give the reason in one plain sentence with its numbers."""
+    goal, took = words.target(target), words.seconds(best.seconds_to_target.median)
+    if best is fastest:
+        within = "" if memory_limit is None else f" within {words.memory(memory_limit)}"
+        steps = f"{words.count(best.steps_to_target.median)} steps of {words.seconds(best.step_seconds)}"
+        reason = f"Batch size {best.batch_size} reaches {goal} soonest{within}, in {took} ({steps})"
+        if second is not None:
+            reason += (
+                f"; batch size {second.batch_size} needs {words.seconds(second.seconds_to_target.median)}"
+            )
+    else:
+        reason = (
+            f"Batch size {best.batch_size} reaches {goal} in {took}, which these seeds cannot tell from the "
+            f"{words.seconds(fastest.seconds_to_target.median)} of batch size {fastest.batch_size}, and needs less "
+            f"memory ({words.memory(best.memory_bytes)} against {words.memory(fastest.memory_bytes)})"
+        )
+    if best.steps_to_target.censored:
+        seeds = best.steps_to_target.reached + best.steps_to_target.censored
+        reason += f", though only {best.steps_to_target.reached} of its {seeds} seeds got there"
+    return reason + "."
+
+
+def _nothing(
+    batches: Sequence[BatchResult], fitting: list[bool], target: Target, memory_limit: int | None
+) -> Recommendation:
+    goal = words.target(target)
+    if memory_limit is not None and not any(fitting):
+        least = min(b.memory_bytes for b in batches)
+        why = f"No batch size fits into {words.memory(memory_limit)}; allow at least {words.memory(least)}."
+    else:
+        easier = "a lower target accuracy" if target.rises else "a higher target loss"
+        where = "" if memory_limit is None or all(fitting) else f" within {words.memory(memory_limit)}"
+        why = f"No batch size reached {goal}{where} with most of its seeds; allow more steps or set {easier}."
+    return Recommendation(None, None, None, None, why, None, None)

@@ -1,0 +1,74 @@
+"""Numbers as people say them: 1,234 steps, 3.2 ms, 1.5 MiB, 95% validation accuracy."""
+
+from __future__ import annotations
+
+import math
+
+from minisgd.lab.study.result import Target
+
+
+def count(value: float) -> str:
+    """Say a number of steps or examples to three digits: 0.52, 7.3, 320, 20,500, ∞."""
+    if not math.isfinite(value):
+        return "∞"
+    return f"{_three_digits(value):,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def short(value: float) -> str:
+    """Say a number in at most four characters, for a tick or a cell: 72, 537, 8.1k, 33k, 1.2M."""
+    if not math.isfinite(value):
+        return "∞"
+    for factor, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= 0.9995 * factor:
+            scaled = value / factor
+            return (
+                f"{scaled:.1f}{letter}" if scaled < 9.95 and scaled % 1 >= 0.05 else f"{scaled:.0f}{letter}"
+            )
+    return f"{value:.3g}"
+
+
+def seconds(value: float) -> str:
+    """Say a duration: 850 µs, 3.2 ms, 1.4 s, 12 min, 3.1 h."""
+    if not math.isfinite(value):
+        return "never"
+    for limit, factor, unit in (
+        (1e-3, 1e6, "µs"),
+        (1.0, 1e3, "ms"),
+        (120.0, 1.0, "s"),
+        (7200.0, 1 / 60, "min"),
+    ):
+        if value < limit:
+            return f"{value * factor:.3g} {unit}" if value * factor < 1000 else f"{value * factor:.0f} {unit}"
+    return f"{value / 3600:.3g} h"
+
+
+def memory(value: float) -> str:
+    """Say a number of bytes in binary units: 512 B, 1.5 KiB, 3.2 MiB."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1000:
+            return f"{value:.3g} {unit}"
+        value /= 1024
+    return f"{value:.3g} TiB"
+
+
+def target(goal: Target) -> str:
+    """Say what a run had to reach: 95% validation accuracy, a training loss of 0.05."""
+    name = {"val": "validation", "train": "training"}
+    split, _, metric = goal.metric.partition("_")
+    if goal.rises:
+        return f"{100 * goal.value:.4g}% {name.get(split, split)} {metric}"
+    return f"a {name.get(split, split)} {metric} of {goal.value:.3g}"
+
+
+def plural(number: int, noun: str) -> str:
+    """Say how many: 1 seed, 5 seeds."""
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def join(items: list[str]) -> str:
+    """Say a list: 1, 4 and 16."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
+
+
+def _three_digits(value: float) -> float:
+    return round(value, 2 - math.floor(math.log10(value))) if value > 0 else value
