@@ -1,0 +1,38 @@
+"""AdamW: Adam whose weight decay does not pass through the moments."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
+
+from minisgd.backend import Ops
+from minisgd.optim.adam import Adam
+from minisgd.optim.optimizer import UpdateBuffers
+
+
+@dataclass
+class AdamW(Adam):
+    """Shrink the weights, then step as Adam does.
+
+    w ← (1 − lr λ) w                 λ weight_decay
+    m ← β₁ m + (1 − β₁) g            v ← β₂ v + (1 − β₂) g²
+    w ← w − lr m̂ / (√v̂ + ε)          m̂ = m / (1 − β₁ᵗ),  v̂ = v / (1 − β₂ᵗ)
+
+    Loshchilov and Hutter 2019, algorithm 2, with the decay multiplied by lr, as PyTorch has it.
+    Errors: as Adam.
+    """
+
+    _: KW_ONLY
+    weight_decay: float = 0.01
+
+    rates: ClassVar[tuple[str, ...]] = (*Adam.rates, "keep")
+
+    def prepare(self, ops: Ops, b: UpdateBuffers) -> None:
+        """keep = 1 − lr λ"""
+        super().prepare(ops, b)
+        ops.multiply(b.lr, self.weight_decay, out=b.rates["keep"])
+        ops.subtract(1.0, b.rates["keep"], out=b.rates["keep"])
+
+    def decay(self, ops: Ops, b: UpdateBuffers) -> None:
+        """w ← (1 − lr λ) w"""
+        ops.multiply(b.w, b.rates["keep"], out=b.w)

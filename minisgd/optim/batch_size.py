@@ -1,0 +1,139 @@
+"""Schedules of the batch size: the same contract as for the learning rate, and the largest batch to come.
+
+Memory is planned for `largest` before anything is allocated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
+from difflib import get_close_matches
+from math import ceil, floor, log
+from numbers import Integral
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
+
+from minisgd.errors import ArgumentError, DtypeError
+from minisgd.optim.checks import count, non_negative, number, positive
+from minisgd.optim.progress import Progress
+
+_COUNT_FIX = "use an integer such as 32"
+
+
+@runtime_checkable
+class BatchSizeSchedule(Protocol):
+    """A function from progress to B that knows the largest B it returns."""
+
+    @property
+    def largest(self) -> int: ...
+
+    def __call__(self, progress: Progress) -> int: ...
+
+
+BatchSize: TypeAlias = int | Literal["full"] | BatchSizeSchedule
+
+
+def as_batch_schedule(value: BatchSize, n: int, argument: str = "batch_size") -> BatchSizeSchedule:
+    """Return a schedule of the batch size for N examples: "full" is N, an integer is kept throughout.
+
+    Errors: ArgumentError for a batch below 1 or above N, or an unknown word; DtypeError for what is neither an
+    integer, "full" nor a schedule.
+    """
+    expected = f"an integer from 1 to {n}, 'full' or a schedule of batch size"
+    if isinstance(value, str):
+        if value == "full":
+            return ConstantBatch(n)
+        if value.isdecimal():
+            fix = f"write {value} without quotes"
+        elif get_close_matches(value.lower(), ["full"]):
+            fix = "did you mean 'full'?"
+        else:
+            fix = "use an integer such as 32, or 'full' for all examples at once"
+        raise ArgumentError(argument, expected=expected, got=value, fix=fix)
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        value = int(value)
+        if not 1 <= value <= n:
+            fix = "use 1 for stochastic descent" if value < 1 else f"there are {n} examples; 'full' takes them all"
+            raise ArgumentError(argument, expected=expected, got=value, fix=fix)
+        return ConstantBatch(value)
+    if not isinstance(value, BatchSizeSchedule) or isinstance(value, type):
+        if isinstance(value, float) and float(value).is_integer():
+            fix = f"write {value:.0f}"
+        elif callable(value):
+            fix = "pass an instance with a property `largest`, so that memory can be planned"
+        else:
+            fix = _COUNT_FIX
+        raise DtypeError(argument, expected=expected, got=value, fix=fix)
+    if not 1 <= value.largest <= n:
+        raise ArgumentError(argument, expected=f"at most {n} at its largest", got=value, fix="lower the largest batch")
+    return value
+
+
+@dataclass(frozen=True)
+class ConstantBatch:
+    """Keep the batch size."""
+
+    size: int
+
+    def __post_init__(self) -> None:
+        count("size", self.size, _COUNT_FIX)
+
+    @property
+    def largest(self) -> int:
+        return self.size
+
+    def __call__(self, progress: Progress) -> int:
+        return self.size
+
+
+@dataclass(frozen=True)
+class GrowBatch:
+    """Multiply the batch size by a factor every so many epochs: min(largest, ⌊start · factor^⌊epoch / every⌋⌋).
+
+    What decaying the learning rate by 1/factor does to the noise, in fewer updates (Smith et al. 2018).
+    """
+
+    start: int
+    largest: int
+    _: KW_ONLY
+    every: float
+    factor: float = 2
+
+    def __post_init__(self) -> None:
+        count("start", self.start, _COUNT_FIX)
+        count("largest", self.largest, _COUNT_FIX)
+        if self.largest < self.start:
+            raise ArgumentError(
+                "largest", expected=f"at least start = {self.start}", got=self.largest, fix="swap start and largest"
+            )
+        positive("every", self.every, "give a number of epochs, such as 5")
+        if number("factor", self.factor, "a number above 1", "2 doubles") <= 1:
+            raise ArgumentError("factor", expected="a number above 1", got=self.factor, fix="2 doubles")
+
+    def __call__(self, progress: Progress) -> int:
+        enough = ceil(log(self.largest / self.start) / log(self.factor)) + 1  # beyond it the power may overflow
+        growths = min(floor(progress.epoch / self.every), enough)
+        return min(self.largest, floor(self.start * self.factor**growths))
+
+
+@dataclass(frozen=True)
+class BatchMilestones:
+    """Use the batch sizes of a table {epoch: B}, each from its epoch onwards; epoch 0 must be there."""
+
+    sizes: Mapping[float, int]
+
+    def __post_init__(self) -> None:
+        fix = "write it like {0: 32, 10: 128}"
+        if not isinstance(self.sizes, Mapping):
+            raise DtypeError("sizes", expected="a table {epoch: batch size}", got=self.sizes, fix=fix)
+        if 0 not in self.sizes:
+            raise ArgumentError("sizes", expected="a table that starts at epoch 0", got=self.sizes, fix=fix)
+        for epoch, size in self.sizes.items():
+            non_negative("epoch of sizes", epoch, fix)
+            count(f"sizes[{epoch}]", size, fix)
+
+    @property
+    def largest(self) -> int:
+        return max(self.sizes.values())
+
+    def __call__(self, progress: Progress) -> int:
+        return self.sizes[max(epoch for epoch in self.sizes if epoch <= progress.epoch)]

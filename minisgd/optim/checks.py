@@ -1,0 +1,62 @@
+"""The ranges that hyper-parameters live in."""
+
+from __future__ import annotations
+
+from math import isfinite
+from numbers import Integral, Real
+
+from minisgd.errors import ArgumentError, DtypeError
+
+
+def number(argument: str, value: object, expected: str, fix: str) -> float:
+    """Return a finite number as float.
+
+    Errors: DtypeError for anything but a number (True is not one), ArgumentError for NaN and infinity.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise DtypeError(argument, expected=expected, got=value, fix=fix)
+    if not isfinite(value):
+        raise ArgumentError(argument, expected=expected, got=value, fix=fix)
+    return float(value)
+
+
+def positive(argument: str, value: object, fix: str) -> float:
+    """Return a number in (0, ∞)."""
+    x = number(argument, value, "a positive number", fix)
+    if x <= 0:
+        raise ArgumentError(argument, expected="a positive number", got=value, fix=fix)
+    return x
+
+
+def non_negative(argument: str, value: object, fix: str) -> float:
+    """Return a number in [0, ∞)."""
+    x = number(argument, value, "a number of at least 0", fix)
+    if x < 0:
+        raise ArgumentError(argument, expected="a number of at least 0", got=value, fix=fix)
+    return x
+
+
+def decay_rate(argument: str, value: object, fix: str) -> float:
+    """Return a number in [0, 1): the share of an average that survives a step."""
+    x = number(argument, value, "a number in [0, 1)", fix)
+    if not 0 <= x < 1:
+        raise ArgumentError(argument, expected="a number in [0, 1)", got=value, fix=fix)
+    return x
+
+
+def share(argument: str, value: object, fix: str) -> float:
+    """Return a number in (0, 1]."""
+    x = number(argument, value, "a number in (0, 1]", fix)
+    if not 0 < x <= 1:
+        raise ArgumentError(argument, expected="a number in (0, 1]", got=value, fix=fix)
+    return x
+
+
+def count(argument: str, value: object, fix: str) -> int:
+    """Return an integer of at least 1."""
+    expected = "an integer of at least 1"
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise DtypeError(argument, expected=expected, got=value, fix=fix)
+    if value < 1:
+        raise ArgumentError(argument, expected=expected, got=value, fix=fix)
+    return int(value)

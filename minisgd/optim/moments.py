@@ -1,0 +1,73 @@
+"""What Adam, AdamW and LAMB share: two moments of the gradient and the correction of their zero start."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
+
+from minisgd.backend import Ops
+from minisgd.errors import DtypeError
+from minisgd.optim.checks import decay_rate, non_negative, positive
+from minisgd.optim.learning_rate import LearningRateSchedule
+from minisgd.optim.optimizer import Optimizer, UpdateBuffers
+from minisgd.optim.vector import average_in
+
+
+@dataclass
+class MomentOptimizer(Optimizer):
+    """Keep running averages of g and g².
+
+    m ← β₁ m + (1 − β₁) g        m̂ = m / (1 − β₁ᵗ)
+    v ← β₂ v + (1 − β₂) g²       v̂ = v / (1 − β₂ᵗ)
+
+    The corrections go into two numbers a step instead of two vectors (Kingma and Ba 2015, end of section 2):
+    m̂ / (√v̂ + ε) = correction · m / (√v + ε̂),  correction = √(1 − β₂ᵗ) / (1 − β₁ᵗ),  ε̂ = ε √(1 − β₂ᵗ).
+    """
+
+    lr: float | LearningRateSchedule = 1e-3
+    _: KW_ONLY
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+
+    rates: ClassVar[tuple[str, ...]] = ("correction", "eps")
+    clocks: ClassVar[tuple[str, ...]] = ("power1", "power2")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        fix = "(0.9, 0.999) is customary"
+        if not isinstance(self.betas, Sequence) or isinstance(self.betas, str) or len(self.betas) != 2:
+            raise DtypeError("betas", expected="two numbers in [0, 1)", got=self.betas, fix=fix)
+        self.betas = (decay_rate("betas[0]", self.betas[0], fix), decay_rate("betas[1]", self.betas[1], fix))
+        self.eps = positive("eps", self.eps, "1e-8 is customary")
+        self.weight_decay = non_negative("weight_decay", self.weight_decay, "0.01 is customary, 0 is none")
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ("m", "v")
+
+    def prepare(self, ops: Ops, b: UpdateBuffers) -> None:
+        """correction = √(1 − β₂ᵗ) / (1 − β₁ᵗ)    ε̂ = ε √(1 − β₂ᵗ),  in float64, then in the dtype of w"""
+        one, two = b.clocks["power1"], b.clocks["power2"]
+        ops.power(self.betas[0], b.t, out=one)
+        ops.subtract(1.0, one, out=one)
+        ops.power(self.betas[1], b.t, out=two)
+        ops.subtract(1.0, two, out=two)
+        ops.sqrt(two, out=two)
+        ops.divide(two, one, out=one)
+        ops.copy(one, out=b.rates["correction"])
+        ops.multiply(two, self.eps, out=two)
+        ops.copy(two, out=b.rates["eps"])
+
+    def average(self, ops: Ops, b: UpdateBuffers) -> None:
+        """m ← β₁ m + (1 − β₁) g    v ← β₂ v + (1 − β₂) g²"""
+        average_in(ops, b.slots["m"], self.betas[0], b.g, scratch=b.scratch)
+        ops.square(b.g, out=b.scratch)
+        average_in(ops, b.slots["v"], self.betas[1], b.scratch, scratch=b.scratch)
+
+    def ratio(self, ops: Ops, b: UpdateBuffers) -> None:
+        """scratch ← m / (√v + ε̂)"""
+        ops.sqrt(b.slots["v"], out=b.scratch)
+        ops.add(b.scratch, b.rates["eps"], out=b.scratch)
+        ops.divide(b.slots["m"], b.scratch, out=b.scratch)

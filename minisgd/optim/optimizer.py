@@ -1,0 +1,159 @@
+"""The optimizer: a textbook formula on flat vectors, recorded once and replayed for every update.
+
+w, g and every state vector are (…, P), where … are replica axes: none, or one axis R. Formulas are
+elementwise, so they run on chunks that stay in the cache; all of a chunk's operations run before the next
+chunk is touched.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import prod
+from typing import ClassVar
+
+from minisgd.backend import Arena, Ops, Request
+from minisgd.nn.layout import Layout
+from minisgd.optim.learning_rate import LearningRateSchedule, as_schedule
+from minisgd.typing import Array
+
+CHUNK = 1 << 16
+"""Elements worked on at a time, over all replicas: five float32 vectors of them fill a second-level cache."""
+
+
+@dataclass(frozen=True)
+class UpdateBuffers:
+    """What an update reads and writes, or a slice of it.
+
+    w (…, P)            parameters
+    g (…, P)            gradient of the mean loss; the update may overwrite it
+    lr (…, 1)           learning rate, written by the host before each replay
+    t ()                float64, updates done; the update itself counts it
+    slots name: (…, P)  state vectors, zeros at the start
+    rates name: (…, 1)  numbers that an update derives from lr and t
+    clocks name: ()     float64, numbers that an update derives from t alone
+    scratch (…, chunk)  one temporary
+
+    All but t and clocks have the dtype of w.
+    """
+
+    w: Array
+    g: Array
+    lr: Array
+    t: Array
+    slots: dict[str, Array]
+    rates: dict[str, Array]
+    clocks: dict[str, Array]
+    scratch: Array
+    layout: Layout
+
+    def chunks(self, start: int, stop: int) -> Iterator[UpdateBuffers]:
+        """Cut the vectors from start to stop into chunks as wide as the scratch."""
+        width = self.scratch.shape[-1]
+        for low in range(start, stop, width):
+            yield self.part(low, min(low + width, stop))
+
+    def part(self, start: int, stop: int) -> UpdateBuffers:
+        """Return the elements from start to stop of every vector."""
+        return replace(
+            self,
+            w=self.w[..., start:stop],
+            g=self.g[..., start:stop],
+            slots={name: slot[..., start:stop] for name, slot in self.slots.items()},
+            scratch=self.scratch[..., : stop - start],
+        )
+
+
+@dataclass
+class Optimizer(ABC):
+    """A rule that moves w against g. Holds hyper-parameters only; its state lives in requested buffers.
+
+    lr: a positive number, or a schedule (a function of Progress).
+    """
+
+    lr: float | LearningRateSchedule
+
+    rates: ClassVar[tuple[str, ...]] = ()
+    clocks: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        as_schedule(self.lr, "lr")
+
+    @property
+    def schedule(self) -> LearningRateSchedule:
+        """The learning rate as a schedule, whatever was given."""
+        return as_schedule(self.lr, "lr")
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The names of the state vectors."""
+        return ()
+
+    # ---------------------------------------------------------------- memory
+
+    def requests(self, layout: Layout, dtype: str) -> list[Request]:
+        """Return all that an update needs beside w, g and lr."""
+        state = {name: _slot(name, layout.size, dtype) for name in self.slots}
+        rates = {name: _rate(name, dtype) for name in self.rates}
+        clocks = {name: _clock(name) for name in ("t", *self.clocks)}
+        scratch = _scratch(min(layout.size, CHUNK), dtype)
+        return [*state.values(), *rates.values(), *clocks.values(), scratch]
+
+    def buffers(self, arena: Arena, layout: Layout, w: Array, g: Array, lr: Array) -> UpdateBuffers:
+        """Gather the buffers of an update, from an arena that holds the requests.
+
+        w, g (…, P)   lr (…, 1)
+
+        With fewer replicas than the arena was built for, these are the first rows of its storage.
+        """
+        lead, dtype = w.shape[:-1], w.dtype.name
+        width = min(layout.size, max(1, CHUNK // prod(lead)))
+        return UpdateBuffers(
+            w=w,
+            g=g,
+            lr=lr,
+            t=arena.view(_clock("t"), ()),
+            slots={name: arena.view(_slot(name, layout.size, dtype), lead) for name in self.slots},
+            rates={name: arena.view(_rate(name, dtype), lead) for name in self.rates},
+            clocks={name: arena.view(_clock(name), ()) for name in self.clocks},
+            scratch=arena.view(_scratch(width, dtype), lead),
+            layout=layout,
+        )
+
+    # ---------------------------------------------------------------- the update
+
+    def step(self, ops: Ops, buffers: UpdateBuffers) -> None:
+        """Emit one whole update: prepare its numbers, then apply the formula everywhere."""
+        with ops.scope(layer=type(self).__name__):
+            self.prepare(ops, buffers)
+            self.sweep(ops, buffers)
+
+    def prepare(self, ops: Ops, b: UpdateBuffers) -> None:
+        """t ← t + 1, and whatever numbers the formula needs of t and the learning rate."""
+        ops.add(b.t, 1.0, out=b.t)
+
+    def sweep(self, ops: Ops, b: UpdateBuffers) -> None:
+        """Apply the formula to all of w, chunk by chunk."""
+        for chunk in b.chunks(0, b.layout.size):
+            self.update(ops, chunk)
+
+    @abstractmethod
+    def update(self, ops: Ops, b: UpdateBuffers) -> None:
+        """The textbook formula, elementwise, on a chunk."""
+
+
+def _slot(name: str, size: int, dtype: str) -> Request:
+    return Request(f"optimizer.{name}", (size,), dtype, "optimizer state")
+
+
+def _rate(name: str, dtype: str) -> Request:
+    return Request(f"optimizer.{name}", (1,), dtype, "workspaces")
+
+
+def _clock(name: str) -> Request:
+    return Request(f"optimizer.{name}", (), "float64", "optimizer state", shared=True)
+
+
+def _scratch(width: int, dtype: str) -> Request:
+    return Request("optimizer.scratch", (width,), dtype, "workspaces")

@@ -1,0 +1,21 @@
+"""How far a training has come: all that a schedule may look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The state of a training before an update.
+
+    step        updates done so far
+    epoch       examples seen so far / N
+    fraction    share of the whole training done, in [0, 1]
+    batch_size  B of the coming update
+    """
+
+    step: int
+    epoch: float
+    fraction: float
+    batch_size: int

@@ -1,0 +1,24 @@
+"""The three phrases that optimizer formulas are written in, on arrays (…, P) with one temporary."""
+
+from __future__ import annotations
+
+from minisgd.backend import Operand, Ops
+from minisgd.typing import Array
+
+
+def add_scaled(ops: Ops, y: Array, a: Operand, x: Array, *, scratch: Array) -> None:
+    """y ← y + a x"""
+    ops.multiply(x, a, out=scratch)
+    ops.add(y, scratch, out=y)
+
+
+def subtract_scaled(ops: Ops, y: Array, a: Operand, x: Array, *, scratch: Array) -> None:
+    """y ← y − a x"""
+    ops.multiply(x, a, out=scratch)
+    ops.subtract(y, scratch, out=y)
+
+
+def average_in(ops: Ops, m: Array, beta: float, x: Array, *, scratch: Array) -> None:
+    """m ← β m + (1 − β) x;  x may be the scratch itself"""
+    ops.multiply(m, beta, out=m)
+    add_scaled(ops, m, 1 - beta, x, scratch=scratch)
