@@ -49,6 +49,7 @@ class MomentOptimizer(Optimizer):
 
     def prepare(self, ops: Ops, b: UpdateBuffers) -> None:
         """correction = √(1 − β₂ᵗ) / (1 − β₁ᵗ)    ε̂ = ε √(1 − β₂ᵗ),  in float64, then in the dtype of w"""
+        super().prepare(ops, b)
         one, two = b.clocks["power1"], b.clocks["power2"]
         ops.power(self.betas[0], b.t, out=one)
         ops.subtract(1.0, one, out=one)
