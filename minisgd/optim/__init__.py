@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from minisgd.optim.adagrad import Adagrad
 from minisgd.optim.adam import Adam
 from minisgd.optim.adamw import AdamW
 from minisgd.optim.batch_size import (
@@ -12,6 +13,9 @@ from minisgd.optim.batch_size import (
     GrowBatch,
     as_batch_schedule,
 )
+from minisgd.optim.clip import ClipNorm
+from minisgd.optim.lamb import LAMB
+from minisgd.optim.lars import LARS
 from minisgd.optim.learning_rate import (
     Constant,
     Cosine,
@@ -23,16 +27,21 @@ from minisgd.optim.learning_rate import (
 )
 from minisgd.optim.optimizer import Optimizer, UpdateBuffers
 from minisgd.optim.progress import Progress
+from minisgd.optim.rmsprop import RMSProp
 from minisgd.optim.scaling import ScaledByBatch, beta_by_half_life, scale_adam
 from minisgd.optim.sgd import SGD
 
 __all__ = [
+    "LAMB",
+    "LARS",
     "SGD",
+    "Adagrad",
     "Adam",
     "AdamW",
     "BatchMilestones",
     "BatchSize",
     "BatchSizeSchedule",
+    "ClipNorm",
     "Constant",
     "ConstantBatch",
     "Cosine",
@@ -41,6 +50,7 @@ __all__ = [
     "OneCycle",
     "Optimizer",
     "Progress",
+    "RMSProp",
     "ScaledByBatch",
     "StepDecay",
     "UpdateBuffers",

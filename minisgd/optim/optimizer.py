@@ -48,14 +48,14 @@ class UpdateBuffers:
     scratch: Array
     layout: Layout
 
-    def chunks(self, start: int, stop: int) -> Iterator[UpdateBuffers]:
-        """Cut the vectors from start to stop into chunks as wide as the scratch."""
-        width = self.scratch.shape[-1]
-        for low in range(start, stop, width):
-            yield self.part(low, min(low + width, stop))
+    def chunks(self) -> Iterator[UpdateBuffers]:
+        """Cut the vectors into chunks as wide as the scratch."""
+        size, width = self.w.shape[-1], self.scratch.shape[-1]
+        for start in range(0, size, width):
+            yield self.part(start, min(start + width, size))
 
     def part(self, start: int, stop: int) -> UpdateBuffers:
-        """Return the elements from start to stop of every vector."""
+        """Return the elements from start to stop of every vector, and scratch for no more than them."""
         return replace(
             self,
             w=self.w[..., start:stop],
@@ -135,7 +135,7 @@ class Optimizer(ABC):
 
     def sweep(self, ops: Ops, b: UpdateBuffers) -> None:
         """Apply the formula to all of w, chunk by chunk."""
-        for chunk in b.chunks(0, b.layout.size):
+        for chunk in b.chunks():
             self.update(ops, chunk)
 
     @abstractmethod
