@@ -64,9 +64,7 @@ class Setting:
     budget: str = "run to target"
 
 
-def analyse(
-    trials: Sequence[Trials], setting: Setting, seed: int = 0, memory_limit: int | None = None
-) -> StudyResult:
+def analyse(trials: Sequence[Trials], setting: Setting, seed: int = 0, memory_limit: int | None = None) -> StudyResult:
     """Turn the trainings of a study into its result; `seed` drives the bootstrap."""
     rng = np.random.default_rng(seed)
     trials = sorted(trials, key=lambda t: t.batch_size)

@@ -131,14 +131,8 @@ def bootstrap_fit(
     return BootstrapFit(fit, float(low), float(high), at, band_low, band_high, "")
 
 
-def fit_step_time(
-    batch_sizes: Sequence[int] | HostArray, seconds: Sequence[float] | HostArray
-) -> StepTimeFit | None:
-    """Fit t(B) = t0 + B/r by least squares on relative errors; None with fewer than two batch sizes.
-
-    Σ ((t0 + B/r)/t − 1)² is linear in (t0, 1/r); where the minimum has a negative coefficient, that one is
-    zero.
-    """
+def fit_step_time(batch_sizes: Sequence[int] | HostArray, seconds: Sequence[float] | HostArray) -> StepTimeFit | None:
+    """Fit t(B) = t0 + B/r by least squares on relative errors; None with fewer than two batch sizes."""
     sizes, t = _sizes(batch_sizes), np.asarray(seconds, dtype=np.float64)
     if t.shape != sizes.shape or not (np.isfinite(t).all() and (t > 0).all()):
         raise ArgumentError(
@@ -149,14 +143,23 @@ def fit_step_time(
         )
     if len(np.unique(sizes)) < 2:
         return None
-    design = np.stack([1 / t, sizes / t], axis=1)  # (K, 2), to be matched with ones
-    t0, per_example = np.linalg.lstsq(design, np.ones_like(t), rcond=None)[0]
-    if t0 < 0 or per_example < 0:
-        column = 1 if t0 < 0 else 0
-        alone = design[:, column].sum() / np.square(design[:, column]).sum()
-        t0, per_example = (0.0, alone) if column == 1 else (alone, 0.0)
-    residual = np.sqrt(np.mean(np.square(design @ [t0, per_example] - 1)))
-    return StepTimeFit(float(t0), 1 / float(per_example) if per_example > 0 else math.inf, float(residual))
+    t0, per_example, residual = fit_affine(sizes, t)
+    return StepTimeFit(t0, 1 / per_example if per_example > 0 else math.inf, residual)
+
+
+def fit_affine(x: HostArray, y: HostArray) -> tuple[float, float, float]:
+    """Fit y = a + b·x by least squares on relative errors, a, b ≥ 0; returns a, b, relative residual. x, y (K,).
+
+    Σ ((a + b·x)/y − 1)² is linear in (a, b); where its minimum has a negative coefficient, that one is zero.
+    """
+    design = np.stack([1 / y, x / y], axis=1)  # (K, 2), to be matched with ones
+    a, b = np.linalg.lstsq(design, np.ones_like(y), rcond=None)[0]
+    if a < 0 or b < 0:
+        column = design[:, 1 if a < 0 else 0]
+        alone = column.sum() / np.square(column).sum()
+        a, b = (0.0, alone) if a < 0 else (alone, 0.0)
+    residual = np.sqrt(np.mean(np.square(design @ [a, b] - 1)))
+    return float(a), float(b), float(residual)
 
 
 def time_optimal_batch(t0: float, r: float, b_crit: float) -> float:
@@ -191,9 +194,7 @@ def _fit_rows(sizes: HostArray, y: HostArray) -> tuple[HostArray, HostArray, Hos
     grid = np.linspace(*bounds, 300)  # (G,) of θ
     g = _shape(grid[:, None], sizes)  # (G, K)
     mean = ((used * y).sum(axis=1)[:, None] - used @ g.T) / count[:, None]  # (R, G), the best log Emin
-    cost = (
-        (used * y**2).sum(axis=1)[:, None] - 2 * (used * y) @ g.T + used @ (g**2).T - count[:, None] * mean**2
-    )
+    cost = (used * y**2).sum(axis=1)[:, None] - 2 * (used * y) @ g.T + used @ (g**2).T - count[:, None] * mean**2
     valley = cost.argmin(axis=1)
     low, high = grid[np.maximum(valley - 1, 0)], grid[np.minimum(valley + 1, len(grid) - 1)]
     for _ in range(60):

@@ -80,9 +80,7 @@ def _why(
         steps = f"{words.count(best.steps_to_target.median)} steps of {words.seconds(best.step_seconds)}"
         reason = f"Batch size {best.batch_size} reaches {goal} soonest{within}, in {took} ({steps})"
         if second is not None:
-            reason += (
-                f"; batch size {second.batch_size} needs {words.seconds(second.seconds_to_target.median)}"
-            )
+            reason += f"; batch size {second.batch_size} needs {words.seconds(second.seconds_to_target.median)}"
     else:
         reason = (
             f"Batch size {best.batch_size} reaches {goal} in {took}, which these seeds cannot tell from the "

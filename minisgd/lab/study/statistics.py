@@ -30,9 +30,7 @@ class Interval:
 
     def scaled(self, factor: float) -> Interval:
         """Give the interval in another unit: steps times B are examples, steps times t(B) are seconds."""
-        return Interval(
-            self.median * factor, self.low * factor, self.high * factor, self.reached, self.censored
-        )
+        return Interval(self.median * factor, self.low * factor, self.high * factor, self.reached, self.censored)
 
 
 @dataclass(frozen=True)
@@ -87,9 +85,7 @@ def median_interval(
     """Give the median over seeds (S,), infinite if censored, and the interval of n resamples of them."""
     row = np.asarray(values, dtype=np.float64)
     if row.ndim != 1 or row.size == 0:
-        raise ArgumentError(
-            "values", expected="one number for every seed", got=values, fix="run at least one seed"
-        )
+        raise ArgumentError("values", expected="one number for every seed", got=values, fix="run at least one seed")
     row = np.where(np.isfinite(row), row, np.inf)
     low, high = percentiles(resample_medians(row[None], rng, n)[:, 0], level)
     reached = int(np.isfinite(row).sum())
@@ -117,9 +113,7 @@ def percentiles(sample: HostArray, level: float = 0.95) -> tuple[HostArray, Host
     return ordered[math.floor(tail * last)], ordered[math.ceil((1 - tail) * last)]
 
 
-def best_learning_rate(
-    lrs: Sequence[float] | HostArray, steps: HostArray, loss: HostArray
-) -> BestLearningRate:
+def best_learning_rate(lrs: Sequence[float] | HostArray, steps: HostArray, loss: HostArray) -> BestLearningRate:
     """Choose the learning rate that reached the target with most seeds, then in the fewest median steps.
 
     Where none reached it at all, the lowest median loss decides. The usable range runs from the chosen one
@@ -128,9 +122,7 @@ def best_learning_rate(
     """
     grid = np.asarray(lrs, dtype=np.float64)
     if grid.ndim != 1 or grid.size == 0 or (np.diff(grid) <= 0).any() or (grid <= 0).any():
-        raise ArgumentError(
-            "lrs", expected="positive learning rates in ascending order", got=lrs, fix="sort the grid"
-        )
+        raise ArgumentError("lrs", expected="positive learning rates in ascending order", got=lrs, fix="sort the grid")
     table = np.where(np.isfinite(steps), steps, np.inf)
     medians, reached = np.median(table, axis=1), np.isfinite(table).sum(axis=1)
     losses = np.median(np.where(np.isfinite(loss), loss, np.inf), axis=1)

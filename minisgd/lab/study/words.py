@@ -8,10 +8,15 @@ from minisgd.lab.study.result import Target
 
 
 def count(value: float) -> str:
-    """Say a number of steps or examples to three digits: 0.52, 7.3, 320, 20,500, ∞."""
+    """Say a number of steps or examples, or a ratio, to three digits: 0.52, 7.3, 96, 320, 20,500, ∞."""
     if not math.isfinite(value):
         return "∞"
-    return f"{_three_digits(value):,.0f}" if value >= 100 else f"{value:.3g}"
+    return f"{_three_digits(value):,.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def size(value: float) -> str:
+    """Say a batch size that came out of a formula: 0.83, 7.4, 99, 1437, ∞."""
+    return f"{value:.2g}" if value < 10 else f"{value:.0f}" if math.isfinite(value) else "∞"
 
 
 def short(value: float) -> str:
@@ -21,10 +26,8 @@ def short(value: float) -> str:
     for factor, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= 0.9995 * factor:
             scaled = value / factor
-            return (
-                f"{scaled:.1f}{letter}" if scaled < 9.95 and scaled % 1 >= 0.05 else f"{scaled:.0f}{letter}"
-            )
-    return f"{value:.3g}"
+            return f"{scaled:.1f}{letter}" if scaled < 9.95 and scaled % 1 >= 0.05 else f"{scaled:.0f}{letter}"
+    return f"{value:.0f}" if value >= 10 else f"{value:.3g}"
 
 
 def seconds(value: float) -> str:

@@ -16,7 +16,7 @@ def trials(
     e_min: float = 9500.0,
     n_train: int = 1437,
     seeds: int = 5,
-    noise: float = 0.1,
+    noise: float = 0.25,
     lr_max: float = 1.0,
     limit: float = 40.0,
     target: Target | None = None,
@@ -36,7 +36,7 @@ def trials(
         fewest = s_min + e_min / size
         lrs = grid[(grid > best_lr / 40) & (grid < best_lr * 25)]
         shape = np.cosh(1.1 * np.log(lrs / best_lr)) ** 0.9  # (L,)
-        jitter = np.exp(by_seed + 0.5 * noise * rng.standard_normal((len(lrs), seeds)))
+        jitter = np.exp(0.3 * by_seed + 0.5 * noise * rng.standard_normal((len(lrs), seeds)))
         steps = fewest * shape[:, None] * jitter
         diverged = np.broadcast_to(lrs[:, None] > 4 * best_lr, steps.shape).copy()
         max_steps = int(min(limit * fewest, 4 * fewest + 4000))
@@ -71,9 +71,7 @@ def _curve(steps: float, max_steps: int, target: Target, rng: np.random.Generato
         metric = 0.98 - 0.88 * np.exp(-pace * np.log(0.88 / 0.03)) + wobble
     else:
         metric = target.value * np.exp(2.5 * (1 - pace)) * (1 + 5 * wobble)
-    return Curve(
-        tuple(at.tolist()), tuple((2.3 * np.exp(-3.8 * pace) + 0.02).tolist()), tuple(metric.tolist())
-    )
+    return Curve(tuple(at.tolist()), tuple((2.3 * np.exp(-3.8 * pace) + 0.02).tolist()), tuple(metric.tolist()))
 
 
 def setting(target: Target | None = None, n_train: int = 1437, seeds: int = 5) -> Setting:

@@ -1,0 +1,169 @@
+"""What each picture shows in this run, in one or two sentences with the run's own numbers."""
+
+from __future__ import annotations
+
+import math
+
+from minisgd.lab.study import words
+from minisgd.lab.study.report.learning import tuned
+from minisgd.lab.study.report.machine import memory_parts
+from minisgd.lab.study.result import BatchResult, StudyResult
+
+DEFINITION = (
+    "The critical batch size Bcrit = Emin / Smin is where a run takes twice the fewest possible steps (Smin) and "
+    "twice the fewest possible examples (Emin): below it a larger batch saves nearly its share of steps, above it "
+    "nearly nothing."
+)
+
+
+def steps(result: StudyResult) -> str:
+    ends = _ends(result)
+    if ends is None:
+        return _unreached(result)
+    first, last = ends
+    fewer = first.steps_to_target.median / last.steps_to_target.median
+    text = (
+        "A step is one update of the weights. On the dashed line, doubling the batch halves the steps; where the "
+        "points leave it, part of every batch is wasted. "
+    )
+    if first is not last:
+        text += (
+            f"From batch size {first.batch_size} to {last.batch_size}, the batch grows "
+            f"{words.size(last.batch_size / first.batch_size)}-fold and the steps fall {words.size(fewer)}-fold, from "
+            f"{words.count(first.steps_to_target.median)} to {words.count(last.steps_to_target.median)}. "
+        )
+    return text + critical(result)
+
+
+def critical(result: StudyResult) -> str:
+    """Say the critical batch size with its interval and its definition, or why there is none."""
+    fit = result.fit
+    if fit.s_min is None:
+        return f"No critical batch size can be given: {fit.reason}."
+    if math.isinf(fit.b_crit):
+        return "Every batch size tested still scales perfectly, so the critical batch size lies above them all."
+    if fit.b_crit == 0:
+        return "Every batch size tested takes about as many steps, so the critical batch size lies below them all."
+    interval = f"{words.size(fit.b_crit_low)} to {words.size(fit.b_crit_high)}"
+    return f"{DEFINITION} Here it is {words.size(fit.b_crit)} (95% interval {interval})."
+
+
+def examples(result: StudyResult) -> str:
+    reached = [b for b in result.batch_sizes if math.isfinite(b.examples_to_target.median)]
+    if not reached:
+        return _unreached(result)
+    text = "The same runs counted in examples: this is the arithmetic that is paid for. "
+    least = min(reached, key=lambda b: b.examples_to_target.median)
+    most = max(reached, key=lambda b: b.examples_to_target.median)
+    text += (
+        f"Batch size {least.batch_size} needs the fewest, {words.count(least.examples_to_target.median)} "
+        f"({words.count(least.epochs_to_target.median)} passes over the data)"
+    )
+    if most is least:
+        return text + "."
+    ratio = most.examples_to_target.median / least.examples_to_target.median
+    return text + f"; batch size {most.batch_size} needs {words.count(ratio)} times as many."
+
+
+def seconds(result: StudyResult) -> str:
+    ends = _ends(result)
+    best = next((b for b in result.batch_sizes if b.batch_size == result.recommendation.batch_size), None)
+    if ends is None or best is None:
+        return _unreached(result)
+    text = "Steps times the measured time of a step: lowest is best. "
+    text += f"Batch size {best.batch_size} takes {words.seconds(best.seconds_to_target.median)}"
+    others = [b for b in dict.fromkeys(ends) if b is not best]
+    slower = [
+        f"{_name(b)} {words.count(b.seconds_to_target.median / best.seconds_to_target.median)} times as long"
+        for b in others
+    ]
+    text += (", " + words.join(slower) if slower else "") + ". "
+    optimum = result.timing.time_optimal_batch if result.timing else None
+    if optimum is not None and math.isfinite(optimum) and optimum > 0:
+        text += f"The two fits together put the quickest batch at √(t0·r·Bcrit) = {words.size(optimum)}."
+    return text
+
+
+def learning_rate(result: StudyResult) -> str:
+    shown = tuned(result)
+    first, last = shown[0], shown[-1]
+    text = "The thick bars span the learning rates that need at most twice the fewest steps. "
+    if first is last:
+        return text + f"At batch size {first.batch_size} the best is {first.lr:.2g}."
+    power = math.log(last.lr / first.lr) / math.log(last.batch_size / first.batch_size)
+    return text + (
+        f"The best goes from {first.lr:.2g} at batch size {first.batch_size} to {last.lr:.2g} at {last.batch_size}, "
+        f"on average as B to the power {power:.2f}; the linear rule says 1, the square-root rule 0.5."
+    )
+
+
+def heatmap(result: StudyResult) -> str:
+    text = (
+        "Each column is a batch size, each cell a learning rate; dark is close to the best of its column, and the "
+        "number is the median of its steps to the target. "
+    )
+    shown = tuned(result)
+    narrow = min(shown, key=lambda b: b.usable_lr_decades)
+    wide = max(shown, key=lambda b: b.usable_lr_decades)
+    if wide.usable_lr_decades > narrow.usable_lr_decades + 1e-9:
+        text += (
+            f"The usable range is widest at batch size {wide.batch_size} ({_times(wide)} from end to end) and "
+            f"narrowest at {narrow.batch_size} ({_times(narrow)})."
+        )
+    else:
+        text += f"The usable range spans {_times(wide)} from end to end at every batch size that got there."
+    return text
+
+
+def throughput(result: StudyResult) -> str:
+    line = result.timing
+    if line is None:
+        only = result.batch_sizes[0]
+        return f"A step of {only.batch_size} examples takes {words.seconds(only.step_seconds)}."
+    if line.t0_seconds == 0 or math.isinf(line.examples_per_second):
+        limit = "no fixed cost a step" if line.t0_seconds == 0 else "no cost of an example"
+        return f"The times show {limit}, so there is no knee: the machine likes all these batch sizes alike."
+    return (
+        f"A step costs {words.seconds(line.t0_seconds)} however small the batch, and the machine passes at most "
+        f"{words.short(line.examples_per_second)} examples a second. Left of the knee at {words.size(line.knee)} a "
+        "larger batch is nearly free; right of it twice the batch takes nearly twice the time."
+    )
+
+
+def memory(result: StudyResult) -> str:
+    parts = memory_parts(result)
+    least = min(result.batch_sizes, key=lambda b: b.memory_bytes)
+    most = max(result.batch_sizes, key=lambda b: b.memory_bytes)
+    text = f"From {words.memory(least.memory_bytes)} at batch size {least.batch_size} to "
+    text += f"{words.memory(most.memory_bytes)} at {most.batch_size}. "
+    if parts is None:
+        return text
+    return text + (
+        f"Weights, gradients and optimizer state take {words.memory(parts[0])} whatever the batch; every example adds "
+        f"{words.memory(parts[1])} of activations."
+    )
+
+
+def curves(result: StudyResult) -> str:
+    return (
+        "One training at the best learning rate of each batch size, drawn three times. Counted in steps large batches "
+        "lead; counted in examples small ones do; counted in time the order depends on the machine."
+    )
+
+
+def _times(b: BatchResult) -> str:
+    return f"a factor {10**b.usable_lr_decades:.2g}"
+
+
+def _name(b: BatchResult) -> str:
+    return "the full batch" if b.full else f"batch size {b.batch_size}"
+
+
+def _ends(result: StudyResult) -> tuple[BatchResult, BatchResult] | None:
+    """Give the smallest and the largest batch size that reached the target."""
+    reached = [b for b in result.batch_sizes if math.isfinite(b.steps_to_target.median)]
+    return (reached[0], reached[-1]) if reached else None
+
+
+def _unreached(result: StudyResult) -> str:
+    return f"No batch size reached {words.target(result.target)}; open triangles show how far the runs were let go."

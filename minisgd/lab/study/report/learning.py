@@ -1,0 +1,83 @@
+"""What the learning rate has to do with it: the best one against batch size, and the way to the target at the best."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from minisgd.lab.study import words
+from minisgd.lab.study.report import style
+from minisgd.lab.study.report.style import BLUE, GREY, INK, ORANGE, Axes, Figure
+from minisgd.lab.study.result import BatchResult, StudyResult
+
+LINEAR, ROOT = (0, (5, 3)), (0, (1.5, 2))
+
+
+def draw_learning_rate(result: StudyResult) -> Figure:
+    """Draw the best learning rate against batch size, with the rules that scale it as B and as √B."""
+    page, ax = style.figure("Best learning rate")
+    style.batch_axis(ax, result.batch_sizes)
+    shown = tuned(result)
+    anchor, sizes = shown[0], np.array([b.batch_size for b in result.batch_sizes], dtype=float)
+    for power, dash in ((1.0, LINEAR), (0.5, ROOT)):
+        ax.plot(sizes, anchor.lr * (sizes / anchor.batch_size) ** power, color=GREY, lw=1.5, ls=dash)
+    for b in shown:
+        usable = dict(color=BLUE, alpha=0.28, lw=9, solid_capstyle="round")
+        ax.plot([b.batch_size] * 2, [b.usable_lr_low, b.usable_lr_high], **usable)
+        face = "white" if b.lr_on_edge else BLUE
+        ax.plot(b.batch_size, b.lr, ls="", marker="o", ms=7.5, mfc=face, mec=BLUE, mew=1.6, zorder=4)
+    seen = [v for b in shown for v in (b.lr, b.usable_lr_low, b.usable_lr_high)]
+    style.log_axis(ax, *style.spread(seen), "{:g}".format, "learning rate")
+    keys = [
+        style.key("best", ls="", marker="o", ms=7, color=BLUE),
+        style.patch("usable: at most twice the fewest steps", facecolor=BLUE, alpha=0.28),
+        style.key("∝ B (linear rule)", color=GREY, lw=1.5, ls=LINEAR),
+        style.key("∝ √B (square-root rule)", color=GREY, lw=1.5, ls=ROOT),
+    ]
+    if any(b.lr_on_edge for b in shown):
+        keys.append(style.key("at the edge of its grid", ls="", marker="o", ms=7, mfc="white", mec=BLUE))
+    style.legend(page, keys, columns=4 if len(keys) < 5 else 3)
+    return page
+
+
+def tuned(result: StudyResult) -> list[BatchResult]:
+    """Give the batch sizes that reached the target, whose best learning rate means something; or all, if none did."""
+    return [b for b in result.batch_sizes if math.isfinite(b.steps_to_target.median)] or list(result.batch_sizes)
+
+
+def draw_curves(result: StudyResult) -> Figure:
+    """Draw the target's metric at the best learning rates over steps, over examples and over time."""
+    page, axes = style.figure(f"On the way to {words.target(result.target)}", columns=3, wspace=0.09, left=0.078)
+    shown = [b for b in result.batch_sizes if len(b.learning_curve.steps) > 1]
+    colours = style.ramp(len(shown))
+    for ax, unit in zip(axes, ("steps", "examples", "time"), strict=True):
+        seen: list[float] = []
+        for b, colour in zip(shown, colours, strict=True):
+            price = {"steps": 1.0, "examples": b.batch_size, "time": b.step_seconds}[unit]
+            at, metric = np.asarray(b.learning_curve.steps) * price, np.asarray(b.learning_curve.metric)
+            ax.plot(at[at > 0], metric[at > 0], color=colour, lw=1.8)
+            seen += at[at > 0].tolist()
+        ax.axhline(result.target.value, color=ORANGE, lw=1.3, ls=LINEAR)
+        say = words.seconds if unit == "time" else words.short
+        style.log_axis(ax, *style.spread(seen, 1.0, 1.0), say, unit, which="x", most=5)
+        _metric_axis(ax, result, shown)
+        ax.tick_params(labelleft=ax is axes[0])
+    name = result.target.metric.replace("val_", "validation ").replace("train_", "training ")
+    axes[0].set_ylabel(name, fontsize=9.5, color=INK)
+    keys = [
+        style.key(f"B = {b.batch_size}" + (" (full)" if b.full else ""), color=colour, lw=2.4)
+        for b, colour in zip(shown, colours, strict=True)
+    ]
+    style.legend(page, [*keys, style.key("target", color=ORANGE, lw=1.3, ls=LINEAR)], columns=6)
+    return page
+
+
+def _metric_axis(ax: Axes, result: StudyResult, shown: list[BatchResult]) -> None:
+    """Scale the metric: an accuracy linearly; a loss, which falls by powers, logarithmically if it stays positive."""
+    values = [v for b in shown for v in b.learning_curve.metric if math.isfinite(v)] + [result.target.value]
+    if result.target.rises or min(values) <= 0:
+        room = 0.04 * (max(values) - min(values)) or 0.01
+        ax.set_ylim(min(values) - room, max(values) + room)
+    else:
+        style.log_axis(ax, *style.spread(values, 1.0, 1.0), "{:.2g}".format, "")
