@@ -18,9 +18,7 @@ import numpy as np
 from minisgd.backend.ops import Ops
 from minisgd.typing import Array, Shape
 
-Owner: TypeAlias = Literal[
-    "parameters", "gradients", "optimizer state", "activations", "workspaces", "data"
-]
+Owner: TypeAlias = Literal["parameters", "gradients", "optimizer state", "activations", "workspaces", "data"]
 
 OWNERS: tuple[Owner, ...] = (
     "parameters",
@@ -90,11 +88,15 @@ class Arena:
         """Return the array of a request: the first elements of the first replicas of its storage.
 
         The examples of a batch are contiguous within a replica, so a batch of b < B examples is a slice.
+        A shared array is repeated over the replica axes without copying, and then can only be read;
+        whoever writes it asks for it with ``lead=()``.
         """
-        rows = 1 if request.shared else prod(lead)
         size = prod(request.shape)
-        view: Array = self.storage[request.key][:rows, :size]
-        return view.reshape(request.shape if request.shared else (*lead, *request.shape))
+        if request.shared:
+            one: Array = self.storage[request.key][0, :size].reshape(request.shape)
+            return self.ops.broadcast(one, (*lead, *request.shape)) if lead else one
+        view: Array = self.storage[request.key][: prod(lead), :size]
+        return view.reshape(*lead, *request.shape)
 
     def named(self) -> list[tuple[str, Array]]:
         """Return (key, storage) of every block, for whoever wants to name an operand."""

@@ -186,6 +186,10 @@ class Ops:
         """out = 1 where a > b, else 0"""
         self.elementwise("greater", a, b, out=out)
 
+    def greater_equal(self, a: Operand, b: Operand, *, out: Array) -> None:
+        """out = 1 where a ≥ b, else 0"""
+        self.elementwise("greater_equal", a, b, out=out)
+
     def equal(self, a: Operand, b: Operand, *, out: Array) -> None:
         """out = 1 where a = b, else 0"""
         self.elementwise("equal", a, b, out=out)
@@ -213,6 +217,10 @@ class Ops:
     def exp(self, a: Array, *, out: Array) -> None:
         """out = eᵃ"""
         self.elementwise("exp", a, out=out)
+
+    def expm1(self, a: Array, *, out: Array) -> None:
+        """out = eᵃ − 1, accurate near 0"""
+        self.elementwise("expm1", a, out=out)
 
     def log(self, a: Array, *, out: Array) -> None:
         """out = ln a"""

@@ -1,0 +1,52 @@
+"""Floor 2: layers, losses, and the network as a point in R^P."""
+
+from __future__ import annotations
+
+from minisgd.nn import initializers as init
+from minisgd.nn.layer import Buffer, Declaration, Layer, Parameter, Statistic
+from minisgd.nn.layers.activations import GELU, LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
+from minisgd.nn.layers.batchnorm import BatchNorm
+from minisgd.nn.layers.conv import Conv2d
+from minisgd.nn.layers.dropout import Dropout
+from minisgd.nn.layers.flatten import Flatten
+from minisgd.nn.layers.layernorm import LayerNorm
+from minisgd.nn.layers.linear import Linear
+from minisgd.nn.layers.pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from minisgd.nn.losses.cross_entropy import BinaryCrossEntropy, SoftmaxCrossEntropy
+from minisgd.nn.losses.loss import Loss
+from minisgd.nn.losses.regression import L1, Huber, MeanSquaredError
+from minisgd.nn.network import Network
+from minisgd.nn.sequential import Residual, Sequential
+
+__all__ = [
+    "GELU",
+    "L1",
+    "AvgPool2d",
+    "BatchNorm",
+    "BinaryCrossEntropy",
+    "Buffer",
+    "Conv2d",
+    "Declaration",
+    "Dropout",
+    "Flatten",
+    "GlobalAvgPool2d",
+    "Huber",
+    "Layer",
+    "LayerNorm",
+    "LeakyReLU",
+    "Linear",
+    "Loss",
+    "MaxPool2d",
+    "MeanSquaredError",
+    "Network",
+    "Parameter",
+    "ReLU",
+    "Residual",
+    "Sequential",
+    "Sigmoid",
+    "SoftmaxCrossEntropy",
+    "Softplus",
+    "Statistic",
+    "Tanh",
+    "init",
+]

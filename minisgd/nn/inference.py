@@ -1,0 +1,74 @@
+"""Prediction as a program: the forward pass recorded once for a batch, replayed over the data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minisgd.backend import Arena, Plan, Program, Request
+from minisgd.nn.binding import Binder, Place
+from minisgd.typing import Array, HostArray, Shape
+
+if TYPE_CHECKING:
+    from minisgd.nn.network import Network
+
+
+class Inference:
+    """The forward pass of a network in evaluation, for host arrays of any length."""
+
+    def __init__(self, network: Network, batch_size: int) -> None:
+        self.network, self.batch_size = network, batch_size
+        self.programs: dict[int, tuple[Program, Array, Array]] = {}
+        self.arena: Arena | None = None
+
+    def predict(self, x: HostArray) -> HostArray:
+        """Return the outputs.  x (N, …)   result (…R, N, *output)"""
+        net, n = self.network, len(x)
+        axis = len(net.lead)
+        out = np.empty((*net.lead, n, *net.output_shape), net.dtype)
+        for start in range(0, n, self.batch_size):
+            part = x[start : start + self.batch_size]
+            program, batch, y = self._program(len(part), min(self.batch_size, n))
+            scaled = part.astype(net.dtype)
+            if part.dtype == np.uint8:
+                scaled *= net.input_scale
+            net.ops.upload(scaled, out=batch)
+            program.replay()
+            out[(*[slice(None)] * axis, slice(start, start + len(part)))] = net.ops.to_host(y)
+        return out
+
+    def _program(self, b: int, largest: int) -> tuple[Program, Array, Array]:
+        if b not in self.programs:
+            self.programs[b] = self._record(b, largest)
+        return self.programs[b]
+
+    def _record(self, b: int, largest: int) -> tuple[Program, Array, Array]:
+        net = self.network
+        if self.arena is None:
+            plan = Plan(inference_requests(net, (largest, *_shape(net))))
+            self.arena = Arena(net.ops, plan, net.lead)
+        binder, x, y = bind_inference(net, (b, *_shape(net)))
+        net.attach(_shape(net), net.vector, net.statistics, None)
+        binder.realize(self.arena, net.lead)
+        with net.ops.record() as program, net.ops.scope(phase="predict"):
+            net.infer(net.ops, self.arena.view(x.request, net.lead))
+        return program, self.arena.view(x.request, ()), self.arena.view(y.request, net.lead)
+
+
+def bind_inference(network: Network, x: Shape) -> tuple[Binder, Place, Place]:
+    """Return the binder of an evaluation pass on a batch (B, …) that all replicas share, and x and y."""
+    binder = network.binder(training=False)
+    place = Place(Request("evaluation.x", x, network.dtype, "data", shared=True), free=False)
+    return binder, place, network.bind_forward(binder, "", place)
+
+
+def inference_requests(network: Network, x: Shape) -> list[Request]:
+    """Return the memory that an evaluation pass on a batch (B, …) asks for."""
+    binder, place, _ = bind_inference(network, x)
+    return [place.request, *binder.requests()]
+
+
+def _shape(network: Network) -> Shape:
+    assert network.input_shape is not None
+    return network.input_shape

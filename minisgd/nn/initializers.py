@@ -1,0 +1,104 @@
+"""Initial weights, drawn on the host so that every device starts from the same point.
+
+An initializer is called as ``init(rng, shape, fan_in, fan_out)`` and returns a float64 host array.
+
+PyTorch's own default for dense and convolution layers, weights and biases alike, is uniform on
+±1/√fan_in: ``FanInUniform()`` here. minisgd's default is He normal weights and zero biases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import Protocol
+
+import numpy as np
+
+from minisgd.typing import Generator, HostArray, Shape
+
+
+class Initializer(Protocol):
+    """Draw the initial value of a parameter."""
+
+    def __call__(self, rng: Generator, shape: Shape, fan_in: int, fan_out: int) -> HostArray: ...
+
+
+@dataclass(frozen=True)
+class Constant:
+    """Fill with one value."""
+
+    value: float
+
+    def __call__(self, rng: Generator, shape: Shape, fan_in: int, fan_out: int) -> HostArray:
+        return np.full(shape, self.value)
+
+
+def Zeros() -> Constant:
+    """Fill with zeros."""
+    return Constant(0.0)
+
+
+def Ones() -> Constant:
+    """Fill with ones."""
+    return Constant(1.0)
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Draw from N(0, std²)."""
+
+    std: float = 0.01
+
+    def __call__(self, rng: Generator, shape: Shape, fan_in: int, fan_out: int) -> HostArray:
+        return rng.standard_normal(shape) * self.std
+
+
+@dataclass(frozen=True)
+class HeNormal:
+    """Draw from N(0, gain²/fan_in), gain √2 for ReLU (He et al. 2015, section 2.2)."""
+
+    gain: float = sqrt(2)
+
+    def __call__(self, rng: Generator, shape: Shape, fan_in: int, fan_out: int) -> HostArray:
+        return rng.standard_normal(shape) * (self.gain / sqrt(fan_in))
+
+
+@dataclass(frozen=True)
+class HeUniform:
+    """Draw from U(±gain·√(3/fan_in)), the same variance as HeNormal."""
+
+    gain: float = sqrt(2)
+
+    def __call__(self, rng: Generator, shape: Shape, fan_in: int, fan_out: int) -> HostArray:
+        bound = self.gain * sqrt(3 / fan_in)
+        return rng.uniform(-bound, bound, shape)
+
+
+@dataclass(frozen=True)
+class XavierNormal:
+    """Draw from N(0, 2/(fan_in + fan_out)) (Glorot and Bengio 2010, equation 16)."""
+
+    gain: float = 1.0
+
+    def __call__(self, rng: Generator, shape: Shape, fan_in: int, fan_out: int) -> HostArray:
+        return rng.standard_normal(shape) * (self.gain * sqrt(2 / (fan_in + fan_out)))
+
+
+@dataclass(frozen=True)
+class XavierUniform:
+    """Draw from U(±gain·√(6/(fan_in + fan_out))) (Glorot and Bengio 2010, equation 16)."""
+
+    gain: float = 1.0
+
+    def __call__(self, rng: Generator, shape: Shape, fan_in: int, fan_out: int) -> HostArray:
+        bound = self.gain * sqrt(6 / (fan_in + fan_out))
+        return rng.uniform(-bound, bound, shape)
+
+
+@dataclass(frozen=True)
+class FanInUniform:
+    """Draw from U(±1/√fan_in): what PyTorch does for Linear and Conv2d, weight and bias."""
+
+    def __call__(self, rng: Generator, shape: Shape, fan_in: int, fan_out: int) -> HostArray:
+        bound = 1 / sqrt(fan_in)
+        return rng.uniform(-bound, bound, shape)

@@ -1,0 +1,192 @@
+"""What a layer is: a declaration of the arrays it needs, and three methods that use them.
+
+Alphabet of shapes: R replicas (the leading axes, written …), B batch, I in, O out, C channels, H W image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from minisgd.backend import Ops
+from minisgd.errors import ArgumentError, ShapeError
+from minisgd.nn.initializers import Constant, Initializer
+from minisgd.nn.layout import Kind
+from minisgd.typing import Array, Shape
+
+if TYPE_CHECKING:
+    from minisgd.nn.binding import Binder, Place
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A tensor that is learned: attribute ``name`` holds it, ``d<name>`` its gradient."""
+
+    shape: Shape
+    init: Initializer
+    kind: Kind = "weight"
+    fan_in: int = 1
+    fan_out: int = 1
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """A tensor that is kept beside the parameters but not learned (running mean and variance)."""
+
+    shape: Shape
+    init: Initializer = Constant(0.0)
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A work array, shape with the batch axis and without replica axes.
+
+    life: "kept" from forward to backward; "scratch" within one call, so that layers share it; or "own",
+    never shared, for content that is written once (a border of zeros).
+    over: the array of the layer whose storage it may take over, "x" in forward, because the layer is
+    done with x once this buffer is written.
+    inference: evaluation needs it too.
+    """
+
+    shape: Shape
+    life: Literal["kept", "scratch", "own"] = "kept"
+    over: Literal["x", None] = None
+    inference: bool = True
+    dtype: str | None = None
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """The arrays of a layer for one input shape (B, …).
+
+    y: its output shape.   y_over_x, dx_over_dy: the result may overwrite the operand (see Buffer.over).
+    reshapes: y is x itself, seen in another shape.
+    infer: in evaluation, where backward needs nothing, y has its own memory, is written over x, or is x.
+    keeps: which of x and y backward reads.
+    clock: the layer draws random numbers, and gets ``seeds``, ``clock`` and ``stream``.
+    """
+
+    y: Shape
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+    statistics: dict[str, Statistic] = field(default_factory=dict)
+    buffers: dict[str, Buffer] = field(default_factory=dict)
+    keeps: frozenset[str] = frozenset()
+    y_over_x: bool = False
+    dx_over_dy: bool = False
+    reshapes: bool = False
+    infer: Literal["own", "over x", "x"] = "own"
+    clock: bool = False
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A layer at its place in the network, with the arrays it declared there."""
+
+    path: str
+    layer: Layer
+    x: Shape
+    declaration: Declaration
+
+
+class Layer:
+    """A differentiable map of arrays.
+
+    A subclass declares its arrays in ``declare`` and finds them as attributes of the declared names when
+    ``forward`` and ``backward`` run: views into memory that the network allocated. It never allocates.
+
+    x (…, B, *in)   y (…, B, *out)   dy like y   dx like x, or None where nobody needs it
+    """
+
+    x: Array
+    y: Array
+    dx: Array | None
+    lead: Shape = ()
+    """The replica axes in front of the batch axis."""
+    stream: int
+    seeds: tuple[int, ...]
+    clock: Array
+    """For layers that draw random numbers: which sequence, one seed a replica, and the time, () int64."""
+
+    name: str | None
+    couples_batch = False
+    """True if an example's output depends on the other examples of its batch."""
+
+    def __init__(self, name: str | None = None) -> None:
+        self.name = name
+
+    # ------------------------------------------------ what a subclass writes
+
+    def declare(self, x: Shape) -> Declaration:
+        """Return the arrays needed for an input of shape (B, …); refuse a shape that does not fit."""
+        raise NotImplementedError
+
+    def forward(self, ops: Ops, x: Array) -> Array:
+        """Compute y from x, keeping what backward needs."""
+        raise NotImplementedError
+
+    def infer(self, ops: Ops, x: Array) -> Array:
+        """Compute y from x as in evaluation."""
+        return self.forward(ops, x)
+
+    def backward(self, ops: Ops, dy: Array) -> Array | None:
+        """Compute dx and the gradients of the parameters from dy, the gradient of the loss by y."""
+        raise NotImplementedError
+
+    # ------------------------------------------------ how layers compose
+
+    def leaves(self, x: Shape, path: str) -> Iterator[Leaf]:
+        """Yield the layers inside this one, itself if there are none, in forward order."""
+        yield Leaf(path, self, x, self.declare(x))
+
+    def bind_forward(self, binder: Binder, path: str, x: Place) -> Place:
+        """Request the arrays of the forward pass; return the place of y."""
+        return binder.leaf_forward(self, path, x)
+
+    def bind_backward(self, binder: Binder, path: str, dy: Place, needs_dx: bool) -> Place | None:
+        """Request the arrays of the backward pass; return the place of dx."""
+        return binder.leaf_backward(self, path, dy, needs_dx)
+
+    # ------------------------------------------------ how a layer is spoken of
+
+    @property
+    def label(self) -> str:
+        """The name in messages and listings: Linear 'hidden', or Linear."""
+        kind = type(self).__name__
+        return f"{kind} {self.name!r}" if self.name else kind
+
+    def settings(self) -> str:
+        """The hyper-parameters, as the constructor would be written."""
+        return ""
+
+    def __repr__(self) -> str:
+        name = f"name={self.name!r}" if self.name else ""
+        return f"{type(self).__name__}({', '.join(filter(None, [self.settings(), name]))})"
+
+    # ------------------------------------------------ refusals shared by layers
+
+    def require_rank(self, x: Shape, rank: int, meaning: str, fix: str) -> None:
+        """Refuse an input that has not ``rank`` axes, batch included."""
+        if len(x) != rank:
+            raise ShapeError(f"{self.label}: x", expected=meaning, got=shape_text(x), fix=fix)
+
+
+def shape_text(x: Shape) -> str:
+    """Write a shape with the batch axis as B: (B, 28, 28)."""
+    return "(" + ", ".join(["B", *map(str, x[1:])]) + ")"
+
+
+def positive(value: object, argument: str) -> int:
+    """Return a positive integer, or refuse the argument."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ArgumentError(argument, expected="a positive integer", got=value, fix="give 1, 2, 3, …")
+    return value
+
+
+def in_range(value: object, argument: str, low: float, high: float, *, open_low: bool = False) -> float:
+    """Return a number of [low, high), or of (low, high), or refuse the argument."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not (low < value < high or (value == low and not open_low)):  # type: ignore[operator]
+        bracket = "(" if open_low else "["
+        raise ArgumentError(argument, expected=f"a number in {bracket}{low}, {high})", got=value, fix="choose one")
+    return float(value)  # type: ignore[arg-type]

@@ -1,0 +1,179 @@
+"""Elementwise nonlinearities. Where the derivative can be had from y alone, y may overwrite x."""
+
+from __future__ import annotations
+
+from math import pi, sqrt
+
+from minisgd.backend import Ops
+from minisgd.nn.layer import Buffer, Declaration, Layer, in_range
+from minisgd.typing import Array, Shape
+
+
+class Activation(Layer):
+    """An elementwise map whose derivative is a function of y: stored over x, differentiated over dy."""
+
+    def declare(self, x: Shape) -> Declaration:
+        return Declaration(y=x, y_over_x=True, dx_over_dy=True, keeps=frozenset("y"), buffers=self.scratch(x))
+
+    def scratch(self, x: Shape) -> dict[str, Buffer]:
+        return {}
+
+    def backward(self, ops: Ops, dy: Array) -> Array | None:
+        if self.dx is not None:
+            self.differentiate(ops, dy, self.dx)
+        return self.dx
+
+    def differentiate(self, ops: Ops, dy: Array, dx: Array) -> None:
+        """Write dx = dy · y′."""
+        raise NotImplementedError
+
+
+class ReLU(Activation):
+    """Rectified linear unit: y = max(x, 0), y′ = [y > 0]."""
+
+    mask: Array
+
+    def scratch(self, x: Shape) -> dict[str, Buffer]:
+        return {"mask": Buffer(x, life="scratch", inference=False, dtype="bool")}
+
+    def forward(self, ops: Ops, x: Array) -> Array:
+        ops.maximum(x, 0.0, out=self.y)
+        return self.y
+
+    def differentiate(self, ops: Ops, dy: Array, dx: Array) -> None:
+        ops.greater(self.y, 0.0, out=self.mask)
+        ops.multiply(dy, self.mask, out=dx)
+
+
+class LeakyReLU(Activation):
+    """Leaky rectifier: y = x where x > 0, else a x;  y′ = 1 or a  (Maas et al. 2013)."""
+
+    slope: Array
+
+    def __init__(self, negative_slope: float = 0.01, name: str | None = None) -> None:
+        super().__init__(name)
+        self.negative_slope = in_range(negative_slope, f"{self.label}: negative_slope", 0, 1, open_low=True)
+
+    def scratch(self, x: Shape) -> dict[str, Buffer]:
+        return {"slope": Buffer(x, life="scratch")}
+
+    def forward(self, ops: Ops, x: Array) -> Array:
+        # 0 < a < 1, so the larger of x and a x is the right branch on both sides
+        ops.multiply(x, self.negative_slope, out=self.slope)
+        ops.maximum(x, self.slope, out=self.y)
+        return self.y
+
+    def differentiate(self, ops: Ops, dy: Array, dx: Array) -> None:
+        ops.greater(self.y, 0.0, out=self.slope)
+        ops.maximum(self.slope, self.negative_slope, out=self.slope)
+        ops.multiply(dy, self.slope, out=dx)
+
+    def settings(self) -> str:
+        return f"negative_slope={self.negative_slope}"
+
+
+class Sigmoid(Activation):
+    """Logistic function: y = 1 / (1 + e^(−x)) = ½ (1 + tanh ½x), y′ = y (1 − y)."""
+
+    slope: Array
+
+    def scratch(self, x: Shape) -> dict[str, Buffer]:
+        return {"slope": Buffer(x, life="scratch", inference=False)}
+
+    def forward(self, ops: Ops, x: Array) -> Array:
+        sigmoid(ops, x, out=self.y)
+        return self.y
+
+    def differentiate(self, ops: Ops, dy: Array, dx: Array) -> None:
+        ops.subtract(1.0, self.y, out=self.slope)
+        ops.multiply(self.slope, self.y, out=self.slope)
+        ops.multiply(dy, self.slope, out=dx)
+
+
+class Tanh(Activation):
+    """Hyperbolic tangent: y = tanh x, y′ = 1 − y²."""
+
+    slope: Array
+
+    def scratch(self, x: Shape) -> dict[str, Buffer]:
+        return {"slope": Buffer(x, life="scratch", inference=False)}
+
+    def forward(self, ops: Ops, x: Array) -> Array:
+        ops.tanh(x, out=self.y)
+        return self.y
+
+    def differentiate(self, ops: Ops, dy: Array, dx: Array) -> None:
+        ops.square(self.y, out=self.slope)
+        ops.subtract(1.0, self.slope, out=self.slope)
+        ops.multiply(dy, self.slope, out=dx)
+
+
+class Softplus(Activation):
+    """Smooth rectifier: y = ln(1 + eˣ) = max(x, 0) + ln(1 + e^(−|x|)), y′ = 1 − e^(−y)."""
+
+    work: Array
+
+    def scratch(self, x: Shape) -> dict[str, Buffer]:
+        return {"work": Buffer(x, life="scratch")}
+
+    def forward(self, ops: Ops, x: Array) -> Array:
+        softplus(ops, x, self.work, out=self.y)
+        return self.y
+
+    def differentiate(self, ops: Ops, dy: Array, dx: Array) -> None:
+        # expm1 keeps the digits that 1 − e^(−y) loses where y is small
+        ops.negative(self.y, out=self.work)
+        ops.expm1(self.work, out=self.work)
+        ops.multiply(self.work, dy, out=self.work)
+        ops.negative(self.work, out=dx)
+
+
+class GELU(Layer):
+    """Gaussian error linear unit: y = x Φ(x), y′ = Φ(x) + x φ(x)  (Hendrycks and Gimpel 2016).
+
+    Φ(x) = ½ (1 + erf(x/√2)) exactly, as PyTorch's default; φ(x) = e^(−x²/2)/√(2π).
+    """
+
+    cdf: Array
+    slope: Array
+
+    def declare(self, x: Shape) -> Declaration:
+        buffers = {"cdf": Buffer(x), "slope": Buffer(x, life="scratch", inference=False)}
+        return Declaration(y=x, dx_over_dy=True, keeps=frozenset("x"), buffers=buffers, infer="over x")
+
+    def forward(self, ops: Ops, x: Array) -> Array:
+        ops.multiply(x, 1 / sqrt(2), out=self.cdf)
+        ops.erf(self.cdf, out=self.cdf)
+        ops.add(self.cdf, 1.0, out=self.cdf)
+        ops.multiply(self.cdf, 0.5, out=self.cdf)
+        ops.multiply(x, self.cdf, out=self.y)
+        return self.y
+
+    def backward(self, ops: Ops, dy: Array) -> Array | None:
+        if self.dx is not None:
+            ops.square(self.x, out=self.slope)
+            ops.multiply(self.slope, -0.5, out=self.slope)
+            ops.exp(self.slope, out=self.slope)
+            ops.multiply(self.slope, 1 / sqrt(2 * pi), out=self.slope)
+            ops.multiply(self.slope, self.x, out=self.slope)
+            ops.add(self.slope, self.cdf, out=self.slope)
+            ops.multiply(dy, self.slope, out=self.dx)
+        return self.dx
+
+
+def sigmoid(ops: Ops, x: Array, *, out: Array) -> None:
+    """out = 1 / (1 + e^(−x)), without overflow at either end"""
+    ops.multiply(x, 0.5, out=out)
+    ops.tanh(out, out=out)
+    ops.add(out, 1.0, out=out)
+    ops.multiply(out, 0.5, out=out)
+
+
+def softplus(ops: Ops, x: Array, work: Array, *, out: Array) -> None:
+    """out = ln(1 + eˣ), without overflow; work is scratch like x"""
+    ops.absolute(x, out=work)
+    ops.negative(work, out=work)
+    ops.exp(work, out=work)
+    ops.log1p(work, out=work)
+    ops.maximum(x, 0.0, out=out)
+    ops.add(out, work, out=out)

@@ -1,0 +1,73 @@
+"""The dense layer."""
+
+from __future__ import annotations
+
+from minisgd.backend import Ops
+from minisgd.errors import ShapeError
+from minisgd.nn.initializers import HeNormal, Initializer, Zeros
+from minisgd.nn.layer import Declaration, Layer, Parameter, positive, shape_text
+from minisgd.nn.shapes import transpose
+from minisgd.typing import Array, Shape
+
+
+class Linear(Layer):
+    """Dense layer: y = x W + b.
+
+    x (…, B, I)   W (…, I, O)   b (…, 1, O)   y (…, B, O);  … are replica axes. I is learnt from the data.
+
+    Defaults: W He normal, b zero. PyTorch's: ``init=FanInUniform(), bias_init=FanInUniform()``.
+    """
+
+    W: Array
+    dW: Array
+    b: Array
+    db: Array
+
+    def __init__(
+        self,
+        features: int,
+        *,
+        bias: bool = True,
+        init: Initializer | None = None,
+        bias_init: Initializer | None = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name)
+        self.features = positive(features, f"{self.label}: features")
+        self.bias = bias
+        self.init = init or HeNormal()
+        self.bias_init = bias_init or Zeros()
+
+    def declare(self, x: Shape) -> Declaration:
+        if len(x) != 2:
+            raise ShapeError(
+                f"{self.label}: x",
+                expected="(B, features)",
+                got=shape_text(x),
+                fix="flatten images first" if len(x) == 4 else "flatten first: put ms.Flatten() before it",
+            )
+        batch, fan_in = x
+        shape = (fan_in, self.features)
+        parameters = {"W": Parameter(shape, self.init, "weight", fan_in, self.features)}
+        if self.bias:
+            parameters["b"] = Parameter((self.features,), self.bias_init, "bias", fan_in, self.features)
+        return Declaration(y=(batch, self.features), parameters=parameters, keeps=frozenset("x"))
+
+    def forward(self, ops: Ops, x: Array) -> Array:
+        if self.bias:
+            ops.affine(x, self.W, self.b, out=self.y)
+        else:
+            ops.matmul(x, self.W, out=self.y)
+        return self.y
+
+    def backward(self, ops: Ops, dy: Array) -> Array | None:
+        """dW = xᵀ dy    db = Σ_B dy    dx = dy Wᵀ"""
+        ops.matmul(transpose(self.x), dy, out=self.dW)
+        if self.bias:
+            ops.sum_batch(dy, out=self.db)
+        if self.dx is not None:
+            ops.matmul(dy, transpose(self.W), out=self.dx)
+        return self.dx
+
+    def settings(self) -> str:
+        return str(self.features) + ("" if self.bias else ", bias=False")

@@ -1,0 +1,141 @@
+"""Losses of classification, on logits."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minisgd.backend import Ops
+from minisgd.errors import DataError, ShapeError
+from minisgd.nn.layer import Buffer, in_range, shape_text
+from minisgd.nn.layers.activations import sigmoid, softplus
+from minisgd.nn.losses.loss import Loss, LossDeclaration, TargetKind, require_values
+from minisgd.typing import Array, Shape
+
+
+class SoftmaxCrossEntropy(Loss):
+    """Softmax cross-entropy: p = softmax(z), ℓ = −Σ_c t_c ln p_c, ∂ℓ/∂z = p − t.
+
+    z (…, B, C) logits   target (…, B) integer classes, or (…, B, C) probabilities that sum to one
+
+    An integer class k stands for the row k of T = (1 − ε) I + ε/C, with label smoothing ε (Szegedy et al.
+    2016, section 7): gathering rows of T makes soft targets of both kinds. Computed as
+    ℓ = ln Σ_c e^(s_c) − Σ_c t_c s_c with s = z − max z, so that nothing overflows.
+    """
+
+    task = "classification"
+
+    table: Array
+    target: Array
+    top: Array
+
+    def __init__(self, *, label_smoothing: float = 0.0) -> None:
+        self.label_smoothing = in_range(label_smoothing, "SoftmaxCrossEntropy: label_smoothing", 0, 1)
+        self.kind: TargetKind = "labels"
+
+    def declare(self, z: Shape, kind: TargetKind) -> LossDeclaration:
+        if len(z) != 2:
+            raise ShapeError(
+                "SoftmaxCrossEntropy: prediction",
+                expected="(B, classes)",
+                got=shape_text(z),
+                fix="end the network with ms.Linear(classes)",
+            )
+        self.kind = kind
+        buffers = {"top": Buffer((z[0], 1), life="scratch")}
+        if kind == "values":
+            if self.label_smoothing:
+                buffers["target"] = Buffer(z)
+            return LossDeclaration(z, None, buffers)
+        buffers |= {"target": Buffer(z)}
+        return LossDeclaration(z[:1], "int64", buffers)
+
+    def forward(self, ops: Ops, target: Array) -> None:
+        if self.kind == "labels":
+            ops.take(self._table(ops), target, out=self.target)
+        elif self.label_smoothing:
+            ops.multiply(target, 1 - self.label_smoothing, out=self.target)
+            ops.add(self.target, self.label_smoothing / self.z.shape[-1], out=self.target)
+        else:
+            self.target = target
+        p, top = self.dz, self.top[..., 0]
+        ops.max(self.z, -1, out=self.top, keepdims=True)
+        ops.subtract(self.z, self.top, out=p)
+        ops.dot(p, self.target, out=self.losses)
+        ops.exp(p, out=p)
+        ops.sum(p, -1, out=self.top, keepdims=True)
+        ops.divide(p, self.top, out=p)
+        ops.log(top, out=top)
+        ops.subtract(top, self.losses, out=self.losses)
+
+    def backward(self, ops: Ops) -> None:
+        ops.subtract(self.dz, self.target, out=self.dz)
+
+    def check_target(self, labels_or_values: Array) -> None:
+        if self.kind == "values":
+            sums = labels_or_values.sum(-1)
+            if (labels_or_values < 0).any() or not np.allclose(sums, 1, atol=1e-4):
+                raise DataError(
+                    "SoftmaxCrossEntropy: soft targets",
+                    expected="probabilities that sum to 1 in every row",
+                    got=f"row sums from {sums.min():.4g} to {sums.max():.4g}",
+                    fix="divide each row by its sum",
+                )
+
+    def _table(self, ops: Ops) -> Array:
+        c = self.z.shape[-1]
+        smooth = self.label_smoothing
+        return ops.from_host(((1 - smooth) * np.eye(c) + smooth / c).astype(self.z.dtype))
+
+    def __repr__(self) -> str:
+        smoothing = f"label_smoothing={self.label_smoothing}" if self.label_smoothing else ""
+        return f"SoftmaxCrossEntropy({smoothing})"
+
+
+class BinaryCrossEntropy(Loss):
+    """Binary cross-entropy on logits: ℓ = 1/O Σ_o (ln(1 + e^z) − t z), ∂ℓ/∂z = (σ(z) − t)/O.
+
+    z (…, B, O)   target (…, B, O) in [0, 1]
+    """
+
+    task = "classification"
+
+    target: Array
+    work: Array
+
+    def declare(self, z: Shape, kind: TargetKind) -> LossDeclaration:
+        declared = require_values(self, z, kind)
+        return LossDeclaration(declared.target, None, {"work": Buffer(z, life="scratch")})
+
+    def forward(self, ops: Ops, target: Array) -> None:
+        self.target = target
+        softplus(ops, self.z, self.work, out=self.dz)
+        ops.multiply(self.z, target, out=self.work)
+        ops.subtract(self.dz, self.work, out=self.work)
+        mean_over_outputs(ops, self.work, self.losses)
+
+    def backward(self, ops: Ops) -> None:
+        sigmoid(ops, self.z, out=self.dz)
+        ops.subtract(self.dz, self.target, out=self.dz)
+        ops.multiply(self.dz, 1 / outputs(self.dz, self.losses), out=self.dz)
+
+    def check_target(self, labels_or_values: Array) -> None:
+        low, high = labels_or_values.min(), labels_or_values.max()
+        if low < 0 or high > 1:
+            raise DataError(
+                "BinaryCrossEntropy: targets",
+                expected="probabilities in [0, 1]",
+                got=f"values from {low:.4g} to {high:.4g}",
+                fix="scale them, or use MeanSquaredError",
+            )
+
+
+def outputs(z: Array, losses: Array) -> int:
+    """Return O, the number of outputs of one example."""
+    return int(z.size // losses.size)
+
+
+def mean_over_outputs(ops: Ops, work: Array, losses: Array) -> None:
+    """losses (…, B) = 1/O Σ_O work (…, B, O…)"""
+    axes = tuple(range(losses.ndim - work.ndim, 0))
+    ops.sum(work, axes, out=losses)
+    ops.multiply(losses, 1 / outputs(work, losses), out=losses)

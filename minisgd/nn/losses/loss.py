@@ -1,0 +1,92 @@
+"""What a loss is: a number for every example, their mean, and the gradient of the mean by the prediction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from minisgd.backend import Ops
+from minisgd.errors import ShapeError
+from minisgd.nn.layer import Buffer, shape_text
+from minisgd.typing import Array, Shape
+
+TargetKind: TypeAlias = Literal["labels", "values"]
+"""labels: one integer class per example, (…, B); values: one number per output, (…, B, O)."""
+
+
+@dataclass(frozen=True)
+class LossDeclaration:
+    """The arrays of a loss for a prediction of shape (B, O), beside z, dz, losses and value."""
+
+    target: Shape
+    target_dtype: str | None
+    """None: the dtype of the network."""
+    buffers: dict[str, Buffer] = field(default_factory=dict)
+
+
+class Loss:
+    """Mean loss of a batch: L = 1/B Σ_i w_i ℓ(z_i, t_i), with example weights w_i (1 if none are given).
+
+    z (…, B, O) prediction   dz like z   losses (…, B)   value (…)   weight (…, B) or None
+
+    The mean divides by the number of examples, not by the sum of weights: then the gradient of a batch is
+    the mean of the gradients of its parts, whatever their weights.
+    """
+
+    z: Array
+    dz: Array
+    losses: Array
+    value: Array
+    weight: Array | None
+    lead: Shape = ()
+
+    task: Literal["classification", "regression"]
+
+    def declare(self, z: Shape, kind: TargetKind) -> LossDeclaration:
+        """Return the arrays needed for predictions (B, O) and the target's shape; refuse what does not fit."""
+        raise NotImplementedError
+
+    def forward(self, ops: Ops, target: Array) -> None:
+        """Write the loss of every example to ``losses``, before weights."""
+        raise NotImplementedError
+
+    def backward(self, ops: Ops) -> None:
+        """Write ∂ℓ_i/∂z_i to ``dz``, before weights and the division by B."""
+        raise NotImplementedError
+
+    def check_target(self, labels_or_values: Array) -> None:
+        """Refuse targets outside the domain of the loss; called once with the whole data set's targets."""
+
+    # ------------------------------------------------ the same for every loss
+
+    def mean(self, ops: Ops, target: Array) -> None:
+        """value = 1/B Σ w_i ℓ_i"""
+        self.forward(ops, target)
+        if self.weight is not None:
+            ops.multiply(self.losses, self.weight, out=self.losses)
+        ops.sum(self.losses, -1, out=self.value)
+        ops.multiply(self.value, 1 / self.losses.shape[-1], out=self.value)
+
+    def gradient(self, ops: Ops) -> Array:
+        """dz = w_i/B ∂ℓ_i/∂z_i"""
+        self.backward(ops)
+        ops.multiply(self.dz, 1 / self.dz.shape[len(self.lead)], out=self.dz)
+        if self.weight is not None:
+            weight = self.weight.reshape(*self.weight.shape, *[1] * (self.dz.ndim - self.weight.ndim))
+            ops.multiply(self.dz, weight, out=self.dz)
+        return self.dz
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+def require_values(loss: Loss, z: Shape, kind: TargetKind) -> LossDeclaration:
+    """Return the declaration of a loss whose target has the shape of the prediction."""
+    if kind != "values":
+        raise ShapeError(
+            f"{type(loss).__name__}: target",
+            expected=f"float values {shape_text(z)}",
+            got="integer class labels (B)",
+            fix="use SoftmaxCrossEntropy for classes, or convert the targets to float",
+        )
+    return LossDeclaration(target=z, target_dtype=None)

@@ -1,0 +1,264 @@
+"""The network: a chain of layers whose parameters are one point in R^P."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from math import prod
+from typing import Any, Self
+
+import numpy as np
+
+from minisgd.backend import Ops, get_ops
+from minisgd.errors import ArgumentError, DtypeError, ShapeError
+from minisgd.nn.binding import Binder
+from minisgd.nn.inference import Inference
+from minisgd.nn.layer import Layer, Leaf
+from minisgd.nn.layout import Layout
+from minisgd.nn.sequential import Sequential
+from minisgd.typing import Array, HostArray, Seed, Shape
+
+DTYPES = ("float32", "float64")
+
+
+class Network(Sequential):
+    """A chain of layers with all parameters in one flat vector.
+
+    vector (…, P) parameters   statistics (…, S) running means and variances;  … are replica axes.
+
+    ``Network(layers…)`` only describes; ``build`` infers the shapes from the input and draws the weights.
+    ``ms.train`` builds a copy and never changes the network it is given.
+
+    >>> net = Network(Linear(128), BatchNorm(), ReLU(), Linear(10))
+    """
+
+    def __init__(self, *layers: Layer, name: str | None = None) -> None:
+        super().__init__(*layers, name=name)
+        self._check_names()
+        self.ops: Ops
+        self.input_shape: Shape | None = None
+        self.input_scale = 1.0
+        """What uint8 inputs are multiplied with: 1/255 for images."""
+        self.classes: tuple[str, ...] | None = None
+        """Names of the classes, where the network was trained on named ones."""
+        self.dtype = "float32"
+        self.lead = ()
+        self.layout = Layout(())
+        self.statistics_layout = Layout(())
+        self.vector: Array
+        self.statistics: Array
+
+    # ------------------------------------------------ building
+
+    @property
+    def is_built(self) -> bool:
+        """True once the network has weights."""
+        return self.input_shape is not None
+
+    def describe(self, input_shape: Shape) -> list[Leaf]:
+        """Return every layer with its declaration for a batch of one; refuse a shape that does not fit."""
+        shape = _input_shape(input_shape)
+        return list(self.leaves((1, *shape), ""))
+
+    def build(
+        self,
+        input_shape: Shape,
+        *,
+        seeds: Seed | Sequence[Seed] = 0,
+        dtype: str = "float32",
+        ops: Ops | None = None,
+    ) -> Self:
+        """Infer all shapes from the shape of one example and draw the weights.
+
+        seeds: one, or a sequence of R for R replicas with a leading axis (R, P).
+        The weights of a seed are the same whatever the device, the dtype and the number of replicas.
+
+        Errors: ShapeError if a layer does not fit the one before it; ArgumentError for another dtype.
+        """
+        if dtype not in DTYPES:
+            raise ArgumentError("dtype", expected="'float32' or 'float64'", got=dtype, fix="choose one of them")
+        leaves = self.describe(input_shape)
+        self.layout = Layout(
+            (f"{leaf.path}.{name}", p.shape, p.kind)
+            for leaf in leaves
+            for name, p in leaf.declaration.parameters.items()
+        )
+        self.statistics_layout = Layout(
+            (f"{leaf.path}.{name}", s.shape, "norm")
+            for leaf in leaves
+            for name, s in leaf.declaration.statistics.items()
+        )
+        self.input_shape, self.dtype, self.ops = _input_shape(input_shape), dtype, ops or get_ops()
+        each = [seeds] if isinstance(seeds, int | np.integer) else list(seeds)
+        drawn = [_draw(leaves, int(seed)) for seed in each]
+        self.lead = () if isinstance(seeds, int | np.integer) else (len(each),)
+        self.vector = self._place([v for v, _ in drawn], self.layout.size)
+        self.statistics = self._place([s for _, s in drawn], self.statistics_layout.size)
+        return self
+
+    def _place(self, rows: list[HostArray], size: int) -> Array:
+        array = self.ops.zeros((*self.lead, size), self.dtype)
+        self.ops.upload(np.stack(rows).reshape(array.shape).astype(self.dtype), out=array)
+        return array
+
+    def copy(self) -> Self:
+        """Return a network of the same layers and its own copy of the weights, if it has any."""
+        twin: Self = clone(self)
+        if self.is_built:
+            twin.vector = self.ops.from_host(self.ops.to_host(self.vector).copy())
+            twin.statistics = self.ops.from_host(self.ops.to_host(self.statistics).copy())
+        return twin
+
+    def replica(self, index: int) -> Self:
+        """Return one network of a stack of replicas, with its own copy of the weights."""
+        twin: Self = clone(self)
+        twin.lead = ()
+        twin.vector = self.ops.from_host(self.ops.to_host(self.vector[index]).copy())
+        twin.statistics = self.ops.from_host(self.ops.to_host(self.statistics[index]).copy())
+        return twin
+
+    # ------------------------------------------------ looking inside
+
+    @property
+    def n_parameters(self) -> int:
+        """P, the number of learned values."""
+        return self.layout.size
+
+    def parameters(self) -> dict[str, Array]:
+        """Return the parameters by name, as views into the vector."""
+        self.require_built()
+        return {segment.name: segment.view(self.vector) for segment in self.layout}
+
+    def running_statistics(self) -> dict[str, Array]:
+        """Return the running statistics by name, as views."""
+        self.require_built()
+        return {segment.name: segment.view(self.statistics) for segment in self.statistics_layout}
+
+    @property
+    def output_shape(self) -> Shape:
+        """The shape of the prediction for one example."""
+        self.require_built()
+        assert self.input_shape is not None
+        return self.declare((1, *self.input_shape)).y[1:]
+
+    def require_built(self) -> None:
+        """Refuse to go on without weights."""
+        if not self.is_built:
+            raise ArgumentError(
+                "network",
+                expected="built, with weights",
+                got="a description without weights",
+                fix="train it with ms.train, load weights with network.load(file), or call network.build(input_shape)",
+            )
+
+    # ------------------------------------------------ attaching memory to layers
+
+    def attach(self, input_shape: Shape, vector: Array, statistics: Array, gradient: Array | None) -> None:
+        """Give the layers their views: parameters, gradients (if a backward pass follows), statistics."""
+        for leaf in self.describe(input_shape):
+            for name in leaf.declaration.parameters:
+                segment = self._segments[f"{leaf.path}.{name}"]
+                setattr(leaf.layer, name, row(segment.view(vector), segment.shape))
+                if gradient is not None:
+                    setattr(leaf.layer, f"d{name}", row(segment.view(gradient), segment.shape))
+            for name in leaf.declaration.statistics:
+                segment = self._segments[f"{leaf.path}.{name}"]
+                setattr(leaf.layer, name, row(segment.view(statistics), segment.shape))
+
+    @property
+    def _segments(self) -> dict[str, Any]:
+        return {segment.name: segment for layout in (self.layout, self.statistics_layout) for segment in layout}
+
+    def binder(self, training: bool) -> Binder:
+        """Return a binder for this network's dtype."""
+        return Binder(self.dtype, training)
+
+    # ------------------------------------------------ using it
+
+    def predict(self, x: HostArray, *, batch_size: int = 256) -> HostArray:
+        """Return the outputs for examples, computed in batches as in evaluation.
+
+        x (N, …) floats, or uint8 that are scaled as in training   result (N, *output), or (R, N, *output)
+
+        Errors: ShapeError, DtypeError if x is not what the network was trained on; ArgumentError without weights.
+        """
+        self.require_built()
+        return Inference(self, batch_size).predict(self._input(x))
+
+    def _input(self, x: Any) -> HostArray:
+        if not isinstance(x, np.ndarray):
+            raise DtypeError("x", expected="a NumPy array", got=type(x).__name__, fix="convert it with np.asarray(x)")
+        if x.dtype != np.uint8 and x.dtype.kind not in "fiub":
+            raise DtypeError("x", expected="an array of numbers", got=f"dtype {x.dtype}", fix="convert the values")
+        if x.shape[1:] != self.input_shape:
+            assert self.input_shape is not None
+            raise ShapeError(
+                "x",
+                expected=f"(N, {', '.join(map(str, self.input_shape))})",
+                got=x.shape,
+                fix="give examples along the first axis, x[None] for a single one",
+            )
+        return x
+
+    def _check_names(self) -> None:
+        names = [leaf.name for leaf in _all_layers(self) if leaf.name]
+        for name in names:
+            if names.count(name) > 1 or "." in name:
+                raise ArgumentError(
+                    f"layer name {name!r}", expected="unique and without dots", got=f"{names}", fix="rename the layer"
+                )
+
+    def __repr__(self) -> str:
+        inner = ",\n    ".join(map(repr, self.layers))
+        size = f"  # {self.n_parameters:,} parameters" if self.is_built else ""
+        return f"Network(\n    {inner},\n){size}"
+
+
+def row(view: Array, shape: Shape) -> Array:
+    """Return a one-dimensional parameter as a row (…, 1, n), so that it broadcasts over the batch."""
+    return view[..., None, :] if len(shape) == 1 else view
+
+
+def clone(layer: Any) -> Any:
+    """Return a copy of a layer and of those inside it, without the arrays attached to them."""
+    twin = copy(layer)
+    for attribute, value in list(vars(twin).items()):
+        if hasattr(value, "__array_interface__") or hasattr(value, "__cuda_array_interface__"):
+            delattr(twin, attribute)
+    if isinstance(twin, Sequential):
+        twin.layers = tuple(clone(inner) for inner in twin.layers)
+        twin._trained = twin.layers
+    return twin
+
+
+def _all_layers(layer: Layer) -> list[Layer]:
+    if isinstance(layer, Sequential):
+        return [leaf for inner in layer.layers for leaf in _all_layers(inner)]
+    return [layer]
+
+
+def _input_shape(shape: Any) -> Shape:
+    try:
+        values = (int(shape),) if isinstance(shape, int | np.integer) else tuple(int(n) for n in shape)
+    except (TypeError, ValueError):
+        values = ()
+    if not values or prod(values) < 1 or min(values) < 1:
+        raise ShapeError(
+            "input_shape", expected="the shape of one example", got=shape, fix="for example (784,) or (28, 28, 1)"
+        )
+    return values
+
+
+def _draw(leaves: list[Leaf], seed: Seed) -> tuple[HostArray, HostArray]:
+    """Draw the parameters and the statistics of one replica, each a flat float64 vector."""
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 0x696E6974]))  # "init"
+    parameters = [
+        p.init(rng, p.shape, p.fan_in, p.fan_out).reshape(-1)
+        for leaf in leaves
+        for p in leaf.declaration.parameters.values()
+    ]
+    statistics = [
+        s.init(rng, s.shape, 1, 1).reshape(-1) for leaf in leaves for s in leaf.declaration.statistics.values()
+    ]
+    empty = np.zeros(0)
+    return np.concatenate([empty, *parameters]), np.concatenate([empty, *statistics])

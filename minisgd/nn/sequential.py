@@ -1,0 +1,152 @@
+"""Composition: one layer after another, and a layer around which the input takes a short cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from minisgd.backend import Ops, Request
+from minisgd.errors import ArgumentError, ShapeError
+from minisgd.nn.binding import Binder, Place
+from minisgd.nn.layer import Declaration, Layer, Leaf, shape_text
+from minisgd.typing import Array, Shape
+
+
+class Sequential(Layer):
+    """Chain: y = f_n(… f_2(f_1(x)))."""
+
+    def __init__(self, *layers: Layer, name: str | None = None) -> None:
+        super().__init__(name)
+        for position, layer in enumerate(layers):
+            if not isinstance(layer, Layer):
+                raise ArgumentError(
+                    f"{type(self).__name__}: layer {position}",
+                    expected="a layer such as ms.Linear(10)",
+                    got=layer,
+                    fix="write ms.ReLU(), not ms.ReLU" if isinstance(layer, type) else "pass layer objects",
+                )
+            if any(layer is earlier for earlier in layers[:position]):
+                raise ArgumentError(
+                    f"{type(self).__name__}: layer {position}",
+                    expected="used once",
+                    got=f"the same {layer.label} twice",
+                    fix="make a second layer; layers do not share weights",
+                )
+        self.layers = layers
+        self._trained: tuple[Layer, ...] = layers
+
+    @property
+    def couples_batch(self) -> bool:  # type: ignore[override]
+        """True if some layer inside couples the examples of a batch."""
+        return any(layer.couples_batch for layer in self.layers)
+
+    def declare(self, x: Shape) -> Declaration:
+        for layer in self.layers:
+            x = layer.declare(x).y
+        return Declaration(y=x)
+
+    def forward(self, ops: Ops, x: Array) -> Array:
+        for layer in self.layers:
+            with ops.scope(layer=layer.label):
+                x = layer.forward(ops, x)
+        return x
+
+    def infer(self, ops: Ops, x: Array) -> Array:
+        for layer in self.layers:
+            with ops.scope(layer=layer.label):
+                x = layer.infer(ops, x)
+        return x
+
+    def backward(self, ops: Ops, dy: Array) -> Array | None:
+        """Run the chain rule from the last layer to the first that has something to learn."""
+        dx: Array | None = dy
+        for layer in reversed(self._trained):
+            if dx is not None:
+                with ops.scope(layer=layer.label):
+                    dx = layer.backward(ops, dx)
+        return dx
+
+    def leaves(self, x: Shape, path: str) -> Iterator[Leaf]:
+        for position, layer in enumerate(self.layers):
+            yield from layer.leaves(x, inside(path, position, layer))
+            x = layer.declare(x).y
+
+    def bind_forward(self, binder: Binder, path: str, x: Place) -> Place:
+        for position, layer in enumerate(self.layers):
+            x = layer.bind_forward(binder, inside(path, position, layer), x)
+        return x
+
+    def bind_backward(self, binder: Binder, path: str, dy: Place, needs_dx: bool) -> Place | None:
+        first = 0 if needs_dx else self._first_with_parameters(binder, path)
+        self._trained = self.layers[first:]
+        place: Place | None = dy
+        for position in reversed(range(first, len(self.layers))):
+            if place is not None:
+                layer = self.layers[position]
+                place = layer.bind_backward(binder, inside(path, position, layer), place, needs_dx or position > first)
+        return place if needs_dx else None
+
+    def _first_with_parameters(self, binder: Binder, path: str) -> int:
+        for position, layer in enumerate(self.layers):
+            if binder.has_parameters(inside(path, position, layer)):
+                return position
+        return len(self.layers)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self.layers))})"
+
+
+class Residual(Sequential):
+    """Short cut around a chain: y = x + f(x)  (He et al. 2016, equation 1)."""
+
+    def declare(self, x: Shape) -> Declaration:
+        y = super().declare(x).y
+        if y != x:
+            raise ShapeError(
+                f"{self.label}: output of the layers inside",
+                expected=shape_text(x) + ", the shape of their input",
+                got=shape_text(y),
+                fix="end them with a layer that restores the shape",
+            )
+        return Declaration(y=x)
+
+    def forward(self, ops: Ops, x: Array) -> Array:
+        ops.add(super().forward(ops, x), x, out=self.y)
+        return self.y
+
+    def infer(self, ops: Ops, x: Array) -> Array:
+        ops.add(super().infer(ops, x), x, out=self.y)
+        return self.y
+
+    def backward(self, ops: Ops, dy: Array) -> Array | None:
+        """dx = dy + dy ∂f/∂x"""
+        inner = super().backward(ops, dy)
+        if self.dx is not None and inner is not None:
+            ops.add(inner, dy, out=self.dx)
+        return self.dx
+
+    def bind_forward(self, binder: Binder, path: str, x: Place) -> Place:
+        self.declare(x.shape)
+        binder.depth += 1  # x outlives the layers inside, so they work in slots of their own
+        super().bind_forward(binder, path, replace(x, free=False))
+        binder.depth -= 1
+        if binder.training:
+            request = Request(f"{path}.y", x.shape, binder.dtype, "activations")
+        else:
+            request = binder.slot("y", x.shape, "activations")
+        binder.attach(self, "y", request)
+        return Place(request, True)
+
+    def bind_backward(self, binder: Binder, path: str, dy: Place, needs_dx: bool) -> Place | None:
+        binder.depth += 1  # dy outlives the layers inside
+        super().bind_backward(binder, path, replace(dy, free=False), needs_dx)
+        binder.depth -= 1
+        dx = Place(binder.slot("dy", dy.shape, "workspaces"), True) if needs_dx else None
+        binder.attach(self, "dx", dx.request if dx else None)
+        return dx
+
+
+def inside(path: str, position: int, layer: Layer) -> str:
+    """Return the path of a layer within its chain: its name, or its position."""
+    own = layer.name or str(position)
+    return f"{path}.{own}" if path else own
