@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from minisgd.backend import Arena, Ops, Request
 from minisgd.optim.checks import positive
-from minisgd.optim.trust import norm
+from minisgd.optim.vector import norm
 from minisgd.typing import Array
 
 
@@ -34,9 +34,9 @@ class ClipNorm:
         below the limit.
         """
         (request,) = self.requests(g.dtype.name)
-        factor = arena.view(request, g.shape[:-1])
+        c, factor = float(self.max_norm), arena.view(request, g.shape[:-1])
         with ops.scope(layer=type(self).__name__):
             norm(ops, g, out=factor)
-            ops.maximum(factor, self.max_norm, out=factor)
-            ops.divide(self.max_norm, factor, out=factor)
+            ops.maximum(factor, c, out=factor)
+            ops.divide(c, factor, out=factor)
             ops.multiply(g, factor, out=g)

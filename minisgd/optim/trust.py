@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from minisgd.backend import Ops
 from minisgd.optim.optimizer import UpdateBuffers
-from minisgd.typing import Array
+from minisgd.optim.vector import norm
 
 TRUST_RATES = ("trust", "w_norm", "g_norm", "is_zero")
-
-
-def norm(ops: Ops, x: Array, *, out: Array) -> None:
-    """Euclidean norm.  x (…, n)   out (…, 1) = |x|"""
-    ops.dot(x, x, out=out[..., 0])
-    ops.sqrt(out, out=out)
 
 
 def trust_ratio(ops: Ops, b: UpdateBuffers, eta: float = 1.0, beta: float = 0.0) -> None:

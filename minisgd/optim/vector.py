@@ -1,4 +1,4 @@
-"""The three phrases that optimizer formulas are written in, on arrays (…, P) with one temporary."""
+"""The phrases that optimizer formulas are written in, on vectors (…, P)."""
 
 from __future__ import annotations
 
@@ -22,3 +22,9 @@ def average_in(ops: Ops, m: Array, beta: float, x: Array, *, scratch: Array) -> 
     """m ← β m + (1 − β) x;  x may be the scratch itself"""
     ops.multiply(m, beta, out=m)
     add_scaled(ops, m, 1 - beta, x, scratch=scratch)
+
+
+def norm(ops: Ops, x: Array, *, out: Array) -> None:
+    """Euclidean norm.  x (…, P)   out (…, 1) = |x|"""
+    ops.dot(x, x, out=out[..., 0])
+    ops.sqrt(out, out=out)
