@@ -21,14 +21,16 @@ def steps(result: StudyResult) -> str:
     if ends is None:
         return _unreached(result)
     first, last = ends
-    fewer = first.steps_to_target.median / last.steps_to_target.median
-    text = (
-        "A step is one update of the weights. On the dashed line, doubling the batch halves the steps; where the "
-        "points leave it, part of every batch is wasted. "
-    )
-    if first is not last:
+    text = "A step is one update of the weights. "
+    if result.fit.s_min is not None:
         text += (
-            f"From batch size {first.batch_size} to {last.batch_size}, the batch grows "
+            "On the dashed line doubling the batch halves the steps; where the points leave it, part of every batch is "
+            "wasted. "
+        )
+    if first is not last:
+        fewer = first.steps_to_target.median / last.steps_to_target.median
+        text += (
+            f"From batch size {first.batch_size} to {last.batch_size} the batch grows "
             f"{words.size(last.batch_size / first.batch_size)}-fold and the steps fall {words.size(fewer)}-fold, from "
             f"{words.count(first.steps_to_target.median)} to {words.count(last.steps_to_target.median)}. "
         )
@@ -72,12 +74,12 @@ def seconds(result: StudyResult) -> str:
         return _unreached(result)
     text = "Steps times the measured time of a step: lowest is best. "
     text += f"Batch size {best.batch_size} takes {words.seconds(best.seconds_to_target.median)}"
-    others = [b for b in dict.fromkeys(ends) if b is not best]
     slower = [
-        f"{_name(b)} {words.count(b.seconds_to_target.median / best.seconds_to_target.median)} times as long"
-        for b in others
+        f"{_name(b)} {words.size(b.seconds_to_target.median / best.seconds_to_target.median)} times that"
+        for b in dict.fromkeys(ends)
+        if b is not best
     ]
-    text += (", " + words.join(slower) if slower else "") + ". "
+    text += "".join(f", {phrase}" for phrase in slower) + ". "
     optimum = result.timing.time_optimal_batch if result.timing else None
     if optimum is not None and math.isfinite(optimum) and optimum > 0:
         text += f"The two fits together put the quickest batch at √(t0·r·Bcrit) = {words.size(optimum)}."
@@ -85,6 +87,8 @@ def seconds(result: StudyResult) -> str:
 
 
 def learning_rate(result: StudyResult) -> str:
+    if _ends(result) is None:
+        return "No learning rate reached the target; drawn are those that ended with the lowest loss."
     shown = tuned(result)
     first, last = shown[0], shown[-1]
     text = "The thick bars span the learning rates that need at most twice the fewest steps. "
@@ -102,6 +106,8 @@ def heatmap(result: StudyResult) -> str:
         "Each column is a batch size, each cell a learning rate; dark is close to the best of its column, and the "
         "number is the median of its steps to the target. "
     )
+    if _ends(result) is None:
+        return text + "None of them reached it."
     shown = tuned(result)
     narrow = min(shown, key=lambda b: b.usable_lr_decades)
     wide = max(shown, key=lambda b: b.usable_lr_decades)
@@ -123,10 +129,17 @@ def throughput(result: StudyResult) -> str:
     if line.t0_seconds == 0 or math.isinf(line.examples_per_second):
         limit = "no fixed cost a step" if line.t0_seconds == 0 else "no cost of an example"
         return f"The times show {limit}, so there is no knee: the machine likes all these batch sizes alike."
-    return (
+    text = (
         f"A step costs {words.seconds(line.t0_seconds)} however small the batch, and the machine passes at most "
-        f"{words.short(line.examples_per_second)} examples a second. Left of the knee at {words.size(line.knee)} a "
-        "larger batch is nearly free; right of it twice the batch takes nearly twice the time."
+        f"{words.short(line.examples_per_second)} examples a second. "
+    )
+    if line.knee <= result.batch_sizes[0].batch_size:
+        return text + "From the smallest batch on, twice the batch takes nearly twice the time."
+    if line.knee >= result.batch_sizes[-1].batch_size:
+        return text + "Up to the largest batch tested, a larger batch is nearly free."
+    return text + (
+        f"Left of the knee at {words.size(line.knee)} a larger batch is nearly free; right of it twice the batch takes "
+        "nearly twice the time."
     )
 
 
@@ -134,20 +147,31 @@ def memory(result: StudyResult) -> str:
     parts = memory_parts(result)
     least = min(result.batch_sizes, key=lambda b: b.memory_bytes)
     most = max(result.batch_sizes, key=lambda b: b.memory_bytes)
+    if least is most:
+        return f"Batch size {least.batch_size} needs {words.memory(least.memory_bytes)}."
     text = f"From {words.memory(least.memory_bytes)} at batch size {least.batch_size} to "
     text += f"{words.memory(most.memory_bytes)} at {most.batch_size}. "
     if parts is None:
         return text
     return text + (
-        f"Weights, gradients and optimizer state take {words.memory(parts[0])} whatever the batch; every example adds "
-        f"{words.memory(parts[1])} of activations."
+        f"Of it {words.memory(parts[0])} (weights, gradients, optimizer state) are needed whatever the batch, and "
+        f"every example adds {words.memory(parts[1])}."
     )
 
 
 def curves(result: StudyResult) -> str:
-    return (
-        "One training at the best learning rate of each batch size, drawn three times. Counted in steps large batches "
-        "lead; counted in examples small ones do; counted in time the order depends on the machine."
+    text = "One training at the best learning rate of each batch size, drawn three times. "
+    reached = [b for b in result.batch_sizes if math.isfinite(b.steps_to_target.median)]
+    if not reached:
+        return text + "None of them crosses the dashed line."
+    if len(reached) == 1:
+        return text + f"Only {_name(reached[0])} crosses the dashed line."
+    by_steps = min(reached, key=lambda b: b.steps_to_target.median)
+    by_examples = min(reached, key=lambda b: b.examples_to_target.median)
+    by_seconds = min(reached, key=lambda b: b.seconds_to_target.median)
+    return text + (
+        f"Counted in steps {_name(by_steps)} is first across the dashed line, counted in examples "
+        f"{_name(by_examples)}, counted in time {_name(by_seconds)}."
     )
 
 

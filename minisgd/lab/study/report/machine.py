@@ -59,9 +59,9 @@ def draw_memory(result: StudyResult) -> Figure:
             keys.append(style.key(f"fixed: {words.memory(fixed)}", color=GREY, lw=1.4, ls=(0, (5, 3))))
         ax.plot(at, each * at, color=GREY, lw=1.4, ls=(0, (1.5, 2)))
         keys.append(style.key(f"per example: {words.memory(each)}", color=GREY, lw=1.4, ls=(0, (1.5, 2))))
-        seen.append(fixed / 4 if fixed > 0 else seen[0])
+        seen.append(fixed / 3 if fixed > 0 else seen[0])
     _mark(ax, result, total)
-    style.log_axis(ax, *style.spread(seen), words.memory, "bytes", base=2)
+    style.log_axis(ax, *style.spread(seen, 2, 2), words.memory, "bytes", base=2)
     style.legend(page, keys, columns=4)
     return page
 

@@ -37,7 +37,7 @@ PICTURES = (
     Picture("heatmap", "How much does the learning rate matter?", heatmap.draw_heatmap, captions.heatmap),
     Picture("throughput", "How fast is this machine?", machine.draw_throughput, captions.throughput),
     Picture("memory", "How much memory?", machine.draw_memory, captions.memory),
-    Picture("curves", "Who leads depends on what is counted", learning.draw_curves, captions.curves),
+    Picture("curves", "Who leads, by three ways of counting?", learning.draw_curves, captions.curves),
 )
 
 
@@ -112,8 +112,8 @@ def _facts(result: StudyResult) -> list[tuple[str, str, str]]:
                 f"predicted, to reach {words.target(result.target)}",
             )
         )
-        facts.append((words.memory(best.memory_bytes), "of memory", "for one training step"))
-    if best.confidence is not None:
+        facts.append((words.memory(best.memory_bytes), "memory", "for one training step"))
+    if best.confidence is not None and best.runner_up is not None:
         facts.append(
             (
                 f"{100 * best.confidence:.0f}%",
@@ -150,7 +150,8 @@ def cautions(result: StudyResult) -> list[str]:
         )
     if edge:
         found.append(
-            f"At batch size {_sizes(edge)} the best learning rate is at the edge of those tried; a better one may lie beyond."
+            f"At batch size {_sizes(edge)} the best learning rate is at the edge of those tried; "
+            "a better one may lie beyond."
         )
     if fit.s_min is None:
         found.append(f"There is no critical batch size: {fit.reason}.")

@@ -15,6 +15,7 @@ import numpy as np
 
 from minisgd.errors import MissingExtraError
 from minisgd.lab.study.result import BatchResult
+from minisgd.typing import HostArray
 
 # Okabe and Ito's palette, which stays distinct for colour-blind readers, with greys for what is only context
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
@@ -101,14 +102,19 @@ def batch_axis(ax: Axes, batches: Sequence[BatchResult], columns: int = 1) -> No
     labels, right = [], math.inf
     for b in reversed(list(batches)):
         place, text = math.log(b.batch_size / sizes[0]) / wide, f"{b.batch_size}"
-        if b.full:  # on a line of its own, where it cannot collide
-            labels.append(f"\n{text} = full")
+        if b.full:  # on a line of its own, where it cannot collide with a neighbour
+            labels.append(f"{text}\nfull" if _alone(sizes) else f"\n{text} = full")
             continue
         close = right - place < 0.012 * (len(text) + 1.5) * columns
         labels.append("" if close else text)
         right = right if close else place
     _fixed_ticks(ax.xaxis, sizes, labels[::-1])
     ax.set_xlabel("batch size", fontsize=9.5, color=INK, labelpad=2)
+
+
+def _alone(sizes: HostArray) -> bool:
+    """Tell whether the last batch size is far enough from the one before to share a line of labels with it."""
+    return len(sizes) < 2 or sizes[-1] / sizes[-2] > 2.5
 
 
 def log_axis(
