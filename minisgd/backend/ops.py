@@ -166,6 +166,11 @@ class Ops:
         """out = a · b"""
         self.elementwise("multiply", a, b, out=out)
 
+    def rescale(self, a: Array, factor: float, *, out: Array) -> None:
+        """out = factor · a, computed in the dtype of out: bytes become floats"""
+        constant = self.constant(factor, out.dtype)
+        self.run("multiply", self.xp.multiply, (a, constant, out), (a, constant), out)
+
     def divide(self, a: Operand, b: Operand, *, out: Array) -> None:
         """out = a / b"""
         self.elementwise("divide", a, b, out=out)

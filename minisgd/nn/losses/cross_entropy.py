@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minisgd.backend import Ops
+from minisgd.backend import Ops, Request
 from minisgd.errors import DataError, ShapeError
 from minisgd.nn.layer import Buffer, in_range, shape_text
 from minisgd.nn.layers.activations import sigmoid, softplus
@@ -81,6 +81,23 @@ class SoftmaxCrossEntropy(Loss):
                     fix="divide each row by its sum",
                 )
 
+    has_hits = True
+    chosen: Array
+    right: Array
+
+    def hit_requests(self, z: Shape, kind: TargetKind) -> dict[str, Request]:
+        names = {"chosen": "int64", "right": "int64", "hit": "bool"}
+        return {name: Request(f"hits.{name}", z[:1], dtype, "workspaces") for name, dtype in names.items()}
+
+    def hits(self, ops: Ops, target: Array) -> None:
+        """hit = [argmax z = the class]"""
+        ops.argmax(self.z, -1, out=self.chosen)
+        right = target
+        if self.kind == "values":
+            ops.argmax(target, -1, out=self.right)
+            right = self.right
+        ops.equal(self.chosen, right, out=self.hit)
+
     def _table(self, ops: Ops) -> Array:
         c = self.z.shape[-1]
         smooth = self.label_smoothing
@@ -117,6 +134,26 @@ class BinaryCrossEntropy(Loss):
         sigmoid(ops, self.z, out=self.dz)
         ops.subtract(self.dz, self.target, out=self.dz)
         ops.multiply(self.dz, 1 / outputs(self.dz, self.losses), out=self.dz)
+
+    has_hits = True
+    said: Array
+    true: Array
+    share: Array
+
+    def hit_requests(self, z: Shape, kind: TargetKind) -> dict[str, Request]:
+        return {
+            "said": Request("hits.said", z, "bool", "workspaces"),
+            "true": Request("hits.true", z, "bool", "workspaces"),
+            "share": Request("hits.share", z, "float64", "workspaces"),
+            "hit": Request("hits.hit", z[:1], "float64", "workspaces"),
+        }
+
+    def hits(self, ops: Ops, target: Array) -> None:
+        """hit = 1/O Σ_o [z_o > 0 exactly where t_o > ½]"""
+        ops.greater(self.z, 0.0, out=self.said)
+        ops.greater(target, 0.5, out=self.true)
+        ops.equal(self.said, self.true, out=self.share)
+        mean_over_outputs(ops, self.share, self.hit)
 
     def check_target(self, labels_or_values: Array) -> None:
         low, high = labels_or_values.min(), labels_or_values.max()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from minisgd.backend import Ops
+from minisgd.backend import Ops, Request
 from minisgd.errors import ShapeError
 from minisgd.nn.layer import Buffer, shape_text
 from minisgd.typing import Array, Shape
@@ -56,6 +56,20 @@ class Loss:
 
     def check_target(self, labels_or_values: Array) -> None:
         """Refuse targets outside the domain of the loss; called once with the whole data set's targets."""
+
+    # ------------------------------------------------ accuracy, for losses that have one
+
+    has_hits = False
+    """True if an example can be right or wrong."""
+    hit: Array
+
+    def hit_requests(self, z: Shape, kind: TargetKind) -> dict[str, Request]:
+        """Return the arrays that ``hits`` needs, by attribute."""
+        return {}
+
+    def hits(self, ops: Ops, target: Array) -> None:
+        """Write to ``hit`` (…, B) the share of an example's outputs that are right."""
+        raise NotImplementedError
 
     # ------------------------------------------------ the same for every loss
 

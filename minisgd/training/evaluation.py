@@ -1,0 +1,103 @@
+"""Evaluation as a program: mean loss and accuracy over a split, for every replica."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from minisgd.backend import Arena, Plan, Program, Request
+from minisgd.nn import Loss, Network
+from minisgd.training.binding import bind_evaluation
+from minisgd.training.feed import DeviceData, ExampleSpec, Feed
+from minisgd.typing import Array, HostArray
+
+CACHE_ELEMENTS = 1 << 18
+"""Elements of the widest activation that an evaluation batch may have: about what a second-level cache holds."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean loss and accuracy of every replica, (R,); accuracy is None where there are no classes."""
+
+    loss: HostArray
+    accuracy: HostArray | None
+
+
+class Evaluator:
+    """Evaluates a network, or a stack of replicas, on a fixed split.
+
+    All replicas see the same batch, which is gathered once for them. Weights of examples count as in training.
+    """
+
+    def __init__(self, network: Network, loss: Loss, data: DeviceData, spec: ExampleSpec) -> None:
+        self.network, self.loss, self.data = network, loss, data
+        self.feed = Feed(spec, network.dtype, shared=True, prefix="evaluation")
+        self.ops = network.ops
+        self.b = evaluation_batch(network, len(data))
+        self.plan = Plan(self.requests())
+        self.arena = Arena(self.ops, self.plan, network.lead)
+        self.forget_programs()
+
+    def requests(self) -> list[Request]:
+        """Return all the memory of an evaluation."""
+        bound = bind_evaluation(self.network, self.loss, self.feed, self.b)
+        hits = self.loss.hit_requests(bound.loss_requests["z"].shape, self.feed.spec.kind)
+        return [*bound.requests(), *hits.values(), *self._sum_requests()]
+
+    def _sum_requests(self) -> list[Request]:
+        names = ("sum.loss", "sum.hits", "sum.part")
+        return [Request(f"evaluation.{name}", (), "float64", "workspaces") for name in names]
+
+    def forget_programs(self) -> None:
+        """Record again before the next evaluation: the number of replicas has changed."""
+        self._programs: dict[int, tuple[Program, Array]] = {}
+        lead = self.network.lead
+        self.loss_sum, self.hit_sum, self.part = (self.arena.view(r, lead) for r in self._sum_requests())
+
+    def score(self) -> Score:
+        """Return mean loss and accuracy with the network's present weights."""
+        ops, n = self.ops, len(self.data)
+        ops.upload(0.0, out=self.loss_sum)
+        ops.upload(0.0, out=self.hit_sum)
+        for start in range(0, n, self.b):
+            b = min(self.b, n - start)
+            program, index = self._program(b)
+            ops.upload(np.arange(start, start + b), out=index)
+            program.replay()
+        loss = ops.to_host(self.loss_sum).reshape(-1) / n
+        accuracy = ops.to_host(self.hit_sum).reshape(-1) / n if self.loss.has_hits else None
+        return Score(loss, accuracy)
+
+    def _program(self, b: int) -> tuple[Program, Array]:
+        if b not in self._programs:
+            self._programs[b] = self._record(b)
+        return self._programs[b]
+
+    def _record(self, b: int) -> tuple[Program, Array]:
+        net, loss, ops, lead = self.network, self.loss, self.ops, self.network.lead
+        bound = bind_evaluation(net, loss, self.feed, b)
+        assert net.input_shape is not None
+        net.attach(net.input_shape, net.vector, net.statistics, None)
+        batch = bound.realize(self.arena, lead)
+        for name, request in loss.hit_requests(bound.loss_requests["z"].shape, self.feed.spec.kind).items():
+            setattr(loss, name, self.arena.view(request, lead))
+        with ops.record() as program, ops.scope("evaluate", type(loss).__name__):
+            self.feed.gather(ops, self.arena, self.data, b, lead)
+            net.infer(ops, batch["x"])
+            if loss.has_hits:
+                loss.hits(ops, batch["target"])
+                ops.sum(loss.hit, -1, out=self.part)
+                ops.add(self.hit_sum, self.part, out=self.hit_sum)
+            loss.mean(ops, batch["target"])
+            ops.multiply(loss.value, float(b), out=self.part)
+            ops.add(self.loss_sum, self.part, out=self.loss_sum)
+        return program, self.feed.views(self.arena, b, ())["index"]
+
+
+def evaluation_batch(network: Network, n: int) -> int:
+    """Return the number of examples evaluated at a time: as many as keep the activations in cache."""
+    assert network.input_shape is not None
+    widest = max(int(np.prod(leaf.x[1:])) for leaf in network.describe(network.input_shape))
+    replicas = int(np.prod(network.lead))
+    return min(n, max(16, CACHE_ELEMENTS // (replicas * widest)))

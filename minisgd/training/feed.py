@@ -1,0 +1,126 @@
+"""From the data set to a batch: which arrays hold it, and the operations that gather it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from minisgd.backend import Arena, Ops, Request
+from minisgd.data import Split
+from minisgd.errors import ShapeError
+from minisgd.nn import Loss
+from minisgd.nn.losses.loss import TargetKind
+from minisgd.typing import Array, Shape
+
+
+@dataclass(frozen=True)
+class ExampleSpec:
+    """What one example is made of: all that memory and recording need to know of a data set.
+
+    x: input_shape of input_dtype, multiplied by scale as it is gathered
+    target: an integer label (), or values target_shape   weighted: whether examples carry weights
+    """
+
+    input_shape: Shape
+    input_dtype: str
+    kind: TargetKind
+    target_shape: Shape
+    weighted: bool = False
+    scale: float = 1.0
+
+    @classmethod
+    def of(cls, split: Split, scale: float, dtype: str) -> ExampleSpec:
+        """Describe the examples of a split, for a network of a dtype."""
+        labels = split.y.dtype.kind in "iu"
+        target: Shape = () if labels else (split.y.shape[1:] or (1,))
+        stored = dtype if _convert_once(split.x) else split.x.dtype.name
+        return cls(
+            split.x.shape[1:], stored, "labels" if labels else "values", target, split.weight is not None, scale
+        )
+
+
+@dataclass(frozen=True)
+class DeviceData:
+    """A split on the device.  x (N, …)   y (N,) int64 or (N, O)   weight (N,) or None
+
+    Floats are converted to the network's dtype once; bytes and memory-mapped files stay as they are.
+    """
+
+    x: Array
+    y: Array
+    weight: Array | None
+
+    @classmethod
+    def of(cls, split: Split, dtype: str, ops: Ops) -> DeviceData:
+        """Move a split to the device."""
+        x = split.x.astype(dtype, copy=False) if _convert_once(split.x) else split.x
+        y = split.y if split.y.dtype.kind in "iu" else split.y.reshape(len(split.y), -1).astype(dtype, copy=False)
+        weight = None if split.weight is None else ops.from_host(split.weight.astype(dtype, copy=False))
+        return cls(ops.from_host(x), ops.from_host(y), weight)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+def _convert_once(x: Array) -> bool:
+    return x.dtype.kind == "f" and not isinstance(x, np.memmap)
+
+
+class Feed:
+    """Gathers the examples that ``index`` names into a batch.
+
+    index (…, b) int64   x (…, b, *input)   target (…, b, *target)   weight (…, b)
+
+    A shared feed gives all replicas the same examples: one batch in memory, without replica axes.
+    """
+
+    def __init__(self, spec: ExampleSpec, dtype: str, *, shared: bool = False, prefix: str = "batch") -> None:
+        self.spec, self.dtype, self.shared, self.prefix = spec, dtype, shared, prefix
+
+    def requests(self, b: int) -> dict[str, Request]:
+        """Return the arrays of a batch of b examples by name."""
+        spec = self.spec
+        target_dtype = "int64" if spec.kind == "labels" else self.dtype
+        shapes: dict[str, tuple[Shape, str]] = {
+            "index": ((b,), "int64"),
+            "x": ((b, *spec.input_shape), self.dtype),
+            "target": ((b, *spec.target_shape), target_dtype),
+        }
+        if spec.input_dtype != self.dtype:
+            shapes["raw"] = ((b, *spec.input_shape), spec.input_dtype)
+        if spec.weighted:
+            shapes["weight"] = ((b,), self.dtype)
+        return {
+            name: Request(f"{self.prefix}.{name}", shape, dtype, "data", self.shared)
+            for name, (shape, dtype) in shapes.items()
+        }
+
+    def views(self, arena: Arena, b: int, lead: Shape) -> dict[str, Array]:
+        """Return the arrays of a batch, as those who read them see them."""
+        return {name: arena.view(request, lead) for name, request in self.requests(b).items()}
+
+    def gather(self, ops: Ops, arena: Arena, data: DeviceData, b: int, lead: Shape) -> None:
+        """Emit x = scale · data.x[index], target = data.y[index], weight = data.weight[index]."""
+        batch = self.views(arena, b, () if self.shared else lead)
+        if "raw" in batch:
+            ops.take(data.x, batch["index"], out=batch["raw"])
+            ops.rescale(batch["raw"], self.spec.scale, out=batch["x"])
+        else:
+            ops.take(data.x, batch["index"], out=batch["x"])
+            if self.spec.scale != 1:
+                ops.multiply(batch["x"], self.spec.scale, out=batch["x"])
+        ops.take(data.y, batch["index"], out=batch["target"])
+        if data.weight is not None:
+            ops.take(data.weight, batch["index"], out=batch["weight"])
+
+
+def require_target(loss: Loss, expected: Shape, spec: ExampleSpec) -> None:
+    """Refuse targets whose shape is not that of the prediction."""
+    if spec.kind == "values" and expected != spec.target_shape:
+        raise ShapeError(
+            f"{type(loss).__name__}: prediction",
+            expected=f"(B, {', '.join(map(str, spec.target_shape))}), the shape of the targets",
+            got=f"(B, {', '.join(map(str, expected))})",
+            fix="change the last layer's number of features",
+        )

@@ -1,0 +1,274 @@
+"""The engine: a network, its data and its optimizer, advanced one update at a time.
+
+Everything a step does is recorded once for each batch size and replayed afterwards. One session trains one
+network, or a stack of R replicas that differ in seed and learning rate; it never asks which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from minisgd.backend import Arena, Plan, Program, Request
+from minisgd.data.sampling import Sampler
+from minisgd.nn import Loss, Network
+from minisgd.optim import BatchSizeSchedule, ClipNorm, ConstantBatch, Optimizer, Progress
+from minisgd.optim.learning_rate import Constant
+from minisgd.training.binding import BoundPass, attach_random, bind_training
+from minisgd.training.feed import DeviceData, Feed
+from minisgd.typing import Array, HostArray
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is trained and how, without data: all that the memory of a step depends on.
+
+    micro_batch: the most examples whose activations are in memory at once; larger batches are made of
+    several micro-batches, and their gradients added up.
+    """
+
+    network: Network
+    loss: Loss
+    optimizer: Optimizer
+    feed: Feed
+    batch_size: int
+    micro_batch: int
+    clip: ClipNorm | None = None
+
+    @property
+    def accumulates(self) -> bool:
+        """True if a batch is made of several micro-batches."""
+        return self.micro_batch < self.batch_size
+
+    def requests(self) -> list[Request]:
+        """Return all the memory of a training step."""
+        net = self.network
+        return [
+            *self.fixed_requests().values(),
+            *self.optimizer.requests(net.layout, net.dtype),
+            *(self.clip.requests(net.dtype) if self.clip else []),
+            *([self.total_request()] if self.accumulates else []),
+            *bind_training(net, self.loss, self.feed, self.micro_batch).requests(),
+        ]
+
+    def fixed_requests(self) -> dict[str, Request]:
+        """Return the arrays that every training has, by what they are called here."""
+        net = self.network
+        return {
+            "vector": Request("parameters", (net.layout.size,), net.dtype, "parameters"),
+            "statistics": Request("statistics", (net.statistics_layout.size,), net.dtype, "parameters"),
+            "gradient": Request("gradient", (net.layout.size,), net.dtype, "gradients"),
+            "lr": Request("lr", (1,), net.dtype, "workspaces"),
+            "share": Request("share", (), net.dtype, "workspaces", shared=True),
+            "clock": Request("clock", (), "int64", "workspaces", shared=True),
+            "loss_sum": Request("loss.sum", (), "float64", "workspaces"),
+            "loss_part": Request("loss.part", (), "float64", "workspaces"),
+        }
+
+    def total_request(self) -> Request:
+        """Return the array in which the gradients of micro-batches are added up."""
+        return Request("gradient.total", (self.network.layout.size,), self.network.dtype, "gradients")
+
+
+class Session:
+    """A training in progress.
+
+    seeds: one for each replica, of dropout masks   lr_factors (R,): what each replica's learning rate is
+    multiplied with   batch_size: the schedule; its largest value is the recipe's
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        data: DeviceData,
+        sampler: Sampler,
+        batch_size: BatchSizeSchedule,
+        *,
+        seeds: Sequence[int],
+        lr_factors: Sequence[float] | None = None,
+        total_examples: float | None = None,
+    ) -> None:
+        self.recipe, self.data, self.sampler, self.batch_size = recipe, data, sampler, batch_size
+        self.ops, self.network = recipe.network.ops, recipe.network
+        self.seeds = tuple(seeds)
+        self.lr_factors = np.ones(len(self.seeds)) if lr_factors is None else np.asarray(lr_factors, float)
+        self.total_examples = total_examples
+        self.steps = 0
+        self.examples = 0
+        self.lr = float("nan")
+        self.size = recipe.batch_size
+        self.plan = Plan(recipe.requests())
+        self.arena = Arena(self.ops, self.plan, self.network.lead)
+        self._adopt_weights()
+        self._forget_programs()
+        self._loss_count = 0
+
+    # ------------------------------------------------ one update
+
+    def step(self) -> None:
+        """Take one update: draw a batch, compute its gradient, move the weights."""
+        self._follow_schedules()
+        index = self.sampler.next(self.size)
+        self.compute_gradient(index)
+        self._update().replay()
+        self.steps += 1
+        self.examples += index.shape[-1]
+
+    def _follow_schedules(self) -> None:
+        """Set the batch size and the learning rate of the coming update."""
+        if self._settled:
+            return
+        schedule = self.recipe.optimizer.schedule
+        self.size = self.batch_size(self.progress())
+        self.lr = float(schedule(self.progress()))
+        self.ops.upload((self.lr * self.lr_factors).reshape(self.lr_array.shape), out=self.lr_array)
+        self._settled = isinstance(schedule, Constant) and isinstance(self.batch_size, ConstantBatch)
+
+    def progress(self) -> Progress:
+        """Return how far the training has come."""
+        fraction = self.examples / self.total_examples if self.total_examples else 0.0
+        return Progress(self.steps, self.examples / self.sampler.n, min(fraction, 1.0), self.size)
+
+    def compute_gradient(self, index: HostArray) -> Array:
+        """Compute the gradient of the mean loss over a batch.  index (R, b)   result (…, P)"""
+        b, micro = index.shape[-1], self.recipe.micro_batch
+        self._loss_count += b
+        if not self.recipe.accumulates:
+            self._replay(index, b)
+            return self.gradient
+        self.ops.upload(0.0, out=self.total)
+        for start in range(0, b, micro):
+            part = index[:, start : start + micro]
+            n = part.shape[-1]
+            self.ops.upload(n / b, out=self.share)
+            self._replay(part, n)
+            self._accumulate().replay()
+        return self.total
+
+    def _replay(self, index: HostArray, n: int) -> None:
+        gather, gradient, target = self._gradient(n)
+        if not self.recipe.feed.shared:
+            self.ops.upload(index.reshape(target.shape), out=target)
+            gather.replay()
+        elif self._shared_batch != n:
+            # every replica sees the whole set in every step: it is gathered once
+            self.ops.upload(np.arange(n), out=target)
+            gather.replay()
+            self._shared_batch = n
+        gradient.replay()
+
+    # ------------------------------------------------ what a step leaves behind
+
+    def take_train_loss(self) -> HostArray:
+        """Return the mean training loss since the last call, (R,), and start anew."""
+        self.ops.synchronize()
+        mean: HostArray = self.ops.to_host(self.loss_sum).reshape(-1) / max(self._loss_count, 1)
+        self.ops.upload(0.0, out=self.loss_sum)
+        self._loss_count = 0
+        return mean
+
+    def keep(self, rows: Any) -> None:
+        """Keep only these replicas, by number; the others leave the stack and its memory's use."""
+        rows = np.asarray(rows)
+        self.lr_factors = self.lr_factors[rows]
+        self.seeds = tuple(np.asarray(self.seeds)[rows].tolist())
+        self.sampler.keep(rows)
+        shared = {r.key for r in self.plan.largest.values() if r.shared}
+        for key, storage in self.arena.storage.items():
+            if key not in shared and self.plan.largest[key].owner in ("parameters", "optimizer state"):
+                storage[: len(rows)] = storage[rows]
+        storage = self.arena.storage["loss.sum"]
+        storage[: len(rows)] = storage[rows]
+        self.network.lead = (len(rows),)
+        self._forget_programs()
+
+    # ------------------------------------------------ recording
+
+    def _adopt_weights(self) -> None:
+        """Move the network's weights into this session's memory."""
+        lead = self.network.lead
+        fixed = self.recipe.fixed_requests()
+        for name in ("vector", "statistics"):
+            here = self.arena.view(fixed[name], lead)
+            self.ops.copy(getattr(self.network, name), out=here)
+
+    def _forget_programs(self) -> None:
+        """Attach all arrays for the current number of replicas; programs are recorded again when needed."""
+        lead = self.network.lead
+        fixed = {name: self.arena.view(r, lead) for name, r in self.recipe.fixed_requests().items()}
+        shared = {name: self.arena.view(r, ()) for name, r in self.recipe.fixed_requests().items() if r.shared}
+        self.gradient, self.lr_array, self.loss_sum = fixed["gradient"], fixed["lr"], fixed["loss_sum"]
+        self.loss_part, self.share, self.clock = fixed["loss_part"], shared["share"], shared["clock"]
+        self.network.vector, self.network.statistics = fixed["vector"], fixed["statistics"]
+        if self.recipe.accumulates:
+            self.total = self.arena.view(self.recipe.total_request(), lead)
+        self._gradients: dict[int, tuple[Program, Program, Array]] = {}
+        self._update_program: Program | None = None
+        self._accumulate_program: Program | None = None
+        self._shared_batch = 0
+        self._settled = False
+
+    def _gradient(self, b: int) -> tuple[Program, Program, Array]:
+        if b not in self._gradients:
+            self._gradients[b] = self.record_gradient(b)
+        return self._gradients[b]
+
+    def record_gradient(self, b: int) -> tuple[Program, Program, Array]:
+        """Record gathering and gradient for b examples; return both and the array of indices."""
+        net, loss, feed, ops = self.network, self.recipe.loss, self.recipe.feed, self.ops
+        bound: BoundPass = bind_training(net, loss, feed, b)
+        assert net.input_shape is not None
+        net.attach(net.input_shape, net.vector, net.statistics, self.gradient)
+        attach_random(net, self.seeds, self.clock)
+        batch = bound.realize(self.arena, net.lead)
+        with ops.record() as gather, ops.scope("gather", "batch"):
+            feed.gather(ops, self.arena, self.data, b, net.lead)
+        with ops.record() as gradient:
+            with ops.scope("forward"):
+                net.forward(ops, batch["x"])
+            with ops.scope("loss", type(loss).__name__):
+                loss.mean(ops, batch["target"])
+                ops.multiply(loss.value, float(b), out=self.loss_part)
+                ops.add(self.loss_sum, self.loss_part, out=self.loss_sum)
+            with ops.scope("backward"):
+                with ops.scope(layer=type(loss).__name__):
+                    dz = loss.gradient(ops)
+                net.backward(ops, dz)
+            with ops.scope("backward", "clock"):
+                ops.add(self.clock, 1, out=self.clock)
+        return gather, gradient, feed.views(self.arena, b, () if feed.shared else net.lead)["index"]
+
+    def _update(self) -> Program:
+        if self._update_program is None:
+            self._update_program = self.record_update()
+        return self._update_program
+
+    def record_update(self) -> Program:
+        """Record clipping and the optimizer's step."""
+        recipe, net = self.recipe, self.network
+        g = self.total if recipe.accumulates else self.gradient
+        buffers = recipe.optimizer.buffers(self.arena, net.layout, net.vector, g, self.lr_array)
+        with self.ops.record() as update, self.ops.scope("update"):
+            if recipe.clip:
+                recipe.clip.apply(self.ops, self.arena, g)
+            recipe.optimizer.step(self.ops, buffers)
+        return update
+
+    def _accumulate(self) -> Program:
+        if self._accumulate_program is None:
+            with self.ops.record() as program, self.ops.scope("accumulate", "micro-batch"):
+                self.ops.multiply(self.gradient, self.share, out=self.gradient)
+                self.ops.add(self.total, self.gradient, out=self.total)
+            self._accumulate_program = program
+        return self._accumulate_program
+
+    @property
+    def replicas(self) -> int:
+        """R, the number of networks in the stack."""
+        return prod(self.network.lead)
+
+
