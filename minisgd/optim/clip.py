@@ -30,8 +30,7 @@ class ClipNorm:
     def apply(self, ops: Ops, arena: Arena, g: Array) -> None:
         """Emit the clipping of g (…, P), before the optimizer's step and after any accumulation.
 
-        min(1, c / |g|) is computed as c / max(c, |g|), which divides by zero for no gradient and is exactly 1
-        below the limit.
+        min(1, c / |g|) is computed as c / max(c, |g|): never a division by zero, and exactly 1 below the limit.
         """
         (request,) = self.requests(g.dtype.name)
         c, factor = float(self.max_norm), arena.view(request, g.shape[:-1])

@@ -39,18 +39,9 @@ class Bench:
     arena: Arena
     buffers: UpdateBuffers
     program: Program
-
-    @property
-    def w(self) -> np.ndarray:
-        return self.buffers.w
-
-    @property
-    def g(self) -> np.ndarray:
-        return self.buffers.g
-
-    @property
-    def lr(self) -> np.ndarray:
-        return self.buffers.lr
+    w: np.ndarray
+    g: np.ndarray
+    lr: np.ndarray
 
 
 def bench(optimizer: Optimizer, layout: Layout = LAYOUT, lead=(), dtype="float64", lr=None) -> Bench:
@@ -63,7 +54,7 @@ def bench(optimizer: Optimizer, layout: Layout = LAYOUT, lead=(), dtype="float64
     buffers = optimizer.buffers(arena, layout, w, g, rate)
     with ops.record() as program:
         optimizer.step(ops, buffers)
-    return Bench(ops, arena, buffers, program)
+    return Bench(ops, arena, buffers, program, w, g, rate)
 
 
 def vector(n: int) -> Layout:
