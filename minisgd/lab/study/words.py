@@ -41,7 +41,7 @@ def seconds(value: float) -> str:
         (7200.0, 1 / 60, "min"),
     ):
         if value < limit:
-            return f"{value * factor:.3g} {unit}" if value * factor < 1000 else f"{value * factor:.0f} {unit}"
+            return f"{value * factor:.3g} {unit}" if value * factor < 999.5 else f"{value * factor:.0f} {unit}"
     return f"{value / 3600:.3g} h"
 
 

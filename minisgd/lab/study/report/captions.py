@@ -107,7 +107,7 @@ def heatmap(result: StudyResult) -> str:
         "number is the median of its steps to the target. "
     )
     if _ends(result) is None:
-        return text + "None of them reached it."
+        return text + "Here no cell did."
     shown = tuned(result)
     narrow = min(shown, key=lambda b: b.usable_lr_decades)
     wide = max(shown, key=lambda b: b.usable_lr_decades)
@@ -163,7 +163,7 @@ def curves(result: StudyResult) -> str:
     text = "One training at the best learning rate of each batch size, drawn three times. "
     reached = [b for b in result.batch_sizes if math.isfinite(b.steps_to_target.median)]
     if not reached:
-        return text + "None of them crosses the dashed line."
+        return text + "No curve crosses the dashed line."
     if len(reached) == 1:
         return text + f"Only {_name(reached[0])} crosses the dashed line."
     by_steps = min(reached, key=lambda b: b.steps_to_target.median)

@@ -1,0 +1,270 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+
+from minisgd.errors import ArgumentError
+from minisgd.lab.study.fit import (
+    bootstrap_fit,
+    fit_affine,
+    fit_step_time,
+    fit_steps,
+    local_slopes,
+    time_optimal_batch,
+)
+
+SIZES = 4.0 ** np.arange(8)
+
+
+def hyperbola(sizes, s_min=1000.0, e_min=64000.0):
+    return s_min + e_min / np.asarray(sizes, dtype=float)
+
+
+# --- S(B) = Smin + Emin/B
+
+
+def test_known_hyperbola_is_recovered():
+    fit = fit_steps(SIZES, hyperbola(SIZES))
+    assert_allclose([fit.s_min, fit.e_min, fit.b_crit], [1000, 64000, 64], rtol=1e-9)
+    assert_allclose(fit.steps(64), 2000, rtol=1e-9)
+    assert_allclose(64 * fit.steps(64), 128000, rtol=1e-9)
+    assert fit.residual < 1e-9
+    assert_allclose((fit.steps(SIZES) / fit.s_min - 1) * (SIZES * fit.steps(SIZES) / fit.e_min - 1), 1, rtol=1e-9)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    s_min=st.floats(1, 1e6),
+    b_crit=st.floats(0.02, 5e4),
+    sizes=st.lists(st.integers(1, 2000), min_size=3, max_size=9, unique=True),
+)
+def test_any_noiseless_hyperbola_is_recovered(s_min, b_crit, sizes):
+    # far outside the batch sizes tested Bcrit hangs on the last digits of the steps
+    b_crit = min(max(b_crit, min(sizes) / 30), max(sizes) * 30)
+    fit = fit_steps(sizes, hyperbola(sizes, s_min, s_min * b_crit))
+    spread = max(sizes) / min(sizes) - 1
+    assert_allclose([fit.s_min, fit.e_min], [s_min, s_min * b_crit], rtol=1e-9 * max(1, 0.1 / spread))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10_000), st.floats(20, 1000))
+def test_no_neighbouring_hyperbola_fits_better(seed, b_crit):
+    rng = np.random.default_rng(seed)
+    steps = hyperbola(SIZES, 100, 100 * b_crit) * np.exp(0.3 * rng.standard_normal(len(SIZES)))
+    fit = fit_steps(SIZES, steps)
+
+    def cost(s_min, e_min):
+        return np.mean((np.log(steps) - np.log(hyperbola(SIZES, s_min, e_min))) ** 2)
+
+    best = cost(fit.s_min, fit.e_min)
+    assert_allclose(fit.residual**2, best, rtol=1e-9)
+    for s_factor in (0.999, 1, 1.001):
+        for e_factor in (0.999, 1, 1.001):
+            assert cost(fit.s_min * s_factor, fit.e_min * e_factor) >= best * (1 - 1e-12)
+
+
+@pytest.mark.parametrize(
+    "steps, b_crit",
+    [
+        ([32563, 8055, 2063, 537, 172, 94, 83, 72], 449),
+        ([32351, 8005, 1999, 496, 111, 52, 46, 45], 797),
+    ],
+    ids=["sgd", "momentum"],
+)
+def test_noisy_quadratic_model_has_its_published_critical_batch_size(steps, b_crit):
+    assert_allclose(fit_steps(SIZES, steps).b_crit, b_crit, rtol=0.02)
+
+
+def test_fit_ignores_the_scale_of_steps_and_batches():
+    steps = hyperbola(SIZES, 70, 30000) * np.array([1.1, 0.9, 1.2, 1, 0.8, 1.1, 1, 0.95])
+    one, other = fit_steps(SIZES, steps), fit_steps(SIZES * 8, steps * 5)
+    assert_allclose([other.s_min, other.e_min], [5 * one.s_min, 40 * one.e_min], rtol=1e-9)
+
+
+def test_perfect_scaling_leaves_the_critical_batch_size_infinite():
+    fit = fit_steps(SIZES, 5000 / SIZES)
+    assert (fit.s_min, fit.b_crit) == (0.0, math.inf)
+    assert_allclose(fit.e_min, 5000, rtol=1e-3)
+
+
+def test_plateau_leaves_the_critical_batch_size_zero():
+    fit = fit_steps(SIZES, np.full(8, 80.0))
+    assert (fit.e_min, fit.b_crit) == (0.0, 0.0)
+    assert_allclose(fit.s_min, 80, rtol=1e-3)
+
+
+def test_censored_batch_sizes_are_left_out_of_the_fit():
+    steps = hyperbola(SIZES)
+    steps[0] = np.inf
+    assert_allclose(fit_steps(SIZES, steps).b_crit, 64, rtol=1e-9)
+
+
+def test_two_batch_sizes_make_no_fit():
+    assert fit_steps([1, 4], [100, 30]) is None
+    assert fit_steps([1, 4, 16], [100, 30, np.inf]) is None
+
+
+@pytest.mark.parametrize("steps", [[1, 2], [1, 2, 0], [1, 2, -3]])
+def test_steps_must_be_positive_and_one_for_each_batch_size(steps):
+    with pytest.raises(ArgumentError, match="steps"):
+        fit_steps([1, 4, 16], steps)
+
+
+@pytest.mark.parametrize("sizes", [[0, 4, 16], [1, 4, np.nan], [[1, 4, 16]]])
+def test_batch_sizes_must_be_positive(sizes):
+    with pytest.raises(ArgumentError, match="batch_sizes"):
+        fit_steps(sizes, [3, 2, 1])
+
+
+# --- bootstrap
+
+
+def seeds_table(noise=0.2, seeds=5, seed=0):
+    rng = np.random.default_rng(seed)
+    return hyperbola(SIZES)[:, None] * np.exp(noise * rng.standard_normal((len(SIZES), seeds)))
+
+
+def test_interval_holds_the_estimate_and_band_holds_the_curve():
+    boot = bootstrap_fit(SIZES, seeds_table(), np.random.default_rng(0))
+    assert boot.b_crit_low < boot.fit.b_crit < boot.b_crit_high
+    assert 20 < boot.b_crit_low and boot.b_crit_high < 200
+    curve = boot.fit.steps(boot.band_at)
+    assert np.all(boot.band_low <= curve) and np.all(curve <= boot.band_high)
+    assert (boot.band_at[0], boot.band_at[-1]) == (SIZES[0], SIZES[-1])
+
+
+def test_seeds_are_paired_across_batch_sizes():
+    # a seed that is slow everywhere by the same factor moves Smin and Emin together and Bcrit not at all
+    factor = np.array([0.5, 0.8, 1.0, 1.5, 3.0])
+    boot = bootstrap_fit(SIZES, hyperbola(SIZES)[:, None] * factor, np.random.default_rng(0))
+    assert_allclose([boot.b_crit_low, boot.b_crit_high], 64, rtol=1e-9)
+    assert boot.band_high[0] > 1.4 * boot.band_low[0]
+
+
+def test_same_generator_same_interval():
+    a, b = (bootstrap_fit(SIZES, seeds_table(), np.random.default_rng(3)) for _ in range(2))
+    assert (a.b_crit_low, a.b_crit_high) == (b.b_crit_low, b.b_crit_high)
+
+
+def test_vectorised_replicates_agree_with_one_fit_each():
+    table, draws = seeds_table(), np.random.default_rng(7).integers(5, size=(200, 5))
+    single = np.sort([fit_steps(SIZES, np.median(table[:, d], axis=1)).b_crit for d in draws])
+    boot = bootstrap_fit(SIZES, table, np.random.default_rng(7), n=200)
+    assert_allclose([boot.b_crit_low, boot.b_crit_high], [single[4], single[195]], rtol=1e-9)
+
+
+def test_more_noise_means_a_wider_interval():
+    quiet, loud = (bootstrap_fit(SIZES, seeds_table(noise), np.random.default_rng(0)) for noise in (0.02, 0.4))
+    assert quiet.b_crit_high / quiet.b_crit_low < 1.2 < loud.b_crit_high / loud.b_crit_low
+
+
+def test_perfect_scaling_has_an_interval_open_above():
+    table = (5000 / SIZES)[:, None] * np.exp(0.1 * np.random.default_rng(0).standard_normal((8, 5)))
+    assert bootstrap_fit(SIZES, table, np.random.default_rng(0)).b_crit_high > 100 * SIZES[-1]
+
+
+@pytest.mark.parametrize("missing", [np.inf, np.nan])
+def test_censored_seeds_count_as_infinitely_long(missing):
+    table = seeds_table()
+    table[0, :2] = missing  # the median is still reached
+    table[1, :3] = missing  # and here it is not
+    boot = bootstrap_fit(SIZES, table, np.random.default_rng(0))
+    medians = np.median(np.where(np.isfinite(table), table, np.inf), axis=1)
+    assert boot.fit == fit_steps(SIZES, medians)
+    assert math.isfinite(boot.b_crit_high)
+
+
+def test_too_few_batch_sizes_say_why_there_is_no_fit():
+    boot = bootstrap_fit([1, 4, 16], np.array([[9.0, 8], [3, 4], [np.inf, np.inf]]), np.random.default_rng(0))
+    assert boot.fit is None
+    assert "three batch sizes" in boot.reason and "2" in boot.reason
+    assert (boot.b_crit_low, boot.b_crit_high) == (0.0, math.inf)
+
+
+def test_table_must_have_a_row_for_each_batch_size():
+    with pytest.raises(ArgumentError, match="steps_by_seed"):
+        bootstrap_fit([1, 4, 16], np.ones((2, 5)), np.random.default_rng(0))
+
+
+# --- t(B) = t0 + B/r
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.floats(1e-6, 1), st.floats(10, 1e8))
+def test_step_time_line_is_recovered(t0, r):
+    sizes = np.array([1, 4, 16, 64, 256, 1024]) * max(1, t0 * r / 100)
+    fit = fit_step_time(sizes, t0 + sizes / r)
+    assert_allclose([fit.t0, fit.r, fit.knee], [t0, r, t0 * r], rtol=1e-6)
+    assert_allclose(fit.seconds(sizes), t0 + sizes / r, rtol=1e-6)
+
+
+def test_small_steps_count_as_much_as_large_ones():
+    sizes, t = np.array([1.0, 10_000.0]), np.array([1e-4, 1.0])
+    wrong = t * [1.1, 1.0]
+    assert_allclose(fit_step_time(sizes, wrong).seconds(1), 1.1e-4, rtol=1e-6)
+
+
+def test_time_without_overhead_has_no_knee():
+    fit = fit_step_time([1, 2, 4], [1e-3, 2.2e-3, 4.6e-3])
+    assert fit.t0 == 0 and fit.knee == 0
+    assert_allclose(fit.r, 909, rtol=0.05)
+
+
+def test_time_that_does_not_grow_has_infinite_throughput():
+    fit = fit_step_time([1, 2, 4], [1e-3, 1e-3, 0.9e-3])
+    assert (fit.r, fit.knee) == (math.inf, math.inf)
+    assert_allclose(fit.t0, 0.96e-3, rtol=0.02)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10_000))
+def test_affine_fit_beats_its_neighbours(seed):
+    rng = np.random.default_rng(seed)
+    x = np.array([1.0, 4, 16, 64, 256])
+    y = (rng.uniform(0, 5) + rng.uniform(0, 0.2) * x) * np.exp(0.2 * rng.standard_normal(5)) + 1e-3
+    a, b, residual = fit_affine(x, y)
+
+    def cost(a, b):
+        return np.mean(((a + b * x) / y - 1) ** 2)
+
+    assert a >= 0 and b >= 0
+    assert_allclose(residual**2, cost(a, b), rtol=1e-9, atol=1e-15)
+    for da in (-1e-3, 0, 1e-3):
+        for db in (-1e-4, 0, 1e-4):
+            assert cost(max(a + da, 0), max(b + db, 0)) >= cost(a, b) - 1e-12
+
+
+def test_one_batch_size_has_no_line():
+    assert fit_step_time([32], [1e-3]) is None
+
+
+@pytest.mark.parametrize("seconds", [[1e-3], [1e-3, 0.0], [1e-3, np.nan]])
+def test_step_times_must_be_positive(seconds):
+    with pytest.raises(ArgumentError, match="seconds"):
+        fit_step_time([1, 4], seconds)
+
+
+# --- what follows from both
+
+
+def test_time_optimal_batch():
+    assert_allclose(time_optimal_batch(1e-3, 64000, 64), 64, rtol=1e-12)
+    assert time_optimal_batch(0.0, math.inf, math.inf) == 0
+    assert time_optimal_batch(1e-3, 64000, math.inf) == math.inf
+
+
+def test_time_optimal_batch_minimises_the_time_to_target():
+    at = np.geomspace(1, 1e4, 100_001)
+    seconds = hyperbola(at) * (2e-3 + at / 5000)
+    assert_allclose(at[seconds.argmin()], time_optimal_batch(2e-3, 5000, 64), rtol=1e-3)
+
+
+def test_local_slopes_tell_perfect_scaling_from_a_plateau():
+    assert_allclose(local_slopes([1, 4, 16, 64], [400, 100, 50, 50]), [-1, -0.5, 0], atol=1e-12)
+    assert_allclose(local_slopes([1, 4, 16], [400, np.inf, 50]), [np.nan, np.nan])
+    assert local_slopes([1], [5]).shape == (0,)

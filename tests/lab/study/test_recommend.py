@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from minisgd.lab.study.recommend import recommend
+from minisgd.lab.study.result import BatchResult, Target
+from minisgd.lab.study.statistics import Interval, median_interval
+
+GOAL = Target("val_accuracy", 0.95)
+WOBBLE = np.array([0.9, 0.95, 1.0, 1.05, 1.1])
+
+
+def batch(size: int, steps: np.ndarray, step_seconds: float, memory: int) -> BatchResult:
+    got: Interval = median_interval(steps, np.random.default_rng(0))
+    return BatchResult(
+        batch_size=size,
+        full=False,
+        lr=0.1,
+        lr_on_edge=False,
+        usable_lr_low=0.05,
+        usable_lr_high=0.2,
+        usable_lr_decades=0.6,
+        steps_to_target=got,
+        examples_to_target=got.scaled(size),
+        epochs_to_target=got.scaled(size / 1000),
+        seconds_to_target=got.scaled(step_seconds),
+        step_seconds=step_seconds,
+        samples_per_second=size / step_seconds,
+        memory_bytes=memory,
+        train_loss=0.1,
+        val_accuracy=0.95,
+        max_steps=10_000,
+    )
+
+
+def advise(rows: list[tuple[int, np.ndarray, float, int]], **options):
+    steps = np.array([row[1] for row in rows], dtype=float)
+    return recommend([batch(*row) for row in rows], steps, GOAL, np.random.default_rng(0), **options)
+
+
+def test_fastest_is_recommended_with_its_numbers():
+    got = advise([(1, 9000 * WOBBLE, 1e-4, 10), (64, 300 * WOBBLE, 1e-3, 99), (512, 200 * WOBBLE, 4e-3, 50)])
+    assert (got.batch_size, got.lr, got.memory_bytes, got.confidence) == (64, 0.1, 99, 1.0)
+    assert_allclose(got.seconds, 0.3)
+    assert (got.runner_up.batch_size, got.runner_up.seconds) == (512, 0.8)
+    assert got.why.startswith("Batch size 64 reaches 95% validation accuracy soonest")
+    assert "300 ms" in got.why and "300 steps of 1 ms" in got.why and "800 ms" in got.why
+
+
+def test_tie_goes_to_less_memory_and_says_so():
+    slower = np.array([1.1, 0.93, 1.02, 1.08, 0.95]) * 1.01
+    got = advise([(16, 300 * slower, 1e-3, 2**20), (64, 300 * WOBBLE, 1e-3, 2**23)])
+    assert got.batch_size == 16
+    assert got.runner_up.batch_size == 64
+    assert got.confidence < 0.6
+    assert "cannot tell" in got.why and "1 MiB against 8 MiB" in got.why
+
+
+def test_small_but_certain_difference_is_not_a_tie():
+    # every seed is 3% slower, far less than the seeds differ among themselves: pairing sees it
+    got = advise([(16, 309 * WOBBLE, 1e-3, 2**20), (64, 300 * WOBBLE, 1e-3, 2**23)])
+    assert (got.batch_size, got.confidence) == (64, 1.0)
+
+
+def test_unreached_batch_size_is_never_recommended():
+    never = np.array([1.0, 1.0, math.inf, math.inf, math.inf])
+    got = advise([(16, never, 1e-6, 1), (64, 300 * WOBBLE, 1e-3, 99)])
+    assert (got.batch_size, got.runner_up) == (64, None)
+
+
+def test_seeds_that_did_not_get_there_are_mentioned():
+    got = advise([(16, np.array([90, 95, 100, 105, math.inf]), 1e-3, 1), (64, 300 * WOBBLE, 1e-3, 99)])
+    assert got.batch_size == 16
+    assert "only 4 of its 5 seeds" in got.why
+
+
+def test_memory_limit_rules_out_the_fastest():
+    rows = [(16, 900 * WOBBLE, 1e-3, 1000), (64, 300 * WOBBLE, 1e-3, 5000)]
+    got = advise(rows, memory_limit=2000)
+    assert (got.batch_size, got.runner_up) == (16, None)
+    assert "within 1.95 KiB" in got.why
+
+
+def test_limit_below_everything_says_what_to_allow():
+    got = advise([(16, 900 * WOBBLE, 1e-3, 1000), (64, 300 * WOBBLE, 1e-3, 5000)], memory_limit=10)
+    assert got.batch_size is None
+    assert got.why == "No batch size fits into 10 B; allow at least 0.977 KiB."
+
+
+@pytest.mark.parametrize(
+    "metric, advice", [("val_accuracy", "lower target accuracy"), ("val_loss", "higher target loss")]
+)
+def test_nothing_reached_says_what_to_do(metric, advice):
+    never = np.full(5, np.inf)
+    got = recommend(
+        [batch(16, never, 1e-3, 9)], never[None], Target(metric, 0.3), np.random.default_rng(0), memory_limit=None
+    )
+    assert (got.batch_size, got.lr, got.seconds, got.runner_up, got.confidence) == (None,) * 5
+    assert advice in got.why
+
+
+def test_confidence_is_the_share_of_resamples_won():
+    rows = [(16, np.array([100, 100, 300]), 1e-3, 1), (64, np.array([200, 200, 200]), 1e-3, 9)]
+    # the median of three draws is 300 where the slow seed is drawn twice or more: 7 of 27
+    assert_allclose(advise(rows, n=20_000).confidence, 20 / 27, atol=0.01)
+
+
+def test_order_of_batch_sizes_does_not_matter():
+    rows = [(1, 9000 * WOBBLE, 1e-4, 10), (64, 300 * WOBBLE, 1e-3, 99), (512, 200 * WOBBLE, 4e-3, 50)]
+    assert advise(rows) == advise(rows[::-1])

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+from synthetic_study import partial, setting, trials
+
+from minisgd.errors import DataError, OutputError
+from minisgd.lab.study.analysis import analyse
+from minisgd.lab.study.result import StudyResult, write_atomically
+
+
+def strictly(text: str) -> dict:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_document_is_strict_json_and_reads_back_the_same(any_study):
+    text = any_study.to_json()
+    strictly(text)
+    again = StudyResult.from_json(text)
+    assert again == any_study
+    assert again.to_json() == text
+
+
+def test_document_has_the_promised_keys(study):
+    document = strictly(study.to_json())
+    assert {
+        "data",
+        "model",
+        "optimizer",
+        "target",
+        "batch_sizes",
+        "fit",
+        "recommendation",
+        "environment",
+        "command",
+    } <= set(document)
+    assert set(document["target"]) == {"metric", "value"}
+    assert {
+        "batch_size",
+        "lr",
+        "lr_on_edge",
+        "steps_to_target",
+        "examples_to_target",
+        "seconds_to_target",
+        "step_seconds",
+        "samples_per_second",
+        "memory_bytes",
+        "train_loss",
+        "val_accuracy",
+    } <= set(document["batch_sizes"][0])
+    for unit in ("steps", "examples", "seconds"):
+        interval = document["batch_sizes"][0][f"{unit}_to_target"]
+        assert set(interval) == {"median", "low", "high", "reached", "censored"}
+    assert {"s_min", "e_min", "b_crit", "b_crit_low", "b_crit_high"} <= set(document["fit"])
+    assert {"batch_size", "lr", "seconds", "memory_bytes", "why", "runner_up"} <= set(document["recommendation"])
+
+
+def test_what_was_not_reached_is_null():
+    document = strictly(partial().to_json())
+    missed = document["batch_sizes"][0]
+    assert missed["steps_to_target"] == {"median": None, "low": None, "high": None, "reached": 0, "censored": 3}
+    assert missed["val_accuracy"] is None
+    assert document["fit"]["b_crit"] is None and document["fit"]["reason"]
+
+
+def test_open_interval_is_null_and_reads_back_infinite(study):
+    fit = dataclasses.replace(study.fit, s_min=0.0, b_crit=math.inf, b_crit_high=math.inf)
+    result = dataclasses.replace(study, fit=fit)
+    assert strictly(result.to_json())["fit"]["b_crit_high"] is None
+    assert StudyResult.from_json(result.to_json()).fit.b_crit_high == math.inf
+
+
+def test_numpy_values_in_the_environment_become_plain(study):
+    environment = {"threads": np.int64(2), "load": np.float64("nan"), "cores": [np.float32(1.5)], "gpu": {"name": None}}
+    document = strictly(dataclasses.replace(study, environment=environment).to_json())
+    assert document["environment"] == {"threads": 2, "load": None, "cores": [1.5], "gpu": {"name": None}}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{}", '{"data": 1}', '{"surprise": 1}'])
+def test_other_documents_are_refused(text):
+    with pytest.raises(DataError, match="study.json"):
+        StudyResult.from_json(text)
+
+
+def test_saved_file_is_the_document_and_nothing_else_is_left(study, tmp_path):
+    path = study.save(tmp_path / "new" / "folder")
+    assert path.read_text() == study.to_json()
+    assert [p.name for p in path.parent.iterdir()] == ["study.json"]
+
+
+def test_failed_write_leaves_the_old_file_whole(tmp_path, monkeypatch):
+    path = write_atomically(tmp_path / "a.txt", b"old")
+
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(OutputError, match="disk full"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_folder_that_is_a_file_is_refused(study, tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(OutputError, match="folder"):
+        study.save(tmp_path / "taken")
+
+
+def test_order_of_trials_does_not_matter():
+    some = trials()
+    assert [b.batch_size for b in analyse(some[::-1], setting()).batch_sizes] == sorted(t.batch_size for t in some)
