@@ -96,7 +96,7 @@ class Arena:
             one: Array = self.storage[request.key][0, :size].reshape(request.shape)
             return self.ops.broadcast(one, (*lead, *request.shape)) if lead else one
         view: Array = self.storage[request.key][: prod(lead), :size]
-        return view.reshape(*lead, *request.shape)
+        return view.reshape((*lead, *request.shape))
 
     def named(self) -> list[tuple[str, Array]]:
         """Return (key, storage) of every block, for whoever wants to name an operand."""

@@ -53,7 +53,7 @@ class Network(Sequential):
     @property
     def is_built(self) -> bool:
         """True once the network has weights."""
-        return self.input_shape is not None
+        return hasattr(self, "vector")
 
     def describe(self, input_shape: Shape) -> list[Leaf]:
         """Return every layer with its declaration for a batch of one; refuse a shape that does not fit."""
@@ -75,6 +75,18 @@ class Network(Sequential):
 
         Errors: ShapeError if a layer does not fit the one before it; ArgumentError for another dtype.
         """
+        self.shape_only(input_shape, dtype)
+        leaves = self.describe(input_shape)
+        self.ops = ops or get_ops()
+        each = [seeds] if isinstance(seeds, int | np.integer) else list(seeds)
+        drawn = [_draw(leaves, int(seed)) for seed in each]
+        self.lead = () if isinstance(seeds, int | np.integer) else (len(each),)
+        self.vector = self._place([v for v, _ in drawn], self.layout.size)
+        self.statistics = self._place([s for _, s in drawn], self.statistics_layout.size)
+        return self
+
+    def shape_only(self, input_shape: Shape, dtype: str) -> Self:
+        """Infer all shapes without drawing weights: enough to know the memory of a training."""
         if dtype not in DTYPES:
             raise ArgumentError("dtype", expected="'float32' or 'float64'", got=dtype, fix="choose one of them")
         leaves = self.describe(input_shape)
@@ -88,12 +100,7 @@ class Network(Sequential):
             for leaf in leaves
             for name, s in leaf.declaration.statistics.items()
         )
-        self.input_shape, self.dtype, self.ops = _input_shape(input_shape), dtype, ops or get_ops()
-        each = [seeds] if isinstance(seeds, int | np.integer) else list(seeds)
-        drawn = [_draw(leaves, int(seed)) for seed in each]
-        self.lead = () if isinstance(seeds, int | np.integer) else (len(each),)
-        self.vector = self._place([v for v, _ in drawn], self.layout.size)
-        self.statistics = self._place([s for _, s in drawn], self.statistics_layout.size)
+        self.input_shape, self.dtype = _input_shape(input_shape), dtype
         return self
 
     def _place(self, rows: list[HostArray], size: int) -> Array:
@@ -137,7 +144,6 @@ class Network(Sequential):
     @property
     def output_shape(self) -> Shape:
         """The shape of the prediction for one example."""
-        self.require_built()
         assert self.input_shape is not None
         return self.declare((1, *self.input_shape)).y[1:]
 

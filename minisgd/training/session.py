@@ -6,7 +6,8 @@ network, or a stack of R replicas that differ in seed and learning rate; it neve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -78,7 +79,8 @@ class Session:
     """A training in progress.
 
     seeds: one for each replica, of dropout masks   lr_factors (R,): what each replica's learning rate is
-    multiplied with   batch_size: the schedule; its largest value is the recipe's
+    multiplied with   batch_size: the schedule; its largest value is the recipe's   epochs, steps: how long the
+    training will be, where that is known, for the schedules that ask
     """
 
     def __init__(
@@ -90,13 +92,14 @@ class Session:
         *,
         seeds: Sequence[int],
         lr_factors: Sequence[float] | None = None,
-        total_examples: float | None = None,
+        epochs: float | None = None,
+        steps: int | None = None,
     ) -> None:
         self.recipe, self.data, self.sampler, self.batch_size = recipe, data, sampler, batch_size
         self.ops, self.network = recipe.network.ops, recipe.network
         self.seeds = tuple(seeds)
         self.lr_factors = np.ones(len(self.seeds)) if lr_factors is None else np.asarray(lr_factors, float)
-        self.total_examples = total_examples
+        self.total_epochs, self.total_steps = epochs, steps
         self.steps = 0
         self.examples = 0
         self.lr = float("nan")
@@ -130,8 +133,9 @@ class Session:
 
     def progress(self) -> Progress:
         """Return how far the training has come."""
-        fraction = self.examples / self.total_examples if self.total_examples else 0.0
-        return Progress(self.steps, self.examples / self.sampler.n, min(fraction, 1.0), self.size)
+        by_epochs = self.epochs / self.total_epochs if self.total_epochs else 0.0
+        by_steps = self.steps / self.total_steps if self.total_steps else 0.0
+        return Progress(self.steps, self.epochs, min(max(by_epochs, by_steps), 1.0), self.size)
 
     def compute_gradient(self, index: HostArray) -> Array:
         """Compute the gradient of the mean loss over a batch.  index (R, b)   result (…, P)"""
@@ -217,6 +221,12 @@ class Session:
             self._gradients[b] = self.record_gradient(b)
         return self._gradients[b]
 
+    def record_parts(self, b: int) -> None:
+        """Record all programs that a batch of b examples needs."""
+        micro = self.recipe.micro_batch
+        for n in {min(b, micro), b % micro} - {0}:
+            self._gradient(n)
+
     def record_gradient(self, b: int) -> tuple[Program, Program, Array]:
         """Record gathering and gradient for b examples; return both and the array of indices."""
         net, loss, feed, ops = self.network, self.recipe.loss, self.recipe.feed, self.ops
@@ -267,8 +277,21 @@ class Session:
         return self._accumulate_program
 
     @property
+    def epochs(self) -> float:
+        """Epochs done; whole as soon as the epoch holds no further batch."""
+        sampler = self.sampler
+        if sampler.batches_left(self.size) == 0:
+            return float(sampler.epoch)
+        return sampler.epoch - sampler.left / sampler.n
+
+    @property
     def replicas(self) -> int:
         """R, the number of networks in the stack."""
         return prod(self.network.lead)
 
 
+@contextmanager
+def quiet_arithmetic() -> Iterator[None]:
+    """Let a diverging run overflow without warnings; its loss tells."""
+    with np.errstate(all="ignore"):
+        yield

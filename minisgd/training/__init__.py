@@ -1,0 +1,24 @@
+"""Floor 5: training."""
+
+from __future__ import annotations
+
+from minisgd.training.callbacks import BestWeights, Callback, EarlyStopping
+from minisgd.training.checkpoint import load_weights, save_weights
+from minisgd.training.history import History
+from minisgd.training.memory import MemoryPlan, memory_plan
+from minisgd.training.run import Run, evaluate
+from minisgd.training.trainer import train
+
+__all__ = [
+    "BestWeights",
+    "Callback",
+    "EarlyStopping",
+    "History",
+    "MemoryPlan",
+    "Run",
+    "evaluate",
+    "load_weights",
+    "memory_plan",
+    "save_weights",
+    "train",
+]

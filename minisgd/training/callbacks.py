@@ -1,0 +1,98 @@
+"""What may be done between evaluations of a training."""
+
+from __future__ import annotations
+
+from math import inf, isnan
+from typing import TYPE_CHECKING
+
+from minisgd.errors import ArgumentError
+from minisgd.training.history import Record
+from minisgd.typing import HostArray
+
+if TYPE_CHECKING:
+    from minisgd.training.trainer import Training
+
+
+class Callback:
+    """Watches a training. Subclass it and override what is needed.
+
+    A callback sees the ``Training``: its session, network, history and data.
+    """
+
+    def on_start(self, training: Training) -> None:
+        """Act before the first step."""
+
+    def on_evaluation(self, training: Training, record: Record) -> bool:
+        """Act after an evaluation; return True to end the training."""
+        return False
+
+    def on_end(self, training: Training) -> None:
+        """Act after the last step."""
+
+
+class _Watch:
+    """Tells whether a metric of the records has improved."""
+
+    def __init__(self, metric: str, min_delta: float) -> None:
+        self.metric, self.min_delta = metric, min_delta
+        self.sign = -1.0 if metric.endswith("accuracy") else 1.0
+        self.best = inf
+
+    def improved(self, record: Record) -> bool:
+        value = record.get(self.metric)
+        if value is None:
+            raise ArgumentError(
+                "metric",
+                expected="one that the training records",
+                got=self.metric,
+                fix=f"it records {', '.join(k for k, v in record.items() if v is not None)}",
+            )
+        signed = self.sign * value
+        if isnan(signed) or signed > self.best - self.min_delta:
+            return False
+        self.best = signed
+        return True
+
+
+class EarlyStopping(Callback):
+    """End the training when a metric has not improved for ``patience`` evaluations.
+
+    metric: a name in the records; names that end in "accuracy" should rise, all others fall.
+    """
+
+    def __init__(self, patience: int = 5, *, metric: str = "val_loss", min_delta: float = 0.0) -> None:
+        if isinstance(patience, bool) or not isinstance(patience, int) or patience < 1:
+            raise ArgumentError("patience", expected="a positive integer", got=patience, fix="5 evaluations, say")
+        self.patience, self.metric, self.min_delta = patience, metric, min_delta
+
+    def on_start(self, training: Training) -> None:
+        self._watch = _Watch(self.metric, self.min_delta)
+        self._waited = 0
+
+    def on_evaluation(self, training: Training, record: Record) -> bool:
+        self._waited = 0 if self._watch.improved(record) else self._waited + 1
+        return self._waited >= self.patience
+
+
+class BestWeights(Callback):
+    """Put back the weights of the best evaluation when the training ends."""
+
+    def __init__(self, *, metric: str = "val_loss") -> None:
+        self.metric = metric
+        self._saved: tuple[HostArray, HostArray] | None = None
+
+    def on_start(self, training: Training) -> None:
+        self._watch = _Watch(self.metric, 0.0)
+        self._saved = None
+
+    def on_evaluation(self, training: Training, record: Record) -> bool:
+        if self._watch.improved(record):
+            net = training.session.network
+            self._saved = net.ops.to_host(net.vector), net.ops.to_host(net.statistics)
+        return False
+
+    def on_end(self, training: Training) -> None:
+        if self._saved is not None:
+            net = training.session.network
+            net.ops.upload(self._saved[0], out=net.vector)
+            net.ops.upload(self._saved[1], out=net.statistics)

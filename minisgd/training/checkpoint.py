@@ -1,0 +1,94 @@
+"""Weights on disk: safetensors, which opening cannot execute, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minisgd.errors import CheckpointError
+from minisgd.files import write_atomically
+from minisgd.nn import Network
+from minisgd.typing import HostArray
+
+
+def save_weights(network: Network, path: str | Path) -> Path:
+    """Write parameters and running statistics by name, with the input shape beside them.
+
+    Errors: OutputError if the file cannot be written; ArgumentError if the network has no weights.
+    """
+    from safetensors.numpy import save
+
+    network.require_built()
+    tensors = {
+        name: np.ascontiguousarray(network.ops.to_host(array))
+        for name, array in (network.parameters() | network.running_statistics()).items()
+    }
+    about = {
+        "format": "minisgd",
+        "input_shape": json.dumps(network.input_shape),
+        "input_scale": repr(network.input_scale),
+        "classes": json.dumps(network.classes),
+    }
+    return write_atomically(path, save(tensors, metadata=about), "path")
+
+
+def load_weights(network: Network, path: str | Path) -> Network:
+    """Return a copy of the network with the weights of a file.
+
+    Errors: CheckpointError if the file is missing, damaged or belongs to another network.
+    """
+    tensors, about = _read(Path(path))
+    shape = tuple(json.loads(about["input_shape"])) if "input_shape" in about else network.input_shape
+    if shape is None:
+        raise CheckpointError(
+            f"weights file {str(path)!r}",
+            expected="written by minisgd, with the input shape inside",
+            got="a file without it",
+            fix="call network.build(input_shape) first",
+        )
+    dtype = "float64" if any(t.dtype == np.float64 for t in tensors.values()) else "float32"
+    twin = network.copy().build(shape, dtype=dtype)
+    _fill(twin, tensors, str(path))
+    twin.input_scale = float(about.get("input_scale", "1.0"))
+    classes = json.loads(about.get("classes", "null"))
+    twin.classes = tuple(classes) if classes else None
+    return twin
+
+
+def _fill(network: Network, tensors: dict[str, HostArray], path: str) -> None:
+    own = network.parameters() | network.running_statistics()
+    if own.keys() != tensors.keys():
+        missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
+        raise CheckpointError(
+            f"weights file {path!r}",
+            expected=f"to hold {', '.join(own)}",
+            got=f"missing {missing}, unknown {extra}",
+            fix="load it into the network it was saved from",
+        )
+    for name, view in own.items():
+        if tensors[name].shape != view.shape:
+            raise CheckpointError(
+                f"weights file {path!r}: {name}",
+                expected=f"of shape {view.shape}",
+                got=tensors[name].shape,
+                fix="load it into the network it was saved from",
+            )
+        network.ops.upload(tensors[name].astype(network.dtype), out=view)
+
+
+def _read(path: Path) -> tuple[dict[str, HostArray], dict[str, Any]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
+    except (OSError, SafetensorError) as problem:
+        raise CheckpointError(
+            f"weights file {str(path)!r}",
+            expected="a readable safetensors file",
+            got=str(problem),
+            fix="check the path; a file that was cut short cannot be repaired",
+        ) from problem

@@ -1,0 +1,183 @@
+"""Memory is known, not discovered: what a training step takes, before anything is allocated."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from minisgd.backend import Plan
+from minisgd.errors import ArgumentError, MemoryLimitError
+from minisgd.nn import Loss, MeanSquaredError, Network, SoftmaxCrossEntropy
+from minisgd.nn.network import clone
+from minisgd.optim import SGD, ClipNorm, Optimizer
+from minisgd.training.feed import ExampleSpec, Feed
+from minisgd.training.session import Recipe
+from minisgd.typing import Shape
+
+LARGEST_BATCH = 1 << 31
+"""Where the search for the largest batch ends."""
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Bytes of a training step at one batch size, and how they grow: bytes(B) = bytes_fixed + B · bytes_per_example.
+
+    The data set itself is not counted: it is the caller's, and stays as it is. by_owner says who answers for
+    the bytes; "data" is the batch. micro_batch and largest_batch are there where a limit was given.
+    """
+
+    batch_size: int
+    bytes: int
+    by_owner: dict[str, int]
+    bytes_fixed: int
+    bytes_per_example: int
+    limit: int | None = None
+    largest_batch: int | None = None
+    micro_batch: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as plain numbers."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        lines = [f"batch size {self.batch_size}: {format_bytes(self.bytes)}"]
+        lines += [f"  {owner:<16}{format_bytes(n):>12}" for owner, n in self.by_owner.items()]
+        lines += [
+            f"  bytes(B) = {format_bytes(self.bytes_fixed)} + B · {format_bytes(self.bytes_per_example)}",
+        ]
+        if self.limit is not None:
+            lines.append(f"  largest batch under {format_bytes(self.limit)}: {self.largest_batch or 'none'}")
+            if self.micro_batch is not None and self.micro_batch < self.batch_size:
+                lines.append(f"  so a batch of {self.batch_size} is made of micro-batches of {self.micro_batch}")
+        return "\n".join(lines)
+
+
+def memory_plan(
+    network: Network,
+    input_shape: Shape,
+    batch_size: int,
+    optimizer: Optimizer | None = None,
+    *,
+    loss: Loss | None = None,
+    dtype: str = "float32",
+    memory_limit: int | str | None = None,
+    clip_norm: float | None = None,
+    spec: ExampleSpec | None = None,
+) -> MemoryPlan:
+    """Return what a training step takes, without allocating it.
+
+    input_shape: one example   memory_limit: bytes, or text such as "512MiB"; it adds the largest batch that
+    fits and, where batch_size does not, the micro-batch that training would use.
+
+    Errors: ShapeError if the network does not fit the input; ArgumentError for a batch size or limit that is
+    not positive; MemoryLimitError if not even one example fits.
+    """
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise ArgumentError("batch_size", expected="a positive integer", got=batch_size, fix="give the number of examples")
+    net: Network = clone(network).shape_only(input_shape, dtype)
+    loss = loss or SoftmaxCrossEntropy()
+    if spec is None:
+        outputs = net.output_shape
+        labels = isinstance(loss, SoftmaxCrossEntropy)
+        assert net.input_shape is not None
+        spec = ExampleSpec(net.input_shape, dtype, "labels" if labels else "values", () if labels else outputs)
+    size = StepSize(net, loss, optimizer or SGD(lr=0.1), Feed(spec, dtype), ClipNorm(clip_norm) if clip_norm else None)
+    limit = None if memory_limit is None else parse_bytes(memory_limit)
+    plan = size.plan(batch_size, batch_size)
+    slope = size.plan(2 * batch_size, 2 * batch_size).bytes() - plan.bytes()
+    per_example = -(-slope // batch_size)
+    owners: dict[str, int] = {str(owner): n for owner, n in plan.bytes_by_owner().items()}
+    return MemoryPlan(
+        batch_size,
+        plan.bytes(),
+        owners,
+        plan.bytes() - per_example * batch_size,
+        per_example,
+        limit,
+        None if limit is None else size.largest(limit),
+        None if limit is None else size.micro_batch(batch_size, limit),
+    )
+
+
+@dataclass(frozen=True)
+class StepSize:
+    """Bytes of a training step as a function of the batch and the micro-batch."""
+
+    network: Network
+    loss: Loss
+    optimizer: Optimizer
+    feed: Feed
+    clip: ClipNorm | None = None
+
+    def plan(self, batch_size: int, micro_batch: int) -> Plan:
+        """Return the memory of a step."""
+        recipe = Recipe(self.network, self.loss, self.optimizer, self.feed, batch_size, micro_batch, self.clip)
+        return Plan(recipe.requests())
+
+    def largest(self, limit: int) -> int | None:
+        """Return the largest batch that fits in one piece, or None."""
+        return _largest(lambda b: self.plan(b, b).bytes() <= limit, LARGEST_BATCH)
+
+    def micro_batch(self, batch_size: int, limit: int) -> int:
+        """Return the most examples at a time with which a batch fits: the batch itself, or less.
+
+        Errors: MemoryLimitError if a single example does not fit.
+        """
+        if self.plan(batch_size, batch_size).bytes() <= limit:
+            return batch_size
+        found = _largest(lambda m: self.plan(batch_size, m).bytes() <= limit, batch_size - 1)
+        if found is None:
+            least = self.plan(batch_size, 1).bytes()
+            raise MemoryLimitError(
+                "memory_limit",
+                expected=f"at least {format_bytes(least)}, what one example at a time takes",
+                got=format_bytes(limit),
+                fix="raise the limit, or use a smaller network or an optimizer with less state",
+            )
+        # the same number of micro-batches, as even as can be
+        return -(-batch_size // -(-batch_size // found))
+
+
+def _largest(fits: Any, bound: int) -> int | None:
+    """Return the largest b in 1 … bound that fits, by bisection; memory grows with b."""
+    if not fits(1):
+        return None
+    low, high = 1, 2
+    while high <= bound and fits(high):
+        low, high = high, 2 * high
+    high = min(high, bound + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+
+
+def parse_bytes(limit: int | str) -> int:
+    """Return a number of bytes from a number or text such as "512MiB" or "2 GB".
+
+    Errors: ArgumentError naming memory_limit.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(limit).lower())
+    if isinstance(limit, bool) or match is None or match[2] not in UNITS or float(match[1]) <= 0:
+        raise ArgumentError(
+            "memory_limit", expected="bytes, or text such as '512MiB' or '2GB'", got=limit, fix="write '512MiB'"
+        )
+    return int(float(match[1]) * UNITS[match[2]])
+
+
+def format_bytes(n: float) -> str:
+    """Write bytes for people: 1.5 MiB."""
+    for unit in ("B", "KiB", "MiB"):
+        if abs(n) < 1024:
+            return f"{n:.0f} B" if unit == "B" else f"{n:.1f} {unit}"
+        n /= 1024
+    return f"{n:.1f} GiB"
+
+
+def default_loss(task: str) -> Loss:
+    """Return the loss of a task: softmax cross-entropy for classes, mean squared error for values."""
+    return SoftmaxCrossEntropy() if task == "classification" else MeanSquaredError()

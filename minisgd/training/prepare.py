@@ -1,0 +1,230 @@
+"""Everything that is checked and decided before the first step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import isfinite
+from numbers import Integral, Real
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from minisgd.backend import get_ops
+from minisgd.data import Dataset, Split
+from minisgd.data.sampling import Sampler, Sequential, Shuffled, WithReplacement
+from minisgd.errors import ArgumentError, DataError, DtypeError, ShapeError
+from minisgd.nn import Loss, Network
+from minisgd.nn.network import clone
+from minisgd.optim import BatchSizeSchedule, ClipNorm, Optimizer, as_batch_schedule
+from minisgd.optim.batch_size import BatchSize
+from minisgd.training.evaluation import Evaluator
+from minisgd.training.feed import DeviceData, ExampleSpec, Feed
+from minisgd.training.memory import StepSize, default_loss, parse_bytes
+from minisgd.training.session import Recipe, Session
+
+Sampling: TypeAlias = Literal["shuffle", "sequential", "replacement"]
+
+SAMPLERS: dict[str, type[Sampler]] = {
+    "shuffle": Shuffled,
+    "sequential": Sequential,
+    "replacement": WithReplacement,
+}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A training that can begin: the network has weights, the recipe its memory, the data are on the device."""
+
+    recipe: Recipe
+    data: Dataset
+    on_device: DeviceData
+    batch_size: BatchSizeSchedule
+    seeds: tuple[int, ...]
+
+    def session(
+        self,
+        *,
+        sampling: Sampling = "shuffle",
+        last_batch: Literal["use", "drop"] = "use",
+        epochs: float | None = None,
+        steps: int | None = None,
+        lr_factors: Sequence[float] | None = None,
+    ) -> Session:
+        """Begin the training; the short batch at the end of an epoch is recorded, and so refused, now."""
+        if sampling not in SAMPLERS:
+            raise ArgumentError(
+                "sampling", expected=" or ".join(map(repr, SAMPLERS)), got=sampling, fix="use 'shuffle'"
+            )
+        sampler = SAMPLERS[sampling](len(self.data), self.seeds, last=last_batch)
+        session = Session(
+            self.recipe,
+            self.on_device,
+            sampler,
+            self.batch_size,
+            seeds=self.seeds,
+            epochs=epochs,
+            steps=steps,
+            lr_factors=lr_factors,
+        )
+        left = len(self.data) % self.recipe.batch_size if last_batch == "use" else 0
+        for b in {self.recipe.batch_size, left} - {0}:
+            session.record_parts(b)
+        return session
+
+    def evaluator(self, split: str = "validation") -> Evaluator | None:
+        """Return an evaluator of the network on a split, or None where there is no such split."""
+        part = self.data.splits.get(split)
+        if part is None:
+            return None
+        net = self.recipe.network
+        spec = ExampleSpec.of(part, self.data.scale, net.dtype)
+        return Evaluator(net, self.recipe.loss, DeviceData.of(part, net.dtype, net.ops), spec)
+
+    def flops(self) -> float:
+        """Return roughly the work of one gradient: two products for each weight and direction."""
+        net = self.recipe.network
+        examples = self.recipe.micro_batch * max(1, int(np.prod(net.lead)))
+        assert net.input_shape is not None
+        return examples * sum(
+            6.0 * np.prod(p.shape) * np.prod(leaf.declaration.y[1:-1])
+            for leaf in net.describe(net.input_shape)
+            for p in leaf.declaration.parameters.values()
+        )
+
+
+def prepare(
+    network: Network,
+    data: Dataset,
+    optimizer: Optimizer,
+    *,
+    loss: Loss | None = None,
+    batch_size: BatchSize = 32,
+    clip_norm: float | None = None,
+    micro_batch: int | None = None,
+    memory_limit: int | str | None = None,
+    dtype: str = "float32",
+    device: str = "cpu",
+    seeds: int | Sequence[int] = 0,
+) -> Prepared:
+    """Check that network, data, loss and optimizer fit together, and decide the memory of a step.
+
+    seeds: one, or a sequence of R for a stack of R replicas, each drawn anew from its seed.
+    """
+    if not isinstance(network, Network):
+        raise DtypeError(
+            "network", expected="an ms.Network", got=type(network).__name__, fix="wrap the layers: ms.Network(...)"
+        )
+    if not isinstance(optimizer, Optimizer):
+        raise DtypeError(
+            "optimizer", expected="an optimizer object", got=optimizer, fix="for example ms.SGD(lr=0.1, momentum=0.9)"
+        )
+    schedule = as_batch_schedule(batch_size, len(data))
+    net = _built(network, data, dtype, device, seeds)
+    loss = _own(loss or default_loss(data.task))
+    spec = ExampleSpec.of(data.train, data.scale, dtype)
+    _check_outputs(net, loss, data, spec)
+    whole = schedule.largest == len(data) and micro_batch is None and memory_limit is None
+    feed = Feed(spec, dtype, shared=whole)
+    clip = ClipNorm(clip_norm) if clip_norm is not None else None
+    micro = _micro_batch(StepSize(net, loss, optimizer, feed, clip), schedule.largest, micro_batch, memory_limit)
+    recipe = Recipe(net, loss, optimizer, feed, schedule.largest, micro, clip)
+    each = (int(seeds),) if isinstance(seeds, Integral) else tuple(int(s) for s in seeds)  # type: ignore[arg-type, union-attr]
+    return Prepared(recipe, data, DeviceData.of(data.train, dtype, net.ops), schedule, each)
+
+
+def _built(network: Network, data: Dataset, dtype: str, device: str, seeds: int | Sequence[int]) -> Network:
+    if network.is_built and isinstance(seeds, Integral):
+        net = network.copy()
+        if net.input_shape != data.input_shape:
+            raise ShapeError(
+                "data",
+                expected=f"examples of shape {net.input_shape}, as the network was built for",
+                got=data.input_shape,
+                fix="reshape the data, or start from a network without weights",
+            )
+        if net.dtype != dtype:
+            raise DtypeError(
+                "dtype", expected=f"{net.dtype!r}, as the network has it", got=dtype, fix=f"pass dtype={net.dtype!r}"
+            )
+    else:
+        net = clone(network).build(data.input_shape, seeds=seeds, dtype=dtype, ops=get_ops(device))
+    net.input_scale, net.classes = data.scale, data.classes
+    return net
+
+
+def _own(loss: Loss) -> Loss:
+    """Return a copy: a loss carries the arrays of one training."""
+    if not isinstance(loss, Loss):
+        raise DtypeError("loss", expected="a loss object", got=loss, fix="for example ms.SoftmaxCrossEntropy()")
+    twin: Loss = clone(loss)
+    return twin
+
+
+def _check_outputs(net: Network, loss: Loss, data: Dataset, spec: ExampleSpec) -> None:
+    loss.declare((1, *net.output_shape), spec.kind)
+    loss.check_target(data.train.y)
+    outputs = net.output_shape[-1]
+    if spec.kind == "labels" and outputs < data.n_classes:
+        raise ShapeError(
+            "network output",
+            expected=f"at least {data.n_classes} values, one for each class of the data",
+            got=outputs,
+            fix=f"end the network with ms.Linear({data.n_classes})",
+        )
+    if spec.kind == "labels" and data.n_classes < 2:
+        raise DataError(
+            "labels", expected="at least two classes", got=f"only {data.classes}", fix="there is nothing to tell apart"
+        )
+
+
+def _micro_batch(
+    size: StepSize, largest: int, micro_batch: int | None, memory_limit: int | str | None
+) -> int:
+    if micro_batch is not None:
+        if isinstance(micro_batch, bool) or not isinstance(micro_batch, int) or micro_batch < 1:
+            raise ArgumentError(
+                "micro_batch", expected="a positive integer", got=micro_batch, fix="give the examples at a time"
+            )
+        largest = min(largest, micro_batch)
+    if memory_limit is not None:
+        largest = min(largest, replace(size).micro_batch(largest, parse_bytes(memory_limit)))
+    return largest
+
+
+def as_dataset(data: Any, validation: Any, seed: int) -> Dataset:
+    """Return a Dataset from a Dataset or (x, y), with a validation split if one is asked for."""
+    if isinstance(data, Dataset):
+        if validation is None:
+            return data
+        if data.validation is not None:
+            raise ArgumentError(
+                "validation", expected="None where the data set has a validation split", got=validation, fix="omit it"
+            )
+        t = data.train
+        return Dataset.from_arrays(
+            t.x,
+            t.y,
+            weight=t.weight,
+            validation=validation,
+            test=data.test,
+            classes=data.classes,
+            scale=data.scale,
+            seed=seed,
+            name=data.name,
+        )
+    if isinstance(data, tuple) and len(data) == 2:
+        return Dataset.from_arrays(*data, validation=validation, seed=seed)
+    raise DtypeError(
+        "data", expected="a Dataset or a pair (x, y)", got=type(data).__name__, fix="try ms.datasets.digits()"
+    )
+
+
+def check_duration(epochs: float | None, steps: int | None, evaluate_every: float) -> None:
+    """Refuse durations that are not positive."""
+    for name, value, kind in (("epochs", epochs, Real), ("steps", steps, Integral), ("evaluate_every", evaluate_every, Real)):
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, kind) or not isfinite(value) or value <= 0:
+            expected = "a positive whole number" if kind is Integral else "a positive number"
+            raise ArgumentError(name, expected=expected, got=value, fix="10, for example")

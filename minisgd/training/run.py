@@ -1,0 +1,105 @@
+"""The result of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from minisgd.data import Dataset, Split
+from minisgd.errors import ArgumentError
+from minisgd.nn import Loss, Network
+from minisgd.training.checkpoint import save_weights
+from minisgd.training.evaluation import Evaluator
+from minisgd.training.feed import DeviceData, ExampleSpec
+from minisgd.training.history import History
+from minisgd.typing import HostArray
+
+Metric: TypeAlias = Callable[[HostArray, HostArray], float]
+"""A function (target, prediction) → number; target (N, …) as in the data set, prediction (N, O) host arrays."""
+
+
+@dataclass
+class Run:
+    """A finished training: the trained network, what was measured, and what it cost.
+
+    seconds: wall time of the training, evaluations included   memory_bytes: of the arrays it declared
+    stopped: why it ended
+    """
+
+    network: Network
+    history: History
+    data: Dataset
+    loss: Loss
+    metrics: Mapping[str, Metric]
+    steps: int
+    epochs: float
+    examples: int
+    seconds: float
+    train_seconds: float
+    memory_bytes: int
+    stopped: str
+
+    def evaluate(self, split: str | Split = "validation") -> dict[str, float]:
+        """Return loss, accuracy (where there are classes) and the metrics on a split, by name or as a Split.
+
+        Errors: ArgumentError if the data set has no such split.
+        """
+        part = find_split(self.data, split)
+        return evaluate(self.network, self.loss, part, self.data.scale, self.metrics)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the weights as safetensors; ``network.load(path)`` reads them back."""
+        return save_weights(self.network, path)
+
+    @property
+    def samples_per_second(self) -> float:
+        """Training examples per second, evaluations left out."""
+        return self.examples / self.train_seconds if self.train_seconds else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures of the last evaluation and the cost as plain numbers."""
+        last = self.history[-1] if len(self.history) else {}
+        return {
+            "train_loss": last.get("train_loss"),
+            "val_loss": last.get("val_loss"),
+            "val_accuracy": last.get("val_accuracy"),
+            "steps": self.steps,
+            "epochs": self.epochs,
+            "examples": self.examples,
+            "seconds": self.seconds,
+            "samples_per_second": self.samples_per_second,
+            "memory_bytes": self.memory_bytes,
+        }
+
+
+def find_split(data: Dataset, split: str | Split) -> Split:
+    """Return a split by name, or the split itself."""
+    if isinstance(split, Split):
+        return split
+    if split not in data.splits:
+        raise ArgumentError(
+            "split", expected=f"one of {', '.join(data.splits)}", got=split, fix="choose one, or pass a Split"
+        )
+    return data.splits[split]
+
+
+def evaluate(
+    network: Network, loss: Loss, split: Split, scale: float = 1.0, metrics: Mapping[str, Metric] | None = None
+) -> dict[str, float]:
+    """Return mean loss, accuracy and metrics of a trained network on a split."""
+    spec = ExampleSpec.of(split, scale, network.dtype)
+    score = Evaluator(network.copy(), loss, DeviceData.of(split, network.dtype, network.ops), spec).score()
+    result = {"loss": float(score.loss[0])}
+    if score.accuracy is not None:
+        result["accuracy"] = float(score.accuracy[0])
+    return result | measure(network, split, metrics or {})
+
+
+def measure(network: Network, split: Split, metrics: Mapping[str, Metric]) -> dict[str, float]:
+    """Return the metrics of a network's predictions on a split."""
+    if not metrics:
+        return {}
+    prediction = network.predict(split.x)
+    return {name: float(metric(split.y, prediction)) for name, metric in metrics.items()}

@@ -1,0 +1,205 @@
+"""``ms.train``: from a network and a data set to a trained network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from time import perf_counter
+from typing import Any, Literal
+
+from minisgd.backend.threads import blas_threads, choose_threads
+from minisgd.data import Dataset, Split
+from minisgd.errors import DivergedError
+from minisgd.nn import Loss, Network
+from minisgd.optim import SGD, Optimizer
+from minisgd.optim.batch_size import BatchSize
+from minisgd.training.callbacks import Callback
+from minisgd.training.evaluation import Evaluator
+from minisgd.training.history import History, Record
+from minisgd.training.prepare import Sampling, as_dataset, check_duration, prepare
+from minisgd.training.run import Metric, Run, measure
+from minisgd.training.session import Session, quiet_arithmetic
+
+ProgressHook = Callable[[float, Record | None], None]
+
+
+@dataclass
+class Training:
+    """A training in progress, as callbacks see it."""
+
+    session: Session
+    evaluator: Evaluator | None
+    data: Dataset
+    metrics: Mapping[str, Metric]
+    history: History = field(default_factory=History)
+    seconds: float = 0.0
+    train_seconds: float = 0.0
+
+    @property
+    def network(self) -> Network:
+        """The network being trained."""
+        return self.session.network
+
+    def evaluate(self) -> Record:
+        """Evaluate now, and append the record to the history."""
+        session = self.session
+        record: Record = {
+            "step": session.steps,
+            "epoch": session.epochs,
+            "examples": session.examples,
+            "seconds": self.seconds,
+            "lr": session.lr,
+            "batch_size": session.size,
+            "train_loss": float(session.take_train_loss()[0]),
+            "val_loss": None,
+            "val_accuracy": None,
+        }
+        if self.evaluator is not None and self.data.validation is not None:
+            score = self.evaluator.score()
+            record["val_loss"] = float(score.loss[0])
+            record["val_accuracy"] = None if score.accuracy is None else float(score.accuracy[0])
+            measured = measure(session.network, self.data.validation, self.metrics)
+            record |= {f"val_{name}": value for name, value in measured.items()}
+        self.history.append(record)
+        return record
+
+
+def train(
+    network: Network,
+    data: Dataset | tuple[Any, Any],
+    *,
+    optimizer: Optimizer | None = None,
+    loss: Loss | None = None,
+    batch_size: BatchSize = 32,
+    epochs: float | None = None,
+    steps: int | None = None,
+    sampling: Sampling = "shuffle",
+    last_batch: Literal["use", "drop"] = "use",
+    validation: float | tuple[Any, ...] | Split | None = None,
+    metrics: Mapping[str, Metric] | None = None,
+    callbacks: Sequence[Callback] = (),
+    clip_norm: float | None = None,
+    evaluate_every: float = 1.0,
+    micro_batch: int | None = None,
+    memory_limit: int | str | None = None,
+    dtype: str = "float32",
+    device: str = "cpu",
+    threads: int | None = None,
+    seed: int = 0,
+    on_progress: ProgressHook | None = None,
+) -> Run:
+    """Train a copy of a network by mini-batch gradient descent; the network passed in is not changed.
+
+    A network without weights starts from those that ``seed`` draws, one with weights goes on from them. The
+    seed also fixes shuffling and dropout: the same call gives the same bits.
+
+    data: a Dataset, or (x, y)   optimizer: SGD(lr=0.1) by default
+    loss: by default softmax cross-entropy for classes, mean squared error for values
+    batch_size: 1 is stochastic, "full" is full-batch, or a schedule such as GrowBatch
+    epochs, steps: how long; both given, whichever ends first; neither, 10 epochs
+    sampling: "shuffle" anew each epoch, "sequential", or with "replacement"
+    last_batch: "use" the short one at the end of an epoch, or "drop" it
+    validation: a fraction of the training data to hold out, or (x, y), where the data set has no such split
+    evaluate_every: epochs between evaluations   clip_norm: limit of the gradient's norm
+    micro_batch, memory_limit: compute a batch in parts, of this many examples or as many as fit; the gradient
+    is the same, except that BatchNorm then normalises each part
+    on_progress: called with the share of the training done and, after an evaluation, its record
+
+    Errors: ArgumentError, ShapeError, DtypeError or DataError for input that does not fit; MemoryLimitError if
+    one example at a time exceeds the limit; DivergedError when the loss is no longer finite.
+    """
+    dataset = as_dataset(data, validation, seed)
+    if epochs is None and steps is None:
+        epochs = 10.0
+    check_duration(epochs, steps, evaluate_every)
+    prepared = prepare(
+        network,
+        dataset,
+        optimizer or SGD(lr=0.1),
+        loss=loss,
+        batch_size=batch_size,
+        clip_norm=clip_norm,
+        micro_batch=micro_batch,
+        memory_limit=memory_limit,
+        dtype=dtype,
+        device=device,
+        seeds=seed,
+    )
+    session = prepared.session(sampling=sampling, last_batch=last_batch, epochs=epochs, steps=steps)
+    training = Training(session, prepared.evaluator(), dataset, dict(metrics or {}))
+    with blas_threads(choose_threads(prepared.flops(), threads)), quiet_arithmetic():
+        stopped = _loop(training, callbacks, epochs, steps, evaluate_every, on_progress)
+    evaluation_bytes = training.evaluator.plan.bytes() if training.evaluator else 0
+    return Run(
+        network=session.network.copy(),
+        history=training.history,
+        data=dataset,
+        loss=session.recipe.loss,
+        metrics=training.metrics,
+        steps=session.steps,
+        epochs=session.epochs,
+        examples=session.examples,
+        seconds=training.seconds,
+        train_seconds=training.train_seconds,
+        memory_bytes=session.plan.bytes() + evaluation_bytes,
+        stopped=stopped,
+    )
+
+
+def _loop(
+    training: Training,
+    callbacks: Sequence[Callback],
+    epochs: float | None,
+    steps: int | None,
+    evaluate_every: float,
+    on_progress: ProgressHook | None,
+) -> str:
+    """Step and evaluate until the end; return why it ended."""
+    session, start = training.session, perf_counter()
+    due, stopped = evaluate_every, "finished"
+    for callback in callbacks:
+        callback.on_start(training)
+    try:
+        done = 0.0
+        while done < 1:
+            begun = perf_counter()
+            session.step()
+            training.train_seconds += perf_counter() - begun
+            done = _share_done(session, epochs, steps)
+            if session.epochs >= due or done >= 1:
+                due = (session.epochs // evaluate_every + 1) * evaluate_every
+                training.seconds = perf_counter() - start
+                record = training.evaluate()
+                _check_finite(training, record)
+                if on_progress:
+                    on_progress(done, record)
+                # every callback sees every evaluation, whichever asks to stop
+                if any([callback.on_evaluation(training, record) for callback in callbacks]) and done < 1:
+                    stopped = "stopped by a callback"
+                    break
+            elif on_progress:
+                on_progress(done, None)
+    except KeyboardInterrupt:
+        stopped = "interrupted"
+    for callback in callbacks:
+        callback.on_end(training)
+    training.seconds = perf_counter() - start
+    return stopped
+
+
+def _share_done(session: Session, epochs: float | None, steps: int | None) -> float:
+    by_steps = session.steps / steps if steps is not None else 0.0
+    by_epochs = session.epochs / epochs if epochs is not None else 0.0
+    return max(by_steps, by_epochs)
+
+
+def _check_finite(training: Training, record: Record) -> None:
+    loss = record["train_loss"]
+    if loss is None or not isfinite(loss):
+        raise DivergedError(
+            "training loss",
+            expected="finite",
+            got=f"{loss} by step {record['step']}, at lr {record['lr']:g} and batch size {record['batch_size']}",
+            fix="lower the learning rate, clip the gradient (clip_norm=1.0), or scale the features",
+        )
