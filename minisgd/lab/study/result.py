@@ -79,7 +79,7 @@ class BatchResult:
     train_loss: float | None
     val_accuracy: float | None
     max_steps: int
-    lr_grid: tuple[LearningRateResult, ...] = ()
+    lr_grid: tuple[LearningRateResult, ...]
     learning_curve: Curve = field(default_factory=Curve)
 
 

@@ -56,11 +56,17 @@ def memory(value: float) -> str:
 
 def target(goal: Target) -> str:
     """Say what a run had to reach: 95% validation accuracy, a training loss of 0.05."""
-    name = {"val": "validation", "train": "training"}
-    split, _, metric = goal.metric.partition("_")
-    if goal.rises:
-        return f"{100 * goal.value:.4g}% {name.get(split, split)} {metric}"
-    return f"a {name.get(split, split)} {metric} of {goal.value:.3g}"
+    return f"{100 * goal.value:.4g}% {metric(goal)}" if goal.rises else f"a {metric(goal)} of {number(goal.value)}"
+
+
+def metric(goal: Target) -> str:
+    """Say what was measured: validation accuracy, training loss."""
+    return goal.metric.replace("val_", "validation ").replace("train_", "training ")
+
+
+def number(value: float) -> str:
+    """Say a learning rate or a loss to three digits: 0.05, 1.2, 1.5e-5."""
+    return f"{value:.3g}".replace("e-0", "e-").replace("e+", "e")
 
 
 def plural(number: int, noun: str) -> str:

@@ -34,6 +34,7 @@ def batch(size: int, steps: np.ndarray, step_seconds: float, memory: int) -> Bat
         train_loss=0.1,
         val_accuracy=0.95,
         max_steps=10_000,
+        lr_grid=(),
     )
 
 

@@ -72,6 +72,8 @@ def test_target():
     assert words.target(Target("val_accuracy", 0.95)) == "95% validation accuracy"
     assert words.target(Target("val_accuracy", 0.9725)) == "97.25% validation accuracy"
     assert words.target(Target("train_loss", 0.05)) == "a training loss of 0.05"
+    assert words.target(Target("val_loss", 1.234e-5)) == "a validation loss of 1.23e-5"
+    assert words.number(2e12) == "2e12"
 
 
 def test_lists_and_plurals():

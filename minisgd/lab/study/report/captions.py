@@ -75,11 +75,11 @@ def seconds(result: StudyResult) -> str:
     text = "Steps times the measured time of a step: lowest is best. "
     text += f"Batch size {best.batch_size} takes {words.seconds(best.seconds_to_target.median)}"
     slower = [
-        f"{_name(b)} {words.size(b.seconds_to_target.median / best.seconds_to_target.median)} times that"
+        f"{_name(b)} takes {words.size(b.seconds_to_target.median / best.seconds_to_target.median)} times as long"
         for b in dict.fromkeys(ends)
         if b is not best
     ]
-    text += "".join(f", {phrase}" for phrase in slower) + ". "
+    text += "".join(f"; {phrase}" for phrase in slower) + ". "
     optimum = result.timing.time_optimal_batch if result.timing else None
     if optimum is not None and math.isfinite(optimum) and optimum > 0:
         text += f"The two fits together put the quickest batch at √(t0·r·Bcrit) = {words.size(optimum)}."

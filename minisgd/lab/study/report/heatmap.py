@@ -28,7 +28,7 @@ def draw_heatmap(result: StudyResult) -> Figure:
     for column, (b, edge) in enumerate(zip(result.batch_sizes, edges, strict=True)):
         _column(ax, column, b, edge, len(result.seeds))
     limits = np.concatenate(edges)
-    style.log_axis(ax, limits.min(), limits.max(), "{:g}".format, "learning rate")
+    style.log_axis(ax, limits.min(), limits.max(), words.number, "learning rate")
     names = [f"{b.batch_size}" + ("\nfull" if b.full else "") for b in result.batch_sizes]
     ax.set_xlim(-0.5, len(names) - 0.5)
     ax.set_xticks(range(len(names)), names)
@@ -46,7 +46,7 @@ def draw_heatmap(result: StudyResult) -> Figure:
 
 def _edges(grid: tuple[LearningRateResult, ...]) -> HostArray:
     """Give the borders between the cells of a column, halfway between learning rates in the logarithm. (L+1,)"""
-    at = np.log([row.lr for row in grid]) if grid else np.zeros(1)
+    at = np.log([row.lr for row in grid])
     middle = (at[1:] + at[:-1]) / 2
     half = (at[1] - at[0]) / 2 if len(at) > 1 else 0.3
     last = (at[-1] - at[-2]) / 2 if len(at) > 1 else 0.3
@@ -56,7 +56,7 @@ def _edges(grid: tuple[LearningRateResult, ...]) -> HostArray:
 def _column(ax: Axes, column: int, b: BatchResult, edge: HostArray, seeds: int) -> None:
     from matplotlib.patches import Rectangle
 
-    fewest = min((row.median_steps for row in b.lr_grid), default=math.inf)
+    fewest = min(row.median_steps for row in b.lr_grid)
     for row, low, high in zip(b.lr_grid, edge[:-1], edge[1:], strict=True):
         cell: dict[str, Any] = dict(facecolor=EMPTY, edgecolor=EMPTY_EDGE, lw=0.0)
         if math.isfinite(row.median_steps):

@@ -8,7 +8,7 @@ import numpy as np
 
 from minisgd.lab.study import words
 from minisgd.lab.study.report import style
-from minisgd.lab.study.report.style import BLUE, GREY, INK, ORANGE, Axes, Figure
+from minisgd.lab.study.report.style import BLUE, GREY, ORANGE, Axes, Figure
 from minisgd.lab.study.result import BatchResult, StudyResult
 
 LINEAR, ROOT = (0, (5, 3)), (0, (1.5, 2))
@@ -17,7 +17,7 @@ LINEAR, ROOT = (0, (5, 3)), (0, (1.5, 2))
 def draw_learning_rate(result: StudyResult) -> Figure:
     """Draw the best learning rate against batch size, with the rules that scale it as B and as √B."""
     page, ax = style.figure("Best learning rate")
-    style.batch_axis(ax, result.batch_sizes)
+    style.batch_axis(ax, result)
     shown = tuned(result)
     anchor, sizes = shown[0], np.array([b.batch_size for b in result.batch_sizes], dtype=float)
     for power, dash in ((1.0, LINEAR), (0.5, ROOT)):
@@ -28,7 +28,7 @@ def draw_learning_rate(result: StudyResult) -> Figure:
         face = "white" if b.lr_on_edge else BLUE
         ax.plot(b.batch_size, b.lr, ls="", marker="o", ms=7.5, mfc=face, mec=BLUE, mew=1.6, zorder=4)
     seen = [v for b in shown for v in (b.lr, b.usable_lr_low, b.usable_lr_high)]
-    style.log_axis(ax, *style.spread(seen), "{:g}".format, "learning rate")
+    style.log_axis(ax, *style.spread(seen), words.number, "learning rate")
     keys = [
         style.key("best", ls="", marker="o", ms=7, color=BLUE),
         style.patch("usable: at most twice the fewest steps", facecolor=BLUE, alpha=0.28),
@@ -48,7 +48,9 @@ def tuned(result: StudyResult) -> list[BatchResult]:
 
 def draw_curves(result: StudyResult) -> Figure:
     """Draw the target's metric at the best learning rates over steps, over examples and over time."""
-    page, axes = style.figure(f"On the way to {words.target(result.target)}", columns=3, wspace=0.09, left=0.078)
+    page, axes = style.figure(
+        f"{words.metric(result.target).capitalize()} at the best learning rates", columns=3, wspace=0.09, left=0.078
+    )
     shown = [b for b in result.batch_sizes if len(b.learning_curve.steps) > 1]
     colours = style.ramp(len(shown))
     for ax, unit in zip(axes, ("steps", "examples", "time"), strict=True):
@@ -63,8 +65,6 @@ def draw_curves(result: StudyResult) -> Figure:
         style.log_axis(ax, *style.spread(seen, 1.0, 1.0), say, unit, which="x", most=5)
         _metric_axis(ax, result, shown)
         ax.tick_params(labelleft=ax is axes[0])
-    name = result.target.metric.replace("val_", "validation ").replace("train_", "training ")
-    axes[0].set_ylabel(name, fontsize=9.5, color=INK)
     keys = [
         style.key(f"B = {b.batch_size}" + (" (full)" if b.full else ""), color=colour, lw=2.4)
         for b, colour in zip(shown, colours, strict=True)
@@ -80,4 +80,4 @@ def _metric_axis(ax: Axes, result: StudyResult, shown: list[BatchResult]) -> Non
         room = 0.04 * (max(values) - min(values)) or 0.01
         ax.set_ylim(min(values) - room, max(values) + room)
     else:
-        style.log_axis(ax, *style.spread(values, 1.0, 1.0), "{:.2g}".format, "")
+        style.log_axis(ax, *style.spread(values, 1.0, 1.0), words.number, "")

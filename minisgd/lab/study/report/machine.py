@@ -19,7 +19,7 @@ def draw_throughput(result: StudyResult) -> Figure:
     times = np.array([b.step_seconds for b in result.batch_sizes])
     keys = [style.key("measured", ls="", marker="o", ms=7, color=INK)]
     for ax in (left, right):
-        style.batch_axis(ax, result.batch_sizes, columns=2)
+        style.batch_axis(ax, result, columns=2)
     line = result.timing
     if line is not None:
         at = np.geomspace(sizes[0], sizes[-1], 80)
@@ -43,7 +43,7 @@ def draw_throughput(result: StudyResult) -> Figure:
 def draw_memory(result: StudyResult) -> Figure:
     """Draw the bytes of a training step: what every batch size needs, and what each example adds."""
     page, ax = style.figure("Memory of a training step")
-    style.batch_axis(ax, result.batch_sizes)
+    style.batch_axis(ax, result)
     sizes = _sizes(result)
     total = np.array([b.memory_bytes for b in result.batch_sizes], dtype=np.float64)
     keys = [style.key("planned", ls="", marker="o", ms=7, color=INK)]

@@ -108,7 +108,7 @@ def _facts(result: StudyResult) -> list[tuple[str, str, str]]:
         facts.append(
             (
                 words.seconds(best.seconds),
-                "to the target",
+                "time to target",
                 f"predicted, to reach {words.target(result.target)}",
             )
         )

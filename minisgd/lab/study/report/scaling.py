@@ -53,7 +53,7 @@ def _step_time(timing: Timing) -> Callable[[HostArray], HostArray]:
 
 def _draw(result: StudyResult, view: _View, guide: bool) -> Figure:
     page, ax = style.figure(f"{view.title} to reach {words.target(result.target)}")
-    style.batch_axis(ax, result.batch_sizes)
+    style.batch_axis(ax, result)
     keys, seen = _points(ax, result, view)
     fit = result.fit
     if fit.s_min is not None and fit.e_min is not None and view.along is not None:

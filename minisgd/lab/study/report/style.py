@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from minisgd.errors import MissingExtraError
-from minisgd.lab.study.result import BatchResult
-from minisgd.typing import HostArray
+from minisgd.lab.study.result import StudyResult
 
 # Okabe and Ito's palette, which stays distinct for colour-blind readers, with greys for what is only context
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
@@ -93,28 +92,30 @@ def patch(label: str, **look: Any) -> Any:
     return Patch(label=label, **look)
 
 
-def batch_axis(ax: Axes, batches: Sequence[BatchResult], columns: int = 1) -> None:
-    """Put a logarithmic axis of batch sizes below, a tick at each one tested; the full batch is called so."""
-    sizes = np.array([b.batch_size for b in batches], dtype=float)
+def batch_axis(ax: Axes, result: StudyResult, columns: int = 1) -> None:
+    """Put a logarithmic axis of batch sizes below, a tick at each one tested; the full batch is called so.
+
+    Where ticks crowd, the recommended batch size keeps its label, and the others as far as there is room. `columns`
+    is the number of panels that share the width.
+    """
+    batches = result.batch_sizes
+    sizes = np.array([b.batch_size for b in batches], dtype=np.float64)
     wide = max(math.log(sizes[-1] / sizes[0]), 1.0)
     ax.set_xscale("log")
     ax.set_xlim(sizes[0] * math.exp(-0.05 * wide), sizes[-1] * math.exp(0.05 * wide))
-    labels, right = [], math.inf
-    for b in reversed(list(batches)):
+    labels: dict[int, str] = {}
+    taken: list[tuple[float, float]] = []  # places and half widths, in parts of the axis
+    for b in sorted(reversed(batches), key=lambda b: (b.batch_size != result.recommendation.batch_size, not b.full)):
         place, text = math.log(b.batch_size / sizes[0]) / wide, f"{b.batch_size}"
-        if b.full:  # on a line of its own, where it cannot collide with a neighbour
-            labels.append(f"{text}\nfull" if _alone(sizes) else f"\n{text} = full")
+        if b.full and len(sizes) > 1 and sizes[-1] < 2.5 * sizes[-2]:
+            labels[b.batch_size] = f"\n{text} = full"  # on a line of its own, clear of its neighbour
             continue
-        close = right - place < 0.012 * (len(text) + 1.5) * columns
-        labels.append("" if close else text)
-        right = right if close else place
-    _fixed_ticks(ax.xaxis, sizes, labels[::-1])
+        half = 0.0065 * (len(text) + 0.75) * columns
+        if all(abs(place - other) > half + width for other, width in taken):
+            labels[b.batch_size] = f"{text}\nfull" if b.full else text
+            taken.append((place, half))
+    _fixed_ticks(ax.xaxis, sizes, [labels.get(b.batch_size, "") for b in batches])
     ax.set_xlabel("batch size", fontsize=9.5, color=INK, labelpad=2)
-
-
-def _alone(sizes: HostArray) -> bool:
-    """Tell whether the last batch size is far enough from the one before to share a line of labels with it."""
-    return len(sizes) < 2 or sizes[-1] / sizes[-2] > 2.5
 
 
 def log_axis(
@@ -157,7 +158,7 @@ def spread(values: Sequence[float], below: float = 1.25, above: float = 1.25) ->
     """Give limits of a logarithmic axis that leave some room about the positive finite values."""
     known = [v for v in values if math.isfinite(v) and v > 0] or [1.0]
     low, high = min(known), max(known)
-    pad = max((high / low) ** 0.06, 1.0)
+    pad = max((high / low) ** 0.06, 1.05)
     return low / pad / below, high * pad * above
 
 

@@ -15,7 +15,7 @@ from minisgd.lab.study.report.learning import draw_curves, draw_learning_rate
 from minisgd.lab.study.report.machine import draw_memory, draw_throughput, memory_parts
 from minisgd.lab.study.report.page import PICTURES
 from minisgd.lab.study.report.scaling import draw_examples, draw_seconds, draw_steps
-from minisgd.lab.study.result import StudyResult, Target
+from minisgd.lab.study.result import Curve, StudyResult, Target
 
 
 def labels(axis) -> list[str]:
@@ -62,7 +62,8 @@ def test_no_text_overlaps_when_batch_sizes_crowd(draw):
     )
     target = Target("train_loss", 1.23e-5)
     result = analyse(crowd, synthetic_study.setting(target, 50_000))
-    assert overlaps(text_boxes(draw(result))) == []
+    boxes = text_boxes(draw(result))
+    assert overlaps(boxes) == [] and min(box[1] for box in boxes) >= 0
 
 
 @pytest.mark.parametrize("draw", [draw_steps, draw_examples, draw_seconds, draw_learning_rate, draw_memory])
@@ -74,6 +75,17 @@ def test_batch_sizes_are_plain_numbers(draw, study):
 def test_every_axis_has_two_numbers_at_least(picture, any_study):
     for ax in picture.draw(any_study).axes:
         assert len(labels(ax.yaxis)) >= 2 or not ax.yaxis.get_tick_params()["labelleft"] or not ax.get_yticks().size
+
+
+def test_recommended_batch_size_keeps_its_label_in_a_crowd():
+    result = analyse(synthetic_study.trials(sizes=(1, 60, 64, 68, 72, 80, 1437)), synthetic_study.setting())
+    named = labels(draw_steps(result).axes[0].xaxis)
+    assert str(result.recommendation.batch_size) in named and 2 < len(named) < 7
+
+
+def test_curves_may_be_missing(study):
+    bare = tuple(dataclasses.replace(b, learning_curve=Curve()) for b in study.batch_sizes)
+    assert text_boxes(draw_curves(dataclasses.replace(study, batch_sizes=bare)))
 
 
 def test_points_stand_at_the_medians(study):
