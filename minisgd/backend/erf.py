@@ -47,14 +47,17 @@ _CHUNK = 2048
 
 
 def erf_into(a: HostArray, out: HostArray) -> None:
-    """out = erf(a), any shape; NaN stays NaN."""
-    if not (a.flags.c_contiguous and out.flags.c_contiguous):
-        for part, result in zip(a, out, strict=True):
-            erf_into(part, result)
-        return
-    a, out = a.reshape(-1), out.reshape(-1)
-    for start in range(0, a.size, _CHUNK):
-        _erf_chunk(a[start : start + _CHUNK], out[start : start + _CHUNK])
+    """out = erf(a), any shape and any strides; NaN stays NaN."""
+    chunks = np.nditer(
+        [a, out],
+        flags=["external_loop", "buffered", "delay_bufalloc", "zerosize_ok"],
+        op_flags=[["readonly"], ["writeonly"]],
+        buffersize=_CHUNK,
+    )
+    with chunks:
+        chunks.reset()
+        for part, result in chunks:
+            _erf_chunk(part, result)
 
 
 def _erf_chunk(a: HostArray, out: HostArray) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ class NumpyOps(Ops):
         return self._aligned(shape, dtype, np.zeros)
 
     def _aligned(self, shape: Shape, dtype: Any, allocate: Any) -> Array:
-        nbytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        nbytes = prod(shape) * np.dtype(dtype).itemsize
         raw = allocate(nbytes + ALIGNMENT, np.uint8)
         start = -raw.ctypes.data % ALIGNMENT
         array: Array = raw[start : start + nbytes].view(dtype).reshape(shape)
