@@ -45,6 +45,13 @@ class CupyOps(Ops):
     def elementwise(self, op: str, *operands: Operand, out: Array) -> None:
         self.run(op, getattr(self.xp, op), (*operands, out), operands, out)
 
+    def max(self, a: Array, axis: int, *, out: Array, keepdims: bool = False) -> None:
+        # CuPy's ufuncs reduce by addition and multiplication only
+        self.run("max", self.xp.amax, (a, axis, out, keepdims), (a,), out)
+
+    def argmax(self, a: Array, axis: int, *, out: Array) -> None:
+        self.run("argmax", self.xp.argmax, (a, axis, None, out), (a,), out)  # its third argument is a dtype
+
     def take(self, a: Array, index: Array, *, out: Array) -> None:
         self.run("take", self.xp.take, (a, index, 0, out), (a, index), out)
 
