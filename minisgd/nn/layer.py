@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Literal
 
 from minisgd.backend import Ops
@@ -178,15 +179,16 @@ def shape_text(x: Shape) -> str:
 
 def positive(value: object, argument: str) -> int:
     """Return a positive integer, or refuse the argument."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise ArgumentError(argument, expected="a positive integer", got=value, fix="give 1, 2, 3, …")
-    return value
+    return int(value)
 
 
-def in_range(value: object, argument: str, low: float, high: float, *, open_low: bool = False) -> float:
-    """Return a number of [low, high), or of (low, high), or refuse the argument."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not (low < value < high or (value == low and not open_low)):  # type: ignore[operator]
-        bracket = "(" if open_low else "["
-        raise ArgumentError(argument, expected=f"a number in {bracket}{low}, {high})", got=value, fix="choose one")
-    return float(value)  # type: ignore[arg-type]
+def within(interval: str, value: object, argument: str, fix: str) -> float:
+    """Return a number of an interval such as "[0, 1)" or "(0, inf)", or refuse the argument."""
+    low, high = map(float, interval[1:-1].split(","))
+    if isinstance(value, Real) and not isinstance(value, bool):
+        number = float(value)
+        if low < number < high or (number == low and interval[0] == "[") or (number == high and interval[-1] == "]"):
+            return number
+    raise ArgumentError(argument, expected=f"a number in {interval}", got=value, fix=fix)

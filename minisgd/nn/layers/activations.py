@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import pi, sqrt
 
 from minisgd.backend import Ops
-from minisgd.nn.layer import Buffer, Declaration, Layer, in_range
+from minisgd.nn.layer import Buffer, Declaration, Layer, within
 from minisgd.typing import Array, Shape
 
 
@@ -52,7 +52,7 @@ class LeakyReLU(Activation):
 
     def __init__(self, negative_slope: float = 0.01, name: str | None = None) -> None:
         super().__init__(name)
-        self.negative_slope = in_range(negative_slope, f"{self.label}: negative_slope", 0, 1, open_low=True)
+        self.negative_slope = within("(0, 1)", negative_slope, f"{self.label}: negative_slope", "0.01 is customary")
 
     def scratch(self, x: Shape) -> dict[str, Buffer]:
         return {"slope": Buffer(x, life="scratch")}

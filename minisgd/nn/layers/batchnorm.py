@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from minisgd.backend import Ops
 from minisgd.errors import ShapeError
 from minisgd.nn.initializers import Ones, Zeros
-from minisgd.nn.layer import Buffer, Declaration, Layer, Parameter, Statistic, in_range, positive
+from minisgd.nn.layer import Buffer, Declaration, Layer, Parameter, Statistic, positive, within
 from minisgd.nn.shapes import reshaped, rows
 from minisgd.typing import Array, Shape
 
@@ -52,8 +52,8 @@ class BatchNorm(Layer):
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        self.momentum = in_range(momentum, f"{self.label}: momentum", 0, 1 + 1e-12)
-        self.eps = in_range(eps, f"{self.label}: eps", 0, float("inf"), open_low=True)
+        self.momentum = within("[0, 1]", momentum, f"{self.label}: momentum", "0.1 is customary")
+        self.eps = within("(0, inf)", eps, f"{self.label}: eps", "1e-5 is customary")
         self.affine = affine
         self.ghost = None if ghost is None else positive(ghost, f"{self.label}: ghost")
 
@@ -144,9 +144,11 @@ class BatchNorm(Layer):
         ops.multiply(xhat_, sum_dy_xhat, out=work)
         ops.subtract(dy_, work, out=dx_)
         ops.subtract(dx_, sum_dy, out=dx_)
+        scale = inv
         if self.affine:
-            ops.multiply(inv, self.gamma[..., None, :, :], out=inv)
-        ops.multiply(dx_, inv, out=dx_)
+            scale = of.pick(self.var)  # scratch of forward; inv stays what it was
+            ops.multiply(inv, self.gamma[..., None, :, :], out=scale)
+        ops.multiply(dx_, scale, out=dx_)
 
     # ------------------------------------------------ evaluation
 

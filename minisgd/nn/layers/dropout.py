@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minisgd.backend import Ops
-from minisgd.nn.layer import Buffer, Declaration, Layer, in_range
+from minisgd.nn.layer import Buffer, Declaration, Layer, within
 from minisgd.typing import Array, Shape
 
 
@@ -19,7 +19,7 @@ class Dropout(Layer):
 
     def __init__(self, p: float = 0.5, name: str | None = None) -> None:
         super().__init__(name)
-        self.p = in_range(p, f"{self.label}: p", 0, 1)
+        self.p = within("[0, 1)", p, f"{self.label}: p", "p is the share of values set to zero, such as 0.5")
 
     def declare(self, x: Shape) -> Declaration:
         buffers = {

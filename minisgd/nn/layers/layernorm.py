@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from minisgd.backend import Ops
 from minisgd.nn.initializers import Ones, Zeros
-from minisgd.nn.layer import Buffer, Declaration, Layer, Parameter, in_range
+from minisgd.nn.layer import Buffer, Declaration, Layer, Parameter, within
 from minisgd.nn.shapes import rows
 from minisgd.typing import Array, Shape
 
@@ -27,7 +27,7 @@ class LayerNorm(Layer):
 
     def __init__(self, *, eps: float = 1e-5, name: str | None = None) -> None:
         super().__init__(name)
-        self.eps = in_range(eps, f"{self.label}: eps", 0, float("inf"), open_low=True)
+        self.eps = within("(0, inf)", eps, f"{self.label}: eps", "1e-5 is customary")
 
     def declare(self, x: Shape) -> Declaration:
         f = x[-1]

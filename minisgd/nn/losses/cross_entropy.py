@@ -6,7 +6,7 @@ import numpy as np
 
 from minisgd.backend import Ops, Request
 from minisgd.errors import DataError, ShapeError
-from minisgd.nn.layer import Buffer, in_range, shape_text
+from minisgd.nn.layer import Buffer, shape_text, within
 from minisgd.nn.layers.activations import sigmoid, softplus
 from minisgd.nn.losses.loss import Loss, LossDeclaration, TargetKind, require_values
 from minisgd.typing import Array, Shape
@@ -29,7 +29,9 @@ class SoftmaxCrossEntropy(Loss):
     top: Array
 
     def __init__(self, *, label_smoothing: float = 0.0) -> None:
-        self.label_smoothing = in_range(label_smoothing, "SoftmaxCrossEntropy: label_smoothing", 0, 1)
+        self.label_smoothing = within(
+            "[0, 1)", label_smoothing, "SoftmaxCrossEntropy: label_smoothing", "0.1 is customary"
+        )
         self.kind: TargetKind = "labels"
 
     def declare(self, z: Shape, kind: TargetKind) -> LossDeclaration:

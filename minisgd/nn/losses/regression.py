@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minisgd.backend import Ops
-from minisgd.nn.layer import Buffer, in_range
+from minisgd.nn.layer import Buffer, within
 from minisgd.nn.losses.cross_entropy import mean_over_outputs, outputs
 from minisgd.nn.losses.loss import Loss, LossDeclaration, TargetKind, require_values
 from minisgd.typing import Array, Shape
@@ -70,7 +70,7 @@ class Huber(RegressionLoss):
     held: Array
 
     def __init__(self, *, delta: float = 1.0) -> None:
-        self.delta = in_range(delta, "Huber: delta", 0, float("inf"), open_low=True)
+        self.delta = within("(0, inf)", delta, "Huber: delta", "1.0 is customary")
 
     def declare(self, z: Shape, kind: TargetKind) -> LossDeclaration:
         declared = super().declare(z, kind)
