@@ -1,0 +1,157 @@
+"""Targets: labels of any kind become codes 0 … C−1 with names; real numbers stay real numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from minisgd.data.checks import as_float, as_host
+from minisgd.errors import DataError
+from minisgd.typing import HostArray
+
+Classes: TypeAlias = tuple[str, ...]
+Encode: TypeAlias = Callable[[Any], HostArray]
+
+
+def target_encoder(y: Any, classes: Classes | None = None) -> tuple[Encode, Classes | None]:
+    """Decide from the training targets how targets of every split are read, and what the classes are called.
+
+    ============================== ================== ===========================================
+    y                              classes            read as
+    ============================== ================== ===========================================
+    floats (N,) or (N, O)          None               regression targets, floats as they are
+    floats (N, C), rows sum to 1   C names            soft labels
+    integers, booleans, strings    None               codes (N,) of the sorted distinct labels
+    integers 0 … C−1               C names            codes (N,) as they are
+    strings                        C names            codes (N,), positions among the names
+    ============================== ================== ===========================================
+
+    Raises DataError for any other kind of target, and for labels of one class only.
+    """
+    y = as_host(y, "y")
+    if y.dtype.kind == "f":
+        return (_floats, None) if classes is None else (partial(_soft_labels, classes=classes), classes)
+    found, _ = _distinct(y)
+    if len(found) == 1:
+        raise DataError(
+            "y",
+            expected="labels of at least two classes",
+            got=f"only {found[0]!r}",
+            fix="add examples of another class, or pass floats for regression",
+        )
+    if classes is None:
+        return partial(_codes_of_names, classes=found), found
+    return partial(_codes if y.dtype.kind in "biu" else _codes_of_names, classes=classes), classes
+
+
+def _floats(y: Any) -> HostArray:
+    """Return regression targets (N,) or (N, O)."""
+    array = as_host(y, "y")
+    if array.dtype.kind != "f":
+        raise DataError("y", expected="floats like the training targets", got=f"dtype {array.dtype}", fix="convert y")
+    return as_float(array)
+
+
+def _soft_labels(y: Any, classes: Classes) -> HostArray:
+    """Return soft labels (N, C): rows of probabilities."""
+    rows = _floats(y)
+    if rows.ndim != 2 or rows.shape[1] != len(classes):
+        raise DataError(
+            "y",
+            expected=f"integer labels, or soft labels of shape (N, {len(classes)}), since classes are named",
+            got=f"floats of shape {rows.shape}",
+            fix="use y.astype(int) for labels, or leave classes out for regression",
+        )
+    wrong = ~((rows >= 0).all(axis=1) & (np.abs(rows.sum(axis=1) - 1) < 1e-4))
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DataError(
+            "y", expected="rows of probabilities, sum 1", got=f"{rows[row]} in row {row}", fix="normalise the rows"
+        )
+    return rows
+
+
+def _codes(y: Any, classes: Classes) -> HostArray:
+    """Return labels that already are codes 0 … C−1."""
+    labels = _labels(as_host(y, "y"))
+    if labels.dtype.kind not in "biu":
+        raise DataError("y", expected="integers like the training labels", got=f"dtype {labels.dtype}", fix="convert y")
+    wrong = (labels < 0) | (labels >= len(classes))
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DataError(
+            "y",
+            expected=f"codes from 0 to {len(classes) - 1}, since {len(classes)} classes are named",
+            got=f"{labels[row]} in row {row}",
+            fix="name every class, or leave classes out",
+        )
+    return labels.astype(np.int64)
+
+
+def _codes_of_names(y: Any, classes: Classes) -> HostArray:
+    """Return the position of every label among the names."""
+    found, inverse = _distinct(as_host(y, "y"))
+    position = {name: code for code, name in enumerate(classes)}
+    unknown = [name for name in found if name not in position]
+    if unknown:
+        raise DataError(
+            "y",
+            expected=f"labels among the {len(classes)} known classes",
+            got=f"{unknown[0]!r}",
+            fix="add examples of it to the training data, or name all classes with classes=",
+        )
+    return np.array([position[name] for name in found], dtype=np.int64)[inverse]
+
+
+def _distinct(y: HostArray) -> tuple[Classes, HostArray]:
+    """Return the sorted names of the distinct labels, and for every example the position of its own (N,)."""
+    values, inverse = np.unique(_labels(y), return_inverse=True)
+    names = [str(value) for value in values.tolist()]
+    try:
+        order = np.argsort([float(name) for name in names], kind="stable")  # "9" before "10"
+    except ValueError:
+        order = np.arange(len(names))
+    rank = np.empty(len(names), dtype=np.int64)
+    rank[order] = np.arange(len(names))
+    return tuple(names[i] for i in order), rank[inverse]
+
+
+def _labels(y: HostArray) -> HostArray:
+    """Return labels (N,) as integers, booleans or text, which numpy can sort."""
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1:
+        raise DataError(
+            "y",
+            expected="one label per example, shape (N,)",
+            got=f"shape {y.shape}",
+            fix="use y.argmax(axis=1) for one-hot labels, or floats for several regression targets",
+        )
+    if not len(y):
+        raise DataError("y", expected="at least one label", got="an empty array", fix="pass examples")
+    if y.dtype.kind == "O":
+        y = _from_objects(y)
+    if y.dtype.kind == "S":
+        return np.char.decode(y, "utf-8", "replace")
+    if y.dtype.kind not in "biuUT":
+        raise DataError(
+            "y", expected="integer, boolean or text labels, or floats", got=f"dtype {y.dtype}", fix="convert the labels"
+        )
+    return y
+
+
+def _from_objects(y: HostArray) -> HostArray:
+    """Return an object array of only strings, only integers or only booleans as the array it stands for."""
+    kind = type(y[0])
+    for row, label in enumerate(y):
+        if not isinstance(label, (str, int, np.integer, np.bool_)) or type(label) is not kind:
+            raise DataError(
+                "y",
+                expected="labels of one kind: strings, integers or booleans",
+                got=f"{label!r} in row {row}",
+                fix="drop rows without a label and convert the others to one type",
+            )
+    return np.array(y.tolist())

@@ -1,0 +1,92 @@
+"""Examples and their targets, sound from the moment they exist."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from minisgd.data.checks import check_finite
+from minisgd.errors import DataError
+from minisgd.typing import HostArray
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Examples and their targets.
+
+    x (N, …) float32, float64 or uint8, possibly memory-mapped. y (N,) int64 label codes; or float targets (N,) or
+    (N, O); or soft labels (N, C). weight (N,) float ≥ 0, or None where every example counts the same.
+
+    Raises DataError for arrays of other types, of unequal or zero length, and for values that are not finite.
+    """
+
+    x: HostArray
+    y: HostArray
+    weight: HostArray | None = None
+
+    def __post_init__(self) -> None:
+        _check_features(self.x)
+        _check_targets(self.y)
+        _check_length("y", self.y, len(self.x))
+        check_finite(self.x, "x")
+        check_finite(self.y, "y")
+        if self.weight is not None:
+            _check_length("weight", self.weight, len(self.x))
+            _check_weight(self.weight)
+
+    def __len__(self) -> int:
+        """N, the number of examples."""
+        return len(self.x)
+
+    def take(self, rows: HostArray | slice) -> Split:
+        """Return these rows: copies for an array of row numbers, views for a slice."""
+        return Split(self.x[rows], self.y[rows], None if self.weight is None else self.weight[rows])
+
+
+def _check_features(x: HostArray) -> None:
+    if not isinstance(x, np.ndarray) or x.dtype not in (np.float32, np.float64, np.uint8):
+        raise DataError(
+            "x", expected="a float32, float64 or uint8 array", got=_kind(x), fix="use Dataset.from_arrays, it converts"
+        )
+    if x.ndim < 2:
+        raise DataError(
+            "x", expected="of shape (N, …), a row per example", got=f"shape {x.shape}", fix="use x.reshape(len(x), -1)"
+        )
+    if not x.size:
+        raise DataError(
+            "x", expected="at least one example with one feature", got=f"shape {x.shape}", fix="pass data that is there"
+        )
+
+
+def _check_targets(y: HostArray) -> None:
+    if not isinstance(y, np.ndarray) or y.dtype not in (np.int64, np.float32, np.float64):
+        raise DataError(
+            "y", expected="int64 codes or float targets", got=_kind(y), fix="use Dataset.from_arrays, it converts"
+        )
+    if y.ndim not in ((1,) if y.dtype == np.int64 else (1, 2)) or 0 in y.shape[1:]:
+        raise DataError(
+            "y", expected="labels (N,), or floats (N,) or (N, O)", got=f"shape {y.shape}", fix="reshape the targets"
+        )
+
+
+def _check_weight(weight: HostArray) -> None:
+    if weight.dtype not in (np.float32, np.float64) or weight.ndim != 1:
+        raise DataError("weight", expected="floats of shape (N,)", got=_kind(weight), fix="pass one per example")
+    check_finite(weight, "weight")
+    if (weight < 0).any() or not weight.any():
+        row = int(weight.argmin())
+        raise DataError(
+            "weight", expected="≥ 0 and not all 0", got=f"{weight[row]} in row {row}", fix="use 0 to leave a row out"
+        )
+
+
+def _check_length(name: str, array: HostArray, n: int) -> None:
+    if array.ndim == 0 or len(array) != n:
+        raise DataError(
+            name, expected=f"of length {n}, one per row of x", got=f"shape {array.shape}", fix="pair them row by row"
+        )
+
+
+def _kind(array: object) -> str:
+    return f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
