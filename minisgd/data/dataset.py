@@ -1,0 +1,192 @@
+"""A data set: named splits of examples that are known to be sound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from minisgd.data.checks import about, as_features, as_weight
+from minisgd.data.holdout import divided, generator, strata
+from minisgd.data.labels import Classes, target_encoder
+from minisgd.data.split import Split
+from minisgd.data.splitting import sample
+from minisgd.data.standardization import Standardization
+from minisgd.errors import ArgumentError, DataError
+from minisgd.typing import HostArray, Seed, Shape
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset:
+    """Training examples with, perhaps, a validation and a test split.
+
+    The network sees x · scale, applied as a batch is gathered, so that images stay one byte a pixel in memory.
+    classes names the label codes; None means regression. standardization remembers how features were standardized.
+
+    Raises DataError where the splits differ in kind or shape, or labels lie outside the classes.
+    """
+
+    name: str
+    train: Split
+    validation: Split | None = None
+    test: Split | None = None
+    classes: Classes | None = None
+    scale: float = 1.0
+    standardization: Standardization | None = None
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.scale) and self.scale > 0):
+            raise DataError("scale", expected="positive and finite", got=self.scale, fix="use 1.0, or 1/255 for bytes")
+        for name, split in self.splits.items():
+            with about(name):
+                _check_alike(split, self.train)
+                _check_classes(split.y, self.classes)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        x: Any,
+        y: Any,
+        *,
+        validation: float | tuple[Any, ...] | Split | None = 0.2,
+        test: tuple[Any, ...] | Split | None = None,
+        weight: Any = None,
+        classes: Classes | None = None,
+        scale: float | None = None,
+        seed: Seed = 0,
+        name: str = "data",
+    ) -> Dataset:
+        """Build a data set from arrays, labels of any kind, holding out a part for validation.
+
+        x (N, …), y (N,) or (N, O): labels (integers, booleans, strings) become codes 0 … C−1 of the sorted names;
+        floats are regression targets, or soft labels (N, C) where classes are named.
+        validation: the fraction in [0, 1) to hold out, drawn by seed with every class in both parts (from a
+        memory-mapped x, the last rows, so that nothing is copied); or (x, y) or (x, y, weight) of its own; or None.
+        scale: by default uint8 features are brought to [0, 1]: images by 1/255, tables by the largest training value.
+
+        Raises DataError for data that cannot be learned from, ArgumentError for validation or seed out of range.
+        """
+        encode, classes = target_encoder(y, None if classes is None else tuple(classes))
+
+        def prepared(part: Any, where: str) -> Split | None:
+            if part is None:
+                return None
+            part = (part.x, part.y, part.weight) if isinstance(part, Split) else part
+            if not isinstance(part, tuple) or len(part) not in (2, 3):
+                raise ArgumentError(where, expected="(x, y) or (x, y, weight)", got=type(part), fix="pass a tuple")
+            with about(where):
+                weight = as_weight(part[2]) if len(part) == 3 and part[2] is not None else None
+                return Split(as_features(part[0]), encode(part[1]), weight)
+
+        train = Split(as_features(x), encode(y), None if weight is None else as_weight(weight))
+        if isinstance(validation, (int, float, np.number)):
+            train, held = divided(train, float(validation), classes, seed)
+        else:
+            held = prepared(validation, "validation")
+        scale = _default_scale(train.x) if scale is None else scale
+        return cls(name, train, held, prepared(test, "test"), classes, scale)
+
+    def __len__(self) -> int:
+        """N, the number of training examples."""
+        return len(self.train)
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self.describe()}>"
+
+    @property
+    def n_train(self) -> int:
+        """N, the number of training examples."""
+        return len(self.train)
+
+    @property
+    def task(self) -> Literal["classification", "regression"]:
+        return "regression" if self.classes is None else "classification"
+
+    @property
+    def n_classes(self) -> int:
+        """C; 0 for regression."""
+        return len(self.classes or ())
+
+    @property
+    def n_outputs(self) -> int:
+        """Width of the last layer: C, or O for regression."""
+        return self.n_classes or (1 if self.train.y.ndim == 1 else self.train.y.shape[1])
+
+    @property
+    def input_shape(self) -> Shape:
+        """Shape of one example."""
+        return self.train.x.shape[1:]
+
+    @property
+    def splits(self) -> Mapping[str, Split]:
+        """The splits that there are, by name, training first."""
+        named = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: split for name, split in named.items() if split is not None}
+
+    def describe(self) -> str:
+        """Say in one line what this is: sizes, features, task."""
+        sizes = " + ".join(f"{len(split)} {name}" for name, split in self.splits.items())
+        shape = "×".join(map(str, self.input_shape))
+        scale = "" if self.scale == 1 else f" · 1/{1 / self.scale:g}"
+        standardized = "" if self.standardization is None else " standardized"
+        width = f"{self.n_classes} classes" if self.classes else f"{self.n_outputs} output{'s' * (self.n_outputs > 1)}"
+        return f"{self.name}: {sizes}, features {shape} {self.train.x.dtype}{scale}{standardized}, {self.task}, {width}"
+
+    def standardized(self) -> Dataset:
+        """Return a copy with features (x − mean) / std, by the mean and std of every feature over the training split.
+
+        Features that never vary are only centred. Raises DataError for uint8 features, which have their scale.
+        """
+        if self.train.x.dtype == np.uint8:
+            raise DataError(
+                "x", expected="float features to standardize", got="uint8", fix="convert with x.astype(np.float32)"
+            )
+        rule = Standardization.of(self.train.x)
+        parts: dict[str, Any] = {
+            name: replace(split, x=rule.apply(split.x)) for name, split in self.splits.items()
+        }
+        return replace(self, **parts, scale=1.0, standardization=rule)
+
+    def subset(self, n: int, seed: Seed = 0) -> Dataset:
+        """Return a copy with n training examples drawn by seed, class shares kept; other splits stay whole."""
+        if not 1 <= n <= len(self):
+            raise ArgumentError("n", expected=f"from 1 to N = {len(self)}", got=n, fix="draw fewer examples")
+        rows = sample(strata(self.train, self.classes), n, generator(seed))
+        return replace(self, train=self.train.take(rows))
+
+
+def _check_alike(split: Split, train: Split) -> None:
+    """Refuse a split that is not of the training split's kind."""
+    for name, mine, other in (("x", split.x, train.x), ("y", split.y, train.y)):
+        if (mine.dtype.kind, mine.shape[1:]) != (other.dtype.kind, other.shape[1:]):
+            raise DataError(
+                name,
+                expected=f"rows of shape {other.shape[1:]} and dtype {other.dtype} like the training split",
+                got=f"{mine.shape[1:]} and {mine.dtype}",
+                fix="prepare every split in the same way",
+            )
+
+
+def _check_classes(y: HostArray, classes: Classes | None) -> None:
+    """Refuse labels without classes, and labels outside them."""
+    if classes is None:
+        if y.dtype == np.int64:
+            raise DataError("classes", expected="names, as y holds labels", got=None, fix="use Dataset.from_arrays")
+    elif y.ndim == 1 and (y.dtype != np.int64 or y.min() < 0 or y.max() >= len(classes)):
+        raise DataError(
+            "y",
+            expected=f"codes from 0 to {len(classes) - 1}",
+            got=f"{y.dtype} from {y.min()} to {y.max()}",
+            fix="use Dataset.from_arrays",
+        )
+    elif y.ndim == 2 and y.shape[1] != len(classes):
+        raise DataError("y", expected=f"soft labels (N, {len(classes)})", got=y.shape, fix="name every class")
+
+
+def _default_scale(x: HostArray) -> float:
+    """Bring uint8 to [0, 1]: images by 1/255, tables by their largest value, so that 0/1 columns stay 0/1."""
+    if x.dtype != np.uint8:
+        return 1.0
+    return 1 / 255 if x.ndim > 2 else 1 / max(1, int(x.max()))
