@@ -1,0 +1,196 @@
+"""minisgd: mini-batch gradient descent with nothing hidden, and the batch size to use, measured.
+
+>>> import minisgd as ms
+>>> data = ms.datasets.digits(validation=0.2, seed=0)
+>>> net = ms.Network(ms.Linear(128), ms.BatchNorm(), ms.ReLU(), ms.Linear(10))
+>>> run = ms.train(net, data, optimizer=ms.SGD(lr=0.1, momentum=0.9), batch_size=32, epochs=20, seed=0)
+>>> run.evaluate()
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from minisgd.data import Dataset, Split, datasets, load
+from minisgd.errors import (
+    ArgumentError,
+    CheckpointError,
+    DataError,
+    DivergedError,
+    DtypeError,
+    MemoryLimitError,
+    MinisgdError,
+    MissingExtraError,
+    OutputError,
+    ShapeError,
+)
+from minisgd.nn import (
+    GELU,
+    L1,
+    AvgPool2d,
+    BatchNorm,
+    BinaryCrossEntropy,
+    Buffer,
+    Conv2d,
+    Declaration,
+    Dropout,
+    Flatten,
+    GlobalAvgPool2d,
+    Huber,
+    Layer,
+    LayerNorm,
+    LeakyReLU,
+    Linear,
+    Loss,
+    MaxPool2d,
+    MeanSquaredError,
+    Network,
+    Parameter,
+    ReLU,
+    Residual,
+    Sequential,
+    Sigmoid,
+    SoftmaxCrossEntropy,
+    Softplus,
+    Statistic,
+    Tanh,
+    init,
+)
+from minisgd.optim import (
+    LAMB,
+    LARS,
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    BatchMilestones,
+    ClipNorm,
+    Constant,
+    ConstantBatch,
+    Cosine,
+    GrowBatch,
+    OneCycle,
+    Optimizer,
+    Progress,
+    RMSProp,
+    ScaledByBatch,
+    StepDecay,
+    Warmup,
+    beta_by_half_life,
+    scale_adam,
+)
+from minisgd.training import (
+    BestWeights,
+    Callback,
+    EarlyStopping,
+    History,
+    MemoryPlan,
+    Run,
+    evaluate,
+    memory_plan,
+    train,
+)
+
+if TYPE_CHECKING:
+    from minisgd.lab.study import Study, study
+    from minisgd.nn.models import model
+    from minisgd.training.explain import explain
+
+__version__ = "0.1.0"
+
+_LATER = {
+    "study": "minisgd.lab.study",
+    "Study": "minisgd.lab.study",
+    "explain": "minisgd.training.explain",
+    "model": "minisgd.nn.models",
+}
+"""What is imported when it is first asked for, so that ``import minisgd`` stays quick."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'minisgd' has no attribute {name!r}")
+    return getattr(import_module(_LATER[name]), name)
+
+
+__all__ = [
+    "GELU",
+    "L1",
+    "LAMB",
+    "LARS",
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "ArgumentError",
+    "AvgPool2d",
+    "BatchMilestones",
+    "BatchNorm",
+    "BestWeights",
+    "BinaryCrossEntropy",
+    "Buffer",
+    "Callback",
+    "CheckpointError",
+    "ClipNorm",
+    "Constant",
+    "ConstantBatch",
+    "Conv2d",
+    "Cosine",
+    "DataError",
+    "Dataset",
+    "Declaration",
+    "DivergedError",
+    "Dropout",
+    "DtypeError",
+    "EarlyStopping",
+    "Flatten",
+    "GlobalAvgPool2d",
+    "GrowBatch",
+    "History",
+    "Huber",
+    "Layer",
+    "LayerNorm",
+    "LeakyReLU",
+    "Linear",
+    "Loss",
+    "MaxPool2d",
+    "MeanSquaredError",
+    "MemoryLimitError",
+    "MemoryPlan",
+    "MinisgdError",
+    "MissingExtraError",
+    "Network",
+    "OneCycle",
+    "Optimizer",
+    "OutputError",
+    "Parameter",
+    "Progress",
+    "RMSProp",
+    "ReLU",
+    "Residual",
+    "Run",
+    "ScaledByBatch",
+    "Sequential",
+    "ShapeError",
+    "Sigmoid",
+    "SoftmaxCrossEntropy",
+    "Softplus",
+    "Split",
+    "Statistic",
+    "StepDecay",
+    "Study",
+    "Tanh",
+    "Warmup",
+    "beta_by_half_life",
+    "datasets",
+    "evaluate",
+    "explain",
+    "init",
+    "load",
+    "memory_plan",
+    "model",
+    "scale_adam",
+    "study",
+    "train",
+]

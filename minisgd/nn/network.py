@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from math import prod
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +17,7 @@ from minisgd.nn.inference import Inference
 from minisgd.nn.layer import Layer, Leaf
 from minisgd.nn.layout import Layout
 from minisgd.nn.sequential import Sequential
+from minisgd.nn.weights import load_weights, save_weights
 from minisgd.typing import Array, HostArray, Seed, Shape
 
 DTYPES = ("float32", "float64")
@@ -122,6 +124,23 @@ class Network(Sequential):
         twin.lead = ()
         twin.vector = self.ops.from_host(self.ops.to_host(self.vector[index]).copy())
         twin.statistics = self.ops.from_host(self.ops.to_host(self.statistics[index]).copy())
+        return twin
+
+    # ------------------------------------------------ files
+
+    def save(self, path: str | Path) -> Path:
+        """Write the weights as a safetensors file, whole or not at all.
+
+        Errors: OutputError if the file cannot be written; ArgumentError if there are no weights.
+        """
+        return save_weights(self, path)
+
+    def load(self, path: str | Path) -> Self:
+        """Return a copy of this network with the weights of a file; shapes are inferred from the file.
+
+        Errors: CheckpointError if the file is missing, damaged or belongs to another network.
+        """
+        twin: Self = load_weights(self, path)  # type: ignore[assignment]
         return twin
 
     # ------------------------------------------------ looking inside

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from minisgd.training.callbacks import BestWeights, Callback, EarlyStopping
-from minisgd.training.checkpoint import load_weights, save_weights
 from minisgd.training.history import History
 from minisgd.training.memory import MemoryPlan, memory_plan
 from minisgd.training.run import Run, evaluate
@@ -17,8 +16,6 @@ __all__ = [
     "MemoryPlan",
     "Run",
     "evaluate",
-    "load_weights",
     "memory_plan",
-    "save_weights",
     "train",
 ]

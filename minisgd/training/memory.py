@@ -74,7 +74,7 @@ def memory_plan(
     not positive; MemoryLimitError if not even one example fits.
     """
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise ArgumentError("batch_size", expected="a positive integer", got=batch_size, fix="give the number of examples")
+        raise ArgumentError("batch_size", expected="a positive integer", got=batch_size, fix="use 1, 2, 3, …")
     net: Network = clone(network).shape_only(input_shape, dtype)
     loss = loss or SoftmaxCrossEntropy()
     if spec is None:

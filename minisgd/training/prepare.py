@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from minisgd.backend import get_ops
-from minisgd.data import Dataset, Split
+from minisgd.data import Dataset
 from minisgd.data.sampling import Sampler, Sequential, Shuffled, WithReplacement
 from minisgd.errors import ArgumentError, DataError, DtypeError, ShapeError
 from minisgd.nn import Loss, Network
@@ -129,7 +129,7 @@ def prepare(
     clip = ClipNorm(clip_norm) if clip_norm is not None else None
     micro = _micro_batch(StepSize(net, loss, optimizer, feed, clip), schedule.largest, micro_batch, memory_limit)
     recipe = Recipe(net, loss, optimizer, feed, schedule.largest, micro, clip)
-    each = (int(seeds),) if isinstance(seeds, Integral) else tuple(int(s) for s in seeds)  # type: ignore[arg-type, union-attr]
+    each = (int(seeds),) if isinstance(seeds, Integral) else tuple(int(s) for s in seeds)  # type: ignore[union-attr]
     return Prepared(recipe, data, DeviceData.of(data.train, dtype, net.ops), schedule, each)
 
 
@@ -222,7 +222,8 @@ def as_dataset(data: Any, validation: Any, seed: int) -> Dataset:
 
 def check_duration(epochs: float | None, steps: int | None, evaluate_every: float) -> None:
     """Refuse durations that are not positive."""
-    for name, value, kind in (("epochs", epochs, Real), ("steps", steps, Integral), ("evaluate_every", evaluate_every, Real)):
+    durations = (("epochs", epochs, Real), ("steps", steps, Integral), ("evaluate_every", evaluate_every, Real))
+    for name, value, kind in durations:
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, kind) or not isfinite(value) or value <= 0:

@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 from minisgd.data import Dataset, Split
 from minisgd.errors import ArgumentError
 from minisgd.nn import Loss, Network
-from minisgd.training.checkpoint import save_weights
 from minisgd.training.evaluation import Evaluator
 from minisgd.training.feed import DeviceData, ExampleSpec
 from minisgd.training.history import History
@@ -51,7 +50,7 @@ class Run:
 
     def save(self, path: str | Path) -> Path:
         """Write the weights as safetensors; ``network.load(path)`` reads them back."""
-        return save_weights(self.network, path)
+        return self.network.save(path)
 
     @property
     def samples_per_second(self) -> float:

@@ -103,6 +103,10 @@ class Session:
         self.steps = 0
         self.examples = 0
         self.lr = float("nan")
+        self._settled = False
+        """True once learning rate and batch size are set for good."""
+        self._shared_batch = 0
+        """How many examples the shared batch holds, 0 before it is gathered."""
         self.size = recipe.batch_size
         self.plan = Plan(recipe.requests())
         self.arena = Arena(self.ops, self.plan, self.network.lead)

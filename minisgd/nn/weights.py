@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minisgd.errors import CheckpointError
 from minisgd.files import write_atomically
-from minisgd.nn import Network
 from minisgd.typing import HostArray
+
+if TYPE_CHECKING:
+    from minisgd.nn.network import Network
 
 
 def save_weights(network: Network, path: str | Path) -> Path:
