@@ -1,0 +1,173 @@
+"""From the name of a model, as it is typed on a command line, to the network."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from difflib import get_close_matches
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+from minisgd.errors import ArgumentError, MinisgdError, ShapeError
+from minisgd.nn.layer import Layer
+from minisgd.nn.layers.activations import ReLU
+from minisgd.nn.layers.batchnorm import BatchNorm
+from minisgd.nn.layers.conv import Conv2d
+from minisgd.nn.layers.flatten import Flatten
+from minisgd.nn.layers.linear import Linear
+from minisgd.nn.layers.pool import MaxPool2d
+from minisgd.nn.network import Network
+from minisgd.typing import Shape
+
+FORMS = "linear, mlp:128,64, mlp-bn:128,64, cnn or FILE.py:function"
+
+SMALLEST_IMAGE = 4
+"""Two poolings halve it to one pixel."""
+
+
+def model(name: str, input_shape: Shape, outputs: int) -> Network:
+    """Return the network of a name, for examples of a shape and so many outputs.
+
+    linear            one dense layer
+    mlp:128,64        a dense layer and ReLU for every width, then a dense layer
+    mlp-bn:128,64     the same with BatchNorm before every ReLU
+    cnn               for images (H, W, C): twice 3×3 convolution, BatchNorm, ReLU, pooling; then a dense layer
+    FILE.py:function  what function(input_shape, outputs) returns
+
+    Errors: ArgumentError for a name of no known form; ShapeError for a cnn on what is no image.
+    """
+    kind, _, detail = name.partition(":")
+    if kind.endswith(".py"):
+        return _from_file(name, input_shape, outputs)
+    if kind in ("mlp", "mlp-bn"):
+        return Network(*_mlp(name, detail, input_shape, kind == "mlp-bn"), Linear(outputs, name="output"))
+    if kind == "linear" and not detail:
+        return Network(*_flat(input_shape), Linear(outputs, name="output"))
+    if kind == "cnn" and not detail:
+        return Network(*_cnn(input_shape), Linear(outputs, name="output"))
+    raise _unknown(name, kind, detail)
+
+
+def _flat(input_shape: Shape) -> list[Layer]:
+    return [Flatten()] if len(input_shape) > 1 else []
+
+
+def _mlp(name: str, detail: str, input_shape: Shape, normalised: bool) -> list[Layer]:
+    layers = _flat(input_shape)
+    for position, width in enumerate(_widths(name, detail), 1):
+        layers.append(Linear(width, name=f"hidden{position}"))
+        if normalised:
+            layers.append(BatchNorm(name=f"norm{position}"))
+        layers.append(ReLU())
+    return layers
+
+
+def _widths(name: str, detail: str) -> list[int]:
+    widths = [int(text) if text.strip().isdecimal() else 0 for text in detail.split(",")]
+    if min(widths) < 1:
+        raise ArgumentError(
+            "model",
+            expected="given widths as positive integers",
+            got=repr(name),
+            fix=f"write {name.partition(':')[0]}:128 or {name.partition(':')[0]}:128,64",
+        )
+    return widths
+
+
+def _cnn(input_shape: Shape) -> list[Layer]:
+    if len(input_shape) != 3 or min(input_shape[:2]) < SMALLEST_IMAGE:
+        raise ShapeError(
+            "model 'cnn': input",
+            expected=f"images (H, W, C) of at least {SMALLEST_IMAGE}×{SMALLEST_IMAGE}",
+            got=input_shape,
+            fix="give images with channels last, such as (28, 28, 1), or use mlp:128",
+        )
+    layers: list[Layer] = []
+    for position, channels in enumerate((16, 32), 1):
+        layers += [
+            Conv2d(channels, 3, padding="same", name=f"conv{position}"),
+            BatchNorm(name=f"norm{position}"),
+            ReLU(),
+            MaxPool2d(2),
+        ]
+    return [*layers, Flatten()]
+
+
+# ------------------------------------------------ models of one's own
+
+
+def _from_file(name: str, input_shape: Shape, outputs: int) -> Network:
+    path, _, function = name.partition(":")
+    if not function:
+        raise ArgumentError(
+            "model", expected="FILE.py:function", got=repr(name), fix=f"name the function too: {path}:build"
+        )
+    build = _function(Path(path), function)
+    try:
+        network = build(input_shape, outputs)
+    except MinisgdError:
+        raise
+    except Exception as problem:
+        raise ArgumentError(
+            f"model {name!r}",
+            expected=f"a function that takes (input_shape, outputs), here {(input_shape, outputs)}",
+            got=f"{type(problem).__name__}: {problem}",
+            fix="correct the function",
+        ) from problem
+    if not isinstance(network, Network):
+        raise ArgumentError(
+            f"model {name!r}",
+            expected="a function that returns a minisgd Network",
+            got=type(network).__name__,
+            fix="end it with: return Network(...)",
+        )
+    return network
+
+
+def _function(path: Path, function: str) -> Callable[[Shape, int], Any]:
+    if not path.is_file():
+        raise ArgumentError("model", expected="a Python file that exists", got=str(path), fix="check the path")
+    spec = spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None  # the suffix is .py
+    module = module_from_spec(spec)
+    sys.modules.setdefault(path.stem, module)  # where dataclasses in the file look their module up
+    try:
+        spec.loader.exec_module(module)
+    except Exception as problem:
+        raise ArgumentError(
+            f"model file {str(path)!r}",
+            expected="a Python file that can be run",
+            got=f"{type(problem).__name__}: {problem}",
+            fix="correct the file",
+        ) from problem
+    found = getattr(module, function, None)
+    if not callable(found):
+        own = [n for n, value in vars(module).items() if callable(value) and value.__module__ == module.__name__]
+        raise ArgumentError(
+            f"model file {str(path)!r}",
+            expected=f"to define a function {function}(input_shape, outputs)",
+            got=f"{', '.join(own) or 'none'}",
+            fix=_did_you_mean(function, own) or "define it, or name another function",
+        )
+    return found  # type: ignore[no-any-return]
+
+
+# ------------------------------------------------ names of no known form
+
+
+def _unknown(name: str, kind: str, detail: str) -> ArgumentError:
+    if kind in ("linear", "cnn"):
+        fix = f"{kind} takes no widths; write {kind!r}, or mlp:{detail}"
+    else:
+        fix = _did_you_mean(kind, ["linear", "mlp", "mlp-bn", "cnn"], detail) or "choose one of them"
+    return ArgumentError("model", expected=f"one of {FORMS}", got=repr(name), fix=fix)
+
+
+def _did_you_mean(name: str, known: list[str], detail: str = "") -> str:
+    near = get_close_matches(name, known, n=1)
+    if not near:
+        return ""
+    if near[0].startswith("mlp"):
+        detail = detail or "128"
+    return f"did you mean {':'.join(filter(None, [near[0], detail]))!r}?"

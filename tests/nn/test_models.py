@@ -1,0 +1,94 @@
+"""Names of models: what they build, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minisgd.errors import ArgumentError, ShapeError
+from minisgd.nn import Network
+from minisgd.nn.models import model
+from minisgd.typing import Shape
+
+
+@pytest.mark.parametrize(
+    ("name", "input_shape", "parameters"),
+    [
+        ("linear", (64,), 64 * 10 + 10),
+        ("linear", (8, 8, 1), 64 * 10 + 10),
+        ("mlp:128", (64,), 64 * 128 + 128 + 128 * 10 + 10),
+        ("mlp:128,32", (8, 8), 64 * 128 + 128 + 128 * 32 + 32 + 32 * 10 + 10),
+        ("mlp-bn:16", (64,), 64 * 16 + 16 + 2 * 16 + 16 * 10 + 10),
+        ("cnn", (8, 8, 1), 9 * 16 + 16 + 32 + 9 * 16 * 32 + 32 + 64 + 2 * 2 * 32 * 10 + 10),
+        ("cnn", (28, 28, 3), 27 * 16 + 16 + 32 + 9 * 16 * 32 + 32 + 64 + 7 * 7 * 32 * 10 + 10),
+        ("cnn", (4, 5, 1), 9 * 16 + 16 + 32 + 9 * 16 * 32 + 32 + 64 + 32 * 10 + 10),
+    ],
+)
+def test_builds_a_network_of_the_named_size(name: str, input_shape: Shape, parameters: int) -> None:
+    net = model(name, input_shape, 10).build(input_shape)
+    assert net.n_parameters == parameters
+    assert net.predict(np.ones((3, *input_shape), np.float32)).shape == (3, 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("mpl:128", "did you mean 'mlp:128'?"),
+        ("mlp_bn:64,32", "did you mean 'mlp-bn:64,32'?"),
+        ("liner", "did you mean 'linear'?"),
+        ("resnet50", "linear, mlp:128,64"),
+        ("mlp", "write mlp:128"),
+        ("mlp:", "write mlp:128"),
+        ("mlp:0", "positive integers"),
+        ("mlp:12,-3", "positive integers"),
+        ("mlp:big", "positive integers"),
+        ("mlp-bn:128,,64", "write mlp-bn:128"),
+        ("linear:10", "takes no widths"),
+        ("cnn:16", "takes no widths"),
+        ("nowhere.py:build", "a Python file that exists"),
+        ("nowhere.py", "name the function too"),
+    ],
+)
+def test_refuses_names_of_no_known_form(name: str, says: str) -> None:
+    with pytest.raises(ArgumentError, match="model") as refusal:
+        model(name, (64,), 10)
+    assert says in str(refusal.value)
+
+
+@pytest.mark.parametrize("input_shape", [(64,), (8, 8), (3, 3, 1)])
+def test_cnn_refuses_what_is_no_image(input_shape: Shape) -> None:
+    with pytest.raises(ShapeError, match="channels last"):
+        model("cnn", input_shape, 10)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from minisgd.nn import Linear, Network\n"
+        "def build(input_shape, outputs):\n    return Network(Linear(7), Linear(outputs))\n"
+        "def nothing(input_shape, outputs):\n    return None\n"
+        "def picky(input_shape):\n    return None\n"
+    )
+    return file
+
+
+def test_runs_a_function_of_a_file(own: Path) -> None:
+    net = model(f"{own}:build", (5,), 2)
+    assert isinstance(net, Network)
+    assert net.build((5,)).n_parameters == 5 * 7 + 7 + 7 * 2 + 2
+
+
+def test_says_what_is_wrong_with_a_file(own: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match=r"did you mean 'build'\?"):
+        model(f"{own}:biuld", (5,), 2)
+    with pytest.raises(ArgumentError, match="return Network"):
+        model(f"{own}:nothing", (5,), 2)
+    with pytest.raises(ArgumentError, match=r"takes \(input_shape, outputs\).*TypeError"):
+        model(f"{own}:picky", (5,), 2)
+    broken = tmp_path / "broken.py"
+    broken.write_text("def build(:\n")
+    with pytest.raises(ArgumentError, match="SyntaxError"):
+        model(f"{broken}:build", (5,), 2)
