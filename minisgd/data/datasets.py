@@ -1,0 +1,9 @@
+"""Data sets by name: what ships with the package, what can be drawn, what can be loaded."""
+
+from __future__ import annotations
+
+from minisgd.data.digits import digits
+from minisgd.data.sources import load
+from minisgd.data.synthetic import gaussian_blobs, linear_regression
+
+__all__ = ["digits", "gaussian_blobs", "linear_regression", "load"]
