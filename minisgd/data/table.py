@@ -33,9 +33,9 @@ def read_csv(path: str | Path, target: str | None = None) -> tuple[HostArray, Ho
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             return _read(csv.reader(stream, skipinitialspace=True, strict=True), path, target)
-    except (csv.Error, UnicodeDecodeError) as error:
+    except (csv.Error, UnicodeDecodeError, OSError) as error:
         raise DataError(
-            str(path), expected="a CSV table in UTF-8", got=str(error), fix="export it again as CSV in UTF-8"
+            str(path), expected="a readable CSV table in UTF-8", got=str(error), fix="export it again as CSV in UTF-8"
         ) from error
 
 
