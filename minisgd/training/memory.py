@@ -82,7 +82,8 @@ def memory_plan(
         labels = isinstance(loss, SoftmaxCrossEntropy)
         assert net.input_shape is not None
         spec = ExampleSpec(net.input_shape, dtype, "labels" if labels else "values", () if labels else outputs)
-    size = StepSize(net, loss, optimizer or SGD(lr=0.1), Feed(spec, dtype), ClipNorm(clip_norm) if clip_norm else None)
+    clip = None if clip_norm is None else ClipNorm(clip_norm)
+    size = StepSize(net, loss, optimizer or SGD(lr=0.1), Feed(spec, dtype), clip)
     limit = None if memory_limit is None else parse_bytes(memory_limit)
     plan = size.plan(batch_size, batch_size)
     slope = size.plan(2 * batch_size, 2 * batch_size).bytes() - plan.bytes()

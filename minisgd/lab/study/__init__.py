@@ -1,0 +1,7 @@
+"""The batch-size study."""
+
+from __future__ import annotations
+
+from minisgd.lab.study.study import Study, study
+
+__all__ = ["Study", "study"]

@@ -1,0 +1,199 @@
+"""One training of a study, and the journal that keeps every finished one."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from minisgd.errors import ArgumentError, DataError, OutputError
+from minisgd.files import write_atomically
+
+CURVE_POINTS = 60
+"""Evaluations of a training that its curve keeps."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one training did: batch size, learning rate and seed name it.
+
+    steps_to_target is infinite where the target was not reached; then the training was diverged, or censored:
+    stopped after ``steps`` for having no chance of being the best, or at the end of its budget.
+    """
+
+    batch_size: int
+    lr: float
+    seed: int
+    steps_to_target: float
+    steps: int
+    diverged: bool
+    train_loss: float
+    val_loss: float | None
+    val_accuracy: float | None
+    curve: tuple[tuple[float, float, float], ...] = ()
+    """(step, training loss, the target's metric) at its evaluations."""
+
+    @property
+    def reached(self) -> bool:
+        return math.isfinite(self.steps_to_target)
+
+    @property
+    def key(self) -> tuple[int, float, int]:
+        return self.batch_size, self.lr, self.seed
+
+    def to_line(self) -> str:
+        """Return the cell as one line of JSON; what is not finite is null."""
+        values = asdict(self) | {"reached": self.reached}
+        values["censored"] = not self.reached and not self.diverged
+        return json.dumps(_finite(values), allow_nan=False) + "\n"
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Cell:
+        """Rebuild a cell from its line."""
+
+        def number(value: Any, missing: float) -> float:
+            return missing if value is None else float(value)
+
+        curve = tuple(
+            (number(step, 0), number(loss, math.nan), number(metric, math.nan))
+            for step, loss, metric in values["curve"]
+        )
+        return cls(
+            int(values["batch_size"]),
+            float(values["lr"]),
+            int(values["seed"]),
+            number(values["steps_to_target"], math.inf),
+            int(values["steps"]),
+            bool(values["diverged"]),
+            number(values["train_loss"], math.nan),
+            values["val_loss"],
+            values["val_accuracy"],
+            curve,
+        )
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return value
+
+
+def thin(points: list[tuple[float, float, float]]) -> tuple[tuple[float, float, float], ...]:
+    """Return at most CURVE_POINTS of the points, first and last among them."""
+    if len(points) <= CURVE_POINTS:
+        return tuple(points)
+    last = len(points) - 1
+    chosen = sorted({round(k * last / (CURVE_POINTS - 1)) for k in range(CURVE_POINTS)})
+    return tuple(points[k] for k in chosen)
+
+
+class Journal:
+    """The finished cells of a study: in memory, and a line each in a folder if there is one.
+
+    settings: everything that the cells depend on. A folder whose journal has other settings is refused,
+    one with the same goes on where it stopped.
+    """
+
+    def __init__(self, folder: Path | None, settings: Mapping[str, Any]) -> None:
+        self.cells: dict[tuple[int, float, int], Cell] = {}
+        self.facts: dict[str, Any] = {}
+        self._lock = Lock()
+        self._folder = folder
+        if folder is not None:
+            self._open(folder, json.loads(json.dumps(settings)))
+
+    def _open(self, folder: Path, settings: dict[str, Any]) -> None:
+        about = folder / "journal.json"
+        known = _read_json(about)
+        if known is not None and known.get("settings") != settings:
+            theirs = known.get("settings", {})
+            different = sorted(k for k in settings.keys() | theirs.keys() if settings.get(k) != theirs.get(k))
+            raise ArgumentError(
+                f"out {str(folder)!r}",
+                expected="an empty folder, or one where the same study was stopped",
+                got=f"a study with other {', '.join(different)}",
+                fix="choose another folder, or delete that one",
+            )
+        self._settings = settings
+        self.facts = known.get("facts", {}) if known else {}
+        self._write_about()
+        self._path = folder / "cells.jsonl"
+        for cell in _read_cells(self._path):
+            self.cells[cell.key] = cell
+        # a line that a kill cut short is dropped, so that the next one begins on a line of its own
+        write_atomically(self._path, "".join(c.to_line() for c in self.cells.values()).encode())
+
+    def remember(self, **facts: Any) -> None:
+        """Keep something that a continued study must not find out anew."""
+        with self._lock:
+            self.facts |= facts
+            self._write_about()
+
+    def _write_about(self) -> None:
+        if self._folder is not None:
+            text = json.dumps({"settings": self._settings, "facts": self.facts}, indent=2)
+            write_atomically(self._folder / "journal.json", text.encode(), "out")
+
+    def add(self, cells: Iterable[Cell]) -> None:
+        """Append finished cells at once."""
+        with self._lock:
+            new = list(cells)
+            self.cells |= {cell.key: cell for cell in new}
+            if self._folder is None:
+                return
+            try:
+                with self._path.open("a", encoding="utf-8") as file:
+                    file.write("".join(cell.to_line() for cell in new))
+            except OSError as problem:
+                raise OutputError(
+                    f"out {str(self._folder)!r}",
+                    expected="writable during the whole study",
+                    got=problem.strerror or str(problem),
+                    fix="make room and give the same command again; finished cells are kept",
+                ) from problem
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as problem:
+        raise OutputError(
+            f"out {str(path.parent)!r}",
+            expected="a folder that can be read and written",
+            got=str(problem),
+            fix="choose another folder",
+        ) from problem
+    try:
+        known: dict[str, Any] = json.loads(text)
+        return known
+    except ValueError as problem:
+        raise DataError(
+            f"{path}", expected="the journal of a study", got=str(problem), fix="choose another folder"
+        ) from problem
+
+
+def _read_cells(path: Path) -> Iterable[Cell]:
+    if not path.exists():
+        return
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for position, line in enumerate(lines):
+        try:
+            yield Cell.from_dict(json.loads(line))
+        except (ValueError, KeyError, TypeError) as problem:
+            if position < len(lines) - 1:
+                raise DataError(
+                    f"{path}, line {position + 1}",
+                    expected="a finished cell",
+                    got=line[:60],
+                    fix="delete the line, or choose another folder",
+                ) from problem

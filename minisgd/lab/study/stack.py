@@ -1,0 +1,196 @@
+"""Many trainings at once: every learning rate and seed of a batch size, as replicas of one program."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from threading import Event
+
+import numpy as np
+
+from minisgd.data import Dataset, Split
+from minisgd.lab.study.cell import Cell, thin
+from minisgd.lab.study.result import Target
+from minisgd.lab.study.statistics import crossing
+from minisgd.nn import Loss, Network
+from minisgd.optim import Optimizer
+from minisgd.training.evaluation import Score
+from minisgd.training.prepare import Prepared, prepare
+from minisgd.typing import HostArray
+
+HOPELESS = 4.0
+"""A training that has taken this many times the steps of the best learning rate so far is censored: it can
+no longer be the best, nor within the usable range."""
+
+
+class Stopped(Exception):
+    """The study was asked to stop; finished cells are in the journal."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What all trainings of a study share."""
+
+    network: Network
+    data: Dataset
+    optimizer: Optimizer
+    loss: Loss | None
+    dtype: str
+    device: str
+
+    def prepare(self, batch_size: int, seeds: Sequence[int] | int) -> Prepared:
+        """Return a training of this kind, of one network or a stack of replicas."""
+        return prepare(
+            self.network,
+            self.data,
+            self.optimizer,
+            loss=self.loss,
+            batch_size=batch_size,
+            dtype=self.dtype,
+            device=self.device,
+            seeds=seeds,
+        )
+
+    def with_lr(self, lr: float) -> Trial:
+        """Return the same with another learning rate."""
+        return replace(self, optimizer=replace(self.optimizer, lr=lr))
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When trainings end: at the target (with at most max_steps), or all after max_steps.
+
+    every: steps between evaluations.
+    """
+
+    max_steps: int
+    every: int
+    to_target: bool = True
+
+
+def train_stack(
+    trial: Trial,
+    batch_size: int,
+    cells: Sequence[tuple[float, int]],
+    target: Target | None,
+    budget: Budget,
+    best: float,
+    on_cells: Callable[[list[Cell]], None],
+    stop: Event,
+) -> list[Cell]:
+    """Train one replica for each (learning rate, seed) and return what they did.
+
+    Batches have exactly B examples: what is left of an epoch is dropped. Replicas that reached the target,
+    diverged or became hopeless leave the stack. best: the fewest median steps known at this batch size.
+    """
+    seeds = [seed for _, seed in cells]
+    prepared = trial.with_lr(1.0).prepare(batch_size, seeds)
+    session = prepared.session(last_batch="drop", lr_factors=[lr for lr, _ in cells])
+    evaluator = prepared.evaluator()
+    assert evaluator is not None
+    rows = [_Row(batch_size, lr, seed) for lr, seed in cells]
+    alive = list(range(len(rows)))  # replica k of the stack trains rows[alive[k]]
+    train_loss = np.full(len(rows), np.nan)
+    while True:
+        score = evaluator.score()
+        finished = []
+        for k, r in enumerate(alive):
+            if rows[r].open:
+                rows[r].see(session.steps, train_loss[k], score, k, target)
+        limit = min(budget.max_steps, HOPELESS * _best_median(rows, best)) if budget.to_target else budget.max_steps
+        for r in alive:
+            if rows[r].open and rows[r].ends(budget.to_target, session.steps >= limit):
+                finished.append(rows[r].cell())
+        if finished:
+            on_cells(finished)
+        going = [k for k, r in enumerate(alive) if rows[r].open]
+        if not going:
+            return [row.cell() for row in rows]
+        if stop.is_set():
+            raise Stopped
+        if len(going) <= 0.75 * len(alive):
+            session.keep(going)
+            evaluator.forget_programs()
+            alive = [alive[k] for k in going]
+        for _ in range(max(1, min(budget.every, budget.max_steps - session.steps))):
+            session.step()
+        train_loss = session.take_train_loss()
+
+
+def _best_median(rows: list[_Row], best: float) -> float:
+    """Return the fewest median steps to the target of any learning rate so far."""
+    by_lr: dict[float, list[float]] = {}
+    for row in rows:
+        by_lr.setdefault(row.lr, []).append(row.reached_at)
+    return min([best, *(float(np.median(reached)) for reached in by_lr.values())])
+
+
+class _Row:
+    """One training while it is in the stack."""
+
+    def __init__(self, batch_size: int, lr: float, seed: int) -> None:
+        self.batch_size, self.lr, self.seed = batch_size, lr, seed
+        self.open = True
+        self.diverged = False
+        self.reached_at = math.inf
+        self.points: list[tuple[float, float, float]] = []
+        self.val_loss: float | None = None
+        self.val_accuracy: float | None = None
+
+    def see(self, step: int, train_loss: float, score: Score, k: int, target: Target | None) -> None:
+        """Take in an evaluation of replica k."""
+        self.val_loss = float(score.loss[k])
+        self.val_accuracy = None if score.accuracy is None else float(score.accuracy[k])
+        metric = math.nan
+        if target is not None:
+            values = {"train_loss": train_loss, "val_loss": self.val_loss, "val_accuracy": self.val_accuracy}
+            metric = float(values[target.metric])  # type: ignore[arg-type]
+        self.points.append((float(step), float(train_loss), metric))
+        self.diverged = step > 0 and not (math.isfinite(train_loss) and math.isfinite(self.val_loss))
+        if target is not None and not math.isfinite(self.reached_at) and not self.diverged:
+            steps, _, metrics = zip(*self.points[-2:], strict=True)
+            self.reached_at = crossing(steps, metrics, target.value, "up" if target.rises else "down")
+
+    def ends(self, to_target: bool, out_of_steps: bool) -> bool:
+        """Tell whether this training is over, and close it if so."""
+        self.open = not (self.diverged or out_of_steps or (to_target and math.isfinite(self.reached_at)))
+        return not self.open
+
+    def cell(self) -> Cell:
+        """Return the training as a finished cell."""
+        step, loss, _ = self.points[-1]
+        return Cell(
+            self.batch_size,
+            self.lr,
+            self.seed,
+            self.reached_at,
+            int(step),
+            self.diverged,
+            loss,
+            self.val_loss,
+            self.val_accuracy,
+            thin(self.points),
+        )
+
+
+def metric_of(cell: Cell, target: Target) -> float:
+    """Return the target's metric at the end of a training."""
+    values: dict[str, float | None] = {
+        "train_loss": cell.train_loss,
+        "val_loss": cell.val_loss,
+        "val_accuracy": cell.val_accuracy,
+    }
+    value = values[target.metric]
+    return math.nan if value is None else value
+
+
+def classes_of(split: Split) -> HostArray:
+    """Return the class of every example, the likeliest one of soft labels.  (N,)"""
+    labels: HostArray = split.y.argmax(axis=1) if split.y.ndim == 2 else split.y
+    return labels
+
+
+def baseline(values: HostArray) -> float:
+    """Return the share of the most frequent class: what a guess that never looks gets right."""
+    return float(np.bincount(values).max() / len(values))
