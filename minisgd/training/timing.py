@@ -1,0 +1,42 @@
+"""How long each call of a program takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import perf_counter
+
+import numpy as np
+
+from minisgd.backend import Program
+from minisgd.backend.threads import blas_threads, choose_threads
+
+WARM_UP = 3
+LEAST, MOST = 5, 200
+"""Replays that are measured, as the time budget allows."""
+
+BUDGET = 0.5
+"""Seconds to spend on them."""
+
+
+def time_calls(programs: Sequence[Program], flops: float) -> list[float]:
+    """Return the median microseconds of every call, over replays of all programs in turn.
+
+    flops: of one replay, which decide how many threads the BLAS gets. A call that takes less than about a
+    microsecond is mostly the cost of calling it.
+    """
+    calls = [(call.function, call.args) for program in programs for call in program]
+    with blas_threads(choose_threads(flops)), np.errstate(all="ignore"):
+        for _ in range(WARM_UP):
+            start = perf_counter()
+            for program in programs:
+                program.replay()
+            once = perf_counter() - start
+        replays = int(np.clip(BUDGET / max(once, 1e-9), LEAST, MOST))
+        seconds = np.empty((replays, len(calls)))
+        for row in seconds:
+            for position, (function, args) in enumerate(calls):
+                start = perf_counter()
+                function(*args)
+                row[position] = perf_counter() - start
+    micros: list[float] = (1e6 * np.median(seconds, axis=0)).tolist()
+    return micros
