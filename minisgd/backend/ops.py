@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -23,6 +24,9 @@ from minisgd.typing import Array, HostArray, Shape
 
 Operand: TypeAlias = Array | float
 """An array, or a number that becomes a 0-d constant of the result's dtype."""
+
+_OUT_BY_NAME = {"maximum", "minimum"}
+"""NumPy deprecates a positional output for these; for the others it is the faster way to pass it."""
 
 
 class Ops:
@@ -152,7 +156,11 @@ class Ops:
         """out = op(operands), element by element; numbers become constants of the result's dtype."""
         dtype = self.xp.result_type(*[a for a in operands if not isinstance(a, float | int)])
         arrays = tuple(self.constant(a, dtype) if isinstance(a, float | int) else a for a in operands)
-        self.run(op, getattr(self.xp, op), (*arrays, out), arrays, out)
+        function = getattr(self.xp, op)
+        if op in _OUT_BY_NAME:
+            self.run(op, partial(function, out=out), arrays, arrays, out)
+        else:
+            self.run(op, function, (*arrays, out), arrays, out)
 
     def add(self, a: Operand, b: Operand, *, out: Array) -> None:
         """out = a + b"""
