@@ -1,0 +1,112 @@
+"""The gradient of everything against central differences in float64, over random shapes.
+
+Every layer × activation × loss, with and without replicas, weights of examples, and batches shorter than the
+memory was planned for. Every coordinate of x and of the parameter vector is checked.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from zlib import crc32
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from layer_bench import Apart, Bench
+from layer_tables import ACTIVATIONS, CASES, LAYERS, LOSSES, shape_of
+from numpy.testing import assert_allclose
+
+from minisgd.nn import L1, Flatten, Huber, LeakyReLU, MaxPool2d, ReLU
+from minisgd.typing import Array
+
+STEP = 1e-5
+ROOM = 0.003
+"""How far a kink must be from where a derivative is taken: the step times the largest gain on the way."""
+
+EXAMPLES = 2
+"""Random examples of each layer × activation, every one with all losses, each on a shape of its own."""
+
+
+def central_differences(bench: Bench, values: Array) -> Array:
+    """Return ∂L/∂values by the five-point formula, error O(h⁴).  values (…, n)   result (…, n)"""
+    program, found = bench.record("forward"), np.zeros(values.shape)
+    for i in range(values.shape[-1]):
+        original = values[..., i].copy()
+        for steps, factor in ((1, 8), (-1, -8), (2, -1), (-2, 1)):
+            values[..., i] = original + steps * STEP
+            program.replay()
+            found[..., i] += factor / (12 * STEP) * bench.loss.value
+        values[..., i] = original
+    return found
+
+
+def room_to_kinks(bench: Bench) -> float:
+    """Return the distance of the nearest kink: ReLU at 0, ties in a pooling window, the corners of L1 and Huber.
+
+    The bench keeps every array apart, so that inputs are still there after the forward pass.
+    """
+    bench.forward()
+    rooms = [np.inf]
+    for leaf in bench.network.describe(bench.shape):
+        layer = leaf.layer
+        if isinstance(layer, ReLU | LeakyReLU):
+            rooms += np.abs(layer.x[layer.x != 0]).tolist()
+        if isinstance(layer, MaxPool2d) and prod(layer.kernel) > 1:
+            corners = np.sort(np.stack(layer.corners(layer.x)), axis=0)
+            gaps = corners[-1] - corners[-2]
+            rooms += gaps[gaps != 0].tolist()
+    residual = np.abs(bench.z - bench.target) if isinstance(bench.loss, L1 | Huber) else np.zeros(0)
+    corner = bench.loss.delta if isinstance(bench.loss, Huber) else 0.0
+    return min([*rooms, *np.abs(residual - corner).ravel().tolist()])
+
+
+def check_gradient(bench: Bench, apart: Bench, rng: np.random.Generator, draw: object = None) -> None:
+    """Compare dx and the whole gradient vector of a bench with central differences."""
+    for _ in range(200):
+        apart.fill(rng, draw)
+        if room_to_kinks(apart) > ROOM:
+            break
+    else:
+        pytest.fail("found no input away from the kinks")
+    bench.take_from(apart)
+    found = bench.results()
+    batch = bench.x.reshape(*bench.lead, -1)
+    expected = central_differences(bench, batch), central_differences(bench, bench.network.vector)
+    actual = found["dx"].reshape(batch.shape), found["gradient"]
+    for a, e in zip(actual, expected, strict=True):
+        assert_allclose(a, e, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize(("name", "kind", "activation"), [(*case, a) for case in CASES for a in ACTIVATIONS])
+def test_layer_activation_loss(name: str, kind: str, activation: str) -> None:
+    row, checked = LAYERS[name], 0
+
+    @settings(
+        max_examples=EXAMPLES, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    @given(st.integers(0, 2**32 - 1))
+    def check(seed: int) -> None:
+        nonlocal checked
+        rng = np.random.default_rng([seed, crc32(f"{name} {kind} {activation}".encode())])
+        for loss in LOSSES.values():
+            shape = shape_of(kind, rng)
+            b, missing = int(rng.integers(row.least, 4)), int(rng.integers(0, 3))
+            layers = [row.make(shape), ACTIVATIONS[activation].make(shape), Flatten()]
+            options = {
+                "loss": loss.make(),
+                "kind": loss.kind,
+                "largest": b + missing,
+                "seeds": 0 if rng.random() < 0.5 else [3, 4, 5],
+                "weighted": rng.random() < 0.5,
+            }
+            bench, apart = Bench(layers, shape, b, **options), Bench(layers, shape, b, binder=Apart, **options)
+            check_gradient(bench, apart, rng, loss.draw)
+            checked += 1
+
+    check()
+    assert checked >= EXAMPLES * len(LOSSES)
+
+
+def test_there_are_more_than_a_thousand_random_shapes() -> None:
+    assert EXAMPLES * len(CASES) * len(ACTIVATIONS) * len(LOSSES) >= 1000
