@@ -1,8 +1,8 @@
 """Recommend the batch size that reaches the target soonest, or a cheaper one that cannot be told from it.
 
 Two batch sizes are tied where the paired-seed bootstrap interval of their ratio of seconds contains 1.
-Among those tied with the fastest the one that needs least memory is recommended: speed that cannot be shown
-is not worth bytes.
+One that is tied with the fastest and saves memory that somebody would notice is recommended in its place:
+speed that cannot be shown is not worth those bytes. Otherwise the fastest is.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from minisgd.lab.study import words
 from minisgd.lab.study.result import BatchResult, Recommendation, RunnerUp, Target
 from minisgd.lab.study.statistics import percentiles, resample_medians
 from minisgd.typing import Generator, HostArray
+
+NOTICEABLE_BYTES = 64 * 2**20
+"""What a batch size must save to be preferred over a faster one that it is tied with."""
 
 
 def recommend(
@@ -42,7 +45,9 @@ def recommend(
     sample = resample_medians(by_seed, rng, n) * step_seconds  # (n, K) of seconds
     order = sorted(usable, key=lambda k: batches[k].seconds_to_target.median)
     tied = [k for k in order if k == order[0] or _tied(sample[:, k], sample[:, order[0]], level)]
-    chosen = min(tied, key=lambda k: (batches[k].memory_bytes, order.index(k)))
+    least = min(tied, key=lambda k: (batches[k].memory_bytes, order.index(k)))
+    saved = batches[order[0]].memory_bytes - batches[least].memory_bytes
+    chosen = least if saved >= NOTICEABLE_BYTES else order[0]
     others = [k for k in order if k != chosen]
     best = batches[chosen]
     second = batches[others[0]] if others else None

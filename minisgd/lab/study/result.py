@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
@@ -18,7 +17,8 @@ from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from minisgd.errors import DataError, OutputError
+from minisgd.errors import DataError
+from minisgd.files import write_atomically
 from minisgd.lab.study.statistics import Interval
 
 
@@ -174,27 +174,7 @@ class StudyResult:
 
     def save(self, folder: str | Path) -> Path:
         """Write study.json into a folder, whole or not at all, and give its path."""
-        return write_atomically(Path(folder) / "study.json", self.to_json().encode())
-
-
-def write_atomically(path: Path, content: bytes) -> Path:
-    """Write a file beside its destination and move it there, so that no reader meets half of it."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            draft.write_bytes(content)
-            os.replace(draft, path)
-        finally:
-            draft.unlink(missing_ok=True)
-    except OSError as problem:
-        raise OutputError(
-            "folder",
-            expected="a folder that can be written to",
-            got=str(problem),
-            fix="choose another folder",
-        ) from problem
-    return path
+        return write_atomically(Path(folder) / "study.json", self.to_json().encode(), "folder")
 
 
 def _plain(value: Any) -> Any:

@@ -54,16 +54,22 @@ def test_fastest_is_recommended_with_its_numbers():
 
 def test_tie_goes_to_less_memory_and_says_so():
     slower = np.array([1.1, 0.93, 1.02, 1.08, 0.95]) * 1.01
-    got = advise([(16, 300 * slower, 1e-3, 2**20), (64, 300 * WOBBLE, 1e-3, 2**23)])
+    got = advise([(16, 300 * slower, 1e-3, 2**27), (64, 300 * WOBBLE, 1e-3, 2**30)])
     assert got.batch_size == 16
     assert got.runner_up.batch_size == 64
     assert got.confidence < 0.6
-    assert "cannot tell" in got.why and "1 MiB against 8 MiB" in got.why
+    assert "cannot tell" in got.why and "128 MiB against 1 GiB" in got.why
+
+
+def test_tie_goes_to_the_fastest_where_nobody_would_notice_the_bytes():
+    slower = np.array([1.1, 0.93, 1.02, 1.08, 0.95]) * 1.01
+    got = advise([(16, 300 * slower, 1e-3, 2**20), (64, 300 * WOBBLE, 1e-3, 2**23)])
+    assert (got.batch_size, got.runner_up.batch_size) == (64, 16)
 
 
 def test_small_but_certain_difference_is_not_a_tie():
     # every seed is 3% slower, far less than the seeds differ among themselves: pairing sees it
-    got = advise([(16, 309 * WOBBLE, 1e-3, 2**20), (64, 300 * WOBBLE, 1e-3, 2**23)])
+    got = advise([(16, 309 * WOBBLE, 1e-3, 2**27), (64, 300 * WOBBLE, 1e-3, 2**30)])
     assert (got.batch_size, got.confidence) == (64, 1.0)
 
 

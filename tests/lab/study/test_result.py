@@ -9,8 +9,9 @@ import pytest
 from synthetic_study import partial, setting, trials
 
 from minisgd.errors import DataError, OutputError
+from minisgd.files import write_atomically
 from minisgd.lab.study.analysis import analyse
-from minisgd.lab.study.result import StudyResult, write_atomically
+from minisgd.lab.study.result import StudyResult
 
 
 def strictly(text: str) -> dict:

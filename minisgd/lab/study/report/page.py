@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from minisgd.errors import MissingExtraError
+from minisgd.files import write_atomically
 from minisgd.lab.study import words
 from minisgd.lab.study.report import captions, heatmap, learning, machine, scaling
 from minisgd.lab.study.report.style import Figure, png
-from minisgd.lab.study.result import BatchResult, StudyResult, write_atomically
+from minisgd.lab.study.result import BatchResult, StudyResult
 from minisgd.lab.study.statistics import Interval
 
 
