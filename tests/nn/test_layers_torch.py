@@ -1,0 +1,196 @@
+"""Every layer against PyTorch in float64: forward, backward, running statistics, evaluation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from layer_bench import Bench
+from layer_tables import CASES, LAYERS
+from numpy.testing import assert_allclose
+
+from minisgd.nn import (
+    GELU,
+    AvgPool2d,
+    BatchNorm,
+    Conv2d,
+    Dropout,
+    Flatten,
+    GlobalAvgPool2d,
+    Layer,
+    LayerNorm,
+    LeakyReLU,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Residual,
+    Sequential,
+    Sigmoid,
+    Softplus,
+    Tanh,
+    init,
+)
+
+torch = pytest.importorskip("torch", reason="PyTorch is the second implementation: pip install 'minisgd[peers]'")
+F = torch.nn.functional
+
+EXACT = {"rtol": 1e-10, "atol": 1e-12}
+TENSORS = ("W", "b", "gamma", "beta", "running_mean", "running_var")
+
+
+def channels_first(x: Any) -> Any:
+    return x.permute(0, 3, 1, 2) if x.ndim == 4 else x
+
+
+def channels_last(x: Any) -> Any:
+    return x.permute(0, 2, 3, 1) if x.ndim == 4 else x
+
+
+class Twin:
+    """The same layers with the same weights in PyTorch. Images stay channels last between layers."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.tensors: dict[tuple[Layer, str], Any] = {}
+        net = bench.network
+        named = net.parameters() | net.running_statistics()
+        self.learned = {name: torch.tensor(np.array(named[name]), requires_grad=True) for name in net.parameters()}
+        self.kept = {name: torch.tensor(np.array(named[name])) for name in net.running_statistics()}
+        for leaf in net.describe(bench.shape):
+            for name in TENSORS:
+                path = f"{leaf.path}.{name}"
+                self.tensors[leaf.layer, name] = (self.learned | self.kept).get(path)
+
+    def run(self, layer: Layer, x: Any, training: bool) -> Any:
+        W, b, gamma, beta, mean, var = (self.tensors.get((layer, name)) for name in TENSORS)
+        match layer:
+            case Residual():
+                return x + self._chain(layer, x, training)
+            case Sequential():
+                return self._chain(layer, x, training)
+            case Linear():
+                return F.linear(x, W.T, b)
+            case Conv2d():
+                y = F.conv2d(channels_first(x), W.permute(3, 2, 0, 1).contiguous(), b, layer.stride, layer.padding)
+            case MaxPool2d():
+                y = F.max_pool2d(channels_first(x), layer.kernel, layer.stride)
+            case AvgPool2d():
+                y = F.avg_pool2d(channels_first(x), layer.kernel, layer.stride)
+            case GlobalAvgPool2d():
+                return F.adaptive_avg_pool2d(channels_first(x), 1).flatten(1)
+            case Flatten():
+                return x.flatten(1)
+            case BatchNorm():
+                parts = list(ghost_batches(layer, x)) if training else [x]
+                rest = (mean, var, gamma, beta, training, layer.momentum, layer.eps)
+                y = torch.cat([F.batch_norm(channels_first(part), *rest) for part in parts])
+            case LayerNorm():
+                return F.layer_norm(x, x.shape[-1:], gamma, beta, layer.eps)
+            case Dropout():
+                return x * torch.tensor(np.array(layer.mask)) / (1 - layer.p) if training else x
+            case ReLU():
+                return F.relu(x)
+            case LeakyReLU():
+                return F.leaky_relu(x, layer.negative_slope)
+            case GELU():
+                return F.gelu(x)
+            case Sigmoid():
+                return torch.sigmoid(x)
+            case Tanh():
+                return torch.tanh(x)
+            case Softplus():
+                return F.softplus(x)
+            case _:
+                raise NotImplementedError(f"write what {layer!r} is in PyTorch")
+        return channels_last(y)
+
+    def _chain(self, layer: Sequential, x: Any, training: bool) -> Any:
+        for inner in layer.layers:
+            x = self.run(inner, x, training)
+        return x
+
+
+def ghost_batches(layer: BatchNorm, x: Any) -> Any:
+    """Cut a batch as BatchNorm says it does: a single value left over joins the ghost batch before it."""
+    parts = list(torch.split(x, layer.ghost or len(x)))
+    if len(parts) > 1 and parts[-1][..., 0].numel() == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
+
+
+def check_against_torch(bench: Bench, seed: int, batches: list[int]) -> None:
+    rng = np.random.default_rng(seed)
+    bench.fill(rng)
+    twin = Twin(bench)
+    for b in batches:
+        bench.bind(b)
+        bench.x[...], bench.target[...] = rng.normal(0, 2, bench.x.shape), rng.normal(0, 1, bench.target.shape)
+        found = bench.results()
+        x = torch.tensor(np.array(bench.x), requires_grad=True)
+        y = twin.run(bench.network, x, training=True)
+        loss = (y * torch.tensor(np.array(bench.target))).sum() / b
+        for tensor in twin.learned.values():
+            tensor.grad = None
+        loss.backward()
+        assert_allclose(found["z"], y.detach(), **EXACT)
+        assert_allclose(found["dx"], x.grad, **EXACT)
+        for segment in bench.network.layout:
+            assert_allclose(segment.view(found["gradient"]), twin.learned[segment.name].grad, **EXACT)
+        for name, kept in bench.network.running_statistics().items():
+            assert_allclose(kept, twin.kept[name], **EXACT)
+    x = rng.normal(0, 2, (7, *bench.shape))
+    with torch.no_grad():
+        y = twin.run(bench.network, torch.tensor(x), training=False)
+    assert_allclose(bench.network.predict(x, batch_size=3), y, **EXACT)
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_layer(name: str, kind: str) -> None:
+    shape = (6,) if kind == "features" else (6, 7, 3)
+    bench = Bench([LAYERS[name].make(shape)], shape, 5)
+    check_against_torch(bench, seed=1, batches=[5, 3, 4, 2])
+
+
+@pytest.mark.parametrize("name", [name for name, kind in CASES if name.startswith("Conv2d") and kind == "images"])
+def test_convolution_of_a_few_images_at_a_time(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minisgd.nn.layers.conv.PATCH_ELEMENTS", 700)
+    bench = Bench([LAYERS[name].make((6, 7, 3))], (6, 7, 3), 9)
+    assert bench.network.layers[0].patches.shape[0] < 9  # type: ignore[attr-defined]
+    check_against_torch(bench, seed=2, batches=[9, 4, 1])
+
+
+@pytest.mark.parametrize("kernel", [1, 2, 3, (1, 3), (3, 2), (5, 6)])
+@pytest.mark.parametrize("stride", [1, 2, (3, 1)])
+@pytest.mark.parametrize("padding", [0, 1, (0, 2)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_convolution(kernel: Any, stride: Any, padding: Any, bias: bool) -> None:
+    layer = Conv2d(4, kernel, stride=stride, padding=padding, bias=bias)
+    check_against_torch(Bench([layer], (5, 6, 2), 3), seed=3, batches=[3, 1])
+
+
+@pytest.mark.parametrize("pool", [MaxPool2d, AvgPool2d])
+@pytest.mark.parametrize("kernel", [1, 2, 3, (1, 3), (5, 6)])
+@pytest.mark.parametrize("stride", [None, 1, 2, (3, 1)])
+def test_pools(pool: Any, kernel: Any, stride: Any) -> None:
+    check_against_torch(Bench([pool(kernel, stride=stride)], (5, 6, 2), 3), seed=4, batches=[3, 1])
+
+
+@pytest.mark.parametrize("ghost", [None, 2, 3, 4, 8])
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("shape", [(4,), (3, 2, 4)])
+def test_batch_normalisation_trains_and_evaluates(ghost: int | None, affine: bool, shape: tuple[int, ...]) -> None:
+    layers = [BatchNorm(ghost=ghost, affine=affine, momentum=0.3), ReLU()]
+    check_against_torch(Bench(layers, shape, 9), seed=5, batches=[9, 8, 7, 6, 5, 2])
+
+
+@pytest.mark.parametrize("layer", [Linear(50), Conv2d(40, 3)])
+def test_initializers_that_reproduce_the_defaults_of_pytorch(layer: Any) -> None:
+    layer.init, layer.bias_init = init.FanInUniform(), init.FanInUniform()
+    shape = (30,) if isinstance(layer, Linear) else (5, 5, 12)
+    network = Bench([layer], shape, 1).network
+    torch.manual_seed(0)
+    theirs = torch.nn.Linear(30, 50) if isinstance(layer, Linear) else torch.nn.Conv2d(12, 40, 3)
+    for (name, ours), their in zip(network.parameters().items(), (theirs.weight, theirs.bias), strict=True):
+        bound = float(their.detach().abs().max())
+        assert np.abs(ours).max() == pytest.approx(bound, rel=0.1), name
+        assert ours.std() == pytest.approx(float(their.detach().std()), rel=0.2), name
