@@ -80,12 +80,12 @@ class Bench:
         largest: int | None = None,
         weighted: bool = False,
         needs_dx: bool = True,
-        binder: type[Binder] = Binder,
+        binder: type[Binder] | None = None,
         ops: Ops | None = None,
     ) -> None:
         self.ops = ops or NumpyOps()
         self.loss = copy(loss) if loss else Probe()
-        self.kind, self.weighted, self.needs_dx, self.binder = kind, weighted, needs_dx, binder
+        self.kind, self.weighted, self.needs_dx, self.binder = kind, weighted, needs_dx, binder or Binder
         self.network = Network(*map(clone, layers)).build(shape, seeds=seeds, dtype=dtype, ops=self.ops)
         self.shape, self.dtype, self.lead = shape, dtype, self.network.lead
         self.gradient = self.ops.zeros(self.network.vector.shape, dtype)
