@@ -70,9 +70,7 @@ def explain(
 # ------------------------------------------------ recording
 
 
-def _session(
-    network: Network, b: int, input_shape: Shape, optimizer: Optimizer, loss: Loss, dtype: str
-) -> Session:
+def _session(network: Network, b: int, input_shape: Shape, optimizer: Optimizer, loss: Loss, dtype: str) -> Session:
     """Return a session on b made-up examples."""
     net = clone(network).build(input_shape, dtype=dtype)
     loss, rng = clone(loss), np.random.default_rng(0)

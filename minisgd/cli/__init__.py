@@ -1,0 +1,100 @@
+"""Floor 7: the command line.
+
+Results go to stdout and everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+Nothing heavy is imported before a command runs, so that help comes at once.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
+
+from minisgd.cli.parser import Parser, UsageError, did_you_mean
+from minisgd.errors import MinisgdError
+
+COMMANDS = {
+    "study": "find the batch size to use: train at all of them, and write a report",
+    "train": "train one network",
+    "probe": "measure one thing: memory",
+    "explain": "print the training step line by line, with FLOPs and bytes",
+    "doctor": "say what works on this machine",
+}
+"""A module in this package for each."""
+
+EXAMPLES = """\
+  minisgd study --data digits
+  minisgd train --data digits --model mlp:128 --batch-size 32 --lr 0.1 --epochs 10
+  minisgd explain --model mlp:128 --input 64 --batch-size 32
+  minisgd doctor"""
+
+INTERRUPTED = 130
+"""What shells report of a program that ended by Ctrl-C."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _dispatch(words)
+        sys.stdout.flush()
+        return code
+    except MinisgdError as error:
+        return _fail(str(error), error.exit_code)
+    except UsageError as error:
+        return _fail(str(error), 2)
+    except MemoryError as error:
+        return _fail(f"out of memory ({error}); use a smaller network or batch, or --memory-limit 1GiB", 1)
+    except KeyboardInterrupt:
+        return _fail("interrupted; nothing was saved", INTERRUPTED)
+    except BrokenPipeError:
+        # whoever read the result has seen enough; the interpreter's last flush must not complain either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if os.environ.get("MINISGD_DEBUG"):
+            raise
+        text = f"{type(error).__name__}: {error}".splitlines()[0]
+        return _fail(f"unexpected {text}; set MINISGD_DEBUG=1 for the traceback", 1)
+
+
+def _dispatch(words: list[str]) -> int:
+    parser = Parser("minisgd", "Mini-batch gradient descent, and the batch size to use.", EXAMPLES)
+    parser.add_argument("--version", action="store_true", help="print the version and end")
+    parser.epilog = "commands:\n" + "\n".join(f"  {name:<10}{what}" for name, what in COMMANDS.items())
+    parser.usage = "minisgd COMMAND [options]      minisgd COMMAND --help"
+    name = words[0] if words else "--help"
+    if not name.startswith("-"):
+        return _run(_command(name), name, words)
+    args = parser.parse(words or ["--help"])
+    if args is not None and args.version:
+        import minisgd
+
+        print(f"minisgd {minisgd.__version__}")
+    return 0
+
+
+def _command(name: str) -> ModuleType:
+    if name not in COMMANDS:
+        guess = did_you_mean(name, COMMANDS) or "see 'minisgd --help'"
+        raise UsageError(f"command must be one of {', '.join(COMMANDS)}, got {name!r}; {guess}")
+    return import_module(f"minisgd.cli.{name}")
+
+
+def _run(command: ModuleType, name: str, words: list[str]) -> int:
+    parser = Parser(f"minisgd {name}", f"{COMMANDS[name].capitalize()}.", command.EXAMPLES)
+    command.configure(parser)
+    args = parser.parse(words[1:])
+    if args is None:
+        return 0
+    args.command_line = shlex.join(["minisgd", *words])
+    code: int = command.run(args)
+    return code
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"minisgd: {message}", file=sys.stderr)
+    return code

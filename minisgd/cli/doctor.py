@@ -1,0 +1,146 @@
+"""``minisgd doctor``: what works on this machine."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from argparse import Namespace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from minisgd.cli import options, output
+from minisgd.cli.machine import available_memory
+from minisgd.cli.parser import Parser
+from minisgd.errors import MinisgdError
+
+EXAMPLES = """\
+  minisgd doctor
+  minisgd doctor --json"""
+
+EXTRAS = {
+    "report": ("the pictures and the report of a study", ("matplotlib", "jinja2")),
+    "data": ("Parquet tables", ("pyarrow",)),
+    "peers": ("comparison with PyTorch in the tests", ("torch",)),
+}
+"""Optional dependencies: what they are for, and the packages that must be there."""
+
+
+def configure(parser: Parser) -> None:
+    options.add_common(parser, runs=False)
+
+
+def run(args: Namespace) -> int:
+    found = examine()
+    if args.json:
+        output.print_json(found)
+    else:
+        output.print_table(("", "", ""), list(_rows(found)), left=3)
+        print()
+        print(_summary(found))
+    return 0
+
+
+def examine() -> dict[str, Any]:
+    """Return what there is on this machine, as plain values."""
+    import numpy
+
+    import minisgd
+    from minisgd.backend.threads import available_cores, blas_info
+
+    memory, source = available_memory()
+    blas = [
+        {"library": lib["internal_api"], "version": lib.get("version"), "threads": lib["num_threads"]}
+        for lib in blas_info()
+        if lib["user_api"] == "blas"
+    ]
+    return {
+        "minisgd": minisgd.__version__,
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "platform": platform.platform(),
+        "numpy": numpy.__version__,
+        "blas": blas,
+        "cores": available_cores(),
+        "memory_bytes": memory,
+        "memory_source": source,
+        "extras": {name: _extra(name, purpose, packages) for name, (purpose, packages) in EXTRAS.items()},
+        "gpu": _gpu(),
+        "kernels": _kernels(),
+        "data": _data(),
+    }
+
+
+def _extra(name: str, purpose: str, packages: tuple[str, ...]) -> dict[str, Any]:
+    missing = [package for package in packages if find_spec(package) is None]
+    install = f"pip install 'minisgd[{name}]'" if missing else None
+    return {"for": purpose, "installed": not missing, "missing": missing, "install": install}
+
+
+def _gpu() -> dict[str, Any]:
+    """Return the CUDA device, or why there is none."""
+    try:
+        from minisgd.backend.cupy_ops import CupyOps
+
+        properties = CupyOps().cupy.cuda.runtime.getDeviceProperties(0)
+    except MinisgdError as error:
+        return {"usable": False, "device": None, "reason": str(error.got), "fix": error.fix}
+    except Exception as error:  # CuPy is there, but no driver or device: it has many ways to say so
+        return {"usable": False, "device": None, "reason": str(error).splitlines()[0], "fix": "see nvidia-smi"}
+    return {"usable": True, "device": properties["name"].decode(), "reason": None, "fix": None}
+
+
+def _kernels() -> dict[str, Any]:
+    """Return where the CUDA sources are: inside the installed package, or beside it in a checkout."""
+    import minisgd
+
+    package = Path(minisgd.__file__).parent
+    for folder in (package / "kernels", package.parent / "kernels"):
+        if folder.is_dir():
+            return {"folder": str(folder), "files": len(list(folder.glob("*.cu")))}
+    return {"folder": None, "files": 0}
+
+
+def _data() -> list[str]:
+    """Return the names of data sets that --data would take from here: the embedded one, and files in this folder."""
+    here = Path()
+    files = sorted(str(path) for ending in ("npz", "csv", "parquet") for path in here.glob(f"*.{ending}"))
+    folders = {f"idx:{path.parent}" for pattern in ("*idx3-ubyte*", "*/*idx3-ubyte*") for path in here.glob(pattern)}
+    return ["digits", *sorted(folders), *files]
+
+
+# ------------------------------------------------ written
+
+
+def _rows(found: dict[str, Any]) -> list[tuple[str, str, str]]:
+    from minisgd.training.memory import format_bytes
+
+    gpu, kernels = found["gpu"], found["kernels"]
+    rows = [
+        ("minisgd", found["minisgd"], ""),
+        ("Python", found["python"], found["executable"]),
+        ("NumPy", found["numpy"], ""),
+    ]
+    for blas in found["blas"] or [{"library": "none that can be controlled", "version": "", "threads": 1}]:
+        threads = f"{blas['threads']} thread{'s' if blas['threads'] != 1 else ''}"
+        rows.append(("BLAS", f"{blas['library']} {blas['version'] or ''}".strip(), threads))
+    rows += [
+        ("cores", str(found["cores"]), found["platform"]),
+        ("memory", format_bytes(found["memory_bytes"]), found["memory_source"]),
+        ("GPU", gpu["device"] or "none", "" if gpu["usable"] else f"{gpu['reason']}; {gpu['fix']}"),
+        ("kernels", f"{kernels['files']} CUDA files", kernels["folder"] or "no folder"),
+    ]
+    for name, extra in found["extras"].items():
+        rows.append((f"[{name}]", "installed" if extra["installed"] else "missing", extra["install"] or extra["for"]))
+    rows += [("data", name, "embedded" if name == "digits" else "in this folder") for name in found["data"]]
+    return rows
+
+
+def _summary(found: dict[str, Any]) -> str:
+    works = ["train", "probe", "explain"]
+    report = found["extras"]["report"]
+    if report["installed"]:
+        works.insert(0, "study with its report")
+    where = f"the CPU and on {found['gpu']['device']}" if found["gpu"]["usable"] else "the CPU"
+    text = f"Works here: {', '.join(works)}, on {where}."
+    return text if report["installed"] else f"{text}\nFor the study: {report['install']}"

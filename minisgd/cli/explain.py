@@ -1,0 +1,52 @@
+"""``minisgd explain``: the training step, line by line."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from minisgd.cli import options, output
+from minisgd.cli.parser import Parser
+
+EXAMPLES = """\
+  minisgd explain --model mlp:128 --input 64 --batch-size 32
+  minisgd explain --model cnn --data digits --optimizer adam --time
+  minisgd explain --model mlp:256,128 --input 28x28x1 --outputs 10 --json"""
+
+
+def configure(parser: Parser) -> None:
+    options.add_model(parser)
+    options.add_example(parser)
+    options.add_data(parser, required=False)
+    options.add_loss(parser)
+    options.add_optimizer(parser)
+    parser.add_argument("--batch-size", default="32", metavar="B", help="32, or full with --data (32)")
+    parser.add_argument("--time", action="store_true", help="measure every call too: median microseconds")
+    options.add_common(parser)
+
+
+def run(args: Namespace) -> int:
+    from minisgd.training.explain import explain
+    from minisgd.training.memory import default_loss
+
+    data = options.data_if_given(args)
+    network, shape = options.load_model(args, data)
+    loss = options.make_loss(args)
+    if loss is None and data is not None:
+        loss = default_loss(data.task)
+    explanation = explain(
+        network,
+        options.fixed_batch_size(args.batch_size, data),
+        input_shape=shape,
+        optimizer=options.make_optimizer(args),
+        loss=loss,
+        dtype=args.dtype,
+        time=args.time,
+    )
+    if args.json:
+        print(explanation.to_json(), end="")
+        return 0
+    output.note(explanation.headline + "\n", args.quiet)
+    header, *rows = explanation.rows()
+    totals = [position for position, row in enumerate(rows) if len(row) > 1 and not row[0].startswith("    ")]
+    output.print_table(header, rows, left=2, strong=lambda position: position in totals)
+    return 0

@@ -1,0 +1,39 @@
+"""The memory of this machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from minisgd.errors import MemoryLimitError
+
+
+def available_memory() -> tuple[int, str]:
+    """Return the bytes that can be had without swapping, and where the number comes from."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1]), "MemAvailable of /proc/meminfo"
+    except (OSError, ValueError, IndexError):
+        pass
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "the machine's physical memory"
+    except (AttributeError, ValueError, OSError):
+        return 1 << 32, "a guess, as this system does not tell"
+
+
+def require_memory(needed: int) -> None:
+    """Refuse work that needs more memory than there is.
+
+    Errors: MemoryLimitError.
+    """
+    from minisgd.training.memory import format_bytes
+
+    available, source = available_memory()
+    if needed > available:
+        raise MemoryLimitError(
+            "memory of a step",
+            expected=f"at most the {format_bytes(available)} that are available ({source})",
+            got=format_bytes(needed),
+            fix="use a smaller model or batch, or --memory-limit 1GiB for micro-batches",
+        )

@@ -1,0 +1,117 @@
+"""argparse with our manners: examples first, one line for a mistake, and a guess at what was meant."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from typing import NoReturn
+
+
+class UsageError(Exception):
+    """A command line that cannot be understood; the message is one line and names the fix."""
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28)
+
+
+class Parser(argparse.ArgumentParser):
+    """Parses the options of one command."""
+
+    def __init__(self, prog: str, description: str, examples: str) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            formatter_class=_Help,
+            usage=f"{prog} [options]",
+            allow_abbrev=False,
+        )
+        self.examples = examples
+
+    def format_help(self) -> str:
+        return f"examples:\n{self.examples}\n\n{super().format_help()}"
+
+    def parse(self, words: list[str]) -> argparse.Namespace | None:
+        """Return the arguments, or None where help was asked for and printed.
+
+        Errors: UsageError.
+        """
+        try:
+            args, unknown = self.parse_known_args(words)
+        except SystemExit:  # of --help alone: errors are raised below
+            return None
+        if unknown:
+            known = [option for action in self._actions for option in action.option_strings]
+            guess = did_you_mean(unknown[0].partition("=")[0], known) or f"see '{self.prog} --help'"
+            raise UsageError(f"{unknown[0]} must be an option of '{self.prog}', got an unknown one; {guess}")
+        return args
+
+    def error(self, message: str) -> NoReturn:
+        text = message.removeprefix("argument ").replace(": must", " must")
+        raise UsageError(text if ";" in text else f"{text}; see '{self.prog} --help'")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return "did you mean …?", or nothing where nothing is near."""
+    near = get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else ""
+
+
+# ------------------------------------------------ types of options
+
+
+def choice(*names: str) -> Callable[[str], str]:
+    """Return a type that takes one of the names."""
+
+    def read(text: str) -> str:
+        if text in names:
+            return text
+        guess = did_you_mean(text, names) or f"for example {names[0]}"
+        raise argparse.ArgumentTypeError(f"must be one of {', '.join(names)}, got {text!r}; {guess}")
+
+    return read
+
+
+def number(text: str) -> float:
+    """Read a number; its range is for whoever uses it to check."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}; for example 0.1") from None
+
+
+def whole(text: str) -> int:
+    """Read a whole number; its range is for whoever uses it to check."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}; for example 5") from None
+
+
+def natural(text: str) -> int:
+    """Read a whole number of at least 0."""
+    if (value := whole(text)) < 0:
+        raise argparse.ArgumentTypeError(f"must be 0 or more, got {text!r}; for example 0")
+    return value
+
+
+def positive(text: str) -> int:
+    """Read a whole number of at least 1."""
+    if (value := whole(text)) < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, got {text!r}; for example 1")
+    return value
+
+
+def shape(text: str) -> tuple[int, ...]:
+    """Read the shape of one example: 64, 28x28x1 or 28,28,1."""
+    sizes = text.lower().replace("×", "x").replace(",", "x").split("x")
+    if all(size.strip().isdecimal() and int(size) > 0 for size in sizes):
+        return tuple(int(size) for size in sizes)
+    raise argparse.ArgumentTypeError(f"must be the shape of one example, got {text!r}; for example 64 or 28x28x1")
+
+
+def listed(read: Callable[[str], object]) -> Callable[[str], list[object]]:
+    """Return a type that takes several values with commas between."""
+    return lambda text: [read(part.strip()) for part in text.split(",")]

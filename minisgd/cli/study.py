@@ -1,0 +1,180 @@
+"""``minisgd study``: which batch size to use."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minisgd.cli import options, output
+from minisgd.cli.parser import Parser, listed, number, whole
+from minisgd.errors import ArgumentError, MissingExtraError
+
+if TYPE_CHECKING:
+    from minisgd.lab.study import Study
+    from minisgd.lab.study.result import BatchResult
+
+EXAMPLES = """\
+  minisgd study --data digits
+  minisgd study --data idx:DIR --model mlp:256,128 --out studies/mnist
+  minisgd study --data table.csv --model mlp:64 --optimizer adam --target-loss 0.2
+  minisgd study --data digits --batch-sizes 1,16,256,full --learning-rates 0.01,0.1 --budget epochs:10"""
+
+QUICK_SEEDS = 2
+
+
+def configure(parser: Parser) -> None:
+    options.add_data(parser)
+    options.add_model(parser, default="mlp:64")
+    options.add_optimizer(parser)
+    group = parser.add_argument_group("study")
+    group.add_argument("--batch-sizes", type=listed(_size), metavar="B,B,…", help="(powers of four, and full)")
+    group.add_argument("--learning-rates", type=listed(number), metavar="LR,LR,…", help="(searched)")
+    group.add_argument("--seeds", type=whole, metavar="N", help="trainings of every pair (5)")
+    group.add_argument("--target-accuracy", type=number, metavar="A", help="to reach, 0.95 (a pilot finds one)")
+    group.add_argument("--target-loss", type=number, metavar="L", help="to reach, instead")
+    group.add_argument("--budget", default="target", metavar="B", help="target, epochs:N or steps:N (target)")
+    group.add_argument("--memory-limit", metavar="BYTES", help="512MiB: recommend nothing that needs more")
+    group.add_argument("--quick", action="store_true", help="a first answer: 2 seeds, every other batch size")
+    group.add_argument("--out", type=Path, default=Path("minisgd-study"), metavar="DIR", help="(minisgd-study)")
+    options.add_common(parser)
+
+
+def _size(text: str) -> int | str:
+    return int(text) if text.removeprefix("-").isdecimal() else text
+
+
+def run(args: Namespace) -> int:
+    from minisgd.cli import INTERRUPTED
+    from minisgd.lab.study import study
+
+    data = options.load_data(args)
+    network, _ = options.load_model(args, data)
+    if args.momentum is None and args.optimizer == "sgd":
+        args.momentum = 0.9
+    optimizer = options.make_optimizer(args)
+    sizes, seeds = _plan(args, len(data))
+    _require_report()
+    output.require_writable(args.out)
+    output.note(data.describe(), args.quiet)
+    try:
+        with output.ProgressBar(args.quiet) as bar:
+            found = study(
+                network,
+                data,
+                optimizer=optimizer,
+                batch_sizes=sizes,
+                learning_rates=args.learning_rates,
+                seeds=seeds,
+                target_accuracy=args.target_accuracy,
+                target_loss=args.target_loss,
+                budget=args.budget,
+                memory_limit=args.memory_limit,
+                dtype=args.dtype,
+                device=args.device,
+                threads=args.threads,
+                seed=args.seed,
+                out=args.out,
+                model_name=args.model,
+                command=args.command_line,
+                on_event=_reporter(bar),
+            )
+        report = found.save(args.out)
+    except KeyboardInterrupt:
+        output.note(
+            f"minisgd: interrupted; every finished training is in {args.out / 'cells.jsonl'}. "
+            f"To go on, give the same command again:\n  {args.command_line}"
+        )
+        return INTERRUPTED
+    if args.json:
+        print(found.result.to_json(), end="")
+    else:
+        _print(found)
+        print(f"\nReport: {report}")
+    return 0
+
+
+def _plan(args: Namespace, n: int) -> tuple[list[Any] | None, int]:
+    """Return the batch sizes and the number of seeds; None leaves the sizes to the study."""
+    from minisgd.lab.study.grid import default_batch_sizes
+
+    sizes, seeds = args.batch_sizes, args.seeds
+    if args.quick:
+        if sizes is not None or seeds is not None:
+            raise ArgumentError(
+                "--quick", expected="alone", got="--batch-sizes or --seeds too", fix="leave one of them out"
+            )
+        sizes = [*default_batch_sizes(n)[1:-1:2], "full"]
+    return sizes, (QUICK_SEEDS if args.quick else 5) if seeds is None else seeds
+
+
+def _require_report() -> None:
+    """Refuse before hours of work, not after them, when the report could not be drawn."""
+    missing = [package for package in ("matplotlib", "jinja2") if find_spec(package) is None]
+    if missing:
+        raise MissingExtraError(
+            "the report of a study",
+            expected="possible, with matplotlib and jinja2 installed",
+            got=f"no {' and no '.join(missing)}",
+            fix="pip install 'minisgd[report]'",
+        )
+
+
+def _reporter(bar: output.ProgressBar) -> Callable[[str, Mapping[str, Any]], None]:
+    """Return what passes the events of a study on to the terminal."""
+    from minisgd.lab.study import words
+    from minisgd.lab.study.result import Target
+
+    def on_event(kind: str, facts: Mapping[str, Any]) -> None:
+        if kind == "progress":
+            bar.show(facts["done"] / max(1, facts["total"]), f"{facts['done']}/{facts['total']}  {facts['best']}")
+        elif kind == "target":
+            goal = words.target(Target(facts["metric"], facts["value"]))
+            bar.note(f"target: {goal} ({facts['how']})")
+        elif kind == "estimate":
+            bar.note(f"estimate: {facts['text']}")
+        else:
+            bar.note(str(facts["text"]))
+
+    return on_event
+
+
+# ------------------------------------------------ the answer
+
+
+def _print(found: Study) -> None:
+    """Print the answer first, then what it rests on."""
+    from minisgd.lab.study import words
+
+    best, result = found.recommendation, found.result
+    lines = [best.why]
+    if best.batch_size is not None and best.lr is not None:
+        lines.insert(0, f"Use batch size {best.batch_size} with learning rate {words.number(best.lr)}.")
+        if best.confidence is not None:
+            lines.append(f"It was the fastest in {100 * best.confidence:.0f}% of the resampled seeds.")
+    for line in lines:
+        output.print_text(line)
+    print()
+    header = ("batch", "lr", "steps to target", "time", "step", "ex./s", "memory", "accuracy")
+    rows = [_row(batch) for batch in result.batch_sizes]
+    sizes = [batch.batch_size for batch in result.batch_sizes]
+    output.print_table(header, rows, left=0, strong=lambda position: sizes[position] == best.batch_size)
+
+
+def _row(batch: BatchResult) -> tuple[str, ...]:
+    from minisgd.lab.study import words
+
+    steps = batch.steps_to_target
+    span = f" ({words.short(steps.low)}–{words.short(steps.high)})"
+    return (
+        "full" if batch.full else str(batch.batch_size),
+        words.number(batch.lr) + ("*" if batch.lr_on_edge else ""),
+        words.count(steps.median) + span,
+        words.seconds(batch.seconds_to_target.median),
+        words.seconds(batch.step_seconds),
+        words.short(batch.samples_per_second),
+        words.memory(batch.memory_bytes),
+        "" if batch.val_accuracy is None else f"{100 * batch.val_accuracy:.1f}%",
+    )

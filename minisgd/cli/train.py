@@ -1,0 +1,273 @@
+"""``minisgd train``: one network, trained."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from minisgd.cli import options, output
+from minisgd.cli.parser import Parser, choice, number, whole
+
+if TYPE_CHECKING:
+    from minisgd.data import Dataset
+    from minisgd.nn import Network
+    from minisgd.training import Callback, Run
+    from minisgd.training.history import Record
+
+EXAMPLES = """\
+  minisgd train --data digits --model mlp:128 --batch-size 32 --lr 0.1 --epochs 10
+  minisgd train --data idx:DIR --model cnn --momentum 0.9 --lr 0.02 --schedule onecycle --out runs/cnn
+  minisgd train --data table.csv --model mlp-bn:64 --optimizer adam --patience 5 --best-weights
+  minisgd train --data digits --batch-size full --lr 0.5 --steps 500 --json"""
+
+TRIAL_SECONDS = 0.2
+"""How long steps are tried for the estimate of time."""
+
+
+def configure(parser: Parser) -> None:
+    options.add_data(parser)
+    options.add_model(parser, default="mlp:128")
+    options.add_loss(parser)
+    options.add_optimizer(parser)
+    options.add_learning_rate(parser)
+    group = parser.add_argument_group("training")
+    group.add_argument("--batch-size", default="32", metavar="B", help="32, full, or grow:32,1024,5 (32)")
+    group.add_argument("--epochs", type=number, metavar="X", help="passes over the data (10, unless --steps is given)")
+    group.add_argument("--steps", type=whole, metavar="N", help="updates")
+    group.add_argument("--clip-norm", type=number, metavar="X", help="limit of the gradient's norm")
+    orders = choice("shuffle", "sequential", "replacement")
+    group.add_argument(
+        "--sampling", type=orders, default="shuffle", metavar="HOW", help="shuffle, sequential, replacement"
+    )
+    group.add_argument(
+        "--last-batch", type=choice("use", "drop"), default="use", metavar="HOW", help="use or drop (use)"
+    )
+    group.add_argument("--micro-batch", type=whole, metavar="N", help="compute a batch N examples at a time")
+    group.add_argument("--memory-limit", metavar="BYTES", help="512MiB: micro-batches as large as fit")
+    group.add_argument("--evaluate-every", type=number, default=1.0, metavar="X", help="epochs between evaluations (1)")
+    group.add_argument("--patience", type=whole, metavar="N", help="stop after N evaluations without a better one")
+    group.add_argument("--best-weights", action="store_true", help="keep the weights of the best evaluation")
+    group.add_argument("--out", type=Path, metavar="DIR", help="write weights.safetensors, history.jsonl, train.json")
+    options.add_common(parser)
+
+
+def run(args: Namespace) -> int:
+    from minisgd.training import train
+
+    data = options.load_data(args)
+    network, _ = options.load_model(args, data)
+    settings = _settings(args, data)
+    if args.out:
+        output.require_writable(args.out)
+    _announce(args, data, network, settings)
+    with output.ProgressBar(args.quiet) as bar:
+        latest = ""
+
+        def on_progress(share: float, record: Record | None) -> None:
+            nonlocal latest
+            latest = _measures(record) if record else latest
+            bar.show(share, latest)
+
+        run = train(network, data, **settings, on_progress=on_progress)
+    figures = _figures(args, run)
+    if args.json:
+        output.print_json(figures)
+    else:
+        _print(figures, run)
+    written = _write(args, data, run, figures) if args.out else None
+    return _conclude(args, run, written)
+
+
+def _settings(args: Namespace, data: Dataset) -> dict[str, Any]:
+    """Return the keyword arguments of ``ms.train``."""
+    from minisgd.optim import as_batch_schedule
+    from minisgd.training.prepare import check_duration
+
+    size = options.batch_size(args.batch_size)
+    largest = as_batch_schedule(size, len(data)).largest
+    epochs = 10.0 if args.epochs is None and args.steps is None else args.epochs
+    check_duration(epochs, args.steps, args.evaluate_every)
+    passes = epochs if epochs is not None else args.steps * largest / len(data)
+    return {
+        "optimizer": options.make_optimizer(args, options.make_schedule(args, passes)),
+        "loss": options.make_loss(args),
+        "batch_size": size,
+        "epochs": epochs,
+        "steps": args.steps,
+        "sampling": args.sampling,
+        "last_batch": args.last_batch,
+        "callbacks": _callbacks(args, data),
+        "clip_norm": args.clip_norm,
+        "evaluate_every": args.evaluate_every,
+        "micro_batch": args.micro_batch,
+        "memory_limit": args.memory_limit,
+        "dtype": args.dtype,
+        "device": args.device,
+        "threads": args.threads,
+        "seed": args.seed,
+    }
+
+
+def _callbacks(args: Namespace, data: Dataset) -> list[Callback]:
+    from minisgd.training import BestWeights, EarlyStopping
+
+    metric = "train_loss" if data.validation is None else "val_loss"
+    callbacks: list[Callback] = []
+    if args.patience is not None:
+        callbacks.append(EarlyStopping(args.patience, metric=metric))
+    if args.best_weights:
+        callbacks.append(BestWeights(metric=metric))
+    return callbacks
+
+
+# ------------------------------------------------ before
+
+
+def _announce(args: Namespace, data: Dataset, network: Network, settings: Mapping[str, Any]) -> None:
+    """Say what will be trained, how long it will take and how much memory; refuse what cannot fit."""
+    from minisgd.cli.machine import require_memory
+    from minisgd.lab.study.words import memory, seconds
+    from minisgd.optim import as_batch_schedule
+    from minisgd.training import memory_plan
+    from minisgd.training.feed import ExampleSpec
+    from minisgd.training.memory import default_loss
+
+    largest = as_batch_schedule(settings["batch_size"], len(data)).largest
+    plan = memory_plan(
+        network,
+        data.input_shape,
+        largest,
+        settings["optimizer"],
+        loss=settings["loss"] or default_loss(data.task),
+        dtype=args.dtype,
+        memory_limit=args.memory_limit,
+        spec=ExampleSpec.of(data.train, data.scale, args.dtype),
+    )
+    if args.memory_limit is None:
+        require_memory(plan.bytes)
+    if args.quiet:
+        return
+    output.note(data.describe())
+    tried = _try_steps(network, data, settings)
+    micro = tried.micro_batch
+    parts = f", in micro-batches of {micro}" if micro < largest else ""
+    takes = f"about {seconds(tried.seconds)}, {memory(tried.bytes)}{parts}"
+    output.note(f"{args.model}: {tried.parameters:,} parameters; {takes}")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a training will take."""
+
+    parameters: int
+    seconds: float
+    bytes: int
+    micro_batch: int
+
+
+def _try_steps(network: Network, data: Dataset, settings: Mapping[str, Any]) -> Estimate:
+    """Estimate a training from a few of its steps, which are thrown away."""
+    from minisgd.backend.threads import blas_threads, choose_threads
+    from minisgd.training.prepare import prepare
+    from minisgd.training.session import quiet_arithmetic
+
+    wanted = ("loss", "batch_size", "clip_norm", "micro_batch", "memory_limit", "dtype", "device")
+    prepared = prepare(
+        network, data, settings["optimizer"], seeds=settings["seed"], **{name: settings[name] for name in wanted}
+    )
+    session = prepared.session(**{name: settings[name] for name in ("sampling", "last_batch", "epochs", "steps")})
+    evaluator = prepared.evaluator()
+    taken: list[float] = []
+    with blas_threads(choose_threads(prepared.flops(), settings["threads"])), quiet_arithmetic():
+        while len(taken) < 2 or sum(taken) < TRIAL_SECONDS:
+            start = perf_counter()
+            session.step()
+            taken.append(perf_counter() - start)
+    steps = settings["steps"] or settings["epochs"] * len(data) / session.size
+    return Estimate(
+        parameters=session.network.n_parameters,
+        seconds=steps * sorted(taken)[len(taken) // 2],
+        bytes=session.plan.bytes() + (evaluator.plan.bytes() if evaluator else 0),
+        micro_batch=session.recipe.micro_batch,
+    )
+
+
+# ------------------------------------------------ after
+
+
+def _figures(args: Namespace, run: Run) -> dict[str, Any]:
+    """Return the figures of the weights that the run ends with."""
+    figures = run.to_dict()
+    moved_on = run.stopped == "interrupted" or args.best_weights
+    if moved_on and run.data.validation is not None:
+        score = run.evaluate()
+        figures |= {"val_loss": score["loss"], "val_accuracy": score.get("accuracy")}
+    return figures
+
+
+def _print(figures: Mapping[str, Any], run: Run) -> None:
+    from minisgd.lab.study import words
+
+    accuracy = figures["val_accuracy"]
+    rows = [
+        ("train loss", _loss(figures["train_loss"])),
+        ("validation loss", _loss(figures["val_loss"])),
+        ("validation accuracy", "none" if accuracy is None else f"{100 * accuracy:.2f}%"),
+        ("steps", f"{figures['steps']:,}"),
+        ("epochs", f"{figures['epochs']:.4g}"),
+        ("examples", f"{figures['examples']:,}"),
+        ("time", words.seconds(figures["seconds"])),
+        ("examples per second", words.count(figures["samples_per_second"])),
+        ("memory", words.memory(figures["memory_bytes"])),
+    ]
+    output.print_table(("", ""), rows)
+
+
+def _loss(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4f}"
+
+
+def _measures(record: Mapping[str, Any]) -> str:
+    """Say a record in a few words, beside the progress bar."""
+    text = f"epoch {record['epoch']:.3g}  loss {record['train_loss']:.4f}"
+    if record["val_accuracy"] is not None:
+        return f"{text}  accuracy {100 * record['val_accuracy']:.1f}%"
+    return text if record["val_loss"] is None else f"{text}  validation {record['val_loss']:.4f}"
+
+
+def _write(args: Namespace, data: Dataset, run: Run, figures: Mapping[str, Any]) -> Path:
+    """Write weights, history and figures, each whole or not at all."""
+    from minisgd.files import write_atomically
+
+    out: Path = args.out
+    about = {
+        "command": args.command_line,
+        "data": data.describe(),
+        "model": args.model,
+        "stopped": run.stopped,
+        "options": {name: value for name, value in vars(args).items() if name not in ("command_line", "out")},
+        **figures,
+    }
+    run.save(out / "weights.safetensors")
+    write_atomically(out / "history.jsonl", "".join(output.to_json(r, indent=None) for r in run.history).encode())
+    write_atomically(out / "train.json", output.to_json(about).encode())
+    return out
+
+
+def _conclude(args: Namespace, run: Run, written: Path | None) -> int:
+    from minisgd.cli import INTERRUPTED
+
+    files = f"weights.safetensors, history.jsonl and train.json are in {written}"
+    if run.stopped == "interrupted":
+        kept = f"what there is so far is kept: {files}" if written else "nothing was saved; --out DIR keeps the weights"
+        output.note(f"minisgd: interrupted after {run.steps:,} steps; {kept}")
+        return INTERRUPTED
+    if run.stopped != "finished":
+        output.note(f"stopped early, after {run.epochs:.4g} epochs", args.quiet)
+    if written:
+        output.note(files, args.quiet)
+    return 0
