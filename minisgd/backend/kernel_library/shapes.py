@@ -1,0 +1,41 @@
+"""What the families share: sizes of arrays, distances between their rows, and refusals."""
+
+from __future__ import annotations
+
+from minisgd.errors import ShapeError
+from minisgd.typing import Array, Shape
+
+
+def blocks(elements: int, per_block: int) -> int:
+    """Return how many blocks cover the elements."""
+    return -(-elements // per_block)
+
+
+def stride(array: Array, axis: int) -> int:
+    """Return the distance between neighbours along an axis, in elements; 0 where the axis repeats one element.
+
+    CuPy and NumPy both leave the stride of an axis of length 1 undefined, and it is never used.
+    """
+    return int(array.strides[axis]) // array.itemsize
+
+
+def require_shape(array: Array, argument: str, expected: Shape) -> None:
+    """Refuse an array of another shape."""
+    if array.shape != expected:
+        raise ShapeError(argument, expected=f"of shape {expected}", got=array.shape, fix="check the operands")
+
+
+def require_rows(array: Array, argument: str) -> None:
+    """Refuse an array whose rows are not contiguous: kernels walk along the last axis element by element."""
+    if array.shape[-1] > 1 and stride(array, -1) != 1:
+        raise ShapeError(
+            argument,
+            expected="contiguous along the last axis",
+            got=f"shape {array.shape} with strides {array.strides}",
+            fix="copy it into a contiguous buffer first",
+        )
+
+
+def power_of_two(n: int) -> int:
+    """Return the smallest power of two that is not below n."""
+    return 1 << (n - 1).bit_length()
