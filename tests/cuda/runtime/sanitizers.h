@@ -1,0 +1,116 @@
+// What AddressSanitizer and ThreadSanitizer must be told about fibers; nothing at all in a plain build.
+//
+// ThreadSanitizer sees every CUDA thread as a thread of its own, ordered against others only by what orders
+// them on the device: __syncthreads, warp collectives, fenced atomics. Blocks are not ordered at all.
+#pragma once
+#include <stddef.h>
+#include <sys/mman.h>
+
+#include <utility>
+#include <vector>
+
+#if defined(EMULATOR_TSAN)
+#include <sanitizer/tsan_interface.h>
+extern "C" void __tsan_ignore_thread_begin();
+extern "C" void __tsan_ignore_thread_end();
+#elif defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+namespace emulator {
+
+#if defined(EMULATOR_TSAN)
+
+struct SanitizerFiber {
+  void* handle = nullptr;
+  unsigned barriers = 0, collectives = 0, parity = 0;
+  char meetings[2];  // two addresses in turn: a lane may arrive at the next collective before all left the last
+};
+constexpr bool BLOCKS_ARE_UNORDERED = true;  // each has fibers and shared memory of its own
+
+inline std::vector<void*> retired;  // destroyed late: ThreadSanitizer gives the next fiber a destroyed one's identity
+inline char end_of_threads, barrier_meetings[2];
+
+struct Unseen {  // accesses of the machine itself are not judged
+  Unseen() { __tsan_ignore_thread_begin(); }
+  ~Unseen() { __tsan_ignore_thread_end(); }
+};
+inline void retire() {
+  for (void* handle : retired) __tsan_destroy_fiber(handle);
+  retired.clear();
+}
+inline void new_fiber(SanitizerFiber& fiber, char*, size_t) {
+  if (fiber.handle) retired.push_back(fiber.handle);
+  if (retired.size() > 2000) retire();
+  fiber.handle = __tsan_create_fiber(0);
+  fiber.barriers = fiber.collectives = 0;
+}
+inline void before_switch(SanitizerFiber&, SanitizerFiber& to, bool, char*, size_t) {
+  __tsan_switch_to_fiber(to.handle, __tsan_switch_to_fiber_no_sync);
+}
+inline void after_switch(SanitizerFiber&, bool) {}
+inline void first_switch() {}
+inline void thread_ends() { __tsan_release(&end_of_threads); }
+inline void launch_begins(SanitizerFiber& scheduler) { scheduler.handle = __tsan_get_current_fiber(); }
+inline void launch_ends() {
+  __tsan_acquire(&end_of_threads);
+  retire();
+}
+inline char* arrive_at_barrier(SanitizerFiber& me) {
+  char* meeting = &barrier_meetings[me.barriers++ & 1];
+  __tsan_release(meeting);
+  return meeting;
+}
+inline void leave_barrier(char* meeting) { __tsan_acquire(meeting); }
+inline void arrive_in_warp(SanitizerFiber& me) { __tsan_release(&me.meetings[me.collectives & 1]); }
+template <class Lane> void meet_in_warp(SanitizerFiber& me, unsigned mask, Lane lane) {
+  me.parity = 0;
+  for (unsigned k = 0; k < 32; k++)
+    if (mask >> k & 1) me.parity |= (lane(k).collectives & 1) << k;
+}
+template <class Lane> void leave_warp(SanitizerFiber& me, unsigned mask, Lane lane) {
+  me.collectives++;
+  for (unsigned k = 0; k < 32; k++)
+    if (mask >> k & 1) __tsan_acquire(&lane(k).meetings[me.parity >> k & 1]);
+}
+
+#else
+
+struct SanitizerFiber { void* fake_stack = nullptr; };
+constexpr bool BLOCKS_ARE_UNORDERED = false;
+struct Unseen { ~Unseen() {} };
+
+#if defined(__SANITIZE_ADDRESS__)
+inline const void* main_stack;
+inline size_t main_size;
+inline void new_fiber(SanitizerFiber& fiber, char* stack, size_t size) {
+  fiber.fake_stack = nullptr;
+  ASAN_UNPOISON_MEMORY_REGION(stack, size);
+}
+inline void before_switch(SanitizerFiber& from, SanitizerFiber&, bool to_main, char* stack, size_t size) {
+  __sanitizer_start_switch_fiber(&from.fake_stack, to_main ? main_stack : stack, to_main ? main_size : size);
+}
+inline void after_switch(SanitizerFiber& from, bool from_main) {
+  __sanitizer_finish_switch_fiber(from.fake_stack, from_main ? nullptr : &main_stack, from_main ? nullptr : &main_size);
+}
+inline void first_switch() { __sanitizer_finish_switch_fiber(nullptr, &main_stack, &main_size); }
+#else
+inline void new_fiber(SanitizerFiber&, char*, size_t) {}
+inline void before_switch(SanitizerFiber&, SanitizerFiber&, bool, char*, size_t) {}
+inline void after_switch(SanitizerFiber&, bool) {}
+inline void first_switch() {}
+#endif
+
+inline void thread_ends() {}
+inline void launch_begins(SanitizerFiber&) {}
+inline void launch_ends() {}
+inline char* arrive_at_barrier(SanitizerFiber&) { return nullptr; }
+inline void leave_barrier(char*) {}
+inline void arrive_in_warp(SanitizerFiber&) {}
+template <class Lane> void meet_in_warp(SanitizerFiber&, unsigned, Lane) {}
+template <class Lane> void leave_warp(SanitizerFiber&, unsigned, Lane) {}
+
+#endif
+
+}  // namespace emulator
