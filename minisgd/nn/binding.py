@@ -11,7 +11,7 @@ of the same memory. Storage is shared where the mathematics allows:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from minisgd.backend import Arena, Owner, Request
 from minisgd.nn.layer import Declaration, Layer
@@ -52,7 +52,6 @@ class Binder:
     depth: int = 0
     streams: int = 0
     _declared: dict[str, tuple[Declaration, Place]] = field(default_factory=dict)
-    _kept: set[str] = field(default_factory=set)
     _side: dict[tuple[str, int], int] = field(default_factory=dict)
 
     # ------------------------------------------------ forward
@@ -60,15 +59,14 @@ class Binder:
     def leaf_forward(self, layer: Layer, path: str, x: Place) -> Place:
         """Place y and the buffers of a layer without children."""
         declared = layer.declare(x.shape)
-        mine = x.free and x.request.key not in self._kept
-        y = self._output(path, declared, x, mine)
+        y = self._output(path, declared, x)
         self.attach(layer, "x", x.request)
         self.attach(layer, "y", y.request)
         for name, buffer in declared.buffers.items():
             if not (self.training or buffer.inference):
                 continue
             dtype = buffer.dtype or self.dtype
-            if buffer.over == "x" and mine and y.request.key != x.request.key:
+            if buffer.over == "x" and x.free and y.request.key != x.request.key:
                 request = Request(x.request.key, buffer.shape, dtype, x.request.owner)
             elif self.training and buffer.life == "kept":
                 request = Request(f"{path}.{name}", buffer.shape, dtype, "activations")
@@ -76,21 +74,19 @@ class Binder:
                 request = Request(f"{path}.{name}", buffer.shape, dtype, "workspaces")
             else:
                 request = Request(f"scratch.{name}.{dtype}", buffer.shape, dtype, "workspaces")
-            if buffer.life == "kept":
-                self._kept.add(request.key)
             self.attach(layer, name, request)
-        if self.training:
-            self._kept |= {place.request.key for side, place in (("x", x), ("y", y)) if side in declared.keeps}
-            self._declared[path] = declared, x
-            if declared.clock:
-                self.streams += 1
-                layer.stream = self.streams
-        return y
+        if not self.training:
+            return y
+        self._declared[path] = declared, x
+        if declared.clock:
+            self.streams += 1
+            layer.stream = self.streams
+        return replace(y, free=y.free and not declared.keeps_y)
 
-    def _output(self, path: str, declared: Declaration, x: Place, mine: bool) -> Place:
+    def _output(self, path: str, declared: Declaration, x: Place) -> Place:
         is_x = declared.reshapes or (declared.infer == "x" and not self.training)
         over_x = declared.y_over_x or (declared.infer == "over x" and not self.training)
-        if is_x or (over_x and mine):
+        if is_x or (over_x and x.free):
             r = x.request
             return Place(Request(r.key, declared.y, r.dtype, r.owner, r.shared), x.free)
         if self.training:

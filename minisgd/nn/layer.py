@@ -64,7 +64,7 @@ class Declaration:
     y: its output shape.   y_over_x, dx_over_dy: the result may overwrite the operand (see Buffer.over).
     reshapes: y is x itself, seen in another shape.
     infer: in evaluation, where backward needs nothing, y has its own memory, is written over x, or is x.
-    keeps: which of x and y backward reads.
+    keeps_y: backward reads y, so the next layer must not write over it. (Nobody writes over x but y does.)
     clock: the layer draws random numbers, and gets ``seeds``, ``clock`` and ``stream``.
     """
 
@@ -72,7 +72,7 @@ class Declaration:
     parameters: dict[str, Parameter] = field(default_factory=dict)
     statistics: dict[str, Statistic] = field(default_factory=dict)
     buffers: dict[str, Buffer] = field(default_factory=dict)
-    keeps: frozenset[str] = frozenset()
+    keeps_y: bool = False
     y_over_x: bool = False
     dx_over_dy: bool = False
     reshapes: bool = False
@@ -114,6 +114,11 @@ class Layer:
     """True if an example's output depends on the other examples of its batch."""
 
     def __init__(self, name: str | None = None) -> None:
+        if name is not None and (not isinstance(name, str) or name.isdigit() or not name or "." in name):
+            # names and positions together make the paths of parameters, "block.0.W"
+            raise ArgumentError(
+                f"{type(self).__name__}: name", expected="a word without dots", got=name, fix="name='hidden'"
+            )
         self.name = name
 
     # ------------------------------------------------ what a subclass writes
@@ -135,6 +140,10 @@ class Layer:
         raise NotImplementedError
 
     # ------------------------------------------------ how layers compose
+
+    def walk(self) -> Iterator[Layer]:
+        """Yield this layer and those inside it."""
+        yield self
 
     def leaves(self, x: Shape, path: str) -> Iterator[Leaf]:
         """Yield the layers inside this one, itself if there are none, in forward order."""

@@ -13,7 +13,7 @@ class Activation(Layer):
     """An elementwise map whose derivative is a function of y: stored over x, differentiated over dy."""
 
     def declare(self, x: Shape) -> Declaration:
-        return Declaration(y=x, y_over_x=True, dx_over_dy=True, keeps=frozenset("y"), buffers=self.scratch(x))
+        return Declaration(y=x, y_over_x=True, dx_over_dy=True, keeps_y=True, buffers=self.scratch(x))
 
     def scratch(self, x: Shape) -> dict[str, Buffer]:
         return {}
@@ -139,7 +139,7 @@ class GELU(Layer):
 
     def declare(self, x: Shape) -> Declaration:
         buffers = {"cdf": Buffer(x), "slope": Buffer(x, life="scratch", inference=False)}
-        return Declaration(y=x, dx_over_dy=True, keeps=frozenset("x"), buffers=buffers, infer="over x")
+        return Declaration(y=x, dx_over_dy=True, buffers=buffers, infer="over x")
 
     def forward(self, ops: Ops, x: Array) -> Array:
         ops.multiply(x, 1 / sqrt(2), out=self.cdf)

@@ -80,7 +80,7 @@ class BatchNorm(Layer):
             statistics={"running_mean": Statistic((c,)), "running_var": Statistic((c,), Ones())},
             buffers=buffers,
             y_over_x=not self.affine,
-            keeps=frozenset() if self.affine else frozenset("y"),
+            keeps_y=not self.affine,
             infer="over x",
             dx_over_dy=True,
         )

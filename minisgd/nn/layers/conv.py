@@ -89,7 +89,7 @@ class Conv2d(Layer):
         }
         if self.padding == (0, 0):
             del buffers["padded"]
-        return Declaration((batch, oh, ow, o), parameters=parameters, buffers=buffers, keeps=frozenset("x"))
+        return Declaration((batch, oh, ow, o), parameters=parameters, buffers=buffers)
 
     def forward(self, ops: Ops, x: Array) -> Array:
         W = reshaped(self.W, (*self.lead, -1, self.channels))  # (…, K·K·C, O)

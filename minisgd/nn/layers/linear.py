@@ -51,7 +51,7 @@ class Linear(Layer):
         parameters = {"W": Parameter(shape, self.init, "weight", fan_in, self.features)}
         if self.bias:
             parameters["b"] = Parameter((self.features,), self.bias_init, "bias", fan_in, self.features)
-        return Declaration(y=(batch, self.features), parameters=parameters, keeps=frozenset("x"))
+        return Declaration(y=(batch, self.features), parameters=parameters)
 
     def forward(self, ops: Ops, x: Array) -> Array:
         if self.bias:

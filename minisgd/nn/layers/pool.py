@@ -54,7 +54,7 @@ class MaxPool2d(Pool2d):
             "open": Buffer(y, life="scratch", inference=False, dtype="bool"),
             "share": Buffer(y, life="scratch", inference=False),
         }
-        return Declaration(y=y, buffers=buffers, keeps=frozenset("xy"))
+        return Declaration(y=y, buffers=buffers, keeps_y=True)
 
     def forward(self, ops: Ops, x: Array) -> Array:
         first, *others = self.corners(x)
