@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from math import prod
 from pathlib import Path
@@ -14,7 +14,7 @@ from minisgd.backend import Ops, get_ops
 from minisgd.errors import ArgumentError, DtypeError, ShapeError
 from minisgd.nn.binding import Binder
 from minisgd.nn.inference import Inference
-from minisgd.nn.layer import Layer, Leaf
+from minisgd.nn.layer import Layer, Leaf, positive
 from minisgd.nn.layout import Layout
 from minisgd.nn.sequential import Sequential
 from minisgd.nn.weights import load_weights, save_weights
@@ -80,9 +80,9 @@ class Network(Sequential):
         self.shape_only(input_shape, dtype)
         leaves = self.describe(input_shape)
         self.ops = ops or get_ops()
-        each = [seeds] if isinstance(seeds, int | np.integer) else list(seeds)
-        drawn = [_draw(leaves, int(seed)) for seed in each]
-        self.lead = () if isinstance(seeds, int | np.integer) else (len(each),)
+        single = isinstance(seeds, int | np.integer)
+        drawn = [_draw(leaves, seed) for seed in _seeds([seeds] if single else seeds)]
+        self.lead = () if single else (len(drawn),)
         self.vector = self._place([v for v, _ in drawn], self.layout.size)
         self.statistics = self._place([s for _, s in drawn], self.statistics_layout.size)
         return self
@@ -114,16 +114,27 @@ class Network(Sequential):
         """Return a network of the same layers and its own copy of the weights, if it has any."""
         twin: Self = clone(self)
         if self.is_built:
-            twin.vector = self.ops.from_host(self.ops.to_host(self.vector).copy())
-            twin.statistics = self.ops.from_host(self.ops.to_host(self.statistics).copy())
+            twin.vector, twin.statistics = self._duplicate(self.vector), self._duplicate(self.statistics)
         return twin
 
     def replica(self, index: int) -> Self:
         """Return one network of a stack of replicas, with its own copy of the weights."""
+        self.require_built()
+        if not self.lead or not 0 <= index < self.lead[0]:
+            raise ArgumentError(
+                "index",
+                expected="the number of a replica",
+                got=index,
+                fix=f"choose from 0 to {self.lead[0] - 1}" if self.lead else "this network is a single one: copy it",
+            )
         twin: Self = clone(self)
         twin.lead = ()
-        twin.vector = self.ops.from_host(self.ops.to_host(self.vector[index]).copy())
-        twin.statistics = self.ops.from_host(self.ops.to_host(self.statistics[index]).copy())
+        twin.vector, twin.statistics = self._duplicate(self.vector[index]), self._duplicate(self.statistics[index])
+        return twin
+
+    def _duplicate(self, array: Array) -> Array:
+        twin = self.ops.zeros(array.shape, self.dtype)
+        self.ops.upload(array, out=twin)
         return twin
 
     # ------------------------------------------------ files
@@ -180,19 +191,16 @@ class Network(Sequential):
 
     def attach(self, input_shape: Shape, vector: Array, statistics: Array, gradient: Array | None) -> None:
         """Give the layers their views: parameters, gradients (if a backward pass follows), statistics."""
+        segments = {segment.name: segment for layout in (self.layout, self.statistics_layout) for segment in layout}
         for leaf in self.describe(input_shape):
             for name in leaf.declaration.parameters:
-                segment = self._segments[f"{leaf.path}.{name}"]
+                segment = segments[f"{leaf.path}.{name}"]
                 setattr(leaf.layer, name, row(segment.view(vector), segment.shape))
                 if gradient is not None:
                     setattr(leaf.layer, f"d{name}", row(segment.view(gradient), segment.shape))
             for name in leaf.declaration.statistics:
-                segment = self._segments[f"{leaf.path}.{name}"]
+                segment = segments[f"{leaf.path}.{name}"]
                 setattr(leaf.layer, name, row(segment.view(statistics), segment.shape))
-
-    @property
-    def _segments(self) -> dict[str, Any]:
-        return {segment.name: segment for layout in (self.layout, self.statistics_layout) for segment in layout}
 
     def binder(self, training: bool) -> Binder:
         """Return a binder for this network's dtype."""
@@ -208,7 +216,7 @@ class Network(Sequential):
         Errors: ShapeError, DtypeError if x is not what the network was trained on; ArgumentError without weights.
         """
         self.require_built()
-        return Inference(self, batch_size).predict(self._input(x))
+        return Inference(self, positive(batch_size, "batch_size")).predict(self._input(x))
 
     def _input(self, x: Any) -> HostArray:
         if not isinstance(x, np.ndarray):
@@ -226,12 +234,10 @@ class Network(Sequential):
         return x
 
     def _check_names(self) -> None:
-        names = [leaf.name for leaf in _all_layers(self) if leaf.name]
+        names = [layer.name for layer in self.walk() if layer.name]
         for name in names:
-            if names.count(name) > 1 or "." in name:
-                raise ArgumentError(
-                    f"layer name {name!r}", expected="unique and without dots", got=f"{names}", fix="rename the layer"
-                )
+            if names.count(name) > 1:
+                raise ArgumentError(f"layer name {name!r}", expected="unique", got=f"{names}", fix="rename the layer")
 
     def __repr__(self) -> str:
         inner = ",\n    ".join(map(repr, self.layers))
@@ -248,18 +254,12 @@ def clone(layer: Any) -> Any:
     """Return a copy of a layer and of those inside it, without the arrays attached to them."""
     twin = copy(layer)
     for attribute, value in list(vars(twin).items()):
-        if hasattr(value, "__array_interface__") or hasattr(value, "__cuda_array_interface__"):
+        if isinstance(value, np.ndarray) or hasattr(value, "__cuda_array_interface__"):
             delattr(twin, attribute)
     if isinstance(twin, Sequential):
         twin.layers = tuple(clone(inner) for inner in twin.layers)
         twin._trained = twin.layers
     return twin
-
-
-def _all_layers(layer: Layer) -> list[Layer]:
-    if isinstance(layer, Sequential):
-        return [leaf for inner in layer.layers for leaf in _all_layers(inner)]
-    return [layer]
 
 
 def _input_shape(shape: Any) -> Shape:
@@ -272,6 +272,15 @@ def _input_shape(shape: Any) -> Shape:
             "input_shape", expected="the shape of one example", got=shape, fix="for example (784,) or (28, 28, 1)"
         )
     return values
+
+
+def _seeds(seeds: Any) -> list[Seed]:
+    each = list(seeds) if isinstance(seeds, Iterable) else [seeds]
+    if not each or any(isinstance(s, bool) or not isinstance(s, int | np.integer) or s < 0 for s in each):
+        raise ArgumentError(
+            "seeds", expected="an integer of at least 0, or a sequence of them", got=seeds, fix="for example seeds=0"
+        )
+    return [int(s) for s in each]
 
 
 def _draw(leaves: list[Leaf], seed: Seed) -> tuple[HostArray, HostArray]:

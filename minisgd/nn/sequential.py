@@ -23,15 +23,22 @@ class Sequential(Layer):
                     f"{type(self).__name__}: layer {position}",
                     expected="a layer such as ms.Linear(10)",
                     got=layer,
-                    fix="write ms.ReLU(), not ms.ReLU" if isinstance(layer, type) else "pass layer objects",
+                    fix=_how_to_pass(layer),
                 )
-            if any(layer is earlier for earlier in layers[:position]):
+        seen: set[int] = set()
+        for inner in (inner for layer in layers for inner in layer.walk()):
+            if id(inner) in seen:
                 raise ArgumentError(
-                    f"{type(self).__name__}: layer {position}",
-                    expected="used once",
-                    got=f"the same {layer.label} twice",
+                    f"{type(self).__name__}: layers",
+                    expected="different objects",
+                    got=f"the same {inner.label} twice",
                     fix="make a second layer; layers do not share weights",
                 )
+            seen.add(id(inner))
+        if not layers:
+            raise ArgumentError(
+                f"{type(self).__name__}: layers", expected="at least one layer", got="none", fix="add ms.Linear(10)"
+            )
         self.layers = layers
         self._trained: tuple[Layer, ...] = layers
 
@@ -66,6 +73,11 @@ class Sequential(Layer):
                     dx = layer.backward(ops, dx)
         return dx
 
+    def walk(self) -> Iterator[Layer]:
+        yield self
+        for layer in self.layers:
+            yield from layer.walk()
+
     def leaves(self, x: Shape, path: str) -> Iterator[Leaf]:
         for position, layer in enumerate(self.layers):
             yield from layer.leaves(x, inside(path, position, layer))
@@ -92,8 +104,8 @@ class Sequential(Layer):
                 return position
         return len(self.layers)
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(map(repr, self.layers))})"
+    def settings(self) -> str:
+        return ", ".join(map(repr, self.layers))
 
 
 class Residual(Sequential):
@@ -144,6 +156,14 @@ class Residual(Sequential):
         dx = Place(binder.slot("dy", dy.shape, "workspaces"), True) if needs_dx else None
         binder.attach(self, "dx", dx.request if dx else None)
         return dx
+
+
+def _how_to_pass(thing: object) -> str:
+    if isinstance(thing, type):
+        return f"write {thing.__name__}(), not {thing.__name__}"
+    if isinstance(thing, list | tuple):
+        return "unpack the list: Network(*layers)"
+    return "pass layer objects"
 
 
 def inside(path: str, position: int, layer: Layer) -> str:

@@ -159,7 +159,7 @@ class BinaryCrossEntropy(Loss):
 
     def check_target(self, labels_or_values: Array) -> None:
         low, high = labels_or_values.min(), labels_or_values.max()
-        if low < 0 or high > 1:
+        if not (low >= 0 and high <= 1):  # NaN included
             raise DataError(
                 "BinaryCrossEntropy: targets",
                 expected="probabilities in [0, 1]",
