@@ -169,9 +169,14 @@ class Layer:
         """The hyper-parameters, as the constructor would be written."""
         return ""
 
+    def options(self, **defaults: object) -> str:
+        """Return those keyword arguments that are not at their default, as they would be written."""
+        chosen = {name: getattr(self, name) for name in defaults}
+        return "".join(f", {name}={value!r}" for name, value in chosen.items() if value != defaults[name])
+
     def __repr__(self) -> str:
         name = f"name={self.name!r}" if self.name else ""
-        return f"{type(self).__name__}({', '.join(filter(None, [self.settings(), name]))})"
+        return f"{type(self).__name__}({', '.join(filter(None, [self.settings().removeprefix(', '), name]))})"
 
     # ------------------------------------------------ refusals shared by layers
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from copy import copy
-from math import prod
 from pathlib import Path
 from typing import Any, Self
 
@@ -263,15 +262,12 @@ def clone(layer: Any) -> Any:
 
 
 def _input_shape(shape: Any) -> Shape:
-    try:
-        values = (int(shape),) if isinstance(shape, int | np.integer) else tuple(int(n) for n in shape)
-    except (TypeError, ValueError):
-        values = ()
-    if not values or prod(values) < 1 or min(values) < 1:
+    sizes = list(shape) if isinstance(shape, Iterable) else [shape]
+    if not sizes or any(isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1 for n in sizes):
         raise ShapeError(
             "input_shape", expected="the shape of one example", got=shape, fix="for example (784,) or (28, 28, 1)"
         )
-    return values
+    return tuple(int(n) for n in sizes)
 
 
 def _seeds(seeds: Any) -> list[Seed]:

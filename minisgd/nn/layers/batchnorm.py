@@ -196,7 +196,7 @@ class BatchNorm(Layer):
         return reshaped(part, (*part.shape[: of.axis], of.count, -1, x.shape[-1]))
 
     def settings(self) -> str:
-        return "" if self.ghost is None else f"ghost={self.ghost}"
+        return self.options(momentum=0.1, eps=1e-5, affine=True, ghost=None)
 
 
 class _Ghosts:

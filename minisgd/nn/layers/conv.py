@@ -153,10 +153,8 @@ class Conv2d(Layer):
         return padded[..., ph : h - ph, pw : w - pw, :]
 
     def settings(self) -> str:
-        text = f"{self.channels}, {self.kernel[0] if self.kernel[0] == self.kernel[1] else self.kernel}"
-        text += "" if self.stride == (1, 1) else f", stride={self.stride}"
-        text += "" if self.padding == (0, 0) else f", padding={self.padding}"
-        return text + ("" if self.bias else ", bias=False")
+        kernel = self.kernel[0] if self.kernel[0] == self.kernel[1] else self.kernel
+        return f"{self.channels}, {kernel}" + self.options(stride=(1, 1), padding=(0, 0), bias=True)
 
 
 def pair(value: object, argument: str, least: int) -> tuple[int, int]:

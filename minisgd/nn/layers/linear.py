@@ -70,4 +70,4 @@ class Linear(Layer):
         return self.dx
 
     def settings(self) -> str:
-        return str(self.features) + ("" if self.bias else ", bias=False")
+        return str(self.features) + self.options(bias=True)

@@ -37,7 +37,7 @@ class Pool2d(Layer):
         return [x[strided(i, j, self.stride, self.y.shape[-3:-1])] for i, j in offsets(self.kernel)]
 
     def settings(self) -> str:
-        return f"{self.kernel}" + ("" if self.stride == self.kernel else f", stride={self.stride}")
+        return f"{self.kernel}" + self.options(stride=self.kernel)
 
 
 class MaxPool2d(Pool2d):
