@@ -1,0 +1,41 @@
+"""Kernels are tested through the launcher that a GPU uses, on the CPU that runs them as a GPU would."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from minisgd.backend.kernels import KernelLibrary
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "cuda"))
+
+from cuda_emulator import Emulator  # noqa: E402
+
+
+@cache
+def emulated(dtype: str, order: str) -> KernelLibrary:
+    """Return the kernels of a dtype, run in an order of threads and blocks: one library, one build a session."""
+    return KernelLibrary(Emulator(order, seed=7), dtype)
+
+
+@pytest.fixture(params=["forward", "random"])
+def order(request) -> str:
+    return request.param
+
+
+@pytest.fixture(params=["float32", "float64"])
+def library(request, order) -> KernelLibrary:
+    return emulated(request.param, order)
+
+
+@pytest.fixture
+def float32(order) -> KernelLibrary:
+    return emulated("float32", order)
+
+
+@pytest.fixture
+def float64(order) -> KernelLibrary:
+    return emulated("float64", order)

@@ -1,0 +1,175 @@
+"""The dense layer's three products against NumPy in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from kernel_bench import BATCHES, REPLICAS, address, assert_close, empty, normal
+from numpy.testing import assert_array_equal
+
+from minisgd.backend.kernel_library.affine import ACTIVATIONS, Affine
+from minisgd.backend.kernel_library.tiles import FLAT, LARGE, MEDIUM, NARROW, SMALL, TILES, Cut, choose_cut
+from minisgd.errors import ArgumentError, ShapeError
+
+SLOPE = 0.25
+H100 = 132
+
+
+def act(name: str, v: np.ndarray) -> np.ndarray:
+    branch = {
+        "none": lambda: v,
+        "relu": lambda: np.maximum(v, 0),
+        "leaky_relu": lambda: np.where(v < 0, SLOPE * v, v),
+        "sigmoid": lambda: 1 / (1 + np.exp(-v)),
+        "tanh": lambda: np.tanh(v),
+        "softplus": lambda: np.logaddexp(v, 0),
+    }
+    return branch[name]()
+
+
+def slope_of(name: str, y: np.ndarray) -> np.ndarray:
+    branch = {
+        "none": lambda: np.ones_like(y),
+        "relu": lambda: (y > 0) * 1.0,
+        "leaky_relu": lambda: np.where(y > 0, 1, SLOPE),
+        "sigmoid": lambda: y * (1 - y),
+        "tanh": lambda: 1 - y**2,
+        "softplus": lambda: 1 - np.exp(-y),
+    }
+    return branch[name]()
+
+
+class Layer:
+    """The operands of a dense layer, weights and gradients inside flat vectors at an offset."""
+
+    def __init__(self, library, R: int, B: int, I: int, O: int, offset: int = 0) -> None:  # noqa: E741
+        self.sizes, self.dtype = (R, B, I, O), library.dtype
+        P = offset + I * O + O + offset
+        self.w, self.g = normal((R, P), self.dtype, seed=1), empty((R, P), self.dtype)
+        views = [
+            (v[:, offset : offset + I * O].reshape(R, I, O), v[:, offset + I * O : offset + I * O + O].reshape(R, 1, O))
+            for v in (self.w, self.g)
+        ]
+        (self.W, self.b), (self.dW, self.db) = views
+        self.x, self.dy = normal((R, B, I), self.dtype, seed=2), normal((R, B, O), self.dtype, seed=3)
+        self.y, self.dx = empty((R, B, O), self.dtype), empty((R, B, I), self.dtype)
+        self.workspace = empty((32 * R * max(B * O, B * I, I * O + O),), self.dtype)
+
+    def run(self, affine: Affine, *, activation: str = "none", **options) -> None:
+        known = {"activation": activation, "slope": SLOPE, "workspace": self.workspace} | options
+        gradient = {k: v for k, v in known.items() if k in ("workspace", "cut")}
+        affine.forward(self.x, self.W, self.b, self.y, **known)
+        affine.input_gradient(self.dy, self.W, self.dx, x=self.x, **known)
+        affine.weight_gradient(self.x, self.dy, self.dW, self.db, **gradient)
+
+    def check(self, activation: str = "none") -> None:
+        x, W, b, dy = (a.astype("float64") for a in (self.x, self.W, self.b, self.dy))
+        assert_close(self.y, act(activation, x @ W + b))
+        assert_close(self.dx, dy @ W.swapaxes(1, 2) * slope_of(activation, x))
+        assert_close(self.dW, x.swapaxes(1, 2) @ dy)
+        assert_close(self.db, dy.sum(1, keepdims=True))
+        R, _, I, O = self.sizes  # noqa: E741
+        assert np.isnan(self.g).sum() == self.g.size - R * (I * O + O)  # nothing beside the layer is touched
+
+
+@pytest.mark.parametrize("B", BATCHES)
+@pytest.mark.parametrize("R", REPLICAS)
+def test_batches_as_the_launcher_cuts_them(float32, R, B):
+    layer = Layer(float32, R, B, 19, 10, offset=3)
+    layer.run(Affine(float32, address, 4), activation="relu")
+    layer.check("relu")
+
+
+@pytest.mark.parametrize("tile", TILES, ids=("large", "medium", "small", "flat", "narrow"))
+@pytest.mark.parametrize("splits", [1, 4])
+def test_every_tile(float32, tile, splits):
+    layer = Layer(float32, 2, 33, 70, 65, offset=1)
+    layer.run(Affine(float32, address, H100), activation="tanh", cut=Cut(tile, splits))
+    layer.check("tanh")
+
+
+@pytest.mark.parametrize("tile", TILES, ids=("large", "medium", "small", "flat", "narrow"))
+def test_wide_loads_where_all_rows_are_aligned(float32, tile):
+    layer = Layer(float32, 2, 36, 68, 132, offset=4)
+    layer.run(Affine(float32, address, H100), cut=Cut(tile, 2))
+    layer.check()
+
+
+@pytest.mark.parametrize("tile", [SMALL, MEDIUM], ids=("small", "medium"))
+@pytest.mark.parametrize("offset", [2, 3])
+def test_float64(float64, tile, offset):
+    layer = Layer(float64, 2, 34, 18, 66, offset=offset)
+    layer.run(Affine(float64, address, H100), activation="sigmoid", cut=Cut(tile, 2))
+    layer.check("sigmoid")
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("splits", [1, 2])
+def test_every_activation(float32, activation, splits):
+    layer = Layer(float32, 1, 5, 7, 6)
+    layer.run(Affine(float32, address, 1), activation=activation, cut=Cut(SMALL, splits))
+    layer.check(activation)
+
+
+def test_shared_and_strided_operands(float32):
+    """All replicas read one batch; rows of the batch lie apart."""
+    affine, whole = Affine(float32, address, 1), normal((31, 40), "float32")
+    x = np.broadcast_to(whole[:, :19], (3, 31, 19))
+    W, y = normal((3, 19, 6), "float32", seed=1), empty((3, 31, 6), "float32")
+    affine.forward(x, W, None, y)
+    assert_close(y, x.astype("float64") @ W)
+    dy, dW = normal((3, 31, 6), "float32", seed=2), empty((3, 19, 6), "float32")
+    affine.weight_gradient(x, dy, dW, None)
+    assert_close(dW, x.astype("float64").swapaxes(1, 2) @ dy)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_nan_and_inf_show(float32, activation):
+    x, W, y = np.ones((1, 2, 3), "float32"), np.ones((1, 3, 2), "float32"), empty((1, 2, 2), "float32")
+    x[0, 0, 1] = np.nan
+    W[0, 1, 1] = np.inf
+    Affine(float32, address, 1).forward(x, W, None, y, activation=activation)
+    assert np.isnan(y[0, 0]).all()
+    assert y[0, 1, 1] == act(activation, np.array(np.inf))
+
+
+def test_split_sums_repeat_bit_for_bit(float32):
+    layers = [Layer(float32, 1, 257, 5, 4) for _ in range(2)]
+    for layer in layers:
+        layer.run(Affine(float32, address, H100), cut=Cut(SMALL, 4))
+    assert_array_equal(layers[0].g, layers[1].g)
+
+
+def test_the_cut_follows_the_shape():
+    assert choose_cut(1, 4096, 4096, 4096, H100) == Cut(LARGE, 1)
+    assert choose_cut(64, 128, 512, 512, H100).splits == 1
+    few = choose_cut(1, 128, 512, 4096, H100)
+    assert few.splits > 1
+    assert choose_cut(1, 128, 512, 4096, H100, may_split=False).splits == 1
+    assert choose_cut(1, 1, 512, 64, H100).tile == FLAT
+    assert choose_cut(1, 4096, 10, 64, H100).tile == NARROW
+
+
+def test_workspace_is_what_the_products_need(float32):
+    affine, R, B, I, O = Affine(float32, address, H100), 1, 257, 40, 12  # noqa: E741
+    elements = affine.workspace(R, B, I, O)
+    assert elements > 0
+    layer = Layer(float32, R, B, I, O)
+    layer.workspace = empty((elements,), "float32")
+    layer.run(affine)
+    layer.check()
+    with pytest.raises(ShapeError, match="affine_dW: workspace must be at least"):
+        layer.workspace = layer.workspace[: elements // 4]
+        layer.run(affine)
+
+
+def test_refuses_what_does_not_fit(float32):
+    affine, x, W, y = Affine(float32, address, 1), *(empty(s, "float32") for s in ((1, 4, 3), (1, 3, 2), (1, 4, 2)))
+    with pytest.raises(ShapeError, match="affine: W must be of shape"):
+        affine.forward(x, W[:, :2], None, y)
+    with pytest.raises(ShapeError, match="affine: x must be contiguous along the last axis"):
+        affine.forward(empty((1, 3, 4), "float32").swapaxes(1, 2), W, None, y)
+    with pytest.raises(ArgumentError, match="affine: activation must be one of"):
+        affine.forward(x, W, None, y, activation="gelu")
+    with pytest.raises(ArgumentError, match="must be"):
+        affine.forward(x[:, :0], W, None, y[:, :0])
