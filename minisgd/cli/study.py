@@ -161,6 +161,8 @@ def _print(found: Study) -> None:
     rows = [_row(batch) for batch in result.batch_sizes]
     sizes = [batch.batch_size for batch in result.batch_sizes]
     output.print_table(header, rows, left=0, strong=lambda position: sizes[position] == best.batch_size)
+    if any(batch.lr_on_edge for batch in result.batch_sizes):
+        print("* the best of those tried was the smallest or the largest")
 
 
 def _row(batch: BatchResult) -> tuple[str, ...]:
