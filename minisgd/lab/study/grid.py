@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import log10
-from numbers import Integral, Real
 from typing import Any
+
+import numpy as np
 
 from minisgd.errors import ArgumentError
 
@@ -34,13 +35,11 @@ def resolve_batch_sizes(sizes: Sequence[Any] | None, n: int) -> list[int]:
     for size in sizes:
         if size == "full":
             resolved.add(n)
-        elif isinstance(size, Integral) and not isinstance(size, bool) and 1 <= size <= n:
+        elif isinstance(size, int | np.integer) and not isinstance(size, bool) and 1 <= size <= n:
             resolved.add(int(size))
         else:
             close = "did you mean 'full'?" if isinstance(size, str) and size.startswith("f") else "choose other sizes"
-            raise ArgumentError(
-                "batch_sizes", expected=f"integers from 1 to N = {n}, or 'full'", got=size, fix=close
-            )
+            raise ArgumentError("batch_sizes", expected=f"integers from 1 to N = {n}, or 'full'", got=size, fix=close)
     if not resolved:
         raise ArgumentError("batch_sizes", expected="at least one", got="none", fix="leave it out for the default")
     return sorted(resolved)
@@ -54,7 +53,7 @@ def resolve_learning_rates(rates: Sequence[Any] | None) -> list[float] | None:
     if rates is None:
         return None
     for rate in rates:
-        if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 < rate < float("inf"):
+        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < float("inf"):
             raise ArgumentError("learning_rates", expected="positive numbers", got=rate, fix="0.01, 0.1, for example")
     if not len(rates):
         raise ArgumentError("learning_rates", expected="at least one", got="none", fix="leave it out for a search")

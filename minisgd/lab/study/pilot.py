@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
 from minisgd.data import Dataset
-from minisgd.errors import DataError
+from minisgd.errors import ArgumentError, DataError
 from minisgd.lab.study.cell import Cell
 from minisgd.lab.study.grid import PER_DECADE, lattice
 from minisgd.lab.study.result import Target
@@ -41,6 +42,11 @@ class Pilot:
     replica_step_seconds: float
     """Seconds of one update of one replica in a stack."""
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Pilot:
+        """Rebuild a pilot from the journal."""
+        return cls(**{**values, "target": Target(**values["target"])})
+
 
 def pilot_batch_size(batch_sizes: Sequence[int]) -> int:
     """Return the batch size, of those to be studied, that is nearest to a typical one."""
@@ -57,7 +63,7 @@ def run_pilot(
 ) -> Pilot:
     """Train at one batch size over many decades of learning rate, and choose the target unless one is given.
 
-    Errors: DataError if no learning rate learns anything.
+    Errors: DataError if no learning rate learns anything; ArgumentError if an untrained network meets the target.
     """
     batch_size = pilot_batch_size(batch_sizes)
     rates = learning_rates or [lattice(k) for k in range(-4 * PER_DECADE, PER_DECADE + 1, 2)]
@@ -73,6 +79,13 @@ def run_pilot(
     lr, level = _best(done, rates, watched)
     goal = target or Target(watched.metric, _target_value(trial.data, done, level, watched, trial.loss))
     steps = min(_steps_to(done, rate, goal) for rate in rates)
+    if steps == 0:
+        raise ArgumentError(
+            f"target {goal.metric}",
+            expected="harder than what an untrained network does",
+            got=goal.value,
+            fix="ask for more, or leave the target out and a pilot finds one",
+        )
     return Pilot(goal, batch_size, lr, steps if math.isfinite(steps) else STEPS, seconds / (STEPS * len(cells)))
 
 
@@ -111,10 +124,9 @@ def _target_value(data: Dataset, done: list[Cell], level: float, watched: Target
 
 def _steps_to(done: list[Cell], lr: float, target: Target) -> float:
     """Return the median steps to the target at a learning rate."""
-    direction = "up" if target.rises else "down"
     reached = []
     for cell in done:
         if cell.lr == lr:
             steps, _, metrics = zip(*cell.curve, strict=True)
-            reached.append(crossing(steps, metrics, target.value, direction))
+            reached.append(crossing(steps, metrics, target.value, "up" if target.rises else "down"))
     return float(np.median(reached))

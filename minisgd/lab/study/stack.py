@@ -23,6 +23,9 @@ HOPELESS = 4.0
 """A training that has taken this many times the steps of the best learning rate so far is censored: it can
 no longer be the best, nor within the usable range."""
 
+FEW_STEPS = 50
+"""But every training may take this many steps: where a handful is enough, chance decides between them."""
+
 
 class Stopped(Exception):
     """The study was asked to stop; finished cells are in the journal."""
@@ -98,7 +101,9 @@ def train_stack(
         for k, r in enumerate(alive):
             if rows[r].open:
                 rows[r].see(session.steps, train_loss[k], score, k, target)
-        limit = min(budget.max_steps, HOPELESS * _best_median(rows, best)) if budget.to_target else budget.max_steps
+        limit = float(budget.max_steps)
+        if budget.to_target:
+            limit = min(limit, max(FEW_STEPS, HOPELESS * _best_median(rows, best)))
         for r in alive:
             if rows[r].open and rows[r].ends(budget.to_target, session.steps >= limit):
                 finished.append(rows[r].cell())

@@ -15,7 +15,7 @@ from minisgd.lab.study.cell import Cell, Journal
 from minisgd.lab.study.grid import lattice, nearest, window
 from minisgd.lab.study.pilot import Pilot
 from minisgd.lab.study.result import Target
-from minisgd.lab.study.stack import HOPELESS, Budget, Trial, metric_of, train_stack
+from minisgd.lab.study.stack import FEW_STEPS, HOPELESS, Budget, Trial, metric_of, train_stack
 from minisgd.lab.study.statistics import best_learning_rate
 
 EVALUATIONS = 40
@@ -87,7 +87,7 @@ class Search:
     def search(self, batch_size: int, lr: float, expected_steps: float) -> Outcome:
         """Search the learning rate at one batch size, around a guess."""
         if self.fixed_steps is None:
-            most = max(10, math.ceil(HOPELESS * expected_steps))
+            most = max(FEW_STEPS, math.ceil(HOPELESS * expected_steps))
             budget = Budget(most, max(1, round(expected_steps / EVALUATIONS)))
         else:
             most = self.fixed_steps(batch_size)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-import os
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -16,14 +13,21 @@ from typing import Any
 import numpy as np
 
 from minisgd.backend import Plan
-from minisgd.backend.threads import available_cores, blas_threads, choose_threads
+from minisgd.backend.threads import blas_threads, choose_threads
 from minisgd.data import Dataset
-from minisgd.errors import ArgumentError
 from minisgd.lab.study.analysis import Setting, Trials, analyse
+from minisgd.lab.study.arguments import (
+    fixed_steps,
+    given_target,
+    journal_settings,
+    optimizer_text,
+    resolve_seeds,
+)
 from minisgd.lab.study.cell import Cell, Journal
+from minisgd.lab.study.environment import environment, half_of_memory
 from minisgd.lab.study.grid import HALF_WINDOW, resolve_batch_sizes, resolve_learning_rates
 from minisgd.lab.study.pilot import Pilot, run_pilot
-from minisgd.lab.study.result import Curve, Recommendation, StudyResult, Target
+from minisgd.lab.study.result import Curve, Recommendation, StudyResult
 from minisgd.lab.study.stack import Trial
 from minisgd.lab.study.sweep import Outcome, Search
 from minisgd.lab.study.timing import time_steps
@@ -105,22 +109,22 @@ def study(
         dataset = as_dataset(dataset, 0.2, seed)
     sizes = resolve_batch_sizes(batch_sizes, len(dataset))
     rates = resolve_learning_rates(learning_rates)
-    goal = _given_target(target_accuracy, target_loss)
-    fixed = _fixed_steps(budget, len(dataset))
+    goal = given_target(target_accuracy, target_loss)
+    fixed = fixed_steps(budget, len(dataset))
     limit = None if memory_limit is None else parse_bytes(memory_limit)
-    each = _seeds(seeds, seed)
+    each = resolve_seeds(seeds, seed)
     optimizer = optimizer or SGD(lr=0.1, momentum=0.9)
     trial = Trial(network, dataset, optimizer, loss, dtype, device)
     trial.prepare(sizes[-1], 0)  # refuses what does not fit together before anything is written
     for b in sizes:
         trial.prepare(b, 0).session(last_batch="drop")
     workers = choose_threads(math.inf, threads)
-    settings = _settings(trial, sizes, rates, each, goal, budget)
+    settings = journal_settings(trial, sizes, rates, each, goal, budget)
     journal = Journal(None if out is None else Path(out), settings)
     stop = Event()
     with blas_threads(1), quiet_arithmetic():
         if "pilot" in journal.facts:
-            pilot = _pilot_from(journal.facts["pilot"])
+            pilot = Pilot.from_dict(journal.facts["pilot"])
             emit("note", {"text": f"continuing: {len(journal.cells)} trainings are in the journal"})
         else:
             emit("note", {"text": "pilot: short trainings to find a target and where to search"})
@@ -137,7 +141,7 @@ def study(
             rates,
             pilot.target,
             fixed,
-            limit or _half_of_memory(),
+            limit or half_of_memory(),
             journal,
             tally,
             stop,
@@ -148,7 +152,7 @@ def study(
     setting = Setting(
         data=dataset.name,
         model=model_name or repr(network),
-        optimizer=_optimizer_text(optimizer),
+        optimizer=optimizer_text(optimizer),
         target=pilot.target,
         n_train=len(dataset),
         seeds=each,
@@ -224,81 +228,6 @@ def _curve(row: list[Cell]) -> Curve:
     return Curve(tuple(steps), tuple(losses), tuple(metrics))
 
 
-# -------------------------------------------------------------------- arguments
-
-
-def _given_target(accuracy: float | None, loss: float | None) -> Target | None:
-    if accuracy is not None and loss is not None:
-        raise ArgumentError(
-            "target_loss", expected="None beside target_accuracy", got=loss, fix="give one of the two targets"
-        )
-    for name, value, high in (("target_accuracy", accuracy, 1.0), ("target_loss", loss, math.inf)):
-        if value is not None and not (isinstance(value, int | float) and 0 < value <= high and math.isfinite(value)):
-            raise ArgumentError(
-                name, expected=f"a number in (0, {high:g}]", got=value, fix="0.95 for 95%" if high == 1 else "try 0.1"
-            )
-    if accuracy is not None:
-        return Target("val_accuracy", float(accuracy))
-    return None if loss is None else Target("val_loss", float(loss))
-
-
-def _fixed_steps(budget: str, n: int) -> Callable[[int], int] | None:
-    """Return the steps of a fixed budget as a function of the batch size, or None to run to the target."""
-    if budget == "target":
-        return None
-    kind, _, number = str(budget).partition(":")
-    if kind not in ("epochs", "steps") or not number.isdecimal() or int(number) < 1:
-        raise ArgumentError("budget", expected="'target', 'epochs:N' or 'steps:N'", got=budget, fix="try 'epochs:10'")
-    count = int(number)
-    if kind == "steps":
-        return lambda b: count
-    return lambda b: count * (n // b)
-
-
-def _seeds(seeds: int, first: int) -> tuple[int, ...]:
-    if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
-        raise ArgumentError("seeds", expected="how many, a positive integer", got=seeds, fix="5 give an interval")
-    return tuple(range(first, first + seeds))
-
-
-def _settings(
-    trial: Trial, sizes: list[int], rates: list[float] | None, seeds: tuple[int, ...], goal: Target | None, budget: str
-) -> dict[str, Any]:
-    """Return what the cells of a journal depend on."""
-    return {
-        "data": _fingerprint(trial.data),
-        "model": repr(trial.network),
-        "optimizer": _optimizer_text(trial.optimizer),
-        "loss": repr(trial.loss),
-        "dtype": trial.dtype,
-        "batch_sizes": sizes,
-        "learning_rates": rates,
-        "seeds": list(seeds),
-        "target": None if goal is None else asdict(goal),
-        "budget": budget,
-    }
-
-
-def _fingerprint(data: Dataset) -> str:
-    """Return a digest of the data: a changed file must not continue an old study."""
-    digest = hashlib.sha256(data.describe().encode())
-    for split in data.splits.values():
-        rows = np.linspace(0, len(split) - 1, min(len(split), 1000)).astype(int)
-        digest.update(np.ascontiguousarray(split.x[rows]).tobytes())
-        digest.update(np.ascontiguousarray(split.y).tobytes())
-    return f"{data.name} {digest.hexdigest()[:16]}"
-
-
-def _optimizer_text(optimizer: Optimizer) -> str:
-    """Return the optimizer without its learning rate, which the study tunes."""
-    values = {f: v for f, v in vars(optimizer).items() if f != "lr"} if is_dataclass(optimizer) else {}
-    return f"{type(optimizer).__name__}({', '.join(f'{name}={value}' for name, value in values.items())})"
-
-
-def _pilot_from(values: Mapping[str, Any]) -> Pilot:
-    return Pilot(**{**values, "target": Target(**values["target"])})
-
-
 # -------------------------------------------------------------------- what it will take
 
 
@@ -318,33 +247,7 @@ def _estimate(
         # half of a step is for the weights, half for the examples: near enough for an estimate
         seconds += steps * per_size * pilot.replica_step_seconds * (0.5 + 0.5 * b / pilot.batch_size)
     one = Plan(trial.prepare(sizes[-1], 0).recipe.requests()).bytes()
-    memory = min(one * per_size, max(one, _half_of_memory())) * min(2, workers)
+    memory = min(one * per_size, max(one, half_of_memory())) * min(2, workers)
     seconds /= min(2, workers)
     text = f"about {seconds:.0f} s and at most {format_bytes(memory)} for {per_size * len(sizes)} trainings"
     emit("estimate", {"text": text, "seconds": seconds, "bytes": memory})
-
-
-def _half_of_memory() -> int:
-    """Return half of the machine's memory in bytes."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    except (AttributeError, ValueError, OSError):
-        return 1 << 31
-
-
-def environment(threads: int | None) -> dict[str, Any]:
-    """Return what a reader needs to know of the machine and the versions."""
-    import minisgd
-
-    return {
-        "minisgd": minisgd.__version__,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "platform": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
-        "cores": available_cores(),
-        "threads": threads or "by the size of the work",
-    }
-
-
-__all__ = ["Study", "study"]

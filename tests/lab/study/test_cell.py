@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from minisgd.errors import ArgumentError, DataError, OutputError
+from minisgd.lab.study.cell import CURVE_POINTS, Cell, Journal, thin
+
+REACHED = Cell(16, 0.1, 0, 120.5, 130, False, 0.2, 0.3, 0.95, ((0.0, 2.0, 0.1), (130.0, 0.2, 0.95)))
+NEVER = Cell(16, 1.0, 0, math.inf, 40, True, math.nan, math.nan, 0.1, ((0.0, 2.0, 0.1),))
+
+
+def test_a_line_is_strict_json_and_comes_back():
+    line = json.loads(NEVER.to_line(), parse_constant=lambda c: pytest.fail(f"{c} is not JSON"))
+    assert line["steps_to_target"] is None and line["train_loss"] is None
+    assert (line["reached"], line["diverged"], line["censored"]) == (False, True, False)
+    assert Cell.from_dict(json.loads(REACHED.to_line())) == REACHED
+    assert math.isinf(Cell.from_dict(line).steps_to_target)
+
+
+def test_thin_keeps_both_ends():
+    points = [(float(k), 0.0, 0.0) for k in range(1000)]
+    kept = thin(points)
+    assert len(kept) == CURVE_POINTS and kept[0] == points[0] and kept[-1] == points[-1]
+    assert thin(points[:5]) == tuple(points[:5])
+
+
+def test_journal_goes_on_where_it_stopped(tmp_path):
+    settings = {"data": "digits", "batch_sizes": [1, 16]}
+    first = Journal(tmp_path, settings)
+    first.remember(pilot={"lr": 0.1})
+    first.add([REACHED])
+    first.add([NEVER])
+    again = Journal(tmp_path, settings)
+    assert again.facts == {"pilot": {"lr": 0.1}}
+    assert set(again.cells) == {REACHED.key, NEVER.key}
+    assert again.cells[REACHED.key] == REACHED
+
+
+def test_a_line_cut_short_by_a_kill_is_dropped(tmp_path):
+    journal = Journal(tmp_path, {})
+    journal.add([REACHED, NEVER])
+    path = tmp_path / "cells.jsonl"
+    path.write_text(path.read_text()[:-30])
+    again = Journal(tmp_path, {})
+    assert set(again.cells) == {REACHED.key}
+    again.add([NEVER])
+    assert len(path.read_text().splitlines()) == 2
+    assert set(Journal(tmp_path, {}).cells) == {REACHED.key, NEVER.key}
+
+
+def test_a_damaged_line_in_the_middle_is_named(tmp_path):
+    Journal(tmp_path, {}).add([REACHED])
+    path = tmp_path / "cells.jsonl"
+    path.write_text("nonsense\n" + path.read_text())
+    with pytest.raises(DataError, match="line 1"):
+        Journal(tmp_path, {})
+
+
+def test_another_study_is_refused(tmp_path):
+    Journal(tmp_path, {"data": "digits", "budget": "target"})
+    with pytest.raises(ArgumentError, match="a study with other budget, data"):
+        Journal(tmp_path, {"data": "mnist", "budget": "steps:5"})
+
+
+def test_unwritable_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="choose another folder"):
+        Journal(tmp_path / "file", {})
+
+
+def test_without_a_folder_cells_stay_in_memory():
+    journal = Journal(None, {})
+    journal.add([REACHED])
+    assert journal.cells == {REACHED.key: REACHED}

@@ -1,0 +1,227 @@
+"""The study end to end, on data small enough for every test."""
+
+from __future__ import annotations
+
+import json
+import math
+from threading import Event
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import minisgd as ms
+from minisgd.lab.study.grid import lattice
+from minisgd.lab.study.result import Target
+from minisgd.lab.study.stack import Budget, Stopped, Trial, train_stack
+from minisgd.lab.study.timing import time_steps
+
+
+@pytest.fixture(scope="module")
+def blobs() -> ms.Dataset:
+    return ms.datasets.gaussian_blobs(400, 8, 3, 5.0, validation=0.25, seed=1)
+
+
+def net() -> ms.Network:
+    return ms.Network(ms.Linear(8), ms.ReLU(), ms.Linear(3))
+
+
+def small(data, **options):
+    defaults = {"batch_sizes": [4, 32, "full"], "seeds": 3, "optimizer": ms.SGD(lr=0.1)}
+    return ms.study(net(), data, **(defaults | options))
+
+
+@pytest.fixture(scope="module")
+def finished(blobs):
+    return small(blobs)
+
+
+def test_every_batch_size_is_answered(finished, blobs):
+    result = finished.result
+    assert [b.batch_size for b in result.batch_sizes] == [4, 32, len(blobs)]
+    assert [b.full for b in result.batch_sizes] == [False, False, True]
+    for b in result.batch_sizes:
+        assert b.steps_to_target.reached == 3 and b.steps_to_target.censored == 0
+        assert 0 < b.steps_to_target.low <= b.steps_to_target.median <= b.steps_to_target.high
+        assert_allclose(b.examples_to_target.median, b.batch_size * b.steps_to_target.median)
+        assert_allclose(b.seconds_to_target.median, b.step_seconds * b.steps_to_target.median)
+        assert not b.lr_on_edge
+        assert b.memory_bytes == ms.memory_plan(net(), (8,), b.batch_size, ms.SGD(lr=0.1)).bytes or b.full
+    steps = [b.steps_to_target.median for b in result.batch_sizes]
+    assert steps[0] > steps[1] >= 0.8 * steps[2]
+    assert finished.recommendation.batch_size in (4, 32, len(blobs))
+    assert result.fit.b_crit_low <= result.fit.b_crit <= result.fit.b_crit_high
+
+
+def test_files_are_written_and_valid(finished, tmp_path):
+    report = finished.save(tmp_path)
+    assert report == tmp_path / "report.html"
+    document = json.loads((tmp_path / "study.json").read_text(), parse_constant=pytest.fail)
+    whole = {"data", "model", "optimizer", "target", "batch_sizes", "fit", "recommendation", "environment", "command"}
+    assert whole <= document.keys()
+    assert {"batch_size", "lr", "lr_on_edge", "steps_to_target", "examples_to_target", "seconds_to_target"} <= (
+        document["batch_sizes"][0].keys()
+    )
+    assert {"median", "low", "high", "reached", "censored"} == document["batch_sizes"][0]["steps_to_target"].keys()
+    assert "src=\"http" not in report.read_text() and "href=\"http" not in report.read_text()
+
+
+def test_same_study_same_answer(finished, blobs):
+    again = small(blobs, threads=1)
+    for one, two in zip(finished.result.batch_sizes, again.result.batch_sizes, strict=True):
+        assert one.lr == two.lr
+        assert_allclose(one.steps_to_target.median, two.steps_to_target.median, rtol=1e-9)
+
+
+def test_a_continued_study_trains_only_what_is_missing(blobs, tmp_path):
+    whole = small(blobs, out=tmp_path, threads=1)
+    path = tmp_path / "cells.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[: len(lines) // 2]))
+    new = []
+    again = small(blobs, out=tmp_path, threads=1, on_event=lambda kind, facts: new.append((kind, facts)))
+    assert any("continuing" in str(facts.get("text")) for kind, facts in new if kind == "note")
+    assert len(path.read_text().splitlines()) == len(lines)
+    assert sorted(json.loads(line)["lr"] for line in lines) == sorted(
+        json.loads(line)["lr"] for line in path.read_text().splitlines()
+    )
+    for one, two in zip(whole.result.batch_sizes, again.result.batch_sizes, strict=True):
+        assert one.lr == two.lr
+        assert_allclose(one.steps_to_target.median, two.steps_to_target.median, rtol=1e-6)
+
+
+def test_stopping_keeps_finished_trainings_and_the_same_call_goes_on(blobs, tmp_path):
+    seen = []
+
+    def interrupt(kind, facts):
+        seen.append(kind)
+        if kind == "progress" and facts["done"] >= 10:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        small(blobs, out=tmp_path, on_event=interrupt)
+    kept = (tmp_path / "cells.jsonl").read_text().splitlines()
+    assert len(kept) >= 10 and not (tmp_path / "study.json").exists()
+    assert small(blobs, out=tmp_path).recommendation.batch_size is not None
+    assert (tmp_path / "cells.jsonl").read_text().splitlines()[: len(kept)] == kept
+
+
+def test_a_folder_of_another_study_is_refused(blobs, tmp_path):
+    small(blobs, out=tmp_path, batch_sizes=[32], seeds=1)
+    with pytest.raises(ms.ArgumentError, match="batch_sizes"):
+        small(blobs, out=tmp_path, batch_sizes=[16], seeds=1)
+
+
+def test_given_learning_rates_are_not_extended_and_an_edge_is_flagged(blobs):
+    result = small(blobs, batch_sizes=[32], learning_rates=[0.001, 0.01], target_accuracy=0.8).result
+    assert [row.lr for row in result.batch_sizes[0].lr_grid] == [0.001, 0.01]
+    assert result.batch_sizes[0].lr == 0.01 and result.batch_sizes[0].lr_on_edge
+    assert result.target == Target("val_accuracy", 0.8)
+
+
+def test_an_unreachable_target_is_censored_and_nothing_is_recommended():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((200, 4)), rng.integers(0, 2, 200)  # nothing to learn
+    result = ms.study(
+        net(), (x, y), batch_sizes=[16], learning_rates=[0.1], seeds=2, target_accuracy=0.99, optimizer=ms.SGD(lr=0.1)
+    ).result
+    row = result.batch_sizes[0]
+    assert (row.steps_to_target.reached, row.steps_to_target.censored) == (0, 2)
+    assert math.isinf(row.steps_to_target.median)
+    assert result.recommendation.batch_size is None
+    assert "No batch size reached" in result.recommendation.why
+
+
+def test_regression_runs_to_a_loss(blobs):
+    data = ms.datasets.linear_regression(300, 4, 0.1, validation=0.25, seed=0)
+    network = ms.Network(ms.Linear(1))
+    result = ms.study(network, data, batch_sizes=[8, 64], seeds=2, optimizer=ms.SGD(lr=0.1)).result
+    assert result.target.metric == "val_loss"
+    assert all(b.steps_to_target.reached == 2 and b.val_accuracy is None for b in result.batch_sizes)
+
+
+@pytest.mark.parametrize(("budget", "steps"), [("steps:40", 40), ("epochs:2", 2 * (300 // 32))])
+def test_fixed_budgets_train_every_cell_to_the_end(blobs, tmp_path, budget, steps):
+    small(blobs, batch_sizes=[32], seeds=2, budget=budget, out=tmp_path)
+    cells = [json.loads(line) for line in (tmp_path / "cells.jsonl").read_text().splitlines()]
+    assert {cell["steps"] for cell in cells if not cell["diverged"]} == {steps}
+
+
+def test_momentum_raises_the_critical_batch_size():
+    data = ms.datasets.digits(validation=0.2, seed=0)
+    network = ms.Network(ms.Linear(32), ms.ReLU(), ms.Linear(10))
+    b_crit = {}
+    for momentum in (0.0, 0.9):
+        optimizer = ms.SGD(lr=0.1, momentum=momentum)
+        result = ms.study(
+            network, data, optimizer=optimizer, batch_sizes=[4, 32, 256, "full"], target_accuracy=0.92, seeds=3
+        ).result
+        assert not any(b.lr_on_edge for b in result.batch_sizes)
+        b_crit[momentum] = result.fit.b_crit
+    assert b_crit[0.9] > 1.3 * b_crit[0.0]
+
+
+def test_cells_of_a_stack_equal_single_trainings(blobs):
+    trial = Trial(net(), blobs, ms.SGD(lr=1.0), None, "float64", "cpu")
+    target, budget = Target("val_accuracy", 0.9), Budget(200, 5)
+    pairs = [(lattice(k), seed) for k in (-6, -4, -2) for seed in (0, 1)]
+
+    def run(cells):
+        return train_stack(trial, 16, cells, target, budget, math.inf, lambda _: None, Event())
+
+    together = run(pairs)
+    for pair, cell in zip(pairs, together, strict=True):
+        (alone,) = run([pair])
+        # with its stack a training may be cut off as hopeless; what it reached is the same
+        if cell.reached:
+            assert_allclose(cell.steps_to_target, alone.steps_to_target, rtol=1e-9)
+            assert_allclose(cell.train_loss, alone.train_loss, rtol=1e-9)
+
+
+def test_diverging_cells_are_said_to_diverge(blobs):
+    trial = Trial(net(), blobs, ms.SGD(lr=1.0), None, "float32", "cpu")
+    with np.errstate(all="ignore"):
+        target, budget = Target("val_accuracy", 0.8), Budget(300, 5)
+        cells = train_stack(trial, 16, [(1e9, 0), (0.1, 0)], target, budget, math.inf, lambda _: None, Event())
+    assert cells[0].diverged and not cells[0].reached
+    assert cells[1].reached and not cells[1].diverged
+
+
+def test_a_stopped_stack_says_so(blobs):
+    stop = Event()
+    stop.set()
+    trial = Trial(net(), blobs, ms.SGD(lr=1.0), None, "float32", "cpu")
+    with pytest.raises(Stopped):
+        train_stack(trial, 16, [(0.1, 0)], Target("val_accuracy", 0.99), Budget(100, 5), math.inf, print, stop)
+
+
+def test_step_times_are_positive_and_leave_no_trace(blobs):
+    trial = Trial(net(), blobs, ms.SGD(lr=0.1), None, "float32", "cpu")
+    seconds = time_steps(trial, [1, 300], threads=1)
+    assert len(seconds) == 2 and all(0 < s < 1 for s in seconds)
+
+
+BAD = [
+    ({"seeds": 0}, "seeds must be how many"),
+    ({"target_accuracy": 1.5}, "target_accuracy must be a number in (0, 1]"),
+    ({"target_accuracy": 0.9, "target_loss": 0.1}, "target_loss must be None beside target_accuracy"),
+    ({"target_accuracy": 0.01}, "harder than"),
+    ({"budget": "epoch:5"}, "budget must be 'target', 'epochs:N' or 'steps:N'"),
+    ({"batch_sizes": [0]}, "batch_sizes must be integers"),
+    ({"learning_rates": [-1.0]}, "learning_rates must be positive"),
+    ({"memory_limit": "much"}, "memory_limit must be bytes"),
+]
+
+
+@pytest.mark.parametrize(("options", "text"), BAD, ids=lambda v: str(v)[:40])
+def test_bad_arguments(blobs, options, text, tmp_path):
+    with pytest.raises(ms.ArgumentError) as caught:
+        small(blobs, **options)
+    assert text in str(caught.value)
+
+
+def test_batch_normalisation_with_one_example_is_refused_before_anything_is_written(blobs, tmp_path):
+    network = ms.Network(ms.Linear(8), ms.BatchNorm(), ms.ReLU(), ms.Linear(3))
+    with pytest.raises(ms.ShapeError, match="at least two values per channel"):
+        ms.study(network, blobs, batch_sizes=[1, 16], out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
