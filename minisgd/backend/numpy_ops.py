@@ -60,5 +60,5 @@ class NumpyOps(Ops):
 def _philox(seeds: tuple[int, ...], clock: Array, stream: int, rows: Array) -> None:
     time = int(clock)
     for seed, row in zip(seeds, rows, strict=True):
-        bits = np.random.Philox(key=[seed, stream], counter=[0, 0, 0, time])
+        bits = np.random.Philox(key=np.array([seed, stream], np.uint64), counter=[0, 0, 0, time])
         np.random.Generator(bits).random(dtype=row.dtype, out=row)

@@ -248,7 +248,7 @@ class Ops:
         self.elementwise("tanh", a, out=out)
 
     def erf(self, a: Array, *, out: Array) -> None:
-        """out = erf a = 2/√π ∫₀ᵃ e^(−t²) dt, to the last digits of the dtype."""
+        """out = erf a = 2/√π ∫₀ᵃ e^(−t²) dt, within a few units in the last place of 1."""
         raise NotImplementedError
 
     def copy(self, a: Array, *, out: Array) -> None:
