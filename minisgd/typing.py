@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-Array: TypeAlias = npt.NDArray[Any]
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 """An array on some device: numpy.ndarray, or the cupy.ndarray that answers to the same methods."""
 
-HostArray: TypeAlias = npt.NDArray[Any]
+HostArray: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 """An array in host memory, always numpy.ndarray."""
 
 Shape: TypeAlias = tuple[int, ...]

@@ -9,8 +9,10 @@ from typing import Any
 
 from minisgd.errors import ArgumentError
 
-SMALL_STEP_FLOPS = 2e8
-"""Below about this much work a step, handing it to a second thread costs more than the thread brings."""
+LARGE_PRODUCT_FLOPS = 5e8
+"""A matrix product of at least this many FLOPs, some milliseconds, is worth a second BLAS thread. BLAS threads
+wait for one another at every product: over small ones they bring nothing, and where a neighbour keeps a core
+busy each of them may wait for a time slice."""
 
 
 def available_cores() -> int:
@@ -21,13 +23,13 @@ def available_cores() -> int:
         return os.cpu_count() or 1
 
 
-def choose_threads(flops: float, threads: int | None = None) -> int:
-    """Return the BLAS threads for a step of so many FLOPs; an explicit number wins.
+def choose_threads(largest_product: float, threads: int | None = None) -> int:
+    """Return the BLAS threads for a program whose largest matrix product has so many FLOPs; an explicit number wins.
 
     Errors: ArgumentError if threads is not a positive integer.
     """
     if threads is None:
-        return 1 if flops < SMALL_STEP_FLOPS else available_cores()
+        return 1 if largest_product < LARGE_PRODUCT_FLOPS else available_cores()
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise ArgumentError(
             "threads", expected="a positive integer", got=threads, fix=f"this machine has {available_cores()} cores"

@@ -182,7 +182,7 @@ def _try_steps(network: Network, data: Dataset, settings: Mapping[str, Any]) -> 
     session = prepared.session(**{name: settings[name] for name in ("sampling", "last_batch", "epochs", "steps")})
     evaluator = prepared.evaluator()
     taken: list[float] = []
-    with blas_threads(choose_threads(prepared.flops(), settings["threads"])), quiet_arithmetic():
+    with blas_threads(choose_threads(session.largest_product(), settings["threads"])), quiet_arithmetic():
         while len(taken) < 2 or sum(taken) < TRIAL_SECONDS:
             start = perf_counter()
             session.step()

@@ -117,7 +117,8 @@ class Dataset:
     @property
     def input_shape(self) -> Shape:
         """Shape of one example."""
-        return self.train.x.shape[1:]
+        shape: Shape = self.train.x.shape[1:]
+        return shape
 
     @property
     def splits(self) -> Mapping[str, Split]:

@@ -8,11 +8,11 @@ it is stored.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import prod
 
-from minisgd.backend import Call
+from minisgd.backend import Call, Program
 from minisgd.typing import Array
 
 
@@ -80,6 +80,12 @@ COSTS: dict[str, Cost] = {
 def flops(call: Call) -> int:
     """Return the floating-point operations of a call."""
     return COSTS[call.op].flops(call)
+
+
+def largest_product(programs: Iterable[Program]) -> int:
+    """Return the FLOPs of the largest single matrix product; a stack of replicas is as many products."""
+    products = (call for program in programs for call in program if call.op == "matmul")
+    return max((flops(call) // max(1, prod(call.out.shape[:-2])) for call in products), default=0)
 
 
 def bytes_moved(call: Call) -> int:

@@ -8,8 +8,6 @@ from math import isfinite
 from numbers import Integral, Real
 from typing import Any, Literal, TypeAlias
 
-import numpy as np
-
 from minisgd.backend import get_ops
 from minisgd.data import Dataset
 from minisgd.data.sampling import Sampler, Sequential, Shuffled, WithReplacement
@@ -80,17 +78,6 @@ class Prepared:
         net = self.recipe.network
         spec = ExampleSpec.of(part, self.data.scale, net.dtype)
         return Evaluator(net, self.recipe.loss, DeviceData.of(part, net.dtype, net.ops), spec)
-
-    def flops(self) -> float:
-        """Return roughly the work of one gradient: two products for each weight and direction."""
-        net = self.recipe.network
-        examples = self.recipe.micro_batch * max(1, int(np.prod(net.lead)))
-        assert net.input_shape is not None
-        return examples * sum(
-            6.0 * np.prod(p.shape) * np.prod(leaf.declaration.y[1:-1])
-            for leaf in net.describe(net.input_shape)
-            for p in leaf.declaration.parameters.values()
-        )
 
 
 def prepare(

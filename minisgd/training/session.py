@@ -20,6 +20,7 @@ from minisgd.nn import Loss, Network
 from minisgd.optim import BatchSizeSchedule, ClipNorm, ConstantBatch, Optimizer, Progress
 from minisgd.optim.learning_rate import Constant
 from minisgd.training.binding import BoundPass, attach_random, bind_training
+from minisgd.training.cost import largest_product
 from minisgd.training.feed import DeviceData, Feed
 from minisgd.typing import Array, HostArray
 
@@ -171,10 +172,15 @@ class Session:
 
     # ------------------------------------------------ what a step leaves behind
 
-    def take_train_loss(self) -> HostArray:
-        """Return the mean training loss since the last call, (R,), and start anew."""
+    def train_loss(self) -> HostArray:
+        """Return the mean training loss since it was last taken, (R,)."""
         self.ops.synchronize()
         mean: HostArray = self.ops.to_host(self.loss_sum).reshape(-1) / max(self._loss_count, 1)
+        return mean
+
+    def take_train_loss(self) -> HostArray:
+        """Return the mean training loss since the last call, (R,), and start anew."""
+        mean = self.train_loss()
         self.ops.upload(0.0, out=self.loss_sum)
         self._loss_count = 0
         return mean
@@ -287,6 +293,10 @@ class Session:
         if sampler.batches_left(self.size) == 0:
             return float(sampler.epoch)
         return sampler.epoch - sampler.left / sampler.n
+
+    def largest_product(self) -> int:
+        """Return the FLOPs of the largest matrix product recorded so far, by which threads are chosen."""
+        return largest_product(gradient for _, gradient, _ in self._gradients.values())
 
     @property
     def replicas(self) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 
 from minisgd.backend import Program
 from minisgd.backend.threads import blas_threads, choose_threads
+from minisgd.training.cost import largest_product
 
 WARM_UP = 3
 LEAST, MOST = 5, 200
@@ -18,14 +19,13 @@ BUDGET = 0.5
 """Seconds to spend on them."""
 
 
-def time_calls(programs: Sequence[Program], flops: float) -> list[float]:
+def time_calls(programs: Sequence[Program]) -> list[float]:
     """Return the median microseconds of every call, over replays of all programs in turn.
 
-    flops: of one replay, which decide how many threads the BLAS gets. A call that takes less than about a
-    microsecond is mostly the cost of calling it.
+    A call that takes less than about a microsecond is mostly the cost of calling it.
     """
     calls = [(call.function, call.args) for program in programs for call in program]
-    with blas_threads(choose_threads(flops)), np.errstate(all="ignore"):
+    with blas_threads(choose_threads(largest_product(programs))), np.errstate(all="ignore"):
         for _ in range(WARM_UP):
             start = perf_counter()
             for program in programs:

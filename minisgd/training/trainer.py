@@ -21,6 +21,9 @@ from minisgd.training.prepare import Sampling, as_dataset, check_duration, prepa
 from minisgd.training.run import Metric, Run, measure
 from minisgd.training.session import Session, quiet_arithmetic
 
+HOPELESS_LOSS = 1e4
+"""A training loss this many times the first one is a divergence that has not overflowed yet."""
+
 ProgressHook = Callable[[float, Record | None], None]
 
 
@@ -35,6 +38,8 @@ class Training:
     history: History = field(default_factory=History)
     seconds: float = 0.0
     train_seconds: float = 0.0
+    first_loss: float = 0.0
+    """Loss of the first batch, before anything was learned."""
 
     @property
     def network(self) -> Network:
@@ -128,7 +133,7 @@ def train(
     )
     session = prepared.session(sampling=sampling, last_batch=last_batch, epochs=epochs, steps=steps)
     training = Training(session, prepared.evaluator(), dataset, dict(metrics or {}))
-    with blas_threads(choose_threads(prepared.flops(), threads)), quiet_arithmetic():
+    with blas_threads(choose_threads(session.largest_product(), threads)), quiet_arithmetic():
         stopped = _loop(training, callbacks, epochs, steps, evaluate_every, on_progress)
     evaluation_bytes = training.evaluator.plan.bytes() if training.evaluator else 0
     return Run(
@@ -167,6 +172,8 @@ def _loop(
             session.step()
             training.train_seconds += perf_counter() - begun
             done = _share_done(session, epochs, steps)
+            if session.steps == 1:
+                training.first_loss = float(session.train_loss()[0])
             if session.epochs >= due or done >= 1:
                 due = (session.epochs // evaluate_every + 1) * evaluate_every
                 training.seconds = perf_counter() - start
@@ -196,10 +203,11 @@ def _share_done(session: Session, epochs: float | None, steps: int | None) -> fl
 
 def _check_finite(training: Training, record: Record) -> None:
     loss = record["train_loss"]
-    if loss is None or not isfinite(loss):
+    assert loss is not None
+    if not isfinite(loss) or loss > HOPELESS_LOSS * (1 + abs(training.first_loss)):
         raise DivergedError(
             "training loss",
-            expected="finite",
-            got=f"{loss} by step {record['step']}, at lr {record['lr']:g} and batch size {record['batch_size']}",
+            expected=f"finite, and not far above the {training.first_loss:.3g} it began with",
+            got=f"{loss:.3g} by step {record['step']}, at lr {record['lr']:g} and batch size {record['batch_size']}",
             fix="lower the learning rate, clip the gradient (clip_norm=1.0), or scale the features",
         )

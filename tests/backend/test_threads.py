@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from threadpoolctl import threadpool_info
 
-from minisgd.backend.threads import SMALL_STEP_FLOPS, available_cores, blas_info, blas_threads, choose_threads
+from minisgd.backend.threads import LARGE_PRODUCT_FLOPS, available_cores, blas_info, blas_threads, choose_threads
 from minisgd.errors import ArgumentError
 
 
@@ -16,8 +16,8 @@ def blas_thread_counts() -> list[int]:
 
 
 def test_small_steps_take_one_thread_and_large_ones_all() -> None:
-    assert choose_threads(0) == choose_threads(SMALL_STEP_FLOPS / 2) == 1
-    assert choose_threads(SMALL_STEP_FLOPS) == available_cores() >= 1
+    assert choose_threads(0) == choose_threads(LARGE_PRODUCT_FLOPS / 2) == 1
+    assert choose_threads(LARGE_PRODUCT_FLOPS) == available_cores() >= 1
 
 
 def test_an_explicit_number_wins() -> None:

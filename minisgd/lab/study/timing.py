@@ -24,9 +24,9 @@ def time_steps(trial: Trial, batch_sizes: Sequence[int], threads: int | None, se
     """
     sessions, workers = [], []
     for b in batch_sizes:
-        prepared = trial.with_lr(1e-12).prepare(b, seed)
-        sessions.append(prepared.session(last_batch="drop"))
-        workers.append(choose_threads(prepared.flops(), threads))
+        session = trial.with_lr(1e-12).prepare(b, seed).session(last_batch="drop")
+        sessions.append(session)
+        workers.append(choose_threads(session.largest_product(), threads))
     seconds: list[list[float]] = [[] for _ in batch_sizes]
     steps = [1] * len(batch_sizes)
     for visit in range(ROUNDS + 1):
