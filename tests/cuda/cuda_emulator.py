@@ -34,6 +34,7 @@ class _Launch(ctypes.Structure):
         ("block", ctypes.c_uint * 3),
         ("dynamic_bytes", ctypes.c_size_t),
         ("order", ctypes.c_int),
+        ("patience", ctypes.c_int),
         ("seed", ctypes.c_ulonglong),
     ]
 
@@ -41,11 +42,12 @@ class _Launch(ctypes.Structure):
 class Emulator:
     """Compile kernels for the CPU.
 
-    order: in which threads and blocks run, "forward", "reverse" or "random" by the seed.
+    order: in which threads and blocks run, "forward", "reverse" or "random" by the seed. patience: seconds of
+    processor time after which a launch counts as endless.
     """
 
-    def __init__(self, order: str = "forward", seed: int = 0) -> None:
-        self.order, self.seed = ORDERS.index(order), seed
+    def __init__(self, order: str = "forward", seed: int = 0, patience: int = 60) -> None:
+        self.order, self.seed, self.patience = ORDERS.index(order), seed, patience
 
     def compile(self, source: str, file: str, options: tuple[str, ...]) -> EmulatedModule:
         return EmulatedModule(self, source, file, options)
@@ -90,7 +92,12 @@ class EmulatedFunction:
         self._check(args)
         emulator = self.module.emulator
         launch = _Launch(
-            (ctypes.c_uint * 3)(*grid), (ctypes.c_uint * 3)(*block), shared_mem, emulator.order, emulator.seed
+            (ctypes.c_uint * 3)(*grid),
+            (ctypes.c_uint * 3)(*block),
+            shared_mem,
+            emulator.order,
+            emulator.patience,
+            emulator.seed,
         )
         message, instruction = ctypes.create_string_buffer(1024), ctypes.c_void_p()
         pointed = [
@@ -132,13 +139,9 @@ class EmulatedFunction:
 
 def _line_of(library: Path, instruction: int) -> str:
     """Return "line 12" for the address of an instruction in a loaded library."""
-    for mapping in Path("/proc/self/maps").read_text().splitlines():
-        if mapping.endswith(library.name):
-            start = int(mapping.split("-")[0], 16)
-            break
-    else:
-        return "unknown line"
+    mappings = Path("/proc/self/maps").read_text().splitlines()
+    start = next(int(mapping.split("-")[0], 16) for mapping in mappings if mapping.endswith(library.name))
     command = ["addr2line", "-e", str(library), hex(instruction - start)]
     found = subprocess.run(command, capture_output=True, text=True).stdout
-    match = re.search(r":(\d+)", found)
+    match = re.search(r":([1-9]\d*)", found)
     return f"line {match[1]}" if match else "unknown line"

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <ucontext.h>
 
 #include <map>
@@ -86,21 +87,28 @@ std::string describe(const void* address) {
   return text;
 }
 
+int patience;
 void* fault_instruction;
 void after_fault() { stop(fault_message, fault_instruction); }
 
 struct sigaction before[4];
 const int SIGNALS[] = {SIGSEGV, SIGBUS, SIGFPE, SIGVTALRM};
 
+void set_alarm(int seconds) {
+  itimerval alarm{{seconds, 0}, {seconds, 0}};
+  setitimer(ITIMER_VIRTUAL, &alarm, nullptr);
+}
+
 void on_signal(int signal, siginfo_t* info, void* raw) {
   if (!running()) {  // not a kernel's doing
-    if (signal != SIGVTALRM) sigaction(signal, &before[signal == SIGSEGV ? 0 : signal == SIGBUS ? 1 : 2], nullptr);
+    for (int i = 0; i < 3; i++)
+      if (SIGNALS[i] == signal) sigaction(signal, &before[i], nullptr);
     return;
   }
   auto& registers = ((ucontext_t*)raw)->uc_mcontext.gregs;
   fault_instruction = (void*)registers[REG_RIP];
   fault_message = signal == SIGFPE      ? "integer division by zero"
-                  : signal == SIGVTALRM ? "still running after a minute"
+                  : signal == SIGVTALRM ? "still running after " + std::to_string(patience) + " seconds"
                                         : describe(info->si_addr);
   // return from the signal into after_fault, below the red zone of the failing frame, with the stack as after a call
   registers[REG_RIP] = (greg_t)after_fault;
@@ -109,17 +117,20 @@ void on_signal(int signal, siginfo_t* info, void* raw) {
 
 }  // namespace
 
-Handlers::Handlers() {
+Handlers::Handlers(int seconds) {
+  patience = seconds;
 #if !defined(EMULATOR_SANITIZED)
   struct sigaction action {};
   action.sa_sigaction = on_signal;
   action.sa_flags = SA_SIGINFO;
   for (int i = 0; i < 4; i++) sigaction(SIGNALS[i], &action, &before[i]);
+  set_alarm(patience);
 #endif
 }
 
 Handlers::~Handlers() {
 #if !defined(EMULATOR_SANITIZED)
+  set_alarm(0);
   for (int i = 0; i < 4; i++) sigaction(SIGNALS[i], &before[i], nullptr);
 #endif
 }

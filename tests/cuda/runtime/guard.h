@@ -8,8 +8,8 @@ namespace emulator {
 
 // One array between two pages that may not be touched. It lies against the page after it, or, `at_front`,
 // against the page before it. What alignment leaves between array and page is filled with a pattern that reads
-// as NaN and is checked for writes. In a sanitizer's build the array is a
-// plain allocation, which the sanitizer watches itself.
+// as NaN and is checked for writes. In a sanitizer's build the array is a plain allocation, which the sanitizer
+// watches itself.
 struct Guarded {
   char* data = nullptr;
   Guarded() = default;
@@ -24,9 +24,10 @@ struct Guarded {
   size_t length = 0, size = 0;
 };
 
-// While alive, faults and failed checks of the running kernel end the launch, not the process.
+// While alive, faults of the running kernel, and running longer than some seconds of processor time, end the
+// launch and not the process.
 struct Handlers {
-  Handlers();
+  explicit Handlers(int seconds);
   ~Handlers();
 };
 

@@ -100,6 +100,7 @@ void fiber_main() {
 }
 
 void prepare(Fiber& fiber) {
+  end_fiber(fiber.sanitizer, fiber.stack);
   if (!fiber.stack)
     fiber.stack = (char*)mmap(nullptr, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   void** top = (void**)(fiber.stack + STACK - 64);
@@ -203,7 +204,7 @@ void release_statics() {
 }
 
 void check_shared(const Shared& array, const char* kind) {
-  if (array.size && !array.memory.intact()) fail("write past the end of %s shared memory in %s", kind, where().c_str());
+  if (array.size && !array.memory.intact()) fail("write outside of %s shared memory in %s", kind, where().c_str());
 }
 
 void run_block() {
@@ -371,7 +372,7 @@ int run(const Launch& launch, void (*kernel)(void*), void* arguments, char* mess
   dynamic.size = launch.dynamic_bytes;
   dynamic.memory = dynamic.size ? Guarded(dynamic.size, 0, false) : Guarded();
   launch_begins(scheduler.sanitizer);
-  Handlers handlers;
+  Handlers handlers(launch.patience);
 
   size_t had = fibers.size();
   if (had < threads) fibers.resize(threads);

@@ -41,6 +41,7 @@ struct Launch {
   unsigned grid[3], block[3];
   size_t dynamic_bytes;
   int order;  // 0 forward, 1 reverse, 2 random
+  int patience;  // seconds of processor time
   unsigned long long seed;
 };
 // Run body(context) once for each thread; return 0, or 1 with a message and, where known, the failing instruction.

@@ -27,9 +27,12 @@ struct SanitizerFiber {
   unsigned barriers = 0, collectives = 0, parity = 0;
   char meetings[2];  // two addresses in turn: a lane may arrive at the next collective before all left the last
 };
-constexpr bool BLOCKS_ARE_UNORDERED = true;  // each has fibers and shared memory of its own
+constexpr bool BLOCKS_ARE_UNORDERED = true;  // each has stacks and shared memory of its own
 
-inline std::vector<void*> retired;  // destroyed late: ThreadSanitizer gives the next fiber a destroyed one's identity
+// Destroyed late: ThreadSanitizer gives the next fiber the identity of a destroyed one, and takes what two blocks
+// do on one stack for a race.
+inline std::vector<std::pair<void*, char*>> retired;
+inline size_t stack_size;
 inline char end_of_threads, barrier_meetings[2];
 
 struct Unseen {  // accesses of the machine itself are not judged
@@ -37,12 +40,20 @@ struct Unseen {  // accesses of the machine itself are not judged
   ~Unseen() { __tsan_ignore_thread_end(); }
 };
 inline void retire() {
-  for (void* handle : retired) __tsan_destroy_fiber(handle);
+  for (auto [handle, stack] : retired) {
+    __tsan_destroy_fiber(handle);
+    munmap(stack, stack_size);
+  }
   retired.clear();
 }
-inline void new_fiber(SanitizerFiber& fiber, char*, size_t) {
-  if (fiber.handle) retired.push_back(fiber.handle);
+inline void end_fiber(SanitizerFiber& fiber, char*& stack) {
+  if (fiber.handle) retired.push_back({fiber.handle, stack});
   if (retired.size() > 2000) retire();
+  fiber.handle = nullptr;
+  stack = nullptr;
+}
+inline void new_fiber(SanitizerFiber& fiber, char*, size_t size) {
+  stack_size = size;
   fiber.handle = __tsan_create_fiber(0);
   fiber.barriers = fiber.collectives = 0;
 }
@@ -78,6 +89,7 @@ template <class Lane> void leave_warp(SanitizerFiber& me, unsigned mask, Lane la
 #else
 
 struct SanitizerFiber { void* fake_stack = nullptr; };
+inline void end_fiber(SanitizerFiber&, char*&) {}
 constexpr bool BLOCKS_ARE_UNORDERED = false;
 struct Unseen { ~Unseen() {} };
 
