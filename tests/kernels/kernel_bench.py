@@ -8,6 +8,7 @@ import numpy as np
 from numpy.testing import assert_allclose
 
 from minisgd.backend import NumpyOps
+from minisgd.nn import Layer
 
 OPS = NumpyOps()
 
@@ -36,12 +37,36 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     return array
 
 
-def assert_close(actual: np.ndarray, reference: np.ndarray, rounding: float = 1.0) -> None:
+def assert_close(
+    actual: np.ndarray, reference: np.ndarray, *, terms: np.ndarray | None = None, condition: float = 1.0
+) -> None:
     """Compare with a float64 reference: 1e-5 relative in float32, 1e-12 in float64.
 
-    Relative to each element and to the largest of the array: a sum that nearly cancels has no more digits.
-    rounding: a factor for results that lose digits in the formula itself.
+    Relative to each element and to the largest of the array, or of its terms where they nearly cancel.
+    condition: how much the formula enlarges the rounding of its operands, which takes 1e-5 apart beyond 40.
     """
-    tolerance = rounding * (1e-5 if actual.dtype == np.float32 else 1e-12)
-    finite = np.abs(reference[np.isfinite(reference)])
-    assert_allclose(actual, reference, rtol=tolerance, atol=tolerance * finite.max(initial=0))
+    tolerance = max(1.0, condition / 40) * (1e-5 if actual.dtype == np.float32 else 1e-12)
+    size = np.abs(reference if terms is None else terms)
+    assert_allclose(actual, reference, rtol=tolerance, atol=tolerance * size[np.isfinite(size)].max(initial=0))
+
+
+def run_layer(layer: Layer, x: np.ndarray, dy: np.ndarray, **parameters: np.ndarray) -> Layer:
+    """Run a layer of minisgd.nn forward and backward in float64, every array with memory of its own.
+
+    x, dy (R, B, …)   parameters by name, such as W (R, I, O); vectors as (R, 1, O)
+    Returns the layer, with y, dx, the gradients and all its buffers as attributes.
+    """
+    ops, lead, shape = NumpyOps(), x.shape[:1], x.shape[1:]
+    declared = layer.declare(shape)
+    layer.lead, layer.x, layer.dx = lead, x.astype("float64"), np.zeros(x.shape)
+    layer.y = np.zeros((*lead, *declared.y))
+    for name, value in parameters.items():
+        setattr(layer, name, value.astype("float64"))
+        setattr(layer, f"d{name}", np.zeros(value.shape))
+    for name, buffer in declared.buffers.items():
+        setattr(layer, name, np.zeros((*lead, *buffer.shape), buffer.dtype or "float64"))
+    for name in declared.statistics:
+        setattr(layer, name, np.full((*lead, 1, x.shape[-1]), 1.0 if "var" in name else 0.0))
+    layer.forward(ops, layer.x)
+    layer.backward(ops, dy.astype("float64"))
+    return layer

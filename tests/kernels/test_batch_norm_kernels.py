@@ -1,0 +1,157 @@
+"""Batch normalisation against the layer of minisgd.nn in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from kernel_bench import REPLICAS, assert_close, empty, normal, run_layer
+from numpy.testing import assert_array_equal
+
+from minisgd.backend.kernel_library.batch_norm import SLAB, BatchNorm, Ghosts
+from minisgd.errors import ShapeError
+from minisgd.nn import BatchNorm as BatchNormLayer
+
+MOMENTUM, EPS = 0.1, 1e-5
+
+
+class Batch:
+    """A batch and all that its normalisation writes; parameters are views into longer vectors."""
+
+    def __init__(self, library, R: int, B: int, pixels: int, C: int, ghost: int | None, affine: bool = True) -> None:
+        self.kernels, self.dtype, n = BatchNorm(library), library.dtype, B * pixels
+        self.ghosts = Ghosts.of(B, pixels, ghost)
+        self.ghost, self.pixels, G = ghost or B, pixels, self.ghosts.count
+        self.x, self.dy = 30 + normal((R, n, C), self.dtype), normal((R, n, C), self.dtype, seed=1)
+        w, g = normal((R, 2 * C + 5), self.dtype, seed=2), empty((R, 2 * C + 5), self.dtype)
+        self.gamma, self.beta = w[:, None, 3 : C + 3], w[:, None, C + 3 : 2 * C + 3]
+        self.dgamma, self.dbeta = g[:, None, 3 : C + 3], g[:, None, C + 3 : 2 * C + 3]
+        if not affine:
+            self.gamma = self.beta = self.dgamma = self.dbeta = None
+        self.y, self.dx = empty((R, n, C), self.dtype), empty((R, n, C), self.dtype)
+        self.mean, self.inv, self.s, self.sx = (empty((R, G, C), self.dtype) for _ in range(4))
+        self.running_mean, self.running_var = np.zeros((R, 1, C), self.dtype), np.ones((R, 1, C), self.dtype)
+        self.workspace = empty((self.ghosts.workspace(R, n, C),), self.dtype)
+
+    def run(self) -> None:
+        self.kernels.forward(
+            self.x, self.gamma, self.beta, self.y, self.mean, self.inv, self.running_mean, self.running_var,
+            ghosts=self.ghosts, momentum=MOMENTUM, eps=EPS, workspace=self.workspace,
+        )  # fmt: skip
+        self.kernels.backward(
+            self.x, self.dy, self.gamma, self.mean, self.inv, self.dgamma, self.dbeta, self.dx, self.s, self.sx,
+            ghosts=self.ghosts, workspace=self.workspace,
+        )  # fmt: skip
+
+    def check(self) -> None:
+        x, dy = self.x.astype("float64"), self.dy.astype("float64")
+        n, size, G = x.shape[1], self.ghost * self.pixels, self.ghosts.count
+        gamma = 1.0 if self.gamma is None else self.gamma.astype("float64")
+        beta = 0.0 if self.beta is None else self.beta.astype("float64")
+        y, dx, dgamma, dbeta, condition = np.empty_like(x), np.empty_like(x), 0.0, 0.0, 0.0
+        running_mean, running_var = 0.0, 1.0
+        for g in range(G):
+            part = slice(g * size, n if g == G - 1 else (g + 1) * size)
+            p, d = x[:, part], dy[:, part]
+            mean, var, m = p.mean(1, keepdims=True), p.var(1, keepdims=True), p.shape[1]
+            inv = 1 / np.sqrt(var + EPS)
+            xhat = (p - mean) * inv
+            condition = max(condition, (np.abs(p) * inv).max())  # the digits that x − mean loses
+            y[:, part] = gamma * xhat + beta
+            running_mean = (1 - MOMENTUM) * running_mean + MOMENTUM * mean
+            running_var = (1 - MOMENTUM) * running_var + MOMENTUM * var * m / (m - 1)
+            s, sx = d.sum(1, keepdims=True), (d * xhat).sum(1, keepdims=True)
+            dgamma, dbeta = dgamma + sx, dbeta + s
+            dx[:, part] = gamma * inv * (d - s / m - xhat * sx / m)
+        assert_close(self.y, y, condition=condition)
+        assert_close(self.dx, dx, terms=np.abs(gamma * dy).max() * self.inv, condition=condition)
+        assert_close(self.running_mean, running_mean)
+        assert_close(self.running_var, running_var)
+        if self.dgamma is not None:
+            assert_close(self.dgamma, dgamma, terms=np.sqrt(n) * dy, condition=condition)
+            assert_close(self.dbeta, dbeta, terms=np.sqrt(n) * dy)
+
+
+@pytest.mark.parametrize("B", [2, 31, 32, 33, 257])
+@pytest.mark.parametrize("R", REPLICAS)
+@pytest.mark.parametrize("C", [1, 5, 33])
+def test_features(library, R, B, C):
+    batch = Batch(library, R, B, 1, C, None)
+    batch.run()
+    batch.check()
+
+
+@pytest.mark.parametrize(("B", "ghost"), [(8, 4), (9, 4), (11, 4), (5, 8), (1, None), (7, 1)])
+def test_ghost_batches_of_images(library, B, ghost):
+    batch = Batch(library, 2, B, 6, 3, ghost)
+    batch.run()
+    batch.check()
+
+
+@pytest.mark.parametrize(("B", "count"), [(8, 2), (9, 2), (10, 3), (4, 1), (5, 1)])
+def test_a_single_value_left_over_joins_the_ghost_batch_before(float32, B, count):
+    batch = Batch(float32, 1, B, 1, 3, 4)
+    assert batch.ghosts.count == count
+    batch.run()
+    batch.check()
+
+
+def test_slabs_are_merged(library):
+    batch = Batch(library, 1, 2 * SLAB + 33, 1, 9, None, affine=False)
+    assert batch.ghosts.slabs(batch.x.shape[1]) == 3
+    batch.run()
+    batch.check()
+
+
+def test_in_place_and_evaluation(library):
+    batch = Batch(library, 3, 33, 1, 10, None)
+    batch.run()
+    infer, y = empty(batch.x.shape, batch.dtype), batch.y.copy()
+    batch.kernels.infer(batch.x, batch.gamma, batch.beta, infer, batch.running_mean, batch.running_var, eps=EPS)
+    scale = batch.gamma.astype("float64") / np.sqrt(batch.running_var.astype("float64") + EPS)
+    assert_close(infer, (batch.x.astype("float64") - batch.running_mean) * scale + batch.beta)
+    batch.y = batch.x
+    batch.kernels.forward(
+        batch.x, batch.gamma, batch.beta, batch.x, batch.mean, batch.inv, batch.running_mean, batch.running_var,
+        ghosts=batch.ghosts, momentum=MOMENTUM, eps=EPS, workspace=batch.workspace,
+    )  # fmt: skip
+    assert_array_equal(batch.x, y)
+
+
+@pytest.mark.parametrize(("B", "ghost"), [(8, 4), (11, 4), (9, None)])
+def test_the_layer_of_the_cpu(float64, B, ghost):
+    batch = Batch(float64, 3, B, 6, 5, ghost)
+    batch.run()
+    images = (3, B, 2, 3, 5)
+    layer = run_layer(
+        BatchNormLayer(momentum=MOMENTUM, eps=EPS, ghost=ghost),
+        batch.x.reshape(images),
+        batch.dy.reshape(images),
+        gamma=batch.gamma,
+        beta=batch.beta,
+    )
+    for name in ("y", "dx", "dgamma", "dbeta", "running_mean", "running_var"):
+        expected = getattr(layer, name)
+        assert_close(getattr(batch, name).reshape(expected.shape), expected, condition=1e3)
+
+
+def test_nan_shows_in_its_channel_alone(float32):
+    batch = Batch(float32, 1, 33, 1, 4, None)
+    batch.x[0, 7, 1], batch.x[0, 9, 2] = np.nan, np.inf
+    with np.errstate(invalid="ignore"):
+        batch.run()
+    for result in (batch.y, batch.dx, batch.dgamma):
+        assert_array_equal(np.isnan(result).all(1), [[False, True, True, False]])
+
+
+def test_refuses_what_does_not_fit(float32):
+    with pytest.raises(ShapeError, match="at least two values per channel"):
+        Ghosts.of(1, 1, None)
+    with pytest.raises(ShapeError, match="at least two values per channel"):
+        Ghosts.of(8, 1, 1)
+    batch = Batch(float32, 1, 8, 1, 3, None)
+    batch.workspace = batch.workspace[:3]
+    with pytest.raises(ShapeError, match="batch_norm: workspace must be at least 6 elements"):
+        batch.run()
+    batch.x = empty((1, 3, 8), "float32").swapaxes(1, 2)
+    with pytest.raises(ShapeError, match="contiguous"):
+        batch.run()
