@@ -18,12 +18,21 @@ def function(source, order="forward", seed=0, options=()):
     return module.get_function("kernel")
 
 
-def one_warp(expression, result, threads=32, prelude=""):
+C_TYPES = {
+    "float32": "float",
+    "float64": "double",
+    "int32": "int",
+    "uint32": "unsigned",
+    "int64": "long long",
+    "uint64": "unsigned long long",
+}
+
+
+def one_warp(expression, result, threads=32):
     """Evaluate an expression of `lane` in every lane of a warp."""
-    c_type = {"f": "float", "d": "double", "i": "int", "I": "unsigned", "q": "long long", "Q": "unsigned long long"}
     y = np.zeros(threads, result)
-    source = f"""extern "C" __global__ void kernel({c_type[np.dtype(result).char.replace("l", "q").replace("L", "Q")]}* y) {{
-        const int lane = threadIdx.x; {prelude} y[lane] = {expression}; }}"""
+    source = f"""extern "C" __global__ void kernel({C_TYPES[result]}* y) {{
+        const int lane = threadIdx.x; y[lane] = {expression}; }}"""
     function(source)((1, 1, 1), (threads, 1, 1), (y,))
     return y
 
@@ -75,7 +84,8 @@ def test_a_block_that_is_not_whole_warps_names_lanes_that_do_not_exist():
 def test_votes_of_a_block(order):
     source = """extern "C" __global__ void kernel(int* y) {
         const int t = threadIdx.x;
-        const int many = __syncthreads_count(t % 3 == 0), every = __syncthreads_and(t < 99), some = __syncthreads_or(t == 99);
+        const int many = __syncthreads_count(t % 3 == 0), every = __syncthreads_and(t < 99);
+        const int some = __syncthreads_or(t == 99);
         y[t] = many * 100 + every * 10 + some; }"""
     y = np.zeros(100, "int32")
     function(source, order)((1, 1, 1), (100, 1, 1), (y,))
@@ -197,7 +207,8 @@ def test_a_view_keeps_its_alignment_and_its_neighbours():
 
 
 def test_a_strided_view_is_read_through_strides():
-    source = """extern "C" __global__ void kernel(const float* x, float* y, int stride) { y[threadIdx.x] = x[threadIdx.x * stride]; }"""
+    source = """extern "C" __global__ void kernel(const float* x, float* y, int stride) {
+        y[threadIdx.x] = x[threadIdx.x * stride]; }"""
     x, y = np.arange(12, dtype="float32").reshape(4, 3), np.zeros(4, "float32")
     function(source)((1, 1, 1), (4, 1, 1), (x[:, 1], y, np.int32(3)))
     assert_array_equal(y, x[:, 1])
