@@ -12,106 +12,118 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from minisgd.data import Dataset, Split, datasets, load
-from minisgd.errors import (
-    ArgumentError,
-    CheckpointError,
-    DataError,
-    DivergedError,
-    DtypeError,
-    MemoryLimitError,
-    MinisgdError,
-    MissingExtraError,
-    OutputError,
-    ShapeError,
-)
-from minisgd.nn import (
-    GELU,
-    L1,
-    AvgPool2d,
-    BatchNorm,
-    BinaryCrossEntropy,
-    Buffer,
-    Conv2d,
-    Declaration,
-    Dropout,
-    Flatten,
-    GlobalAvgPool2d,
-    Huber,
-    Layer,
-    LayerNorm,
-    LeakyReLU,
-    Linear,
-    Loss,
-    MaxPool2d,
-    MeanSquaredError,
-    Network,
-    Parameter,
-    ReLU,
-    Residual,
-    Sequential,
-    Sigmoid,
-    SoftmaxCrossEntropy,
-    Softplus,
-    Statistic,
-    Tanh,
-    init,
-)
-from minisgd.optim import (
-    LAMB,
-    LARS,
-    SGD,
-    Adagrad,
-    Adam,
-    AdamW,
-    BatchMilestones,
-    ClipNorm,
-    Constant,
-    ConstantBatch,
-    Cosine,
-    GrowBatch,
-    OneCycle,
-    Optimizer,
-    Progress,
-    RMSProp,
-    ScaledByBatch,
-    StepDecay,
-    Warmup,
-    beta_by_half_life,
-    scale_adam,
-)
-from minisgd.training import (
-    BestWeights,
-    Callback,
-    EarlyStopping,
-    History,
-    MemoryPlan,
-    Run,
-    evaluate,
-    memory_plan,
-    train,
-)
+from minisgd.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from minisgd.data import Dataset, Split, datasets, load
+    from minisgd.errors import (
+        ArgumentError,
+        CheckpointError,
+        DataError,
+        DivergedError,
+        DtypeError,
+        MemoryLimitError,
+        MinisgdError,
+        MissingExtraError,
+        OutputError,
+        ShapeError,
+    )
     from minisgd.lab.study import Study, study
+    from minisgd.nn import (
+        GELU,
+        L1,
+        AvgPool2d,
+        BatchNorm,
+        BinaryCrossEntropy,
+        Buffer,
+        Conv2d,
+        Declaration,
+        Dropout,
+        Flatten,
+        GlobalAvgPool2d,
+        Huber,
+        Layer,
+        LayerNorm,
+        LeakyReLU,
+        Linear,
+        Loss,
+        MaxPool2d,
+        MeanSquaredError,
+        Network,
+        Parameter,
+        ReLU,
+        Residual,
+        Sequential,
+        Sigmoid,
+        SoftmaxCrossEntropy,
+        Softplus,
+        Statistic,
+        Tanh,
+        init,
+    )
     from minisgd.nn.models import model
+    from minisgd.optim import (
+        LAMB,
+        LARS,
+        SGD,
+        Adagrad,
+        Adam,
+        AdamW,
+        BatchMilestones,
+        ClipNorm,
+        Constant,
+        ConstantBatch,
+        Cosine,
+        GrowBatch,
+        OneCycle,
+        Optimizer,
+        Progress,
+        RMSProp,
+        ScaledByBatch,
+        StepDecay,
+        Warmup,
+        beta_by_half_life,
+        scale_adam,
+    )
+    from minisgd.training import (
+        BestWeights,
+        Callback,
+        EarlyStopping,
+        History,
+        MemoryPlan,
+        Run,
+        evaluate,
+        memory_plan,
+        train,
+    )
     from minisgd.training.explain import explain
 
-__version__ = "0.1.0"
 
-_LATER = {
-    "study": "minisgd.lab.study",
-    "Study": "minisgd.lab.study",
-    "explain": "minisgd.training.explain",
-    "model": "minisgd.nn.models",
-}
-"""What is imported when it is first asked for, so that ``import minisgd`` stays quick."""
+_FLOORS = (
+    "minisgd.errors",
+    "minisgd.data",
+    "minisgd.nn",
+    "minisgd.nn.models",
+    "minisgd.optim",
+    "minisgd.training",
+    "minisgd.training.explain",
+    "minisgd.lab.study",
+)
+"""Where the public names live. A name is imported when it is first asked for, so ``import minisgd`` is quick."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module 'minisgd' has no attribute {name!r}")
-    return getattr(import_module(_LATER[name]), name)
+    if name in __all__:
+        for floor in _FLOORS:
+            module = import_module(floor)
+            if name in module.__all__:
+                value = globals()[name] = getattr(module, name)
+                return value
+    raise AttributeError(f"module 'minisgd' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
 
 
 __all__ = [

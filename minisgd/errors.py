@@ -4,6 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+__all__ = [
+    "ArgumentError",
+    "CheckpointError",
+    "DataError",
+    "DivergedError",
+    "DtypeError",
+    "MemoryLimitError",
+    "MinisgdError",
+    "MissingExtraError",
+    "OutputError",
+    "ShapeError",
+]
+
 
 class MinisgdError(Exception):
     """Report a failure as argument, expectation, what came, and how to mend it.

@@ -47,6 +47,7 @@ from minisgd.nn.binding import Place
 ROOT = Path(minisgd.__file__).parent
 FLOORS = {
     "errors": 0,
+    "version": 0,
     "typing": 0,
     "files": 0,
     "backend": 1,

@@ -40,7 +40,7 @@ class Ops:
         self._phase = ""
         self._layer = ""
         self._constants: dict[tuple[float, str], Array] = {}
-        self._ones: dict[tuple[int, str], Array] = {}
+        self._rows: dict[tuple[int, str], Array] = {}
 
     # ---------------------------------------------------------------- running and recording
 
@@ -126,9 +126,16 @@ class Ops:
     def ones(self, n: int, dtype: Any) -> Array:
         """Return a cached row of ones, (1, n)."""
         key = (n, np.dtype(dtype).str)
-        if key not in self._ones:
-            self._ones[key] = self.xp.ones((1, n), dtype)
-        return self._ones[key]
+        if key not in self._rows:
+            self._rows[key] = self.xp.ones((1, n), dtype)
+        return self._rows[key]
+
+    def arange(self, n: int) -> Array:
+        """Return the integers 0 … n − 1, (n,) int64, cached."""
+        key = (n, "arange")
+        if key not in self._rows:
+            self._rows[key] = self.xp.arange(n)
+        return self._rows[key]
 
     def broadcast(self, array: Array, shape: Shape) -> Array:
         """Return a view of the array repeated to the shape, without copying."""

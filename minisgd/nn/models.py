@@ -25,6 +25,8 @@ FORMS = "linear, mlp:128,64, mlp-bn:128,64, cnn or FILE.py:function"
 SMALLEST_IMAGE = 4
 """Two poolings halve it to one pixel."""
 
+__all__ = ["model"]
+
 
 def model(name: str, input_shape: Shape, outputs: int) -> Network:
     """Return the network of a name, for examples of a shape and so many outputs.

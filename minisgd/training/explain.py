@@ -23,6 +23,8 @@ from minisgd.training.session import Recipe, Session
 from minisgd.training.timing import time_calls
 from minisgd.typing import Array, Shape
 
+__all__ = ["explain"]
+
 
 def explain(
     network: Network,

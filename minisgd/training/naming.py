@@ -109,5 +109,5 @@ class Names:
 
 
 def constant(array: Array) -> str:
-    """Name an array that nobody declared: a number by its value, anything larger as a table of constants."""
-    return f"{array.item():.4g}" if array.size == 1 else "table"
+    """Name an array that nobody declared: a number by its value, the classes as a range."""
+    return f"{array.item():.4g}" if array.size == 1 else f"0…{array.size - 1}"

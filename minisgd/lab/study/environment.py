@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 
 from minisgd.backend.threads import available_cores
+from minisgd.version import __version__
 
 
 def environment(threads: int | None) -> dict[str, Any]:
     """Return what a reader needs to know of the machine and the versions."""
-    import minisgd
-
     return {
-        "minisgd": minisgd.__version__,
+        "minisgd": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "platform": platform.platform(),

@@ -17,14 +17,13 @@ class SoftmaxCrossEntropy(Loss):
 
     z (…, B, C) logits   target (…, B) integer classes, or (…, B, C) probabilities that sum to one
 
-    An integer class k stands for the row k of T = (1 − ε) I + ε/C, with label smoothing ε (Szegedy et al.
-    2016, section 7): gathering rows of T makes soft targets of both kinds. Computed as
-    ℓ = ln Σ_c e^(s_c) − Σ_c t_c s_c with s = z − max z, so that nothing overflows.
+    An integer class k stands for t_c = [c = k]; label smoothing ε makes (1 − ε) t + ε/C of the targets
+    (Szegedy et al. 2016, section 7). Computed as ℓ = ln Σ_c e^(s_c) − Σ_c t_c s_c with s = z − max z, so that
+    nothing overflows.
     """
 
     task = "classification"
 
-    table: Array
     target: Array
     top: Array
 
@@ -52,13 +51,15 @@ class SoftmaxCrossEntropy(Loss):
         return LossDeclaration(z[:1], "int64", buffers)
 
     def forward(self, ops: Ops, target: Array) -> None:
+        classes = self.z.shape[-1]
         if self.kind == "labels":
-            ops.take(self._table(ops), target, out=self.target)
-        elif self.label_smoothing:
+            ops.equal(target[..., None], ops.arange(classes), out=self.target)
+            target = self.target
+        if self.label_smoothing:
             ops.multiply(target, 1 - self.label_smoothing, out=self.target)
-            ops.add(self.target, self.label_smoothing / self.z.shape[-1], out=self.target)
-        else:
-            self.target = target
+            ops.add(self.target, self.label_smoothing / classes, out=self.target)
+            target = self.target
+        self.target = target
         p, top = self.dz, self.top[..., 0]
         ops.max(self.z, -1, out=self.top, keepdims=True)
         ops.subtract(self.z, self.top, out=p)
@@ -99,11 +100,6 @@ class SoftmaxCrossEntropy(Loss):
             ops.argmax(target, -1, out=self.right)
             right = self.right
         ops.equal(self.chosen, right, out=self.hit)
-
-    def _table(self, ops: Ops) -> Array:
-        c = self.z.shape[-1]
-        smooth = self.label_smoothing
-        return ops.from_host(((1 - smooth) * np.eye(c) + smooth / c).astype(self.z.dtype))
 
     def __repr__(self) -> str:
         smoothing = f"label_smoothing={self.label_smoothing}" if self.label_smoothing else ""
