@@ -16,7 +16,7 @@
 // contiguous, and DEEP rows at a time; a slab of rows for each block, so that enough blocks run. The slabs' results
 // are merged by a second kernel in a fixed order: the same bits every run.
 //
-// macros   REAL   CHANNELS   DEEP (powers of two)
+// macros   REAL   CHANNELS   DEEP (powers of two)          n C fewer than 2^31
 
 #define BLOCK (CHANNELS * DEEP)
 
@@ -112,9 +112,9 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 normalise(const REAL* x, const REAL* __restrict__ mean, const REAL* __restrict__ inv, const REAL* __restrict__ gamma,
           const REAL* __restrict__ beta, REAL* y, int n, int C, int G, int ghost, long long x_replica,
           long long gamma_replica, long long beta_replica) {
-  const long long element = (long long)blockIdx.x * BLOCK + threadIdx.x;
-  if (element >= (long long)n * C) return;
-  const int r = blockIdx.y, c = element % C, g = min((int)(element / C / ghost), G - 1);
+  const int element = blockIdx.x * BLOCK + threadIdx.x;  // 32 bits: 64-bit divisions are slow
+  if (element >= n * C) return;
+  const int r = blockIdx.y, c = element % C, g = min(element / C / ghost, G - 1);
   const long long at = ((long long)r * G + g) * C + c;
   REAL value = (x[r * x_replica + element] - mean[at]) * inv[at];
   if (gamma) value = gamma[r * gamma_replica + c] * value + beta[r * beta_replica + c];
@@ -126,8 +126,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 infer(const REAL* x, const REAL* __restrict__ running_mean, const REAL* __restrict__ running_var,
       const REAL* __restrict__ gamma, const REAL* __restrict__ beta, REAL* y, int n, int C, long long x_replica,
       long long gamma_replica, long long beta_replica, REAL eps) {
-  const long long element = (long long)blockIdx.x * BLOCK + threadIdx.x;
-  if (element >= (long long)n * C) return;
+  const int element = blockIdx.x * BLOCK + threadIdx.x;  // 32 bits: 64-bit divisions are slow
+  if (element >= n * C) return;
   const int r = blockIdx.y, c = element % C;
   REAL value = (x[r * x_replica + element] - running_mean[r * C + c]) / sqrt(running_var[r * C + c] + eps);
   if (gamma) value = gamma[r * gamma_replica + c] * value + beta[r * beta_replica + c];
@@ -205,9 +205,9 @@ input_gradient(const REAL* __restrict__ x, const REAL* dy, const REAL* __restric
                const REAL* __restrict__ inv, const REAL* __restrict__ gamma, const REAL* __restrict__ sum_dy,
                const REAL* __restrict__ sum_dy_xhat, REAL* dx, int n, int C, int G, int ghost, long long x_replica,
                long long gamma_replica) {
-  const long long element = (long long)blockIdx.x * BLOCK + threadIdx.x;
-  if (element >= (long long)n * C) return;
-  const int r = blockIdx.y, c = element % C, g = min((int)(element / C / ghost), G - 1);
+  const int element = blockIdx.x * BLOCK + threadIdx.x;  // 32 bits: 64-bit divisions are slow
+  if (element >= n * C) return;
+  const int r = blockIdx.y, c = element % C, g = min(element / C / ghost, G - 1);
   const int count = Rows(g, G, ghost, n, 0, 1).count();
   const long long at = ((long long)r * G + g) * C + c, here = r * x_replica + element;
   const REAL xhat = (x[here] - mean[at]) * inv[at];

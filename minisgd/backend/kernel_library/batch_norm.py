@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from minisgd.backend.kernel_library.shapes import blocks, power_of_two, require_rows, require_shape, stride
+from minisgd.backend.kernel_library.shapes import (
+    blocks,
+    power_of_two,
+    require_int32,
+    require_rows,
+    require_shape,
+    stride,
+)
 from minisgd.backend.kernels import Definition, KernelLibrary, Macros, Signature, array, scalar
 from minisgd.errors import ShapeError
 from minisgd.typing import Array
@@ -195,6 +202,7 @@ class BatchNorm:
     def _check(self, x: Array, y: Array, *statistics: Array) -> tuple[int, int, int]:
         """Images and batches may lie some distance apart for each replica; within one they are contiguous."""
         R, n, C = x.shape
+        require_int32(n * C, "batch_norm: x")
         require_shape(y, "batch_norm: y, dy, dx", x.shape)
         for a in (x, y):
             require_rows(a, "batch_norm: x, y, dy, dx")

@@ -36,6 +36,12 @@ def require_rows(array: Array, argument: str) -> None:
         )
 
 
+def require_int32(elements: int, argument: str) -> None:
+    """Refuse an array whose elements a kernel could not number in 32 bits, which it divides far faster than 64."""
+    if elements >= 2**31:
+        raise ShapeError(argument, expected="of fewer than 2³¹ elements", got=elements, fix="use a smaller batch")
+
+
 def power_of_two(n: int) -> int:
     """Return the smallest power of two that is not below n."""
     return 1 << (n - 1).bit_length()
