@@ -17,6 +17,7 @@ from numpy.testing import assert_array_equal
 
 import minisgd
 from minisgd.backend import Arena, NumpyOps, Plan, Program, Request
+from minisgd.data import Dataset
 from minisgd.nn import (
     GELU,
     AvgPool2d,
@@ -43,6 +44,8 @@ from minisgd.nn import (
     Tanh,
 )
 from minisgd.nn.binding import Place
+from minisgd.optim import Adam
+from minisgd.training import prepare as preparation
 
 ROOT = Path(minisgd.__file__).parent
 FLOORS = {
@@ -265,7 +268,7 @@ def _wrapped(name: str) -> Any:
     return method
 
 
-for _name in ("empty", "zeros", "constant", "ones", "broadcast", "windows", "elementwise"):
+for _name in "empty zeros constant ones arange broadcast windows elementwise compact".split():
     setattr(GuardedOps, _name, _wrapped(_name))
 
 
@@ -379,3 +382,41 @@ def test_the_guard_catches_what_it_is_for() -> None:
             offence()
     with pytest.raises(minisgd.DtypeError, match="'guarded'"):
         ops.add(np.zeros(3), 1.0, out=a[0])
+
+
+@pytest.mark.parametrize("seeds", [0, [0, 1, 2]], ids=["single", "stack"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_training_leaves_device_arrays_to_the_backend(name: str, seeds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole training on the guarded device: steps, micro-batches, evaluation, leaving replicas, prediction."""
+    layers, shape, loss, kind = NETWORKS[name]
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((40, *shape))
+    if kind == "labels":
+        y, classes = np.arange(40) % 3, None
+    else:
+        y, classes = rng.uniform(0, 1, (40, 2)), None
+    data = Dataset.from_arrays(x, y, validation=0.25, classes=classes)
+    found = []
+    for ops in (NumpyOps(), GuardedOps()):
+        monkeypatch.setattr(preparation, "get_ops", lambda device, ops=ops: ops)
+        prepared = preparation.prepare(
+            Network(*layers),
+            data,
+            Adam(lr=0.01),
+            loss=loss,
+            batch_size=12,
+            micro_batch=6,
+            clip_norm=1.0,
+            seeds=seeds,
+        )
+        session, evaluator = prepared.session(last_batch="drop"), prepared.evaluator()
+        assert evaluator is not None
+        for step in range(6):
+            session.step()
+            if step == 3 and seeds:
+                session.keep([0, 2])
+                evaluator.forget_programs()
+        scores = [session.take_train_loss(), evaluator.score().loss]
+        found.append([ops.to_host(session.network.vector), session.network.predict(x), *scores])
+    for plain, guarded in zip(*found, strict=True):
+        assert_array_equal(plain, guarded)

@@ -98,6 +98,10 @@ class Ops:
         """Copy host values into an existing device array, now, recorded or not."""
         out[...] = self.xp.asarray(array)
 
+    def compact(self, array: Array, rows: HostArray) -> None:
+        """Move these rows of an array to its front, now, recorded or not."""
+        array[: len(rows)] = array[self.xp.asarray(rows)]
+
     def owns(self, array: Any) -> bool:
         """Tell whether the array lives on this device."""
         return isinstance(array, self.xp.ndarray)

@@ -145,9 +145,7 @@ class Dataset:
                 "x", expected="float features to standardize", got="uint8", fix="convert with x.astype(np.float32)"
             )
         rule = Standardization.of(self.train.x)
-        parts: dict[str, Any] = {
-            name: replace(split, x=rule.apply(split.x)) for name, split in self.splits.items()
-        }
+        parts: dict[str, Any] = {name: replace(split, x=rule.apply(split.x)) for name, split in self.splits.items()}
         return replace(self, **parts, scale=1.0, standardization=rule)
 
     def subset(self, n: int, seed: Seed = 0) -> Dataset:

@@ -114,9 +114,7 @@ def _header(stream: IO[bytes], path: Path) -> tuple[np.dtype[np.generic], tuple[
         )
     sizes = stream.read(4 * magic[3])
     if len(sizes) < 4 * magic[3]:
-        raise DataError(
-            str(path), expected=f"{4 * magic[3]} bytes of sizes", got=f"{len(sizes)} bytes", fix=_AGAIN
-        )
+        raise DataError(str(path), expected=f"{4 * magic[3]} bytes of sizes", got=f"{len(sizes)} bytes", fix=_AGAIN)
     return np.dtype(_DTYPES[magic[2]]), struct.unpack(f">{magic[3]}I", sizes)
 
 

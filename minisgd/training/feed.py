@@ -35,9 +35,7 @@ class ExampleSpec:
         labels = split.y.dtype.kind in "iu"
         target: Shape = () if labels else (split.y.shape[1:] or (1,))
         stored = dtype if _convert_once(split.x) else split.x.dtype.name
-        return cls(
-            split.x.shape[1:], stored, "labels" if labels else "values", target, split.weight is not None, scale
-        )
+        return cls(split.x.shape[1:], stored, "labels" if labels else "values", target, split.weight is not None, scale)
 
 
 @dataclass(frozen=True)

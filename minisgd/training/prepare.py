@@ -165,9 +165,7 @@ def _check_outputs(net: Network, loss: Loss, data: Dataset, spec: ExampleSpec) -
         )
 
 
-def _micro_batch(
-    size: StepSize, largest: int, micro_batch: int | None, memory_limit: int | str | None
-) -> int:
+def _micro_batch(size: StepSize, largest: int, micro_batch: int | None, memory_limit: int | str | None) -> int:
     if micro_batch is not None:
         if isinstance(micro_batch, bool) or not isinstance(micro_batch, int) or micro_batch < 1:
             raise ArgumentError(

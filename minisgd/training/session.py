@@ -191,12 +191,10 @@ class Session:
         self.lr_factors = self.lr_factors[rows]
         self.seeds = tuple(np.asarray(self.seeds)[rows].tolist())
         self.sampler.keep(rows)
-        shared = {r.key for r in self.plan.largest.values() if r.shared}
-        for key, storage in self.arena.storage.items():
-            if key not in shared and self.plan.largest[key].owner in ("parameters", "optimizer state"):
-                storage[: len(rows)] = storage[rows]
-        storage = self.arena.storage["loss.sum"]
-        storage[: len(rows)] = storage[rows]
+        for key, request in self.plan.largest.items():
+            lives_on = request.owner in ("parameters", "optimizer state") or key == "loss.sum"
+            if lives_on and not request.shared:
+                self.ops.compact(self.arena.storage[key], rows)
         self.network.lead = (len(rows),)
         self._forget_programs()
 
