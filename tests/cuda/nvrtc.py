@@ -3,7 +3,8 @@
     pip install nvidia-cuda-nvrtc            # or nvidia-cuda-nvrtc-cu12
     python tests/cuda/nvrtc.py gemm          # registers, spills and shared memory of a file, as a table
 
-The options are those that CuPy gives NVRTC, so what compiles here compiles there.
+The options are those that CuPy gives NVRTC, so what compiles here compiles there. Where a kernel spills though it
+has registers left, ptxas has traded them for occupancy: __launch_bounds__(threads, 1) forbids it.
 """
 
 from __future__ import annotations
@@ -133,6 +134,7 @@ def _find() -> Path | None:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # a checkout that is not installed
     from shipped_kernels import builds
 
     wanted = sys.argv[1:]
