@@ -75,7 +75,7 @@ cross_entropy_of(const REAL* z, Target t, const REAL* weight, REAL* loss, REAL* 
   if (lane == 0) loss[example] = importance * (log(total) - wanted);
 }
 
-extern "C" __global__ void __launch_bounds__(BLOCK)
+extern "C" __global__ void __launch_bounds__(BLOCK, 4)
 cross_entropy(const REAL* z, const long long* __restrict__ label, const REAL* __restrict__ weight,
               REAL* __restrict__ loss, REAL* dz, int R, int B, int C, REAL smoothing) {
   const long long example = (long long)blockIdx.x * EXAMPLES_PER_BLOCK + threadIdx.x / LANES;
@@ -83,7 +83,7 @@ cross_entropy(const REAL* z, const long long* __restrict__ label, const REAL* __
   cross_entropy_of(z, OneClass{present ? label[example] : 0}, weight, loss, dz, example, present, B, C, smoothing);
 }
 
-extern "C" __global__ void __launch_bounds__(BLOCK)
+extern "C" __global__ void __launch_bounds__(BLOCK, 4)
 soft_cross_entropy(const REAL* z, const REAL* __restrict__ target, const REAL* __restrict__ weight,
                    REAL* __restrict__ loss, REAL* dz, int R, int B, int C, REAL smoothing) {
   const long long example = (long long)blockIdx.x * EXAMPLES_PER_BLOCK + threadIdx.x / LANES;

@@ -23,6 +23,7 @@
 
 #define THREADS_N (TILE_N / THREAD_N)
 #define THREADS (TILE_M / THREAD_M * THREADS_N)
+#define RESIDENT (WIDE_LOADS && sizeof(REAL) == 4 ? 2 : 1)  // blocks on a multiprocessor, where registers allow it
 #define PAD 4  // shifts the rows of a panel to other banks, and keeps them aligned to 16 bytes
 #define VECTOR (WIDE_LOADS ? 16 / (int)sizeof(REAL) : 1)  // elements a load from memory
 
@@ -131,7 +132,7 @@ __device__ __forceinline__ void product(Matrix a, Matrix b, int M, int N, int K,
 
   Panel<!A_TRANSPOSED, TILE_M> a_next;
   Panel<B_TRANSPOSED, TILE_N> b_next;
-  REAL sum[THREAD_M][THREAD_N] = {}, b_sum[THREAD_N] = {};
+  REAL sum[THREAD_M][THREAD_N] = {}, column = 0;
 
   a_next.fetch(a, first_k, last_k, m0, M);
   b_next.fetch(b, first_k, last_k, n0, N);
@@ -144,18 +145,19 @@ __device__ __forceinline__ void product(Matrix a, Matrix b, int M, int N, int K,
       a_next.fetch(a, k0 + TILE_K, last_k, m0, M);
       b_next.fetch(b, k0 + TILE_K, last_k, n0, N);
     }
-#pragma unroll
+#pragma unroll 2  // further, and loads move up until registers run out and spill
     for (int k = 0; k < TILE_K; k++) {
       REAL a_mine[THREAD_M], b_mine[THREAD_N];
       Share<THREAD_M, TILE_M>::read(a_panel[now][k], thread_m, a_mine);
       Share<THREAD_N, TILE_N>::read(b_panel[now][k], thread_n, b_mine);
 #pragma unroll
-      for (int j = 0; j < THREAD_N; j++) {
+      for (int i = 0; i < THREAD_M; i++)
 #pragma unroll
-        for (int i = 0; i < THREAD_M; i++) sum[i][j] += a_mine[i] * b_mine[j];
-        if (COLUMN_SUMS) b_sum[j] += b_mine[j];
-      }
+        for (int j = 0; j < THREAD_N; j++) sum[i][j] += a_mine[i] * b_mine[j];
     }
+    if constexpr (COLUMN_SUMS)  // a thread a column, in the first row of tiles only: every row has the same b
+      if (m0 == 0 && threadIdx.x < TILE_N)
+        for (int k = 0; k < TILE_K; k++) column += b_panel[now][k][threadIdx.x];
     if (more) {  // into the panel that everyone left at the last barrier
       a_next.store(a_panel[now ^ 1]);
       b_next.store(b_panel[now ^ 1]);
@@ -172,9 +174,9 @@ __device__ __forceinline__ void product(Matrix a, Matrix b, int M, int N, int K,
       const int m = m0 + Share<THREAD_M, TILE_M>::at(thread_m, i);
       if (m < M) put(m, n, sum[i][j]);
     }
-    if constexpr (COLUMN_SUMS)
-      if (m0 == 0 && thread_m == 0) put.column(n, b_sum[j]);  // every row of tiles has these sums: one puts them
   }
+  if constexpr (COLUMN_SUMS)
+    if (const int n = n0 + threadIdx.x; m0 == 0 && threadIdx.x < TILE_N && n < N) put.column(n, column);
 }
 
 // The second stage: one thread an element adds what the splits put down.
@@ -219,7 +221,7 @@ struct PutActivated {
   }
 };
 
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
 affine(const REAL* __restrict__ x, const REAL* __restrict__ W, const REAL* __restrict__ bias, REAL* __restrict__ y,
        REAL* __restrict__ partial /* (splits, R, B, O), or null without splits */, int B, int I, int O, int splits,
        long long x_replica, long long x_row, long long W_replica, long long W_row, long long bias_replica,
@@ -231,7 +233,7 @@ affine(const REAL* __restrict__ x, const REAL* __restrict__ W, const REAL* __res
   product<false, false, false>(a, b, B, O, I, split, splits, Split<PutActivated>{part, nullptr, O, put});
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
 affine_finish(const REAL* __restrict__ partial, const REAL* __restrict__ bias, REAL* __restrict__ y, int B, int O,
               int splits, long long bias_replica, long long y_replica, long long y_row, int activation, REAL slope) {
   const int r = blockIdx.y;
@@ -253,7 +255,7 @@ struct PutDerived {
   }
 };
 
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
 affine_dx(const REAL* __restrict__ dy, const REAL* __restrict__ W, const REAL* __restrict__ x, REAL* __restrict__ dx,
           REAL* __restrict__ partial /* (splits, R, B, I) or null */, int B, int I, int O, int splits,
           long long dy_replica, long long dy_row, long long W_replica, long long W_row, long long x_replica,
@@ -265,7 +267,7 @@ affine_dx(const REAL* __restrict__ dy, const REAL* __restrict__ W, const REAL* _
   product<false, true, false>(a, b, B, I, O, split, splits, Split<PutDerived>{part, nullptr, I, put});
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
 affine_dx_finish(const REAL* __restrict__ partial, const REAL* __restrict__ x, REAL* __restrict__ dx, int B, int I,
                  int splits, long long x_replica, long long x_row, long long dx_replica, long long dx_row,
                  int activation, REAL slope) {
@@ -284,7 +286,7 @@ struct PutGradient {
   __device__ void column(int o, REAL sum) const { if (db) db[o] = sum; }
 };
 
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
 affine_dW(const REAL* __restrict__ x, const REAL* __restrict__ dy, REAL* __restrict__ dW, REAL* __restrict__ db,
           REAL* __restrict__ partial /* (splits, R, I, O) or null */,
           REAL* __restrict__ partial_db /* (splits, R, O) or null */, int B, int I, int O, int splits,
@@ -298,7 +300,7 @@ affine_dW(const REAL* __restrict__ x, const REAL* __restrict__ dy, REAL* __restr
   product<true, false, true>(a, b, I, O, B, split, splits, Split<PutGradient>{part, part_db, O, put});
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
 affine_dW_finish(const REAL* __restrict__ partial, const REAL* __restrict__ partial_db, REAL* __restrict__ dW,
                  REAL* __restrict__ db, int I, int O, int splits, long long dW_replica, long long dW_row,
                  long long db_replica) {

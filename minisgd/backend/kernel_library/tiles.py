@@ -60,7 +60,16 @@ class Cut:
     splits: int
 
 
-def choose_cut(R: int, M: int, N: int, K: int, multiprocessors: int, *, may_split: bool = True) -> Cut:
+def choose_cut(
+    R: int,
+    M: int,
+    N: int,
+    K: int,
+    multiprocessors: int,
+    *,
+    may_split: bool = True,
+    tiles: tuple[Tile, ...] = TILES,
+) -> Cut:
     """Return the cut of R products (M, K) (K, N) that an estimate of time prefers.
 
     time = waves · tile work / rate, and for a split product the second kernel and its traffic. A wave is as
@@ -72,11 +81,11 @@ def choose_cut(R: int, M: int, N: int, K: int, multiprocessors: int, *, may_spli
         padded = blocks(M, cut.tile.m) * cut.tile.m * blocks(N, cut.tile.n) * cut.tile.n
         return _time(cut, R, M, N, K, multiprocessors), cut.splits, padded
 
-    return min(_candidates(K, may_split), key=preference)
+    return min(_candidates(tiles, K, may_split), key=preference)
 
 
-def _candidates(K: int, may_split: bool) -> Iterator[Cut]:
-    for tile in TILES:
+def _candidates(tiles: tuple[Tile, ...], K: int, may_split: bool) -> Iterator[Cut]:
+    for tile in tiles:
         for splits in SPLITS:
             if splits == 1 or (may_split and K >= splits * LEAST_STEPS * tile.k):
                 yield Cut(tile, splits)

@@ -1,0 +1,222 @@
+// Convolution as an implicit matrix product: the patches are never stored, only where each of their numbers lies.
+//
+//   conv      y[b,i,j,o] = sum_{k,l,c} x[b, i S + k - P, j S + l - P, c] W[k,l,c,o] + bias[o]
+//   conv_dx   dx[b,h,w,c] = sum_{k,l,o} dy[b, (h + P - k) / S, (w + P - l) / S, o] W[k,l,c,o]   where S divides both
+//   conv_dW   dW[k,l,c,o] = sum_{b,i,j} x[b, i S + k - P, j S + l - P, c] dy[b,i,j,o]      db[o] = sum_{b,i,j} dy
+//
+//   x, dx (R, B, H, W, C)   W, dW (R, KH, KW, C, O)   bias, db (R, O)   y, dy (R, B, OH, OW, O)
+//   images contiguous within a replica; weights inside the flat vectors, replicas some distance apart
+//
+// As a product c = a b, with c (M, N) summed over K:
+//
+//              M           N   K           a                      b
+//   conv       B OH OW     O   KH KW C     x at (pixel m, tap k)  W, row k
+//   conv_dx    B H W       C   KH KW O     dy at (pixel m, tap k) W of tap k and channel n
+//   conv_dW    KH KW C     O   B OH OW     x at (tap m, pixel k)  dy, row k
+//
+// launch   grid (ceil(N / TILE_N), ceil(M / TILE_M), R splits)   block THREADS = tile / (THREAD_M THREAD_N)
+// floor    2 R M N K FLOP; im2col would write and read KH KW copies of x besides
+//
+// Where an element of a lies is the sum of two spots, one that belongs to m and one that belongs to k. Finding them
+// takes divisions, so a block does it once for each of its rows and once for each step's TILE_K, into tables in
+// shared memory; an element then costs two additions and four comparisons. The product itself is that of gemm.cu,
+// without alternating panels: a step is table, barrier, panels, barrier, multiplication.
+//
+// conv_dW sums over every pixel of the batch into a small result: with splits > 1 blocks share that sum, and
+// affine_dW_finish of gemm.cu adds their parts in order. The same bits every run.
+//
+// macros   REAL   TILE_M TILE_N TILE_K   THREAD_M THREAD_N          fewer than 2^31 elements a replica
+
+#define THREADS_N (TILE_N / THREAD_N)
+#define THREADS (TILE_M / THREAD_M * THREADS_N)
+#define PAD 4  // shifts the rows of a panel to other banks
+
+struct Shape {
+  int B, H, W, C, O, OH, OW, KH, KW, SH, SW, PH, PW;
+};
+
+struct Spot {
+  int i, j;    // row and column; negative or past the end in the padding
+  int offset;  // elements, of channel and image and whatever else adds up
+  int of_b;    // where b has its part of this k
+};
+
+// Split a running number into (first, i, j): first * (height width) + i * width + j.
+struct Split {
+  int first, i, j;
+  __device__ __forceinline__ Split(int number, int height, int width) {
+    j = number % width;
+    const int rest = number / width;
+    i = rest % height;
+    first = rest / height;
+  }
+};
+
+// ------------------------------------------------------------------ the three products
+
+struct Forward {
+  static constexpr bool A_ALONG_K = true, B_ALONG_K = false, COLUMN_SUMS = false;  // along: runs fastest in memory
+  Shape s;
+  const REAL *__restrict__ x, *__restrict__ W, *__restrict__ bias;
+  REAL* __restrict__ y;
+  __device__ Spot row(int m) const {  // the corner of a patch
+    const Split at(m, s.OH, s.OW);
+    const int i = at.i * s.SH - s.PH, j = at.j * s.SW - s.PW;
+    return {i, j, ((at.first * s.H + i) * s.W + j) * s.C, 0};
+  }
+  __device__ Spot step(int k) const {  // a tap: a place in the patch
+    const Split at(k / s.C, s.KH, s.KW);
+    return {at.i, at.j, (at.i * s.W + at.j) * s.C + k % s.C, k * s.O};
+  }
+  __device__ REAL a(const Spot& m, const Spot& k) const {
+    const int i = m.i + k.i, j = m.j + k.j;
+    return i >= 0 && i < s.H && j >= 0 && j < s.W ? x[m.offset + k.offset] : (REAL)0;
+  }
+  __device__ REAL b(const Spot& k, int n) const { return W[k.of_b + n]; }
+  __device__ void put(int m, int n, REAL sum) const { y[m * s.O + n] = bias ? sum + bias[n] : sum; }
+};
+
+struct InputGradient {
+  static constexpr bool A_ALONG_K = true, B_ALONG_K = true, COLUMN_SUMS = false;
+  Shape s;
+  const REAL *__restrict__ dy, *__restrict__ W;
+  REAL* __restrict__ dx;
+  __device__ Spot row(int m) const {
+    const Split at(m, s.H, s.W);
+    return {at.i + s.PH, at.j + s.PW, at.first * s.OH * s.OW * s.O, 0};
+  }
+  __device__ Spot step(int k) const {
+    const Split at(k / s.O, s.KH, s.KW);
+    const int o = k % s.O;
+    return {-at.i, -at.j, o, (at.i * s.KW + at.j) * s.C * s.O + o};
+  }
+  __device__ REAL a(const Spot& m, const Spot& k) const {
+    const int i = m.i + k.i, j = m.j + k.j;  // of the padded image; output rows start at multiples of the stride
+    if (i < 0 || j < 0) return 0;
+    const int oi = s.SH == 1 ? i : i / s.SH, oj = s.SW == 1 ? j : j / s.SW;
+    const bool starts = oi * s.SH == i && oj * s.SW == j && oi < s.OH && oj < s.OW;
+    return starts ? dy[m.offset + (oi * s.OW + oj) * s.O + k.offset] : (REAL)0;
+  }
+  __device__ REAL b(const Spot& k, int n) const { return W[k.of_b + n * s.O]; }
+  __device__ void put(int m, int n, REAL sum) const { dx[m * s.C + n] = sum; }
+};
+
+struct WeightGradient {
+  static constexpr bool A_ALONG_K = false, B_ALONG_K = false, COLUMN_SUMS = true;
+  Shape s;
+  const REAL *__restrict__ x, *__restrict__ dy;
+  REAL *__restrict__ dW, *__restrict__ db;  // of this replica, or of this split and replica; db may be null
+  __device__ Spot row(int m) const {  // a tap
+    const Split at(m / s.C, s.KH, s.KW);
+    return {at.i, at.j, (at.i * s.W + at.j) * s.C + m % s.C, 0};
+  }
+  __device__ Spot step(int k) const {  // the corner of a patch
+    const Split at(k, s.OH, s.OW);
+    const int i = at.i * s.SH - s.PH, j = at.j * s.SW - s.PW;
+    return {i, j, ((at.first * s.H + i) * s.W + j) * s.C, k * s.O};
+  }
+  __device__ REAL a(const Spot& m, const Spot& k) const {
+    const int i = m.i + k.i, j = m.j + k.j;
+    return i >= 0 && i < s.H && j >= 0 && j < s.W ? x[m.offset + k.offset] : (REAL)0;
+  }
+  __device__ REAL b(const Spot& k, int n) const { return dy[k.of_b + n]; }
+  __device__ void put(int m, int n, REAL sum) const { dW[m * s.O + n] = sum; }
+  __device__ void column(int n, REAL sum) const { if (db) db[n] = sum; }
+};
+
+// ------------------------------------------------------------------ the product
+
+template <class Operands>
+__device__ __forceinline__ void product(const Operands& operands, int M, int N, int K, int split, int splits) {
+  __shared__ Spot row[TILE_M], step[TILE_K];
+  __shared__ REAL a_panel[TILE_K][TILE_M + PAD], b_panel[TILE_K][TILE_N + PAD];
+
+  const int m0 = blockIdx.y * TILE_M, n0 = blockIdx.x * TILE_N;
+  const int thread_m = threadIdx.x / THREADS_N, thread_n = threadIdx.x % THREADS_N;
+  const int steps = (K + TILE_K - 1) / TILE_K, share = (steps + splits - 1) / splits * TILE_K;
+  const int first_k = split * share, last_k = min(K, first_k + share);
+
+  for (int m = threadIdx.x; m < TILE_M; m += THREADS) row[m] = operands.row(min(m0 + m, M - 1));
+  REAL sum[THREAD_M][THREAD_N] = {}, column = 0;
+  for (int k0 = first_k; k0 < last_k; k0 += TILE_K) {
+    for (int k = threadIdx.x; k < TILE_K; k += THREADS) step[k] = operands.step(min(k0 + k, K - 1));
+    __syncthreads();  // the table is written, and everyone has left the panels
+#pragma unroll
+    for (int load = threadIdx.x; load < TILE_K * TILE_M; load += THREADS) {
+      const int k = Operands::A_ALONG_K ? load % TILE_K : load / TILE_M;
+      const int m = Operands::A_ALONG_K ? load / TILE_K : load % TILE_M;
+      a_panel[k][m] = k0 + k < last_k && m0 + m < M ? operands.a(row[m], step[k]) : (REAL)0;
+    }
+#pragma unroll
+    for (int load = threadIdx.x; load < TILE_K * TILE_N; load += THREADS) {
+      const int k = Operands::B_ALONG_K ? load % TILE_K : load / TILE_N;
+      const int n = Operands::B_ALONG_K ? load / TILE_K : load % TILE_N;
+      b_panel[k][n] = k0 + k < last_k && n0 + n < N ? operands.b(step[k], n0 + n) : (REAL)0;
+    }
+    __syncthreads();
+#pragma unroll
+    for (int k = 0; k < TILE_K; k++) {
+      REAL a_mine[THREAD_M], b_mine[THREAD_N];
+#pragma unroll
+      for (int i = 0; i < THREAD_M; i++) a_mine[i] = a_panel[k][thread_m * THREAD_M + i];
+#pragma unroll
+      for (int j = 0; j < THREAD_N; j++) b_mine[j] = b_panel[k][thread_n * THREAD_N + j];
+#pragma unroll
+      for (int i = 0; i < THREAD_M; i++)
+#pragma unroll
+        for (int j = 0; j < THREAD_N; j++) sum[i][j] += a_mine[i] * b_mine[j];
+    }
+    if constexpr (Operands::COLUMN_SUMS)  // a thread a column, in the first row of tiles only: every row has the same b
+      if (m0 == 0 && threadIdx.x < TILE_N)
+        for (int k = 0; k < TILE_K; k++) column += b_panel[k][threadIdx.x];
+  }
+#pragma unroll
+  for (int j = 0; j < THREAD_N; j++) {
+    const int n = n0 + thread_n * THREAD_N + j;
+    if (n >= N) continue;
+#pragma unroll
+    for (int i = 0; i < THREAD_M; i++) {
+      const int m = m0 + thread_m * THREAD_M + i;
+      if (m < M) operands.put(m, n, sum[i][j]);
+    }
+  }
+  if constexpr (Operands::COLUMN_SUMS)
+    if (const int n = n0 + threadIdx.x; m0 == 0 && threadIdx.x < TILE_N && n < N) operands.column(n, column);
+}
+
+// ------------------------------------------------------------------ the kernels
+
+extern "C" __global__ void __launch_bounds__(THREADS, 2)
+conv(const REAL* __restrict__ x, const REAL* __restrict__ W, const REAL* __restrict__ bias /* or null */,
+     REAL* __restrict__ y, int B, int H, int Wd, int C, int O, int OH, int OW, int KH, int KW, int SH, int SW, int PH,
+     int PW, long long x_replica, long long W_replica, long long bias_replica, long long y_replica) {
+  const int r = blockIdx.z;
+  const Shape s{B, H, Wd, C, O, OH, OW, KH, KW, SH, SW, PH, PW};
+  product(Forward{s, x + r * x_replica, W + r * W_replica, bias ? bias + r * bias_replica : nullptr, y + r * y_replica},
+          B * OH * OW, O, KH * KW * C, 0, 1);
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS, 2)
+conv_dx(const REAL* __restrict__ dy, const REAL* __restrict__ W, REAL* __restrict__ dx, int B, int H, int Wd, int C,
+        int O, int OH, int OW, int KH, int KW, int SH, int SW, int PH, int PW, long long dy_replica,
+        long long W_replica, long long dx_replica) {
+  const int r = blockIdx.z;
+  const Shape s{B, H, Wd, C, O, OH, OW, KH, KW, SH, SW, PH, PW};
+  product(InputGradient{s, dy + r * dy_replica, W + r * W_replica, dx + r * dx_replica}, B * H * Wd, C, KH * KW * O, 0,
+          1);
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS, 2)
+conv_dW(const REAL* __restrict__ x, const REAL* __restrict__ dy, REAL* __restrict__ dW, REAL* __restrict__ db,
+        REAL* __restrict__ partial /* (splits, R, KH KW C, O), or null without splits */,
+        REAL* __restrict__ partial_db /* (splits, R, O) or null */, int splits, int B, int H, int Wd, int C, int O,
+        int OH, int OW, int KH, int KW, int SH, int SW, int PH, int PW, long long x_replica, long long dy_replica,
+        long long dW_replica, long long db_replica) {
+  const int r = blockIdx.z / splits, split = blockIdx.z % splits, R = gridDim.z / splits;
+  const Shape s{B, H, Wd, C, O, OH, OW, KH, KW, SH, SW, PH, PW};
+  const long long part = (long long)split * R + r;
+  REAL* into = splits > 1 ? partial + part * KH * KW * C * O : dW + r * dW_replica;
+  REAL* sums = !db ? nullptr : splits > 1 ? partial_db + part * O : db + r * db_replica;
+  product(WeightGradient{s, x + r * x_replica, dy + r * dy_replica, into, sums}, KH * KW * C, O, B * OH * OW, split,
+          splits);
+}
