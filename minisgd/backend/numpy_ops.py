@@ -39,10 +39,26 @@ class NumpyOps(Ops):
 
     def matmul(self, a: Array, b: Array, *, out: Array) -> None:
         if a.shape[-1] == 1:
-            # an outer product: NumPy has no BLAS path for an inner dimension of one
-            self.run("matmul", np.multiply, (a, b, out), (a, b), out)
+            self._outer(a, b, out)
         else:
             super().matmul(a, b, out=out)
+
+    def _outer(self, a: Array, b: Array, out: Array) -> None:
+        """out = a b for an inner dimension of one.  a (…, M, 1)   b (…, 1, N)   out (…, M, N)
+
+        NumPy hands no such product to the BLAS. With the inner dimension padded to two by zeros it does, three
+        times faster than multiplying elementwise: so the batch of one example becomes a batch of two.
+        """
+        tall, wide = self._padded(a, -1), self._padded(b, -2)
+        self.run("copy", np.copyto, (tall[..., :1], a), (a,), tall[..., :1])
+        self.run("copy", np.copyto, (wide[..., :1, :], b), (b,), wide[..., :1, :])
+        self.run("matmul", np.matmul, (tall, wide, out), (tall, wide), out)
+
+    def _padded(self, a: Array, axis: int) -> Array:
+        shape = list(a.shape)
+        shape[axis] = 2
+        padded: Array = np.zeros(shape, a.dtype)
+        return padded
 
     def take(self, a: Array, index: Array, *, out: Array) -> None:
         # the default mode copies the result once more so as to be safe against bad indices;

@@ -89,9 +89,8 @@ class Evaluator:
                 loss.hits(ops, batch["target"])
                 ops.sum(loss.hit, -1, out=self.part)
                 ops.add(self.hit_sum, self.part, out=self.hit_sum)
-            loss.mean(ops, batch["target"])
-            ops.multiply(loss.value, float(b), out=self.part)
-            ops.add(self.loss_sum, self.part, out=self.loss_sum)
+            loss.total(ops, batch["target"])
+            ops.add(self.loss_sum, loss.value, out=self.loss_sum)
         return program, self.feed.views(self.arena, b, ())["index"]
 
 

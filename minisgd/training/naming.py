@@ -109,5 +109,7 @@ class Names:
 
 
 def constant(array: Array) -> str:
-    """Name an array that nobody declared: a number by its value, the classes as a range."""
-    return f"{array.item():.4g}" if array.size == 1 else f"0…{array.size - 1}"
+    """Name an array that nobody declared: a number by its value, the classes as a range, or padding."""
+    if array.size == 1:
+        return f"{array.item():.4g}"
+    return f"0…{array.size - 1}" if array.dtype.kind == "i" else "padded"

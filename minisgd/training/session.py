@@ -68,7 +68,6 @@ class Recipe:
             "share": Request("share", (), net.dtype, "workspaces", shared=True),
             "clock": Request("clock", (), "int64", "workspaces", shared=True),
             "loss_sum": Request("loss.sum", (), "float64", "workspaces"),
-            "loss_part": Request("loss.part", (), "float64", "workspaces"),
         }
 
     def total_request(self) -> Request:
@@ -214,7 +213,7 @@ class Session:
         fixed = {name: self.arena.view(r, lead) for name, r in self.recipe.fixed_requests().items()}
         shared = {name: self.arena.view(r, ()) for name, r in self.recipe.fixed_requests().items() if r.shared}
         self.gradient, self.lr_array, self.loss_sum = fixed["gradient"], fixed["lr"], fixed["loss_sum"]
-        self.loss_part, self.share, self.clock = fixed["loss_part"], shared["share"], shared["clock"]
+        self.share, self.clock = shared["share"], shared["clock"]
         self.network.vector, self.network.statistics = fixed["vector"], fixed["statistics"]
         if self.recipe.accumulates:
             self.total = self.arena.view(self.recipe.total_request(), lead)
@@ -249,15 +248,15 @@ class Session:
             with ops.scope("forward"):
                 net.forward(ops, batch["x"])
             with ops.scope("loss", type(loss).__name__):
-                loss.mean(ops, batch["target"])
-                ops.multiply(loss.value, float(b), out=self.loss_part)
-                ops.add(self.loss_sum, self.loss_part, out=self.loss_sum)
+                loss.total(ops, batch["target"])
+                ops.add(self.loss_sum, loss.value, out=self.loss_sum)
             with ops.scope("backward"):
                 with ops.scope(layer=type(loss).__name__):
                     dz = loss.gradient(ops)
                 net.backward(ops, dz)
-            with ops.scope("backward", "clock"):
-                ops.add(self.clock, 1, out=self.clock)
+            if any(leaf.declaration.clock for leaf in net.describe(net.input_shape)):
+                with ops.scope("backward", "clock"):
+                    ops.add(self.clock, 1, out=self.clock)
         return gather, gradient, feed.views(self.arena, b, () if feed.shared else net.lead)["index"]
 
     def _update(self) -> Program:

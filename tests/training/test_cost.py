@@ -39,7 +39,7 @@ def test_every_operation_of_the_vocabulary_has_a_cost() -> None:
         # 2·M·N·K = 2·3·5·4, replicas multiply it; x, W and y once
         (recorded("matmul", zeros(3, 4), zeros(4, 5), out=zeros(3, 5)), 120, 4 * (12 + 20 + 15)),
         (recorded("matmul", zeros(7, 3, 4), zeros(7, 4, 5), out=zeros(7, 3, 5)), 840, 28 * (12 + 20 + 15)),
-        (recorded("matmul", zeros(3, 1), zeros(1, 5), out=zeros(3, 5)), 30, 4 * (3 + 5 + 15)),
+        (recorded("matmul", zeros(3, 2), zeros(2, 5), out=zeros(3, 5)), 60, 4 * (6 + 10 + 15)),
         (recorded("dot", zeros(2, 9), zeros(2, 9), out=zeros(2)), 36, 4 * (18 + 18 + 2)),
         (recorded("add", zeros(3, 5), zeros(1, 5), out=zeros(3, 5)), 15, 4 * (15 + 5 + 15)),
         (recorded("maximum", zeros(3, 5), 0.0, out=zeros(3, 5)), 15, 4 * (15 + 1 + 15)),

@@ -9,6 +9,7 @@ from minisgd.errors import DataError, ShapeError
 from minisgd.nn.layer import Buffer, shape_text, within
 from minisgd.nn.layers.activations import sigmoid, softplus
 from minisgd.nn.losses.loss import Loss, LossDeclaration, TargetKind, require_values
+from minisgd.nn.shapes import transpose
 from minisgd.typing import Array, Shape
 
 
@@ -19,12 +20,15 @@ class SoftmaxCrossEntropy(Loss):
 
     An integer class k stands for t_c = [c = k]; label smoothing ε makes (1 − ε) t + ε/C of the targets
     (Szegedy et al. 2016, section 7). Computed as ℓ = ln Σ_c e^(s_c) − Σ_c t_c s_c with s = z − max z, so that
-    nothing overflows.
+    nothing overflows; and on transposed arrays (…, C, B), since there are few classes and many examples:
+    every operation then runs along the batch, and a sum over classes is C additions of whole rows.
     """
 
     task = "classification"
 
+    s: Array
     target: Array
+    product: Array
     top: Array
 
     def __init__(self, *, label_smoothing: float = 0.0) -> None:
@@ -42,36 +46,44 @@ class SoftmaxCrossEntropy(Loss):
                 fix="end the network with ms.Linear(classes)",
             )
         self.kind = kind
-        buffers = {"top": Buffer((z[0], 1), life="scratch")}
+        by_class = (z[1], z[0])
+        buffers = {
+            "s": Buffer(by_class),
+            "target": Buffer(by_class),
+            "product": Buffer(by_class, life="scratch"),
+            "top": Buffer((1, z[0]), life="scratch"),
+        }
         if kind == "values":
-            if self.label_smoothing:
-                buffers["target"] = Buffer(z)
             return LossDeclaration(z, None, buffers)
-        buffers |= {"target": Buffer(z)}
         return LossDeclaration(z[:1], "int64", buffers)
 
     def forward(self, ops: Ops, target: Array) -> None:
+        self._targets(ops, target)
+        s, top = self.s, self.top
+        ops.copy(transpose(self.z), out=s)
+        ops.max(s, -2, out=top, keepdims=True)
+        ops.subtract(s, top, out=s)
+        ops.multiply(s, self.target, out=self.product)
+        ops.sum(self.product, -2, out=self.losses)
+        ops.exp(s, out=s)
+        ops.sum(s, -2, out=top, keepdims=True)
+        ops.divide(s, top, out=s)
+        ops.log(top, out=top)
+        ops.subtract(top[..., 0, :], self.losses, out=self.losses)
+
+    def _targets(self, ops: Ops, target: Array) -> None:
+        """target (…, C, B) ← (1 − ε) t + ε/C"""
         classes = self.z.shape[-1]
         if self.kind == "labels":
-            ops.equal(target[..., None], ops.arange(classes), out=self.target)
-            target = self.target
+            ops.equal(target[..., None, :], ops.arange(classes)[:, None], out=self.target)
+        else:
+            ops.copy(transpose(target), out=self.target)
         if self.label_smoothing:
-            ops.multiply(target, 1 - self.label_smoothing, out=self.target)
+            ops.multiply(self.target, 1 - self.label_smoothing, out=self.target)
             ops.add(self.target, self.label_smoothing / classes, out=self.target)
-            target = self.target
-        self.target = target
-        p, top = self.dz, self.top[..., 0]
-        ops.max(self.z, -1, out=self.top, keepdims=True)
-        ops.subtract(self.z, self.top, out=p)
-        ops.dot(p, self.target, out=self.losses)
-        ops.exp(p, out=p)
-        ops.sum(p, -1, out=self.top, keepdims=True)
-        ops.divide(p, self.top, out=p)
-        ops.log(top, out=top)
-        ops.subtract(top, self.losses, out=self.losses)
 
     def backward(self, ops: Ops) -> None:
-        ops.subtract(self.dz, self.target, out=self.dz)
+        ops.subtract(self.s, self.target, out=transpose(self.dz))
 
     def check_target(self, labels_or_values: Array) -> None:
         if self.kind == "values":

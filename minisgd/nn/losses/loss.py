@@ -73,12 +73,16 @@ class Loss:
 
     # ------------------------------------------------ the same for every loss
 
-    def mean(self, ops: Ops, target: Array) -> None:
-        """value = 1/B Σ w_i ℓ_i"""
+    def total(self, ops: Ops, target: Array) -> None:
+        """value = Σ w_i ℓ_i"""
         self.forward(ops, target)
         if self.weight is not None:
             ops.multiply(self.losses, self.weight, out=self.losses)
         ops.sum(self.losses, -1, out=self.value)
+
+    def mean(self, ops: Ops, target: Array) -> None:
+        """value = 1/B Σ w_i ℓ_i"""
+        self.total(ops, target)
         ops.multiply(self.value, 1 / self.losses.shape[-1], out=self.value)
 
     def gradient(self, ops: Ops) -> Array:
