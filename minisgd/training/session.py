@@ -19,6 +19,7 @@ from minisgd.data.sampling import Sampler
 from minisgd.nn import Loss, Network
 from minisgd.optim import BatchSizeSchedule, ClipNorm, ConstantBatch, Optimizer, Progress
 from minisgd.optim.learning_rate import Constant
+from minisgd.optim.optimizer import FLUSH_EVERY, UpdateBuffers
 from minisgd.training.binding import BoundPass, attach_random, bind_training
 from minisgd.training.cost import largest_product
 from minisgd.training.feed import DeviceData, Feed
@@ -124,6 +125,8 @@ class Session:
         self._update().replay()
         self.steps += 1
         self.examples += index.shape[-1]
+        if self.steps % FLUSH_EVERY == 0:
+            self._flush().replay()
 
     def _follow_schedules(self) -> None:
         """Set the batch size and the learning rate of the coming update."""
@@ -220,6 +223,7 @@ class Session:
         self._gradients: dict[int, tuple[Program, Program, Array]] = {}
         self._update_program: Program | None = None
         self._accumulate_program: Program | None = None
+        self._flush_program: Program | None = None
         self._shared_batch = 0
         self._settled = False
 
@@ -266,14 +270,24 @@ class Session:
 
     def record_update(self) -> Program:
         """Record clipping and the optimizer's step."""
-        recipe, net = self.recipe, self.network
-        g = self.total if recipe.accumulates else self.gradient
-        buffers = recipe.optimizer.buffers(self.arena, net.layout, net.vector, g, self.lr_array)
+        recipe, buffers = self.recipe, self._update_buffers()
         with self.ops.record() as update, self.ops.scope("update"):
             if recipe.clip:
-                recipe.clip.apply(self.ops, self.arena, g)
+                recipe.clip.apply(self.ops, self.arena, buffers.g)
             recipe.optimizer.step(self.ops, buffers)
         return update
+
+    def _flush(self) -> Program:
+        if self._flush_program is None:
+            with self.ops.record() as program, self.ops.scope("flush"):
+                self.recipe.optimizer.flush(self.ops, self._update_buffers())
+            self._flush_program = program
+        return self._flush_program
+
+    def _update_buffers(self) -> UpdateBuffers:
+        recipe, net = self.recipe, self.network
+        g = self.total if recipe.accumulates else self.gradient
+        return recipe.optimizer.buffers(self.arena, net.layout, net.vector, g, self.lr_array)
 
     def _accumulate(self) -> Program:
         if self._accumulate_program is None:

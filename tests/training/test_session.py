@@ -9,6 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import minisgd as ms
+from minisgd.backend import Program
 from minisgd.training.prepare import prepare
 
 RNG = np.random.default_rng(0)
@@ -241,3 +242,30 @@ def test_memory_limit_names_the_largest_batch_and_the_micro_batch():
     assert session.plan.bytes() <= ms.memory_plan(net, (12,), 20, dtype="float64").bytes + 20000
     with pytest.raises(ms.MemoryLimitError, match="memory_limit must be at least"):
         ms.memory_plan(net, (12,), 10, memory_limit="1KB")
+
+
+def test_velocities_of_dead_weights_do_not_linger_among_the_denormals():
+    x = np.zeros((40, 3))
+    x[:2, 0] = 1  # the first weight sees two examples, the others none
+    x[:, 1] = np.arange(40) % 2
+    data = ms.Dataset.from_arrays(x, np.arange(40) % 2, validation=None)
+    prepared = prepare(ms.Network(ms.Linear(2)), data, ms.SGD(lr=0.1, momentum=0.9), batch_size=1)
+    session = prepared.session(sampling="sequential")
+    session.step()
+    velocity = session.arena.storage["optimizer.velocity"]
+    session.gradient[...] = 0  # and from here on no gradient at all
+    for _ in range(2000):
+        session._update().replay()
+        session.steps += 1
+        if session.steps % 256 == 0:
+            session._flush().replay()
+    assert not ((velocity != 0) & (np.abs(velocity) < np.finfo("float32").tiny)).any()
+
+
+def test_flushing_changes_nothing_that_counts():
+    flushed, kept = begin("plain", dtype="float32"), begin("plain", dtype="float32")
+    kept._flush = Program
+    for _ in range(300):
+        flushed.step()
+        kept.step()
+    assert_array_equal(flushed.network.vector, kept.network.vector)
