@@ -8,7 +8,7 @@ from kernel_bench import REPLICAS, assert_close, empty, normal, run_layer
 from numpy.testing import assert_array_equal
 
 from minisgd.backend.kernel_library.batch_norm import SLAB, BatchNorm, Ghosts
-from minisgd.errors import ShapeError
+from minisgd.errors import ArgumentError, ShapeError
 from minisgd.nn import BatchNorm as BatchNormLayer
 
 MOMENTUM, EPS = 0.1, 1e-5
@@ -148,6 +148,9 @@ def test_refuses_what_does_not_fit(float32):
         Ghosts.of(1, 1, None)
     with pytest.raises(ShapeError, match="at least two values per channel"):
         Ghosts.of(8, 1, 1)
+    with pytest.raises(ArgumentError, match="must be"):
+        x = np.zeros((1, 0, 3), "float32")
+        BatchNorm(float32).infer(x, None, None, x, np.zeros((1, 1, 3), "f4"), np.ones((1, 1, 3), "f4"), eps=EPS)
     batch = Batch(float32, 1, 8, 1, 3, None)
     batch.workspace = batch.workspace[:3]
     with pytest.raises(ShapeError, match="batch_norm: workspace must be at least 6 elements"):

@@ -8,7 +8,7 @@ from kernel_bench import BATCHES, REPLICAS, assert_close, empty, normal, run_lay
 from numpy.testing import assert_array_equal
 
 from minisgd.backend.kernel_library.layer_norm import SLAB, LayerNorm
-from minisgd.errors import ShapeError
+from minisgd.errors import ArgumentError, ShapeError
 from minisgd.nn import LayerNorm as LayerNormLayer
 
 EPS = 1e-5
@@ -93,6 +93,8 @@ def test_refuses_what_does_not_fit(float32):
     batch.workspace = batch.workspace[:3]
     with pytest.raises(ShapeError, match="layer_norm: workspace must be at least 6 elements"):
         batch.run()
+    with pytest.raises(ArgumentError, match="must be"):
+        Batch(float32, 1, 0, 3).run()
     batch.y = batch.y[:, :4]
     with pytest.raises(ShapeError, match="layer_norm: y, dy must be of shape"):
         batch.run()

@@ -12,7 +12,7 @@ from numpy.testing import assert_array_equal
 
 from minisgd.backend import Arena, NumpyOps, Plan
 from minisgd.backend.kernel_library.update import Update
-from minisgd.errors import DtypeError, ShapeError
+from minisgd.errors import ArgumentError, DtypeError, ShapeError
 from minisgd.nn.layout import Layout
 from minisgd.optim import SGD, Adam, AdamW, Optimizer, RMSProp
 
@@ -108,5 +108,7 @@ def test_refuses_what_does_not_fit(float32):
         update.sgd(w, w.astype("float64"), lr, clock)
     with pytest.raises(ShapeError, match="sgd: w must be C-contiguous"):
         update.sgd(empty((5, 2), "float32").T, w.copy(), lr, clock)
+    with pytest.raises(ArgumentError, match="must be"):
+        update.sgd(w[:, :0], w[:, :0], lr, clock)
     with pytest.raises(ShapeError, match="clock must be of shape"):
         update.adam(w, w.copy(), w.copy(), w.copy(), lr, clock)
