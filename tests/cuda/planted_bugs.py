@@ -103,7 +103,7 @@ def _case(kernel: str) -> tuple[Any, Any, int, tuple[Any, ...], npt.NDArray[Any]
         return (1, 1, 1), (32, 1, 1), 0, (x[:5], y, np.int32(5)), y, x[4::-1]
     total = np.zeros(1, np.float32)
     if kernel == "grid_sum":
-        return (4, 1, 1), (32, 1, 1), 0, (x[:100], total, np.int32(100)), total, x[:100].sum()
+        return (2, 1, 1), (64, 1, 1), 0, (x[:100], total, np.int32(100)), total, x[:100].sum()
     if kernel == "ordered_sum":
         done = np.zeros(1, np.uint32)
         return (4, 1, 1), (32, 1, 1), 0, (x[:100], out, done, total, np.int32(100)), total, x[:100].sum()

@@ -97,7 +97,9 @@ def main(arguments: list[str]) -> int:
     if rest[:1] == ["--program"]:
         command = [str(HERE / rest[1]), *rest[2:]]
     else:
-        command = [str(Path(__file__).resolve()), "--inside", *(rest or [str(KERNEL_TESTS)])]
+        command = [str(Path(__file__).resolve()), "--inside", *rest]
+        if not any(Path(argument.split("::")[0]).exists() for argument in rest):
+            command.append(str(KERNEL_TESTS))
     done = subprocess.run([*_prefix(), sys.executable, *command], env=_environment(kind))
     return done.returncode
 
@@ -106,6 +108,7 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--inside"]:
         import pytest
 
+        sys.path.insert(0, str(HERE.parents[1]))  # a checkout that is not installed
         sys.exit(
             pytest.main(["-q", "-p", "no:faulthandler", "-p", "no:cacheprovider", *sys.argv[2:]], [SmallestShapes()])
         )

@@ -22,6 +22,7 @@ dim3 blockDim, gridDim;
 namespace emulator {
 namespace {
 
+constexpr unsigned MOST_THREADS = 1024;
 constexpr size_t STACK = 256 << 10;
 constexpr size_t MOST_SHARED = 48 << 10;
 constexpr int POISON = 0xff;  // four bytes of it are a float NaN, eight a double NaN
@@ -51,7 +52,9 @@ struct Shared {
   Guarded memory;
 };
 
-std::vector<Fiber> fibers;
+Fiber sets[SETS][MOST_THREADS];  // those prepared wait for their next block
+unsigned prepared[SETS];
+Fiber* fibers = sets[0];
 Fiber scheduler;
 Fiber* current;
 unsigned threads, alive;
@@ -91,6 +94,7 @@ void jump(Fiber& from, Fiber& to) {
 void fiber_main() {
   first_switch();
   for (;;) {  // one turn for each block
+    thread_begins(current->sanitizer);
     body(context);
     thread_ends();
     current->state = returned;
@@ -100,7 +104,6 @@ void fiber_main() {
 }
 
 void prepare(Fiber& fiber) {
-  end_fiber(fiber.sanitizer, fiber.stack);
   if (!fiber.stack)
     fiber.stack = (char*)mmap(nullptr, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   void** top = (void**)(fiber.stack + STACK - 64);
@@ -208,7 +211,10 @@ void check_shared(const Shared& array, const char* kind) {
 }
 
 void run_block() {
-  if (BLOCKS_ARE_UNORDERED && dynamic.size) {
+  set = (set + 1) % SETS;
+  fibers = sets[set];
+  for (; prepared[set] < threads; prepared[set]++) prepare(fibers[prepared[set]]);
+  if (SETS > 1 && dynamic.size) {
     dynamic.memory.release();
     dynamic.memory = Guarded(dynamic.size, 0, false);
   }
@@ -223,7 +229,6 @@ void run_block() {
     fiber.state = ready;
     fiber.fenced = false;
     next_round.push_back(i);
-    if (BLOCKS_ARE_UNORDERED) prepare(fiber);
   }
   std::vector<unsigned> round;
   while (alive && !failed) {
@@ -246,7 +251,7 @@ void run_block() {
   }
   for (const Shared& array : statics) check_shared(array, "static");
   check_shared(dynamic, "dynamic");
-  if (BLOCKS_ARE_UNORDERED) release_statics();
+  if (SETS > 1) release_statics();  // unordered blocks do not share
   if (failed)
     for (unsigned i = 0; i < threads; i++) prepare(fibers[i]);  // abandon what is half run
 }
@@ -373,11 +378,6 @@ int run(const Launch& launch, void (*kernel)(void*), void* arguments, char* mess
   dynamic.memory = dynamic.size ? Guarded(dynamic.size, 0, false) : Guarded();
   launch_begins(scheduler.sanitizer);
   Handlers handlers(launch.patience);
-
-  size_t had = fibers.size();
-  if (had < threads) fibers.resize(threads);
-  for (size_t i = had; i < threads; i++) prepare(fibers[i]);
-
   size_t blocks = (size_t)gridDim.x * gridDim.y * gridDim.z;
   std::vector<size_t> sequence(blocks);
   for (size_t i = 0; i < blocks; i++) sequence[i] = i;

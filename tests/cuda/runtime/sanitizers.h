@@ -1,13 +1,9 @@
 // What AddressSanitizer and ThreadSanitizer must be told about fibers; nothing at all in a plain build.
 //
 // ThreadSanitizer sees every CUDA thread as a thread of its own, ordered against others only by what orders
-// them on the device: __syncthreads, warp collectives, fenced atomics. Blocks are not ordered at all.
+// them on the device: __syncthreads, warp collectives, fenced atomics.
 #pragma once
 #include <stddef.h>
-#include <sys/mman.h>
-
-#include <utility>
-#include <vector>
 
 #if defined(EMULATOR_TSAN)
 #include <sanitizer/tsan_interface.h>
@@ -27,49 +23,37 @@ struct SanitizerFiber {
   unsigned barriers = 0, collectives = 0, parity = 0;
   char meetings[2];  // two addresses in turn: a lane may arrive at the next collective before all left the last
 };
-constexpr bool BLOCKS_ARE_UNORDERED = true;  // each has stacks and shared memory of its own
-
-// Destroyed late: ThreadSanitizer gives the next fiber the identity of a destroyed one, and takes what two blocks
-// do on one stack for a race.
-inline std::vector<std::pair<void*, char*>> retired;
-inline size_t stack_size;
-inline char end_of_threads, barrier_meetings[2];
+// Blocks take turns with two sets of fibers, which nothing orders: what a block does to memory races with its
+// neighbours'. A set of its own for every block would show no more bugs, and takes minutes to create.
+constexpr int SETS = 2;
+inline int set = 0;
+inline char start_of_launch, end_of_threads, barrier_meetings[SETS][2];
 
 struct Unseen {  // accesses of the machine itself are not judged
   Unseen() { __tsan_ignore_thread_begin(); }
   ~Unseen() { __tsan_ignore_thread_end(); }
 };
-inline void retire() {
-  for (auto [handle, stack] : retired) {
-    __tsan_destroy_fiber(handle);
-    munmap(stack, stack_size);
-  }
-  retired.clear();
-}
-inline void end_fiber(SanitizerFiber& fiber, char*& stack) {
-  if (fiber.handle) retired.push_back({fiber.handle, stack});
-  if (retired.size() > 2000) retire();
-  fiber.handle = nullptr;
-  stack = nullptr;
-}
-inline void new_fiber(SanitizerFiber& fiber, char*, size_t size) {
-  stack_size = size;
+inline void new_fiber(SanitizerFiber& fiber, char*, size_t) {
+  if (fiber.handle) __tsan_destroy_fiber(fiber.handle);
   fiber.handle = __tsan_create_fiber(0);
-  fiber.barriers = fiber.collectives = 0;
 }
 inline void before_switch(SanitizerFiber&, SanitizerFiber& to, bool, char*, size_t) {
   __tsan_switch_to_fiber(to.handle, __tsan_switch_to_fiber_no_sync);
 }
 inline void after_switch(SanitizerFiber&, bool) {}
 inline void first_switch() {}
-inline void thread_ends() { __tsan_release(&end_of_threads); }
-inline void launch_begins(SanitizerFiber& scheduler) { scheduler.handle = __tsan_get_current_fiber(); }
-inline void launch_ends() {
-  __tsan_acquire(&end_of_threads);
-  retire();
+inline void thread_begins(SanitizerFiber& me) {
+  me.barriers = me.collectives = 0;
+  __tsan_acquire(&start_of_launch);
 }
+inline void thread_ends() { __tsan_release(&end_of_threads); }
+inline void launch_begins(SanitizerFiber& scheduler) {
+  scheduler.handle = __tsan_get_current_fiber();
+  __tsan_release(&start_of_launch);
+}
+inline void launch_ends() { __tsan_acquire(&end_of_threads); }
 inline char* arrive_at_barrier(SanitizerFiber& me) {
-  char* meeting = &barrier_meetings[me.barriers++ & 1];
+  char* meeting = &barrier_meetings[set][me.barriers++ & 1];
   __tsan_release(meeting);
   return meeting;
 }
@@ -89,8 +73,8 @@ template <class Lane> void leave_warp(SanitizerFiber& me, unsigned mask, Lane la
 #else
 
 struct SanitizerFiber { void* fake_stack = nullptr; };
-inline void end_fiber(SanitizerFiber&, char*&) {}
-constexpr bool BLOCKS_ARE_UNORDERED = false;
+constexpr int SETS = 1;
+inline int set = 0;
 struct Unseen { ~Unseen() {} };
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -114,6 +98,7 @@ inline void after_switch(SanitizerFiber&, bool) {}
 inline void first_switch() {}
 #endif
 
+inline void thread_begins(SanitizerFiber&) {}
 inline void thread_ends() {}
 inline void launch_begins(SanitizerFiber&) {}
 inline void launch_ends() {}
