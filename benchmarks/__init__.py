@@ -1,0 +1,1 @@
+"""Benchmarks of minisgd: against the frameworks, of a whole study, and of how cost grows."""

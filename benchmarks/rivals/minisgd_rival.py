@@ -1,0 +1,90 @@
+"""minisgd: the session that ``ms.train`` steps, a stack of replicas for W5, the recorded forward pass for W6."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import numpy as np
+
+import minisgd as ms
+from benchmarks.rivals.rival import Rival, cross_entropy
+from benchmarks.workloads import Workload
+from minisgd.backend.threads import blas_threads, choose_threads
+from minisgd.data.sampling import Sequential
+from minisgd.nn.inference import Inference
+from minisgd.training.prepare import prepare
+from minisgd.training.session import quiet_arithmetic
+
+
+def network(workload: Workload) -> ms.Network:
+    """Return the workload's network, with layers named as its weights are."""
+    layers: list[ms.Layer] = []
+    for k, channels in enumerate(workload.channels):
+        # no bias: the normalisation that follows would take it away again
+        layers.append(ms.Conv2d(channels, 3, padding="same", bias=False, name=f"conv{k}"))
+        layers += [ms.BatchNorm(name=f"norm{k}"), ms.ReLU(), ms.MaxPool2d(2)]
+    if workload.channels:
+        layers.append(ms.Flatten())
+    for k, width in enumerate(workload.widths):
+        layers += [ms.Linear(width, name=f"dense{k}"), ms.ReLU()]
+    return ms.Network(*layers[:-1])
+
+
+class Minisgd(Rival):
+    def build(self, x: np.ndarray, y: np.ndarray, w: dict[str, np.ndarray]) -> None:
+        task, lr = self.workload, self.workload.learning_rate(self.B)
+        stack = task.kind == "stack"
+        optimizer = ms.Adam(lr=lr) if task.optimizer == "adam" else ms.SGD(lr=lr, momentum=task.momentum)
+        if stack:
+            optimizer = ms.SGD(lr=1.0, momentum=task.momentum)
+        dataset = ms.Dataset.from_arrays(x, y, validation=None, classes=tuple(map(str, range(10))), scale=1.0)
+        seeds = range(task.replicas) if stack else 0
+        prepared = prepare(network(task), dataset, optimizer, batch_size=min(self.B, self.n), seeds=seeds)
+        net = prepared.recipe.network
+        for name, view in net.parameters().items():
+            net.ops.upload(w[name], out=view)
+        self.x, self.y = x, y
+        self.contexts = ExitStack()
+        self.contexts.enter_context(quiet_arithmetic())
+        if task.kind == "predict":
+            self.inference = Inference(net, self.B)
+            self.contexts.enter_context(blas_threads(1 if self.task.cores == 1 else self.task.cores))
+            return
+        self.session = prepared.session(lr_factors=task.learning_rates() if stack else None)
+        threads = None if self.task.cores > 1 else 1
+        self.contexts.enter_context(blas_threads(choose_threads(self.session.largest_product(), threads)))
+
+    def losses(self, orders: np.ndarray, steps: int) -> np.ndarray:
+        if self.workload.kind == "predict":
+            rows = orders[0, : steps * self.B]
+            logits = self.inference.predict(self.x[rows])
+            cut = range(0, len(rows), self.B)
+            return np.array([[cross_entropy(logits[a : a + self.B], self.y[rows[a : a + self.B]])] for a in cut])
+        own, self.session.sampler = self.session.sampler, _Given(orders)
+        found = []
+        for _ in range(steps):
+            self.session.step()
+            found.append(self.session.take_train_loss())
+        self.session.sampler = own
+        return np.array(found)
+
+    def run(self, steps: int) -> int:
+        if self.workload.kind == "predict":
+            rows = min(steps * self.B, self.n)
+            return len(self.inference.predict(self.x[:rows]))
+        session, before = self.session, self.session.examples
+        for _ in range(steps):
+            session.step()
+        session.take_train_loss()
+        return (session.examples - before) * session.replicas
+
+
+class _Given(Sequential):
+    """Hands out the examples that orders (R, n) names, instead of shuffling."""
+
+    def __init__(self, orders: np.ndarray) -> None:
+        super().__init__(orders.shape[1], range(len(orders)))
+        self.orders = orders
+
+    def next(self, batch_size: int) -> np.ndarray:
+        return np.take_along_axis(self.orders, super().next(batch_size), 1)
