@@ -25,13 +25,13 @@ class GuardedArrays:
     def __init__(self, arrays: dict[int, npt.NDArray[Any]], *, at_front: bool) -> None:
         self.arrays, self.at_front = arrays, at_front
         self.address: dict[int, npt.NDArray[np.uint64]] = {}
-        self._regions: list[_Region] = []
+        self._regions: list[Region] = []
 
     def __enter__(self) -> GuardedArrays:
         make = machine().emulator_new_array
         make.argtypes = [ctypes.c_int, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int]
         make.restype = ctypes.c_void_p
-        self._regions = _merge(self.arrays)
+        self._regions = merge(self.arrays)
         for region in self._regions:
             region.copy = make(region.members[0], region.size, region.low % ALIGNMENT, self.at_front)
             ctypes.memmove(region.copy, region.low, region.size)
@@ -59,7 +59,7 @@ class GuardedArrays:
                 ctypes.memmove(region.low, region.copy, region.size)
 
 
-class _Region:
+class Region:
     """Memory from `low` to `high` that belongs to some arguments."""
 
     def __init__(self, low: int, high: int, member: int) -> None:
@@ -70,13 +70,13 @@ class _Region:
         return self.high - self.low
 
 
-def _merge(arrays: dict[int, npt.NDArray[Any]]) -> list[_Region]:
-    """Return the memory of all arrays, where they overlap as one region."""
-    regions: list[_Region] = []
+def merge(arrays: dict[int, npt.NDArray[Any]]) -> list[Region]:
+    """Return the memory of all arrays by number, where they overlap as one region."""
+    regions: list[Region] = []
     for low, high, i in sorted((*np.lib.array_utils.byte_bounds(array), i) for i, array in arrays.items()):
         if regions and low < regions[-1].high:
             regions[-1].high = max(regions[-1].high, high)
             regions[-1].members.append(i)
         else:
-            regions.append(_Region(low, high, i))
+            regions.append(Region(low, high, i))
     return regions

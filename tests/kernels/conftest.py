@@ -12,13 +12,16 @@ from minisgd.backend.kernels import KernelLibrary
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "cuda"))
 
-from cuda_emulator import Emulator  # noqa: E402
+from kernel_device import compiler, missing_device  # noqa: E402
 
 
 @cache
-def emulated(dtype: str, order: str) -> KernelLibrary:
+def built(dtype: str, order: str) -> KernelLibrary:
     """Return the kernels of a dtype, run in an order of threads and blocks: one library, one build a session."""
-    return KernelLibrary(Emulator(order, seed=7), dtype)
+    reason = missing_device()
+    if reason is not None:
+        pytest.skip(reason)
+    return KernelLibrary(compiler(order, seed=7), dtype)
 
 
 @pytest.fixture(params=["forward", "random"])
@@ -28,14 +31,14 @@ def order(request) -> str:
 
 @pytest.fixture(params=["float32", "float64"])
 def library(request, order) -> KernelLibrary:
-    return emulated(request.param, order)
+    return built(request.param, order)
 
 
 @pytest.fixture
 def float32(order) -> KernelLibrary:
-    return emulated("float32", order)
+    return built("float32", order)
 
 
 @pytest.fixture
 def float64(order) -> KernelLibrary:
-    return emulated("float64", order)
+    return built("float64", order)
