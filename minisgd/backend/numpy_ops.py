@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from minisgd.backend.erf import erf_into
-from minisgd.backend.ops import Ops
+from minisgd.backend.ops import Operand, Ops
+from minisgd.backend.rowwise import tile_and_compute, widened
 from minisgd.typing import Array, Shape
 
 ALIGNMENT = 64
@@ -36,6 +37,14 @@ class NumpyOps(Ops):
         start = -raw.ctypes.data % ALIGNMENT
         array: Array = raw[start : start + nbytes].view(dtype).reshape(shape)
         return array
+
+    def elementwise(self, op: str, *operands: Operand, out: Array) -> None:
+        wide = widened(operands, out)
+        if wide is None:
+            super().elementwise(op, *operands, out=out)
+        else:
+            tiles, row, arrays, target = wide
+            self.run(op, tile_and_compute, (tiles, row, getattr(np, op), arrays, target), operands, out)
 
     def matmul(self, a: Array, b: Array, *, out: Array) -> None:
         if a.shape[-1] == 1:

@@ -152,10 +152,12 @@ def test_layer(name: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, kind in CASES if name.startswith("Conv2d") and kind == "images"])
-def test_convolution_of_a_few_images_at_a_time(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("channels", [3, 6])  # on both sides of where the layout of patches changes
+def test_convolution_of_a_few_images_at_a_time(name: str, channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("minisgd.nn.layers.conv.PATCH_ELEMENTS", 700)
-    bench = Bench([LAYERS[name].make((6, 7, 3))], (6, 7, 3), 9)
-    assert bench.network.layers[0].patches.shape[0] < 9  # type: ignore[attr-defined]
+    shape = (6, 7, channels)
+    bench = Bench([LAYERS[name].make(shape)], shape, 9)
+    assert len(list(bench.network.layers[0]._chunks())) > 1  # type: ignore[attr-defined]
     check_against_torch(bench, seed=2, batches=[9, 4, 1])
 
 
@@ -163,9 +165,10 @@ def test_convolution_of_a_few_images_at_a_time(name: str, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("stride", [1, 2, (3, 1)])
 @pytest.mark.parametrize("padding", [0, 1, (0, 2)])
 @pytest.mark.parametrize("bias", [True, False])
-def test_convolution(kernel: Any, stride: Any, padding: Any, bias: bool) -> None:
+@pytest.mark.parametrize("channels", [2, 5])
+def test_convolution(kernel: Any, stride: Any, padding: Any, bias: bool, channels: int) -> None:
     layer = Conv2d(4, kernel, stride=stride, padding=padding, bias=bias)
-    check_against_torch(Bench([layer], (5, 6, 2), 3), seed=3, batches=[3, 1])
+    check_against_torch(Bench([layer], (5, 6, channels), 3), seed=3, batches=[3, 1])
 
 
 @pytest.mark.parametrize("pool", [MaxPool2d, AvgPool2d])

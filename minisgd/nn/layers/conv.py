@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from typing import Any
 
 from minisgd.backend import Ops
@@ -15,14 +16,17 @@ from minisgd.typing import Array, Shape
 PATCH_ELEMENTS = 1 << 16
 """Patches of so many elements are gathered at a time, so that they are still in cache when multiplied."""
 
+FEW_CHANNELS = 4
+"""Up to so many channels, patches are laid out by position, so that copying them moves rows of the image."""
+
 
 class Conv2d(Layer):
     """Convolution (cross-correlation): y[b,i,j,o] = Σ_{k,l,c} x[b, iS+k−P, jS+l−P, c] W[k,l,c,o] + b[o].
 
     x (…, B, H, W, C)   W (…, K, K, C, O)   b (…, 1, O)   y (…, B, OH, OW, O), OH = (H + 2P − K) / S + 1.
 
-    A few images at a time are unrolled into patches (n·OH·OW, K·K·C) and multiplied with W; backward
-    unrolls them again rather than keep K² copies of x. Defaults: W He normal, b zero.
+    A few images at a time are unrolled into patches (n·OH·OW, K·K·C) and multiplied with W; backward unrolls
+    them again rather than keep K² copies of x. Defaults: W He normal, b zero.
     """
 
     W: Array
@@ -30,9 +34,13 @@ class Conv2d(Layer):
     b: Array
     db: Array
     padded: Array
-    dpadded: Array
     patches: Array
     part: Array
+    dy_padded: Array
+    dy_patches: Array
+    flipped: Array
+    dpatches: Array
+    dpadded: Array
 
     def __init__(
         self,
@@ -83,12 +91,19 @@ class Conv2d(Layer):
         n = min(batch, max(1, PATCH_ELEMENTS // (oh * ow * kh * kw * c)))
         buffers = {
             "padded": Buffer((n, h + 2 * ph, w + 2 * pw, c), life="own"),
-            "patches": Buffer((n, oh, ow, kh, kw, c), life="scratch"),
-            "dpadded": Buffer((n, h + 2 * ph, w + 2 * pw, c), life="scratch", inference=False),
+            "patches": Buffer((n * oh * ow * kh * kw * c,), life="scratch"),
             "part": Buffer(shape, life="scratch", inference=False),
         }
         if self.padding == (0, 0):
             del buffers["padded"]
+        if self._correlates:
+            qh, qw = self._complement
+            buffers["dy_padded"] = Buffer((n, oh + 2 * qh, ow + 2 * qw, o), life="own", inference=False)
+            buffers["dy_patches"] = Buffer((n, h, w, kh, kw, o), life="scratch", inference=False)
+            buffers["flipped"] = Buffer((kh, kw, o, c), life="scratch", inference=False)
+        else:
+            buffers["dpatches"] = Buffer((n, oh, ow, kh, kw, c), life="scratch", inference=False)
+            buffers["dpadded"] = Buffer((n, h + 2 * ph, w + 2 * pw, c), life="scratch", inference=False)
         return Declaration((batch, oh, ow, o), parameters=parameters, buffers=buffers)
 
     def forward(self, ops: Ops, x: Array) -> Array:
@@ -102,46 +117,85 @@ class Conv2d(Layer):
         return self.y
 
     def backward(self, ops: Ops, dy: Array) -> Array | None:
-        """dW = Σ patchesᵀ dy    db = Σ_{B,H,W} dy    dx = the patches of dy Wᵀ, added up where they overlap"""
+        """dW = Σ patchesᵀ dy    db = Σ_{B,H,W} dy    dx: see _correlate and _add_overlaps"""
         dW = reshaped(self.dW, (*self.lead, -1, self.channels))
         part = reshaped(self.part, dW.shape)
+        input_gradient = self._correlate if self._correlates else self._add_overlaps
+        if self.dx is not None and self._correlates:
+            ops.copy(transpose(self.W[..., ::-1, ::-1, :, :]), out=self.flipped)
         for position, images in enumerate(self._chunks()):
             patches = self._unroll(ops, self.x[images])
-            dy_rows = rows(dy[images], self.lead)
-            ops.matmul(transpose(patches), dy_rows, out=part if position else dW)
+            ops.matmul(transpose(patches), rows(dy[images], self.lead), out=part if position else dW)
             if position:
                 ops.add(dW, part, out=dW)
             if self.dx is not None:
-                self._input_gradient(ops, dy_rows, self.dx[images])
+                input_gradient(ops, dy[images], self.dx[images])
         if self.bias:
             ops.sum_batch(rows(dy, self.lead), out=self.db)
         return self.dx
 
-    def _input_gradient(self, ops: Ops, dy_rows: Array, dx: Array) -> None:
-        n = dx.shape[len(self.lead)]
-        patches, dpadded = self.patches[self._first(n)], self.dpadded[self._first(n)]
-        W = reshaped(self.W, (*self.lead, -1, self.channels))
-        ops.matmul(dy_rows, transpose(W), out=reshaped(patches, (*dy_rows.shape[:-1], W.shape[-2])))
+    # ------------------------------------------------ the gradient by the input
+
+    @property
+    def _complement(self) -> tuple[int, int]:
+        """Q = K − 1 − P: the padding with which dy has as many windows as x has pixels."""
+        return (self.kernel[0] - 1 - self.padding[0], self.kernel[1] - 1 - self.padding[1])
+
+    @property
+    def _correlates(self) -> bool:
+        """True if dx is itself a convolution, of padded dy with the flipped kernel: where the stride is 1."""
+        return self.stride == (1, 1) and min(self._complement) >= 0
+
+    def _correlate(self, ops: Ops, dy: Array, dx: Array) -> None:
+        """dx[h,w,c] = Σ_{k,l,o} dy[h+k−Q, w+l−Q, o] W[K−1−k, K−1−l, c, o], as forward with dy in place of x"""
+        some = self._first(dx.shape[len(self.lead)])
+        padded, patches, (qh, qw) = self.dy_padded[some], self.dy_patches[some], self._complement
+        h, w = padded.shape[-3:-1]
+        ops.copy(dy, out=padded[..., qh : h - qh, qw : w - qw, :])
+        ops.copy(ops.windows(padded, self.kernel, (1, 1)), out=patches)
+        flipped = reshaped(self.flipped, (*self.lead, -1, dx.shape[-1]))
+        ops.matmul(reshaped(patches, (*self.lead, -1, flipped.shape[-2])), flipped, out=rows(dx, self.lead))
+
+    def _add_overlaps(self, ops: Ops, dy: Array, dx: Array) -> None:
+        """dx = the patches of dy Wᵀ, added up where they overlap"""
+        some = self._first(dx.shape[len(self.lead)])
+        dpatches, dpadded = self.dpatches[some], self.dpadded[some]
+        W, dy_rows = reshaped(self.W, (*self.lead, -1, self.channels)), rows(dy, self.lead)
+        ops.matmul(dy_rows, transpose(W), out=reshaped(dpatches, (*dy_rows.shape[:-1], W.shape[-2])))
         ops.fill(0.0, out=dpadded)
         for i, j in offsets(self.kernel):
             window = dpadded[strided(i, j, self.stride, self.y.shape[-3:-1])]
-            ops.add(window, patches[..., i, j, :], out=window)
+            ops.add(window, dpatches[..., i, j, :], out=window)
         ops.copy(self._interior(dpadded), out=dx)
 
+    # ------------------------------------------------ patches
+
     def _unroll(self, ops: Ops, x: Array) -> Array:
-        """Copy the patches of some images.  x (…, n, H, W, C)   result (…, n·OH·OW, K·K·C)"""
-        n = x.shape[-4]
+        """Copy the patches of some images.  x (…, n, H, W, C)   result (…, n·OH·OW, K·K·C)
+
+        In memory a patch is contiguous where that copies long runs; with few channels, position in the patch
+        is the outermost axis instead, and the runs are rows of the image.
+        """
         if self.padding != (0, 0):
-            padded = self.padded[self._first(n)]  # its border is zero and is never written
+            padded = self.padded[self._first(x.shape[-4])]  # its border is zero and is never written
             ops.copy(x, out=self._interior(padded))
             x = padded
-        patches = self.patches[self._first(n)]
-        ops.copy(ops.windows(x, self.kernel, self.stride), out=patches)
-        return reshaped(patches, (*self.lead, -1, self.kernel[0] * self.kernel[1] * x.shape[-1]))
+        windows = ops.windows(x, self.kernel, self.stride)  # (…, n, OH, OW, K, K, C)
+        lead, size, patch = self.lead, prod(windows.shape[-6:]), prod(windows.shape[-3:])
+        few = x.shape[-1] <= FEW_CHANNELS
+        if few:
+            axis = len(lead)
+            windows = windows.transpose(*range(axis), *range(axis + 3, axis + 6), *range(axis, axis + 3))
+        patches = self.patches[..., :size]
+        ops.copy(windows, out=reshaped(patches, windows.shape))
+        if few:
+            return transpose(reshaped(patches, (*lead, patch, -1)))
+        return reshaped(patches, (*lead, -1, patch))
 
     def _chunks(self) -> Iterator[tuple[slice, ...]]:
         axis = len(self.lead)
-        batch, n = self.y.shape[axis], self.patches.shape[axis]
+        batch, oh, ow, _ = self.y.shape[axis:]
+        n = self.patches.shape[-1] // (oh * ow * self.kernel[0] * self.kernel[1] * self.x.shape[-1])
         for start in range(0, batch, n):
             yield (*[slice(None)] * axis, slice(start, min(start + n, batch)))
 

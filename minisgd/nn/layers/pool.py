@@ -32,6 +32,16 @@ class Pool2d(Layer):
         require_images(self, x)
         return (x[0], *window_counts(self, (x[1], x[2]), self.kernel, self.stride), x[3])
 
+    @property
+    def apart(self) -> bool:
+        """True if no two windows overlap."""
+        return self.stride[0] >= self.kernel[0] and self.stride[1] >= self.kernel[1]
+
+    def covers(self, x: Array) -> bool:
+        """Tell whether windows that do not overlap leave out no pixel of x (…, B, H, W, C)."""
+        size = tuple(n * s for n, s in zip(self.y.shape[-3:-1], self.stride, strict=True))
+        return self.stride == self.kernel and x.shape[-3:-1] == size
+
     def corners(self, x: Array) -> list[Array]:
         """Return K·K views of x like y, one for each position inside the window."""
         return [x[strided(i, j, self.stride, self.y.shape[-3:-1])] for i, j in offsets(self.kernel)]
@@ -67,14 +77,18 @@ class MaxPool2d(Pool2d):
         """dx = dy at the first maximum of each window, 0 elsewhere; windows that overlap add up"""
         if self.dx is None:
             return None
-        ops.fill(0.0, out=self.dx)
+        if not (self.apart and self.covers(self.dx)):
+            ops.fill(0.0, out=self.dx)
         ops.fill(1.0, out=self.open)
         for x, dx in zip(self.corners(self.x), self.corners(self.dx), strict=True):
             ops.equal(x, self.y, out=self.hit)
             ops.multiply(self.hit, self.open, out=self.hit)
             ops.greater(self.open, self.hit, out=self.open)
-            ops.multiply(dy, self.hit, out=self.share)
-            ops.add(dx, self.share, out=dx)
+            if self.apart:
+                ops.multiply(dy, self.hit, out=dx)
+            else:
+                ops.multiply(dy, self.hit, out=self.share)
+                ops.add(dx, self.share, out=dx)
         return self.dx
 
 
