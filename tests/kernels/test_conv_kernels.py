@@ -8,6 +8,7 @@ from kernel_bench import BATCHES, assert_close, empty, normal, run_layer
 from numpy.testing import assert_array_equal
 
 from minisgd.backend.kernel_library.conv import TILES, Conv, Geometry
+from minisgd.backend.kernel_library.reduce import Reduce
 from minisgd.backend.kernel_library.tiles import NARROW, SMALL, Cut
 from minisgd.errors import ShapeError
 from minisgd.nn import Conv2d
@@ -79,6 +80,20 @@ def test_the_cut_of_the_weight_gradient_splits_the_pixels(float32):
     conv = Conv(float32, GEOMETRIES["same"], 132)
     assert conv.workspace(1, 1000) > 0
     assert conv.workspace(1, 1) == 0
+
+
+def test_gradient_norms_of_single_examples(float32):
+    """The examples of a batch as replicas give each its own dW; a convolution's norm is no product of norms."""
+    g, B = GEOMETRIES["same"], 5
+    x, dy = normal((B, 1, *g.image), "float32"), normal((B, 1, *g.output), "float32", seed=1)
+    dW, norm = empty((B, *g.weights), "float32"), empty((B,), "float32")
+    Conv(float32, g, 1).weight_gradient(x, dy, dW, None)
+    Reduce(float32).squared_norm(dW.reshape(B, -1), norm)
+    for b in range(B):
+        layer = run_layer(
+            Conv2d(g.channels, g.kernel, padding=g.padding, bias=False), x[b : b + 1], dy[b : b + 1], W=dW[b : b + 1]
+        )
+        assert_close(norm[b], np.square(layer.dW).sum())
 
 
 def test_without_bias_and_with_nan(float32):
