@@ -136,6 +136,8 @@ def _built(network: Network, data: Dataset, dtype: str, device: str, seeds: int 
             )
     else:
         net = clone(network).build(data.input_shape, seeds=seeds, dtype=dtype, ops=get_ops(device))
+        if not network.is_built:
+            network.shape_only(data.input_shape, dtype)  # so that ms.explain(network) knows them too
     net.input_scale, net.classes = data.scale, data.classes
     return net
 

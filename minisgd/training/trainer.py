@@ -94,7 +94,7 @@ def train(
     seed: int = 0,
     on_progress: ProgressHook | None = None,
 ) -> Run:
-    """Train a copy of a network by mini-batch gradient descent; the network passed in is not changed.
+    """Train a copy of a network by mini-batch gradient descent; the network passed in keeps its weights, or none.
 
     A network without weights starts from those that ``seed`` draws, one with weights goes on from them. The
     seed also fixes shuffling and dropout: the same call gives the same bits.

@@ -50,7 +50,8 @@ def test_same_seed_same_bits_other_seed_other_weights(digits):
 def test_the_network_passed_in_is_not_changed_and_training_goes_on_from_weights(digits):
     description = plain()
     run = ms.train(description, digits, epochs=1)
-    assert not description.is_built
+    assert not description.is_built and description.n_parameters == run.network.n_parameters
+    assert "y = x @ W" in str(ms.explain(description, batch_size=32))  # its shapes are known from the data
     before = run.network.vector.copy()
     more = ms.train(run.network, digits, epochs=1)
     assert_array_equal(run.network.vector, before)
