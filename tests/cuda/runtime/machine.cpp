@@ -309,7 +309,7 @@ void warp_collective(unsigned mask, Collective kind, int source, const void* in,
   }
   me.mask = mask, me.kind = kind, me.source = source, me.line = line, me.state = in_warp;
   if (size) memcpy(me.in, in, size);
-  arrive_in_warp(me.sanitizer);
+  arrive_in_warp(me.sanitizer, first / 32, mask);
   if (complete(first, me)) {
     unsigned votes = 0;
     for (unsigned k = 0; k < 32; k++)
@@ -325,7 +325,7 @@ void warp_collective(unsigned mask, Collective kind, int source, const void* in,
     }
   }
   jump(me, scheduler);
-  leave_warp(me.sanitizer, mask, [&](unsigned l) -> SanitizerFiber& { return fibers[first + l].sanitizer; });
+  leave_warp(me.sanitizer, first / 32, mask, [&](unsigned l) -> SanitizerFiber& { return fibers[first + l].sanitizer; });
   if (size) memcpy(out, me.out, size);
 }
 

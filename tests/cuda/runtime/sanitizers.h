@@ -20,14 +20,14 @@ namespace emulator {
 
 struct SanitizerFiber {
   void* handle = nullptr;
-  unsigned barriers = 0, collectives = 0, parity = 0;
+  unsigned barriers = 0, whole_warps = 0, collectives = 0, parity = 0;
   char meetings[2];  // two addresses in turn: a lane may arrive at the next collective before all left the last
 };
 // Blocks take turns with two sets of fibers, which nothing orders: what a block does to memory races with its
 // neighbours'. A set of its own for every block would show no more bugs, and takes minutes to create.
 constexpr int SETS = 2;
 inline int set = 0;
-inline char start_of_launch, end_of_threads, barrier_meetings[SETS][2];
+inline char start_of_launch, end_of_threads, barrier_meetings[SETS][2], warp_meetings[SETS][32][2];
 
 struct Unseen {  // accesses of the machine itself are not judged
   Unseen() { __tsan_ignore_thread_begin(); }
@@ -43,7 +43,7 @@ inline void before_switch(SanitizerFiber&, SanitizerFiber& to, bool, char*, size
 inline void after_switch(SanitizerFiber&, bool) {}
 inline void first_switch() {}
 inline void thread_begins(SanitizerFiber& me) {
-  me.barriers = me.collectives = 0;
+  me.barriers = me.whole_warps = me.collectives = 0;
   __tsan_acquire(&start_of_launch);
 }
 inline void thread_ends() { __tsan_release(&end_of_threads); }
@@ -58,13 +58,18 @@ inline char* arrive_at_barrier(SanitizerFiber& me) {
   return meeting;
 }
 inline void leave_barrier(char* meeting) { __tsan_acquire(meeting); }
-inline void arrive_in_warp(SanitizerFiber& me) { __tsan_release(&me.meetings[me.collectives & 1]); }
+// A whole warp meets at one address, as a block does; lanes of a smaller mask meet only each other.
+constexpr unsigned WHOLE = 0xffffffffu;
+inline void arrive_in_warp(SanitizerFiber& me, unsigned warp, unsigned mask) {
+  __tsan_release(mask == WHOLE ? &warp_meetings[set][warp][me.whole_warps & 1] : &me.meetings[me.collectives & 1]);
+}
 template <class Lane> void meet_in_warp(SanitizerFiber& me, unsigned mask, Lane lane) {
   me.parity = 0;
   for (unsigned k = 0; k < 32; k++)
     if (mask >> k & 1) me.parity |= (lane(k).collectives & 1) << k;
 }
-template <class Lane> void leave_warp(SanitizerFiber& me, unsigned mask, Lane lane) {
+template <class Lane> void leave_warp(SanitizerFiber& me, unsigned warp, unsigned mask, Lane lane) {
+  if (mask == WHOLE) return __tsan_acquire(&warp_meetings[set][warp][me.whole_warps++ & 1]);
   me.collectives++;
   for (unsigned k = 0; k < 32; k++)
     if (mask >> k & 1) __tsan_acquire(&lane(k).meetings[me.parity >> k & 1]);
@@ -104,9 +109,9 @@ inline void launch_begins(SanitizerFiber&) {}
 inline void launch_ends() {}
 inline char* arrive_at_barrier(SanitizerFiber&) { return nullptr; }
 inline void leave_barrier(char*) {}
-inline void arrive_in_warp(SanitizerFiber&) {}
+inline void arrive_in_warp(SanitizerFiber&, unsigned, unsigned) {}
 template <class Lane> void meet_in_warp(SanitizerFiber&, unsigned, Lane) {}
-template <class Lane> void leave_warp(SanitizerFiber&, unsigned, Lane) {}
+template <class Lane> void leave_warp(SanitizerFiber&, unsigned, unsigned, Lane) {}
 
 #endif
 
