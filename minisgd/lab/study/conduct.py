@@ -243,7 +243,7 @@ def _estimate(
     """Say how long the sweep will take and how much memory, from the pilot's speed."""
     seconds = 0.0
     for b in sizes:
-        steps = fixed(b) if fixed else 2 * pilot.steps * max(1.0, pilot.batch_size / b)
+        steps = fixed(b) if fixed else 1.2 * pilot.steps * max(1.0, pilot.batch_size / b)
         # half of a step is for the weights, half for the examples: near enough for an estimate
         seconds += steps * per_size * pilot.replica_step_seconds * (0.5 + 0.5 * b / pilot.batch_size)
     one = Plan(trial.prepare(sizes[-1], 0).recipe.requests()).bytes()
