@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
+from typing import Any
 
 from minisgd.backend import Ops
 from minisgd.errors import ShapeError
@@ -10,6 +12,12 @@ from minisgd.nn.initializers import Ones, Zeros
 from minisgd.nn.layer import Buffer, Declaration, Layer, Parameter, Statistic, positive, within
 from minisgd.nn.shapes import reshaped, rows
 from minisgd.typing import Array, Shape
+
+BLOCK = 1 << 16
+"""Elements worked on at a time: a few arrays of so many fit into a second-level cache."""
+
+LEAST_ROWS = 64
+"""Rows of a block come in multiples of this, so that narrow ones can be joined."""
 
 
 class BatchNorm(Layer):
@@ -34,6 +42,7 @@ class BatchNorm(Layer):
     running_var: Array
     xhat: Array
     work: Array
+    part: Array
     mean: Array
     var: Array
     inv: Array
@@ -71,7 +80,8 @@ class BatchNorm(Layer):
             buffers[name] = Buffer((ghosts, 1, c), life=life, inference=False)  # type: ignore[arg-type]
         for name in ("sum_dy", "sum_dy_xhat"):
             buffers[name] = Buffer((ghosts, 1, c), life="scratch", inference=False)
-        buffers["work"] = Buffer(x, life="scratch", inference=False)
+        buffers["part"] = Buffer((ghosts, 1, c), life="scratch", inference=False)
+        buffers["work"] = Buffer((min(prod(x), max(BLOCK, ghosts * LEAST_ROWS * c)),), life="scratch", inference=False)
         buffers["row"] = Buffer((1, c), life="scratch")
         buffers["shift"] = Buffer((1, c), life="scratch")
         return Declaration(
@@ -90,27 +100,50 @@ class BatchNorm(Layer):
     def forward(self, ops: Ops, x: Array) -> Array:
         xhat = self.xhat if self.affine else self.y
         for of in self._ghosts():
-            x_, xhat_, work = self._rows(x, of), self._rows(xhat, of), self._rows(self.work, of)
+            x_, xhat_, y_ = self._rows(x, of), self._rows(xhat, of), self._rows(self.y, of)
             mean, var, inv = of.pick(self.mean), of.pick(self.var), of.pick(self.inv)
             n = x_.shape[-2]
             ops.sum_batch(x_, out=mean)
             ops.multiply(mean, 1 / n, out=mean)
-            ops.subtract(x_, mean, out=xhat_)
-            ops.square(xhat_, out=work)
-            ops.sum_batch(work, out=var)
+            for rows_, work in self._blocks(of, n):
+                ops.subtract(x_[rows_], mean, out=xhat_[rows_])
+                ops.square(xhat_[rows_], out=work)
+                self._add_sum(ops, of, rows_, work, out=var)
             ops.multiply(var, 1 / n, out=var)
             ops.add(var, self.eps, out=inv)
             ops.sqrt(inv, out=inv)
             ops.divide(1.0, inv, out=inv)
-            ops.multiply(xhat_, inv, out=xhat_)
+            for rows_, _ in self._blocks(of, n):
+                ops.multiply(xhat_[rows_], inv, out=xhat_[rows_])
+                if self.affine:
+                    ops.multiply(xhat_[rows_], self.gamma[..., None, :, :], out=y_[rows_])
+                    ops.add(y_[rows_], self.beta[..., None, :, :], out=y_[rows_])
             for k in range(of.count):
                 self._remember(ops, mean[..., k, :, :], 1.0, self.running_mean)
                 self._remember(ops, var[..., k, :, :], n / (n - 1), self.running_var)
-        if self.affine:
-            y = rows(self.y, self.lead)
-            ops.multiply(rows(xhat, self.lead), self.gamma, out=y)
-            ops.add(y, self.beta, out=y)
         return self.y
+
+    def _blocks(self, of: _Ghosts, n: int) -> Iterator[tuple[Any, Array]]:
+        """Yield runs of rows (…, G, m, C) that fit into the cache, and scratch for each.
+
+        What is computed on a block, one operation after the other, is still there for the next operation.
+        """
+        c = self.y.shape[-1]
+        m = max(LEAST_ROWS, BLOCK // (prod(self.lead) * of.count * c) // LEAST_ROWS * LEAST_ROWS)
+        for start in range(0, n, m):
+            stop = min(start + m, n)
+            shape = (of.count, stop - start, c)
+            work = reshaped(self.work[..., : prod(shape)], (*self.lead, *shape))
+            yield (..., slice(start, stop), slice(None)), work
+
+    def _add_sum(self, ops: Ops, of: _Ghosts, rows_: Any, a: Array, *, out: Array) -> None:
+        """out (…, G, 1, C) ← Σ a for the first block of rows, out + Σ a for the others"""
+        if rows_[1].start == 0:
+            ops.sum_batch(a, out=out)
+        else:
+            part = of.pick(self.part)
+            ops.sum_batch(a, out=part)
+            ops.add(out, part, out=out)
 
     def _remember(self, ops: Ops, value: Array, factor: float, running: Array) -> None:
         """running ← (1 − η) running + η · factor · value"""
@@ -122,10 +155,11 @@ class BatchNorm(Layer):
         """dγ = Σ dy x̂    dβ = Σ dy    dx = γ/√(σ²+ε) · (dy − mean(dy) − x̂ mean(dy x̂))"""
         xhat = self.xhat if self.affine else self.y
         for of in self._ghosts():
-            dy_, xhat_, work = self._rows(dy, of), self._rows(xhat, of), self._rows(self.work, of)
-            ops.multiply(dy_, xhat_, out=work)
+            dy_, xhat_ = self._rows(dy, of), self._rows(xhat, of)
             ops.sum_batch(dy_, out=of.pick(self.sum_dy))
-            ops.sum_batch(work, out=of.pick(self.sum_dy_xhat))
+            for rows_, work in self._blocks(of, dy_.shape[-2]):
+                ops.multiply(dy_[rows_], xhat_[rows_], out=work)
+                self._add_sum(ops, of, rows_, work, out=of.pick(self.sum_dy_xhat))
         if self.affine:
             used = slice(0, of.first + of.count)
             ops.sum(self.sum_dy[..., used, :, :], -3, out=self.dbeta)
@@ -137,18 +171,18 @@ class BatchNorm(Layer):
 
     def _input_gradient(self, ops: Ops, of: _Ghosts, dy: Array, xhat: Array, dx: Array) -> None:
         dy_, xhat_, dx_ = self._rows(dy, of), self._rows(xhat, of), self._rows(dx, of)
-        work, n = self._rows(self.work, of), dy_.shape[-2]
-        sum_dy, sum_dy_xhat, inv = of.pick(self.sum_dy), of.pick(self.sum_dy_xhat), of.pick(self.inv)
+        n = dy_.shape[-2]
+        sum_dy, sum_dy_xhat, scale = of.pick(self.sum_dy), of.pick(self.sum_dy_xhat), of.pick(self.inv)
         ops.multiply(sum_dy, 1 / n, out=sum_dy)
         ops.multiply(sum_dy_xhat, 1 / n, out=sum_dy_xhat)
-        ops.multiply(xhat_, sum_dy_xhat, out=work)
-        ops.subtract(dy_, work, out=dx_)
-        ops.subtract(dx_, sum_dy, out=dx_)
-        scale = inv
         if self.affine:
             scale = of.pick(self.var)  # scratch of forward; inv stays what it was
-            ops.multiply(inv, self.gamma[..., None, :, :], out=scale)
-        ops.multiply(dx_, scale, out=dx_)
+            ops.multiply(of.pick(self.inv), self.gamma[..., None, :, :], out=scale)
+        for rows_, work in self._blocks(of, n):
+            ops.multiply(xhat_[rows_], sum_dy_xhat, out=work)
+            ops.subtract(dy_[rows_], work, out=dx_[rows_])
+            ops.subtract(dx_[rows_], sum_dy, out=dx_[rows_])
+            ops.multiply(dx_[rows_], scale, out=dx_[rows_])
 
     # ------------------------------------------------ evaluation
 
