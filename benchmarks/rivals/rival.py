@@ -50,7 +50,7 @@ class Rival(ABC):
         Return each batch's mean loss before the update, (steps, R).
         """
 
-    def tune(self) -> None:
+    def tune(self) -> None:  # noqa: B027 - most have nothing to choose
         """Choose what only measuring can tell, before the timing: how many of the cores to use."""
 
     @abstractmethod

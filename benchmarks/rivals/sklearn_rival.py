@@ -13,8 +13,8 @@ class Sklearn(Rival):
     def build(self, x: np.ndarray, y: np.ndarray, w: dict[str, np.ndarray]) -> None:
         self.x, self.y, self.at = x, y, 0
         self.model = classifier(self.workload.widths, self.workload.optimizer, self.workload.learning_rate(self.B))
-        self.model.set_params(batch_size=self.B)
         adopt(self.model, x[:1], y[:1], w)
+        self.model.set_params(batch_size=self.B)
 
     def losses(self, orders: np.ndarray, steps: int) -> np.ndarray:
         batches = [orders[0, a:b] for a, b in cuts(orders.shape[1], self.B)]
@@ -43,7 +43,9 @@ class Sklearn(Rival):
             return rows
         examples = 0
         while examples < steps * self.B:
-            stop = min(self.n, self.at + steps * self.B - examples)
+            stop = self.at + steps * self.B - examples
+            if self.n - stop < self.B:  # the short batch goes with those before it
+                stop = self.n
             self.model.partial_fit(self.x[self.at : stop], self.y[self.at : stop])
             examples += stop - self.at
             self.at = stop % self.n
