@@ -58,6 +58,7 @@ def torch_trainer(threads: int) -> Trainer:
     from torch.nn import functional as F
 
     torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
 
     def train(data: Data, order: Order) -> tuple[int, float]:
         torch.manual_seed(order.seed)

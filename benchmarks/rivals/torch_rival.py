@@ -23,6 +23,7 @@ class Torch(Rival):
 
     def build(self, x: np.ndarray, y: np.ndarray, w: dict[str, np.ndarray]) -> None:
         torch.set_num_threads(self.task.cores)
+        torch.set_flush_denormal(True)  # the momentum of pixels that are rarely on decays into them: up to 3 × slower
         torch.manual_seed(0)
         spec, lr = self.workload, self.workload.learning_rate(self.B)
         self.x, self.y = torch.from_numpy(x), torch.from_numpy(y)
