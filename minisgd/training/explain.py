@@ -19,7 +19,8 @@ from minisgd.training.cost import bytes_moved, flops, formula
 from minisgd.training.explanation import Explanation, Line, fold
 from minisgd.training.feed import DeviceData, ExampleSpec, Feed
 from minisgd.training.naming import Names, constant
-from minisgd.training.session import Recipe, Session
+from minisgd.training.recipe import Recipe
+from minisgd.training.session import Session
 from minisgd.training.timing import time_calls
 from minisgd.typing import Array, Shape
 

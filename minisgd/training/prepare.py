@@ -19,7 +19,8 @@ from minisgd.optim.batch_size import BatchSize
 from minisgd.training.evaluation import Evaluator
 from minisgd.training.feed import DeviceData, ExampleSpec, Feed
 from minisgd.training.memory import StepSize, default_loss, parse_bytes
-from minisgd.training.session import Recipe, Session
+from minisgd.training.recipe import Recipe
+from minisgd.training.session import Session
 
 Sampling: TypeAlias = Literal["shuffle", "sequential", "replacement"]
 

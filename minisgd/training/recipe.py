@@ -1,0 +1,61 @@
+"""What is trained and how: enough to know the memory of a step before any data is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from minisgd.backend import Request
+from minisgd.nn import Loss, Network
+from minisgd.optim import ClipNorm, Optimizer
+from minisgd.training.binding import bind_training
+from minisgd.training.feed import Feed
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is trained and how, without data: all that the memory of a step depends on.
+
+    micro_batch: the most examples whose activations are in memory at once; larger batches are made of
+    several micro-batches, and their gradients added up.
+    """
+
+    network: Network
+    loss: Loss
+    optimizer: Optimizer
+    feed: Feed
+    batch_size: int
+    micro_batch: int
+    clip: ClipNorm | None = None
+
+    @property
+    def accumulates(self) -> bool:
+        """True if a batch is made of several micro-batches."""
+        return self.micro_batch < self.batch_size
+
+    def requests(self) -> list[Request]:
+        """Return all the memory of a training step."""
+        net = self.network
+        return [
+            *self.fixed_requests().values(),
+            *self.optimizer.requests(net.layout, net.dtype),
+            *(self.clip.requests(net.dtype) if self.clip else []),
+            *([self.total_request()] if self.accumulates else []),
+            *bind_training(net, self.loss, self.feed, self.micro_batch).requests(),
+        ]
+
+    def fixed_requests(self) -> dict[str, Request]:
+        """Return the arrays that every training has, by what they are called here."""
+        net = self.network
+        return {
+            "vector": Request("parameters", (net.layout.size,), net.dtype, "parameters"),
+            "statistics": Request("statistics", (net.statistics_layout.size,), net.dtype, "parameters"),
+            "gradient": Request("gradient", (net.layout.size,), net.dtype, "gradients"),
+            "lr": Request("lr", (1,), net.dtype, "workspaces"),
+            "share": Request("share", (), net.dtype, "workspaces", shared=True),
+            "clock": Request("clock", (), "int64", "workspaces", shared=True),
+            "loss_sum": Request("loss.sum", (), "float64", "workspaces"),
+        }
+
+    def total_request(self) -> Request:
+        """Return the array in which the gradients of micro-batches are added up."""
+        return Request("gradient.total", (self.network.layout.size,), self.network.dtype, "gradients")
