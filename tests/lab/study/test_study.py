@@ -63,7 +63,7 @@ def test_files_are_written_and_valid(finished, tmp_path):
         document["batch_sizes"][0].keys()
     )
     assert {"median", "low", "high", "reached", "censored"} == document["batch_sizes"][0]["steps_to_target"].keys()
-    assert "src=\"http" not in report.read_text() and "href=\"http" not in report.read_text()
+    assert 'src="http' not in report.read_text() and 'href="http' not in report.read_text()
 
 
 def test_same_study_same_answer(finished, blobs):
