@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
         "trainings": len(orders),
         "steps": sum(order.steps for order in orders),
         "share": share,
-        "minisgd": {"seconds": seconds, "runs": ours, "val_accuracy": _middle(o.val_accuracy for o in orders)},
+        "minisgd": {"seconds": seconds, "runs": ours, "val_accuracy": _middle(o.val_accuracy for o in chosen)},
         "rivals": rivals,
         "skipped": skipped,
     }
@@ -223,6 +223,9 @@ def _print(document: dict[str, Any]) -> None:
                 f"    EXTRAPOLATED from {rival['repeated']} of {document['trainings']} trainings, drawn at random\n"
                 f"    within each batch size, {rival['measured_seconds']:.1f} s of them measured; --all repeats all"
             )
+    accuracies = {"minisgd": document["minisgd"], **document["rivals"]}
+    middles = [f"{name} {found['val_accuracy']:.3f}" for name, found in accuracies.items()]
+    print(f"median validation accuracy at the end of the repeated trainings: {', '.join(middles)}")
     for skipped in document["skipped"]:
         print(f"{NAMES[skipped['rival']]:<36}skipped: {skipped['reason']}")
 
