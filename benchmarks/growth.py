@@ -142,6 +142,7 @@ def draw(measured: list[dict[str, Any]], path: Path) -> None:
         for plot, key in ((time, "slope_seconds"), (memory, "slope_bytes")):
             plot.set_title(f"slope {curve[key]:.2f} in the upper half", fontsize=10)
             plot.grid(alpha=0.3)
+            plot.xaxis.set_minor_formatter("")
         memory.set_xlabel(curve["label"])
     rows[0][0].set_ylabel("milliseconds a step")
     rows[1][0].set_ylabel("MiB allocated")

@@ -35,7 +35,8 @@ def main() -> int:
 def load(folder: Path) -> list[dict[str, Any]]:
     """Return the result files of a folder, oldest first; quick ones show nothing and are left out."""
     documents = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
-    known = [d for d in documents if d.get("benchmark") in ("frameworks", "study") and not d.get("quick")]
+    ours = [d for d in documents if isinstance(d, dict) and d.get("benchmark") in ("frameworks", "study")]
+    known = [d for d in ours if not d.get("quick")]
     return sorted(known, key=lambda d: d["date"])
 
 
