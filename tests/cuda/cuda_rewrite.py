@@ -20,9 +20,16 @@ _TYPE = r"(?P<type>(?:(?:unsigned|signed|const|volatile|long|struct)\s+)*[A-Za-z
 _DYNAMIC = re.compile(rf"\bextern\s+{_ALIGN}__shared__\s+{_ALIGN}{_TYPE}\s+(?P<name>\w+)\s*\[\s*\]\s*;")
 _STATIC = re.compile(rf"{_ALIGN}__shared__\s+{_ALIGN}{_TYPE}\s+(?P<variables>\w+\s*(?:\[[^;]*\])?[^;(){{}}=]*);")
 _VARIABLE = re.compile(r"\s*(\w+)\s*((?:\[[^\]]*\]\s*)*)$")
+
+
+def _balanced(depth: int) -> str:
+    """Return a pattern of text whose parentheses close, nested up to so deep: macros of macros nest far."""
+    return r"[^()]*" if depth == 0 else rf"(?:[^()]|\({_balanced(depth - 1)}\))*"
+
+
 _KERNEL = re.compile(
-    r"__global__\s+(?:void\s+)?(?:__launch_bounds__\s*\((?P<bounds>(?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)\s*)?"
-    r"(?:void\s+)?(?P<name>\w+)\s*\("
+    rf"__global__\s+(?:void\s+)?(?:__launch_bounds__\s*\((?P<bounds>{_balanced(12)})\)\s*)?"
+    r"(?:void\s+)?(?P<name>(?!__launch_bounds__)\w+)\s*\("
 )
 
 
