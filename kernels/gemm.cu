@@ -24,6 +24,7 @@
 #define THREADS_N (TILE_N / THREAD_N)
 #define THREADS (TILE_M / THREAD_M * THREADS_N)
 #define RESIDENT (WIDE_LOADS && sizeof(REAL) == 4 ? 2 : 1)  // blocks on a multiprocessor, where registers allow it
+#define RESIDENT_DW (THREAD_M * THREAD_N < 64 ? RESIDENT : 1)  // dW also adds up db: with 64 sums a thread, one block
 #define PAD 4  // shifts the rows of a panel to other banks, and keeps them aligned to 16 bytes
 #define VECTOR (WIDE_LOADS ? 16 / (int)sizeof(REAL) : 1)  // elements a load from memory
 
@@ -286,7 +287,7 @@ struct PutGradient {
   __device__ void column(int o, REAL sum) const { if (db) db[o] = sum; }
 };
 
-extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
+extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT_DW)
 affine_dW(const REAL* __restrict__ x, const REAL* __restrict__ dy, REAL* __restrict__ dW, REAL* __restrict__ db,
           REAL* __restrict__ partial /* (splits, R, I, O) or null */,
           REAL* __restrict__ partial_db /* (splits, R, O) or null */, int B, int I, int O, int splits,

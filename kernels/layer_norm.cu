@@ -23,7 +23,7 @@ __device__ __forceinline__ REAL sum_of_warp(REAL value) {
   return value;  // in every lane
 }
 
-extern "C" __global__ void __launch_bounds__(WARPS * 32)
+extern "C" __global__ void __launch_bounds__(WARPS * 32, 1)
 layer_norm(const REAL* __restrict__ x, const REAL* __restrict__ gamma, const REAL* __restrict__ beta,
            REAL* __restrict__ y, REAL* __restrict__ mean, REAL* __restrict__ inv, int n, int F,
            long long gamma_replica, long long beta_replica, REAL eps) {
