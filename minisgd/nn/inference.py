@@ -30,10 +30,9 @@ class Inference:
         for start in range(0, n, self.batch_size):
             part = x[start : start + self.batch_size]
             program, batch, y = self._program(len(part), min(self.batch_size, n))
-            scaled = part.astype(net.dtype)
             if part.dtype == np.uint8:
-                scaled *= net.input_scale
-            net.ops.upload(scaled, out=batch)
+                part = part * np.asarray(net.input_scale, net.dtype)
+            net.ops.upload(part, out=batch)  # converts floats of another dtype on the way
             program.replay()
             out[(*[slice(None)] * axis, slice(start, start + len(part)))] = net.ops.to_host(y)
         return out
