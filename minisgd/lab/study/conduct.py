@@ -15,6 +15,7 @@ import numpy as np
 from minisgd.backend import Plan
 from minisgd.backend.threads import blas_threads, choose_threads
 from minisgd.data import Dataset
+from minisgd.lab.study import words
 from minisgd.lab.study.analysis import Setting, Trials, analyse
 from minisgd.lab.study.arguments import (
     fixed_steps,
@@ -249,5 +250,5 @@ def _estimate(
     one = Plan(trial.prepare(sizes[-1], 0).recipe.requests()).bytes()
     memory = min(one * per_size, max(one, half_of_memory())) * min(2, workers)
     seconds /= min(2, workers)
-    text = f"about {seconds:.0f} s and at most {format_bytes(memory)} for {per_size * len(sizes)} trainings"
+    text = f"about {words.seconds(seconds)} and at most {format_bytes(memory)} for {per_size * len(sizes)} trainings"
     emit("estimate", {"text": text, "seconds": seconds, "bytes": memory})
