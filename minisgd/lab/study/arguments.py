@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
@@ -80,6 +80,7 @@ def _fingerprint(data: Dataset) -> str:
 
 
 def optimizer_text(optimizer: Optimizer) -> str:
-    """Return the optimizer without its learning rate, which the study tunes."""
-    values = {f: v for f, v in vars(optimizer).items() if f != "lr"} if is_dataclass(optimizer) else {}
-    return f"{type(optimizer).__name__}({', '.join(f'{name}={value}' for name, value in values.items())})"
+    """Return the optimizer as its constructor would be written, without the learning rate, which the study tunes."""
+    own = {f.name: f.default for f in fields(optimizer) if f.name != "lr"}
+    given = {name: getattr(optimizer, name) for name, default in own.items() if getattr(optimizer, name) != default}
+    return f"{type(optimizer).__name__}({', '.join(f'{name}={value!r}' for name, value in given.items())})"

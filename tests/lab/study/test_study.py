@@ -40,6 +40,7 @@ def test_every_batch_size_is_answered(finished, blobs):
     result = finished.result
     assert [b.batch_size for b in result.batch_sizes] == [4, 32, len(blobs)]
     assert [b.full for b in result.batch_sizes] == [False, False, True]
+    assert result.optimizer == "SGD()"  # as it would be written, without the rate that is tuned
     for b in result.batch_sizes:
         assert b.steps_to_target.reached == 3 and b.steps_to_target.censored == 0
         assert 0 < b.steps_to_target.low <= b.steps_to_target.median <= b.steps_to_target.high
