@@ -14,7 +14,7 @@ from minisgd.data.sampling import Sampler, Sequential, Shuffled, WithReplacement
 from minisgd.errors import ArgumentError, DataError, DtypeError, ShapeError
 from minisgd.nn import Loss, Network
 from minisgd.nn.network import clone
-from minisgd.optim import BatchSizeSchedule, ClipNorm, Optimizer, as_batch_schedule
+from minisgd.optim import BatchSizeSchedule, ClipNorm, ConstantBatch, Optimizer, as_batch_schedule
 from minisgd.optim.batch_size import BatchSize
 from minisgd.training.evaluation import Evaluator
 from minisgd.training.feed import DeviceData, ExampleSpec, Feed
@@ -56,8 +56,11 @@ class Prepared:
                 "sampling", expected=" or ".join(map(repr, SAMPLERS)), got=sampling, fix="use 'shuffle'"
             )
         sampler = SAMPLERS[sampling](len(self.data), self.seeds, last=last_batch)
+        recipe = self.recipe
+        if sampling == "replacement":  # then even a full batch is not the whole set
+            recipe = replace(recipe, feed=Feed(recipe.feed.spec, recipe.feed.dtype))
         session = Session(
-            self.recipe,
+            recipe,
             self.on_device,
             sampler,
             self.batch_size,
@@ -112,7 +115,7 @@ def prepare(
     loss = _own(loss or default_loss(data.task))
     spec = ExampleSpec.of(data.train, data.scale, dtype)
     _check_outputs(net, loss, data, spec)
-    whole = schedule.largest == len(data) and micro_batch is None and memory_limit is None
+    whole = schedule == ConstantBatch(len(data)) and micro_batch is None and memory_limit is None
     feed = Feed(spec, dtype, shared=whole)
     clip = ClipNorm(clip_norm) if clip_norm is not None else None
     micro = _micro_batch(StepSize(net, loss, optimizer, feed, clip), schedule.largest, micro_batch, memory_limit)

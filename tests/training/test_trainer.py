@@ -78,6 +78,22 @@ def test_sampling(digits, sampling):
     assert run.history[-1]["val_accuracy"] > 0.8
 
 
+def test_a_growing_batch_draws_from_all_examples_on_its_way_to_the_full_one(digits):
+    schedule = ms.GrowBatch(64, len(digits), every=1, factor=100)
+    options = {"epochs": 1, "optimizer": ms.SGD(lr=0.1), "dtype": "float64"}
+    grown = ms.train(plain(), digits, batch_size=schedule, **options)
+    constant = ms.train(plain(), digits, batch_size=64, **options)
+    assert_allclose(grown.network.vector, constant.network.vector, rtol=1e-12, atol=1e-14)
+
+
+def test_a_full_batch_with_replacement_is_drawn(digits):
+    options = {"batch_size": "full", "steps": 1, "optimizer": ms.SGD(lr=0.1), "dtype": "float64"}
+    whole = ms.train(plain(), digits, **options).network.vector
+    drawn = [ms.train(plain(), digits, sampling="replacement", **options).network.vector for _ in range(2)]
+    assert_array_equal(*drawn)
+    assert np.abs(drawn[0] - whole).max() > 1e-6
+
+
 def test_metrics_of_ones_own_are_recorded_and_evaluated(digits):
     def worst_class(y, prediction):
         hit = prediction.argmax(1) == y
