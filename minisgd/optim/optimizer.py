@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -106,6 +106,13 @@ class Optimizer(ABC):
     def schedule(self) -> LearningRateSchedule:
         """The learning rate as a schedule, whatever was given."""
         return as_schedule(self.lr, "lr")
+
+    def describe(self, *left_out: str) -> str:
+        """Write the optimizer as its constructor would be written, defaults left out; left_out names more to omit."""
+        given = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
+        default = {f.name: f.default for f in fields(self) if f.name != "lr"}
+        said = (f"{name}={value!r}" for name, value in given.items() if name == "lr" or value != default[name])
+        return f"{type(self).__name__}({', '.join(said)})"
 
     @property
     def slots(self) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -65,7 +64,7 @@ def explain(
         parameters=net.n_parameters,
         dtype=dtype,
         loss=repr(recipe.loss),
-        optimizer=_settings(recipe.optimizer),
+        optimizer=recipe.optimizer.describe(),
         lines=fold(_read(session, programs, arrays, micros)),
     )
 
@@ -178,11 +177,3 @@ def _memory(session: Session) -> dict[str, Array]:
         if key not in ("parameters", "gradient"):
             named[known.get(key, key.removeprefix("optimizer.").removeprefix("clip."))] = storage
     return named | {"data.x": data.x, "data.y": data.y}
-
-
-def _settings(optimizer: Optimizer) -> str:
-    """Write an optimizer as it would be constructed, defaults left out."""
-    given = {f.name: getattr(optimizer, f.name) for f in fields(optimizer) if f.name != "_"}
-    default = {f.name: f.default for f in fields(optimizer)}
-    said = (f"{name}={value!r}" for name, value in given.items() if name == "lr" or value != default[name])
-    return f"{type(optimizer).__name__}({', '.join(said)})"

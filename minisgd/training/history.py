@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
@@ -36,10 +35,6 @@ class History:
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self.records)
-
-    def to_jsonl(self) -> str:
-        """Return one JSON object a line."""
-        return "".join(json.dumps(record) + "\n" for record in self.records)
 
     def __repr__(self) -> str:
         return f"History({len(self.records)} records: {', '.join(self.columns)})"

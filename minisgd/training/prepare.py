@@ -179,7 +179,7 @@ def _micro_batch(size: StepSize, largest: int, micro_batch: int | None, memory_l
             )
         largest = min(largest, micro_batch)
     if memory_limit is not None:
-        largest = min(largest, replace(size).micro_batch(largest, parse_bytes(memory_limit)))
+        largest = min(largest, size.micro_batch(largest, parse_bytes(memory_limit)))
     return largest
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ from minisgd.data import Dataset
 from minisgd.errors import ArgumentError
 from minisgd.lab.study.result import Target
 from minisgd.lab.study.stack import Trial
-from minisgd.optim import Optimizer
 
 
 def given_target(accuracy: float | None, loss: float | None) -> Target | None:
@@ -58,7 +57,7 @@ def journal_settings(
     return {
         "data": _fingerprint(trial.data),
         "model": repr(trial.network),
-        "optimizer": optimizer_text(trial.optimizer),
+        "optimizer": trial.optimizer.describe("lr"),
         "loss": repr(trial.loss),
         "dtype": trial.dtype,
         "batch_sizes": sizes,
@@ -77,10 +76,3 @@ def _fingerprint(data: Dataset) -> str:
         digest.update(np.ascontiguousarray(split.x[rows]).tobytes())
         digest.update(np.ascontiguousarray(split.y).tobytes())
     return f"{data.name} {digest.hexdigest()[:16]}"
-
-
-def optimizer_text(optimizer: Optimizer) -> str:
-    """Return the optimizer as its constructor would be written, without the learning rate, which the study tunes."""
-    own = {f.name: f.default for f in fields(optimizer) if f.name != "lr"}
-    given = {name: getattr(optimizer, name) for name, default in own.items() if getattr(optimizer, name) != default}
-    return f"{type(optimizer).__name__}({', '.join(f'{name}={value!r}' for name, value in given.items())})"

@@ -21,7 +21,6 @@ from minisgd.lab.study.arguments import (
     fixed_steps,
     given_target,
     journal_settings,
-    optimizer_text,
     resolve_seeds,
 )
 from minisgd.lab.study.cell import Cell, Journal
@@ -153,7 +152,7 @@ def study(
     setting = Setting(
         data=dataset.name,
         model=model_name or repr(network),
-        optimizer=optimizer_text(optimizer),
+        optimizer=optimizer.describe("lr"),
         target=pilot.target,
         n_train=len(dataset),
         seeds=each,
