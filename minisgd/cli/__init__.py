@@ -7,19 +7,17 @@ Nothing heavy is imported before a command runs, so that help comes at once.
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Sequence
-from importlib import import_module
-from types import ModuleType
 
-from minisgd.cli.parser import Parser, UsageError, did_you_mean
+from minisgd.cli.group import Group
+from minisgd.cli.parser import UsageError
 from minisgd.errors import MinisgdError
 
 COMMANDS = {
     "study": "find the batch size to use: train at all of them, and write a report",
     "train": "train one network",
-    "probe": "measure one thing: memory",
+    "probe": "measure one thing: of the network, of its data, or of this machine",
     "explain": "print the training step line by line, with FLOPs and bytes",
     "doctor": "say what works on this machine",
 }
@@ -30,6 +28,15 @@ EXAMPLES = """\
   minisgd train --data digits --model mlp:128 --batch-size 32 --lr 0.1 --epochs 10
   minisgd explain --model mlp:128 --input 64 --batch-size 32
   minisgd doctor"""
+
+GROUP = Group(
+    prog="minisgd",
+    noun="command",
+    purpose="Mini-batch gradient descent, and the batch size to use.",
+    package="minisgd.cli",
+    commands=COMMANDS,
+    examples=EXAMPLES,
+)
 
 INTERRUPTED = 130
 """What shells report of a program that ended by Ctrl-C."""
@@ -62,37 +69,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    parser = Parser("minisgd", "Mini-batch gradient descent, and the batch size to use.", EXAMPLES)
+    if words and not words[0].startswith("-"):
+        return GROUP.run(words)
+    parser = GROUP.parser()
     parser.add_argument("--version", action="store_true", help="print the version and end")
-    parser.epilog = "commands:\n" + "\n".join(f"  {name:<10}{what}" for name, what in COMMANDS.items())
-    parser.usage = "minisgd COMMAND [options]      minisgd COMMAND --help"
-    name = words[0] if words else "--help"
-    if not name.startswith("-"):
-        return _run(_command(name), name, words)
     args = parser.parse(words or ["--help"])
     if args is not None and args.version:
         import minisgd
 
         print(f"minisgd {minisgd.__version__}")
     return 0
-
-
-def _command(name: str) -> ModuleType:
-    if name not in COMMANDS:
-        guess = did_you_mean(name, COMMANDS) or "see 'minisgd --help'"
-        raise UsageError(f"command must be one of {', '.join(COMMANDS)}, got {name!r}; {guess}")
-    return import_module(f"minisgd.cli.{name}")
-
-
-def _run(command: ModuleType, name: str, words: list[str]) -> int:
-    parser = Parser(f"minisgd {name}", f"{COMMANDS[name].capitalize()}.", command.EXAMPLES)
-    command.configure(parser)
-    args = parser.parse(words[1:])
-    if args is None:
-        return 0
-    args.command_line = shlex.join(["minisgd", *words])
-    code: int = command.run(args)
-    return code
 
 
 def _fail(message: str, code: int) -> int:

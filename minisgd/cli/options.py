@@ -29,7 +29,7 @@ DEFAULT_LR = 0.1
 # ------------------------------------------------ declared
 
 
-def add_common(parser: Parser, *, runs: bool = True) -> None:
+def add_common(parser: Parser, *, runs: bool = True, dtype: str = "float32") -> None:
     """Add what every command has; and, for those that run something, where and from which seed."""
     group = parser.add_argument_group("output and machine" if runs else "output")
     group.add_argument("--json", action="store_true", help="print one JSON document on stdout, and nothing else there")
@@ -43,16 +43,18 @@ def add_common(parser: Parser, *, runs: bool = True) -> None:
         group.add_argument(
             "--dtype",
             type=choice("float32", "float64"),
-            default="float32",
+            default=dtype,
             metavar="NAME",
-            help="float32 or float64 (float32)",
+            help=f"float32 or float64 ({dtype})",
         )
 
 
-def add_data(parser: Parser, *, required: bool = True) -> None:
+def add_data(parser: Parser, *, required: bool = True, validation: float = 0.2) -> None:
     group = parser.add_argument_group("data")
     group.add_argument("--data", metavar="DATA", required=required, help=DATA_HELP)
-    group.add_argument("--validation", type=number, metavar="SHARE", default=0.2, help="share to hold out (0.2)")
+    group.add_argument(
+        "--validation", type=number, metavar="SHARE", default=validation, help=f"share to hold out ({validation:g})"
+    )
     group.add_argument("--target", metavar="COLUMN", help="the target column of a table (the last)")
     group.add_argument("--standardize", action="store_true", default=None, help="features to mean 0, std 1")
 

@@ -13,6 +13,7 @@ from minisgd.backend import Ops, get_ops
 from minisgd.errors import ArgumentError, DtypeError, ShapeError
 from minisgd.nn.binding import Binder
 from minisgd.nn.inference import Inference
+from minisgd.nn.initializers import Initializer, Zeros
 from minisgd.nn.layer import Layer, Leaf, positive
 from minisgd.nn.layout import Layout
 from minisgd.nn.sequential import Sequential
@@ -68,10 +69,12 @@ class Network(Sequential):
         seeds: Seed | Sequence[Seed] = 0,
         dtype: str = "float32",
         ops: Ops | None = None,
+        init: Initializer | None = None,
     ) -> Self:
         """Infer all shapes from the shape of one example and draw the weights.
 
         seeds: one, or a sequence of R for R replicas with a leading axis (R, P).
+        init: a rule for all weights instead of each layer's own; biases are then zero, norms as they are.
         The weights of a seed are the same whatever the device, the dtype and the number of replicas.
 
         Errors: ShapeError if a layer does not fit the one before it; ArgumentError for another dtype.
@@ -80,7 +83,7 @@ class Network(Sequential):
         leaves = self.describe(input_shape)
         self.ops = ops or get_ops()
         single = isinstance(seeds, int | np.integer)
-        drawn = [_draw(leaves, seed) for seed in _seeds([seeds] if single else seeds)]
+        drawn = [_draw(leaves, seed, init) for seed in _seeds([seeds] if single else seeds)]
         self.lead = () if single else (len(drawn),)
         self.vector = self._place([v for v, _ in drawn], self.layout.size)
         self.statistics = self._place([s for _, s in drawn], self.statistics_layout.size)
@@ -279,11 +282,12 @@ def _seeds(seeds: Any) -> list[Seed]:
     return [int(s) for s in each]
 
 
-def _draw(leaves: list[Leaf], seed: Seed) -> tuple[HostArray, HostArray]:
+def _draw(leaves: list[Leaf], seed: Seed, init: Initializer | None) -> tuple[HostArray, HostArray]:
     """Draw the parameters and the statistics of one replica, each a flat float64 vector."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, 0x696E6974]))  # "init"
+    rules = {"weight": init, "bias": Zeros()} if init else {}
     parameters = [
-        p.init(rng, p.shape, p.fan_in, p.fan_out).reshape(-1)
+        (rules.get(p.kind) or p.init)(rng, p.shape, p.fan_in, p.fan_out).reshape(-1)
         for leaf in leaves
         for p in leaf.declaration.parameters.values()
     ]

@@ -20,10 +20,12 @@ from safetensors.numpy import load_file
 
 import minisgd as ms
 from minisgd import cli
-from minisgd.cli import doctor, options, output
+from minisgd.cli import doctor, options, output, probe
 from minisgd.cli import train as train_command
 from minisgd.cli.parser import Parser
 from minisgd.nn.models import model
+
+PROBES = [f"probe {name}" for name in probe.PROBES]
 
 TRAIN_KEYS = [
     "train_loss", "val_loss", "val_accuracy", "steps", "epochs", "examples", "seconds", "samples_per_second",
@@ -58,7 +60,7 @@ def table(tmp_path: Path) -> Path:
 # ------------------------------------------------ help
 
 
-@pytest.mark.parametrize("command", ["", *cli.COMMANDS])
+@pytest.mark.parametrize("command", ["", *cli.COMMANDS, *PROBES])
 def test_help_starts_with_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     text = run(f"{command} --help", capsys)
     assert text.startswith(f"examples:\n  minisgd {command}".rstrip())
@@ -70,19 +72,21 @@ def test_no_words_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--version", capsys) == f"minisgd {ms.__version__}\n"
 
 
-COMMANDS = {name: import_module(f"minisgd.cli.{name}") for name in cli.COMMANDS}
-EXAMPLES = [line.strip() for module in COMMANDS.values() for line in module.EXAMPLES.splitlines()]
+COMMANDS = [*(name for name in cli.COMMANDS if name != "probe"), *PROBES]
+MODULES = [import_module(f"minisgd.cli.{name.replace(' ', '.')}") for name in ["probe", *COMMANDS]]
+EXAMPLES = [line.strip() for module in MODULES for line in module.EXAMPLES.splitlines()]
 
 
 def parser_of(name: str) -> Parser:
-    parser = Parser(name, "", "")
-    COMMANDS[name].configure(parser)
-    return parser
+    *groups, last = name.split()
+    return (probe.GROUP if groups else cli.GROUP).command_parser(last)
 
 
 @pytest.mark.parametrize("line", EXAMPLES)
 def test_every_example_is_a_line_that_parses(line: str) -> None:
     _, name, *words = shlex.split(line)
+    if name == "probe":
+        name = f"probe {words.pop(0)}"
     assert parser_of(name).parse(words) is not None
 
 

@@ -1,4 +1,4 @@
-"""``minisgd probe``: one quantity, measured."""
+"""``minisgd probe memory``: the bytes of a training step."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
 from minisgd.cli import options, output
-from minisgd.cli.parser import Parser, choice
+from minisgd.cli.parser import Parser
 
 if TYPE_CHECKING:
     from minisgd.training import MemoryPlan
@@ -18,8 +18,6 @@ EXAMPLES = """\
 
 
 def configure(parser: Parser) -> None:
-    parser.usage = "minisgd probe memory [options]"
-    parser.add_argument("quantity", type=choice(*PROBES), metavar="memory", help="what to measure")
     options.add_model(parser, default="mlp:128")
     options.add_example(parser)
     options.add_data(parser, required=False)
@@ -31,13 +29,6 @@ def configure(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
-    return PROBES[args.quantity](args)
-
-
-# ------------------------------------------------ memory
-
-
-def memory(args: Namespace) -> int:
     """Print the bytes of a training step by owner, how they grow with the batch, and the largest that fits."""
     from minisgd.cli.machine import available_memory
     from minisgd.training import memory_plan
@@ -86,7 +77,3 @@ def _print(plan: MemoryPlan) -> None:
         rows.append(("so it is made of micro-batches of", f"{plan.micro_batch:,}", ""))
     total = len(plan.by_owner)
     output.print_table(("", "", "bytes"), rows, strong=lambda position: position == total)
-
-
-PROBES = {"memory": memory}
-"""A function for every quantity."""

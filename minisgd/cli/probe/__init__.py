@@ -1,0 +1,33 @@
+"""``minisgd probe NAME``: one quantity, measured.
+
+To add a probe, write a module in this package with ``EXAMPLES``, ``configure(parser)`` and ``run(args)``, and give it
+a row in ``PROBES``. What most of them look at, a network with weights on a data set, is in ``subject``:
+
+    def configure(parser):
+        subject.configure(parser)               # --data --model --weights --init --loss --seed --json …
+        parser.add_argument("--samples", …)     # what this probe alone asks for
+
+    def run(args):
+        found = measure(*subject.load(args))    # network, data, loss
+"""
+
+from __future__ import annotations
+
+from minisgd.cli.group import Group
+
+PROBES = {
+    "memory": "bytes of a training step: by owner, and as the batch grows",
+}
+"""A module in this package for each."""
+
+EXAMPLES = """\
+  minisgd probe memory --data digits --model mlp:128 --batch-size 256"""
+
+GROUP = Group(
+    prog="minisgd probe",
+    noun="probe",
+    purpose="Measure one thing: of the network, of its data, or of this machine.",
+    package="minisgd.cli.probe",
+    commands=PROBES,
+    examples=EXAMPLES,
+)
