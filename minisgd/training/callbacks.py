@@ -1,4 +1,4 @@
-"""What may be done between evaluations of a training."""
+"""What may be done between the steps and the evaluations of a training."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from minisgd.errors import ArgumentError
 from minisgd.training.history import Record
-from minisgd.typing import HostArray
+from minisgd.typing import Array, HostArray
 
 if TYPE_CHECKING:
     from minisgd.training.trainer import Training
@@ -21,6 +21,15 @@ class Callback:
 
     def on_start(self, training: Training) -> None:
         """Act before the first step."""
+
+    def on_gradient(self, training: Training, index: HostArray, gradient: Array) -> None:
+        """Look at a step when its gradient is there and no weight has moved yet; write to nothing.
+
+        index (1, b): which examples made the batch   gradient (P,) of their mean loss, on the device
+        """
+
+    def on_step(self, training: Training) -> None:
+        """Act after every update."""
 
     def on_evaluation(self, training: Training, record: Record) -> bool:
         """Act after an evaluation; return True to end the training."""

@@ -6,10 +6,10 @@ network, or a stack of R replicas that differ in seed and learning rate; it neve
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from minisgd.training.cost import largest_product
 from minisgd.training.feed import DeviceData
 from minisgd.training.recipe import Recipe
 from minisgd.typing import Array, HostArray
+
+Between: TypeAlias = Callable[[HostArray, Array], object]
 
 
 class Session:
@@ -66,11 +68,16 @@ class Session:
 
     # ------------------------------------------------ one update
 
-    def step(self) -> None:
-        """Take one update: draw a batch, compute its gradient, move the weights."""
+    def step(self, between: Between | None = None) -> None:
+        """Take one update: draw a batch, compute its gradient, move the weights.
+
+        between: called with index (R, b) and gradient (…, P) when the gradient is there and no weight has moved
+        """
         self._follow_schedules()
         index = self.sampler.next(self.size)
-        self.compute_gradient(index)
+        gradient = self.compute_gradient(index)
+        if between is not None:
+            between(index, gradient)
         self._update().replay()
         self.steps += 1
         self.examples += index.shape[-1]

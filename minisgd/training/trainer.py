@@ -20,6 +20,7 @@ from minisgd.training.history import History, Record
 from minisgd.training.prepare import Sampling, as_dataset, check_duration, prepare
 from minisgd.training.run import Metric, Run, measure
 from minisgd.training.session import Session, quiet_arithmetic
+from minisgd.typing import Array, HostArray
 
 HOPELESS_LOSS = 1e4
 """A training loss this many times the first one is a divergence that has not overflowed yet."""
@@ -165,12 +166,19 @@ def _loop(
     due, stopped = evaluate_every, "finished"
     for callback in callbacks:
         callback.on_start(training)
+
+    def between(index: HostArray, gradient: Array) -> None:
+        for callback in callbacks:
+            callback.on_gradient(training, index, gradient)
+
     try:
         done = 0.0
         while done < 1:
             begun = perf_counter()
-            session.step()
+            session.step(between)
             training.train_seconds += perf_counter() - begun
+            for callback in callbacks:
+                callback.on_step(training)
             done = _share_done(session, epochs, steps)
             if session.steps == 1:
                 training.first_loss = float(session.train_loss()[0])

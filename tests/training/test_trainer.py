@@ -249,3 +249,26 @@ def test_networks_that_do_not_fit(digits):
     with pytest.raises(ms.ShapeError, match="drop"):
         ms.train(net(), digits, batch_size=3)
     assert ms.train(net(), digits, batch_size=3, last_batch="drop", steps=3).steps == 3
+
+
+def test_callbacks_stand_between_gradient_and_update(digits):
+    class Watch(ms.Callback):
+        """Predict every plain SGD update from the weights and the gradient before it."""
+
+        def __init__(self):
+            self.steps = self.examples = 0
+
+        def on_gradient(self, training, index, gradient):
+            self.examples += index.size
+            self.expected = training.network.vector - np.float32(0.1) * gradient
+
+        def on_step(self, training):
+            self.steps += 1
+            assert training.session.steps == self.steps
+            assert_allclose(training.network.vector, self.expected, rtol=0, atol=1e-7)
+
+    watch = Watch()
+    run = ms.train(plain(), digits, callbacks=[watch], epochs=1, batch_size=100)
+    assert watch.steps == run.steps and watch.examples == len(digits)
+    in_parts = ms.train(plain(), digits, callbacks=[Watch()], epochs=1, batch_size=100, micro_batch=30)
+    assert_allclose(in_parts.network.vector, run.network.vector, atol=1e-5)
