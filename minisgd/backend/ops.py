@@ -33,6 +33,8 @@ class Ops:
     """Array operations on one device."""
 
     device = "abstract"
+    updates_ahead = 1
+    """How many updates a training prepares at once: more where telling the device costs more than a loop does."""
 
     def __init__(self, xp: ModuleType) -> None:
         self.xp = xp
@@ -47,11 +49,23 @@ class Ops:
     @contextmanager
     def record(self) -> Iterator[Program]:
         """Collect the operations of this block into a program instead of executing them."""
-        outer, self._program = self._program, Program()
+        outer, self._program = self._program, self.new_program()
         try:
             yield self._program
         finally:
             self._program = outer
+
+    def new_program(self) -> Program:
+        """Return an empty program of this device."""
+        return Program()
+
+    def join(self, *programs: Program) -> Program:
+        """Return the calls of several programs, in their order, as one program."""
+        joined = self.new_program()
+        for program in programs:
+            for call in program:
+                joined.append(call)
+        return joined
 
     @contextmanager
     def scope(self, phase: str | None = None, layer: str | None = None) -> Iterator[None]:

@@ -68,6 +68,10 @@ class Session:
 
     # ------------------------------------------------ one update
 
+    def advance(self, until: Callable[[], bool]) -> None:
+        """Take updates, at least one; none after which ``until`` holds is passed. Here it is always one."""
+        self.step()
+
     def step(self, between: Between | None = None) -> None:
         """Take one update: draw a batch, compute its gradient, move the weights.
 
@@ -86,12 +90,14 @@ class Session:
 
     def _follow_schedules(self) -> None:
         """Set the batch size and the learning rate of the coming update."""
-        if self._settled:
-            return
+        if not self._settled:
+            self._look_up_schedules()
+            self.ops.upload((self.lr * self.lr_factors).reshape(self.lr_array.shape), out=self.lr_array)
+
+    def _look_up_schedules(self) -> None:
         schedule = self.recipe.optimizer.schedule
         self.size = self.batch_size(self.progress())
         self.lr = float(schedule(self.progress()))
-        self.ops.upload((self.lr * self.lr_factors).reshape(self.lr_array.shape), out=self.lr_array)
         self._settled = isinstance(schedule, Constant) and isinstance(self.batch_size, ConstantBatch)
 
     def progress(self) -> Progress:
