@@ -139,6 +139,23 @@ class Layer:
         """Compute dx and the gradients of the parameters from dy, the gradient of the loss by y."""
         raise NotImplementedError
 
+    def frozen(self) -> Layer:
+        """Return a layer whose forward and backward pass are those of this one in evaluation.
+
+        That is this layer itself where training and evaluation are the same. The others return one whose
+        parameters and statistics have the same names.
+
+        Errors: ArgumentError for a layer that has an ``infer`` of its own and does not say what it is frozen.
+        """
+        if type(self).infer is not Layer.infer:
+            raise ArgumentError(
+                self.label,
+                expected="a layer that can be differentiated as in evaluation",
+                got="infer() without frozen()",
+                fix="override frozen() to return a layer whose forward is this one's infer",
+            )
+        return self
+
     # ------------------------------------------------ how layers compose
 
     def walk(self) -> Iterator[Layer]:

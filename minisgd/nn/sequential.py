@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import replace
+from typing import Self
 
 from minisgd.backend import Ops, Request
 from minisgd.errors import ArgumentError, ShapeError
@@ -72,6 +74,11 @@ class Sequential(Layer):
                 with ops.scope(layer=layer.label):
                     dx = layer.backward(ops, dx)
         return dx
+
+    def frozen(self) -> Self:
+        twin = copy(self)
+        twin.layers = twin._trained = tuple(layer.frozen() for layer in self.layers)
+        return twin
 
     def walk(self) -> Iterator[Layer]:
         yield self

@@ -10,6 +10,7 @@ from minisgd.backend import Ops
 from minisgd.errors import ShapeError
 from minisgd.nn.initializers import Ones, Zeros
 from minisgd.nn.layer import Buffer, Declaration, Layer, Parameter, Statistic, positive, within
+from minisgd.nn.layers.frozen import FrozenBatchNorm
 from minisgd.nn.shapes import reshaped, rows
 from minisgd.typing import Array, Shape
 
@@ -201,6 +202,9 @@ class BatchNorm(Layer):
         ops.multiply(rows(x, self.lead), scale, out=y)
         ops.add(y, shift, out=y)
         return self.y
+
+    def frozen(self) -> FrozenBatchNorm:
+        return FrozenBatchNorm(eps=self.eps, affine=self.affine, name=self.name)
 
     # ------------------------------------------------ ghost batches
 

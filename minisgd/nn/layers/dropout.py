@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from minisgd.backend import Ops
 from minisgd.nn.layer import Buffer, Declaration, Layer, within
+from minisgd.nn.layers.frozen import Identity
 from minisgd.typing import Array, Shape
 
 
@@ -44,6 +45,9 @@ class Dropout(Layer):
             ops.multiply(dy, self.mask, out=self.dx)
             ops.multiply(self.dx, 1 / (1 - self.p), out=self.dx)
         return self.dx
+
+    def frozen(self) -> Identity:
+        return Identity(self.name)
 
     def settings(self) -> str:
         return str(self.p)
