@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from minisgd.backend.cuda_graph import GraphProgram
+from minisgd.backend.cuda_stream import on_stream
 from minisgd.backend.ops import Operand, Ops
+from minisgd.backend.program import Program
 from minisgd.errors import MissingExtraError
 from minisgd.typing import Array, HostArray
 
@@ -30,11 +33,32 @@ class CupyOps(Ops):
     """Array operations in the memory of a CUDA device."""
 
     device = "cuda"
+    updates_ahead = 8
 
     def __init__(self) -> None:
         self.cupy = _import_cupy()
         super().__init__(self.cupy)
+        self.stream = self.cupy.cuda.Stream(non_blocking=True)
 
+    def new_program(self) -> Program:
+        return GraphProgram(self.cupy, self.stream)
+
+    @on_stream
+    def run(
+        self, op: str, function: Callable[..., Any], args: tuple[Any, ...], reads: tuple[Any, ...], out: Array
+    ) -> None:
+        super().run(op, function, args, reads, out)
+
+    empty = on_stream(Ops.empty)
+    zeros = on_stream(Ops.zeros)
+    from_host = on_stream(Ops.from_host)
+    upload = on_stream(Ops.upload)
+    compact = on_stream(Ops.compact)
+    constant = on_stream(Ops.constant)
+    ones = on_stream(Ops.ones)
+    arange = on_stream(Ops.arange)
+
+    @on_stream
     def to_host(self, array: Array) -> HostArray:
         host: HostArray = self.cupy.asnumpy(array)
         return host
@@ -78,4 +102,4 @@ class CupyOps(Ops):
         self.run("uniform", draw, (clock, out), (clock,), out)
 
     def synchronize(self) -> None:
-        self.cupy.cuda.get_current_stream().synchronize()
+        self.stream.synchronize()
