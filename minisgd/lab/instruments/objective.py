@@ -7,19 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from minisgd.backend import Arena, NumpyOps, Ops, Plan, Program, Request
+from minisgd.backend import NumpyOps, Ops
 from minisgd.backend.complex_step import STEP, ComplexStepOps
 from minisgd.data import Dataset, Split
-from minisgd.errors import ArgumentError, DataError, DtypeError, ShapeError
+from minisgd.errors import ShapeError
+from minisgd.lab.instruments.full_pass import FullPass
+from minisgd.lab.instruments.subject import require_single, training_part
 from minisgd.nn import Loss, Network
-from minisgd.nn.network import clone
-from minisgd.training.binding import bind_training
 from minisgd.training.evaluation import evaluation_batch
-from minisgd.training.feed import DeviceData, ExampleSpec, Feed
 from minisgd.training.memory import default_loss
-from minisgd.training.run import find_split
-from minisgd.training.session import quiet_arithmetic
-from minisgd.typing import Array, HostArray, Seed
+from minisgd.typing import HostArray, Seed
 
 
 class Objective:
@@ -55,15 +52,15 @@ class Objective:
         dtype: str = "float64",
         chunk: int | None = None,
     ) -> None:
-        _require_single(network)
-        dataset = _training_part(network, data, split)
+        require_single(network)
+        dataset = training_part(network, data, split)
         if examples is not None:
             dataset = dataset.subset(examples, seed)
         self.network, self.data, self.dtype = network, dataset, dtype
         self.loss = loss or default_loss(dataset.task)
         self._chunk = min(len(dataset), chunk or evaluation_batch(network, len(dataset)))
-        self._real = _Pass(self, NumpyOps(), dtype)
-        self._start: HostArray = network.ops.to_host(network.vector).astype(dtype)
+        self._real = self._pass(NumpyOps(), dtype)
+        self.refresh()
 
     @property
     def parameters(self) -> int:
@@ -106,9 +103,26 @@ class Objective:
         product: HostArray = gradient.imag * (scale / STEP)
         return product.astype(self.dtype, copy=False)
 
+    def refresh(self) -> None:
+        """Take the network's present weights and statistics, which a training may have moved."""
+        ops = self.network.ops
+        self._start: HostArray = ops.to_host(self.network.vector).astype(self.dtype)
+        self.hold(ops.to_host(self.network.statistics))
+
+    def hold(self, statistics: HostArray) -> None:
+        """Hold these running statistics, (S,), constant from now on."""
+        self.statistics = statistics
+        for each in (self._real, *([self._complex] if "_complex" in vars(self) else [])):
+            each.statistics[...] = statistics
+
     @cached_property
-    def _complex(self) -> _Pass:
-        return _Pass(self, ComplexStepOps(), np.result_type(self.dtype, np.complex64).name)
+    def _complex(self) -> FullPass:
+        made = self._pass(ComplexStepOps(), np.result_type(self.dtype, np.complex64).name)
+        made.statistics[...] = self.statistics
+        return made
+
+    def _pass(self, ops: Ops, dtype: str) -> FullPass:
+        return FullPass(self.network, self.loss, self.data, self._chunk, ops, dtype)
 
     def point(self, vector: Any, argument: str) -> HostArray:
         """Return a vector of R^P in this objective's dtype, or refuse it."""
@@ -121,139 +135,3 @@ class Objective:
                 fix="start from objective.start",
             )
         return w.astype(self.dtype, copy=False)
-
-
-class _Pass:
-    """Loss and gradient over all examples, recorded for one kind of number, real or complex."""
-
-    def __init__(self, objective: Objective, ops: Ops, dtype: str) -> None:
-        source, data = objective.network, objective.data
-        assert source.input_shape is not None
-        net = clone(source).frozen().shape_only(source.input_shape, objective.dtype)
-        net.ops, net.dtype = ops, dtype
-        self.net, self.loss, self.ops = net, clone(objective.loss), ops
-        self.loss.check_target(data.train.y)
-        self.feed = Feed(ExampleSpec.of(data.train, data.scale, dtype), dtype)
-        self.data = DeviceData.of(data.train, dtype, ops)
-        self.n, self.chunk = len(data), objective._chunk
-        fixed = {
-            name: Request(name, (size,), dtype, "parameters")
-            for name, size in (
-                ("vector", net.layout.size),
-                ("statistics", net.statistics_layout.size),
-                ("gradient", net.layout.size),
-            )
-        }
-        self.arena = Arena(
-            ops, Plan([*fixed.values(), *bind_training(net, self.loss, self.feed, self.chunk).requests()]), ()
-        )
-        self.vector, self.statistics, self.part = (self.arena.view(r, ()) for r in fixed.values())
-        ops.upload(source.ops.to_host(source.statistics), out=self.statistics)
-        self._programs = {b: self._record(b) for b in {self.chunk, self.n % self.chunk} - {0}}
-        self._gathered = -1
-
-    def value(self, w: Array) -> Any:
-        """Return f(w)."""
-        total: Any = 0
-        self.vector[...] = w
-        with quiet_arithmetic():
-            for b in self._chunks():
-                total += self._forward(b)
-        return total / self.n
-
-    def value_and_gradient(self, w: Array) -> tuple[Any, Array]:
-        """Return f(w) and ∇f(w), a new array (P,)."""
-        total: Any = 0
-        gradient = np.zeros_like(self.part)
-        self.vector[...] = w
-        with quiet_arithmetic():
-            for b in self._chunks():
-                total += self._forward(b)
-                self._programs[b][2].replay()
-                gradient += self.part * (b / self.n)
-        return total / self.n, gradient
-
-    def _forward(self, b: int) -> Any:
-        self._programs[b][1].replay()
-        return self.loss_sum[()]
-
-    def _chunks(self) -> Any:
-        """Bring one chunk after the other into place, and yield its size; a single one stays there."""
-        for first in range(0, self.n, self.chunk):
-            b = min(self.chunk, self.n - first)
-            if self._gathered != first:
-                self.feed.views(self.arena, b, ())["index"][...] = np.arange(first, first + b)
-                self._programs[b][0].replay()
-                self._gathered = first
-            yield b
-
-    def _record(self, b: int) -> tuple[Program, Program, Program]:
-        """Return three programs for b examples: gather them, forward with their loss, backward."""
-        net, loss, ops = self.net, self.loss, self.ops
-        bound = bind_training(net, loss, self.feed, b)
-        assert net.input_shape is not None
-        net.attach(net.input_shape, self.vector, self.statistics, self.part)
-        batch = bound.realize(self.arena, ())
-        with ops.record() as gather:
-            self.feed.gather(ops, self.arena, self.data, b, ())
-        with ops.record() as forward:
-            net.forward(ops, batch["x"])
-            loss.total(ops, batch["target"])
-        with ops.record() as backward:
-            net.backward(ops, loss.gradient(ops))
-        self.loss_sum = loss.value
-        return gather, forward, backward
-
-
-def _require_single(network: Any) -> None:
-    if not isinstance(network, Network):
-        raise DtypeError("network", expected="an ms.Network", got=type(network).__name__, fix="pass run.network, say")
-    network.require_built()
-    if network.lead:
-        raise ArgumentError(
-            "network",
-            expected="a single network",
-            got=f"a stack of {network.lead[0]} replicas",
-            fix="choose one: network.replica(0)",
-        )
-    if not network.n_parameters:
-        raise ArgumentError("network", expected="parameters to vary", got="none", fix="add ms.Linear(10), say")
-
-
-def _training_part(network: Network, data: Any, split: str) -> Dataset:
-    """Return the examples as a data set whose training split they are."""
-    if isinstance(data, Dataset):
-        part, scale, classes = find_split(data, split), data.scale, data.classes
-    elif isinstance(data, Split):
-        part, scale, classes = data, network.input_scale, network.classes
-        if classes is None and data.y.dtype.kind == "i":
-            classes = tuple(map(str, range(network.output_shape[-1])))
-    elif isinstance(data, tuple) and len(data) == 2:
-        own_scale = np.asarray(data[0]).dtype == np.uint8 and network.input_scale != 1
-        whole = Dataset.from_arrays(
-            *data,
-            validation=None,
-            classes=network.classes,
-            scale=network.input_scale if own_scale else None,
-        )
-        part, scale, classes = whole.train, whole.scale, whole.classes
-    else:
-        raise DtypeError(
-            "data",
-            expected="a Dataset, a Split or a pair (x, y)",
-            got=type(data).__name__,
-            fix="try ms.datasets.digits()",
-        )
-    if part.x.shape[1:] != network.input_shape:
-        raise ShapeError(
-            "data",
-            expected=f"examples of shape {network.input_shape}, as the network was built for",
-            got=part.x.shape[1:],
-            fix="reshape the data, or build the network for it",
-        )
-    outputs = network.output_shape[-1]
-    if part.y.dtype.kind == "i" and int(part.y.max()) >= outputs:
-        raise DataError(
-            "data", expected=f"labels below {outputs}, the network's outputs", got=int(part.y.max()), fix="check both"
-        )
-    return Dataset("examples", part, classes=classes, scale=scale)

@@ -1,0 +1,70 @@
+"""What an instrument looks at: one network with weights, and examples that fit it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minisgd.data import Dataset, Split
+from minisgd.errors import ArgumentError, DataError, DtypeError, ShapeError
+from minisgd.nn import Network
+from minisgd.training.run import find_split
+
+
+def require_single(network: Any) -> None:
+    """Refuse what is not one network with weights."""
+    if not isinstance(network, Network):
+        raise DtypeError("network", expected="an ms.Network", got=type(network).__name__, fix="pass run.network, say")
+    network.require_built()
+    if network.lead:
+        raise ArgumentError(
+            "network",
+            expected="a single network",
+            got=f"a stack of {network.lead[0]} replicas",
+            fix="choose one: network.replica(0)",
+        )
+    if not network.n_parameters:
+        raise ArgumentError("network", expected="parameters to vary", got="none", fix="add ms.Linear(10), say")
+
+
+def training_part(network: Network, data: Any, split: str) -> Dataset:
+    """Return the examples of a Dataset, a Split or (x, y) as a data set whose training split they are.
+
+    Bytes are scaled as the data set says, or else as in the training of the network.
+    """
+    if isinstance(data, Dataset):
+        part, scale, classes = find_split(data, split), data.scale, data.classes
+    elif isinstance(data, Split):
+        part, scale, classes = data, network.input_scale, network.classes
+        if classes is None and data.y.dtype.kind == "i":
+            classes = tuple(map(str, range(network.output_shape[-1])))
+    elif isinstance(data, tuple) and len(data) == 2:
+        own_scale = np.asarray(data[0]).dtype == np.uint8 and network.input_scale != 1
+        whole = Dataset.from_arrays(
+            *data,
+            validation=None,
+            classes=network.classes,
+            scale=network.input_scale if own_scale else None,
+        )
+        part, scale, classes = whole.train, whole.scale, whole.classes
+    else:
+        raise DtypeError(
+            "data",
+            expected="a Dataset, a Split or a pair (x, y)",
+            got=type(data).__name__,
+            fix="try ms.datasets.digits()",
+        )
+    if part.x.shape[1:] != network.input_shape:
+        raise ShapeError(
+            "data",
+            expected=f"examples of shape {network.input_shape}, as the network was built for",
+            got=part.x.shape[1:],
+            fix="reshape the data, or build the network for it",
+        )
+    outputs = network.output_shape[-1]
+    if part.y.dtype.kind == "i" and int(part.y.max()) >= outputs:
+        raise DataError(
+            "data", expected=f"labels below {outputs}, the network's outputs", got=int(part.y.max()), fix="check both"
+        )
+    return Dataset("examples", part, classes=classes, scale=scale)
