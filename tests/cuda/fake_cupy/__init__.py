@@ -1,0 +1,128 @@
+"""A test double for the few calls of CuPy that the package makes: a CUDA device without a GPU.
+
+It stands for CuPy, not for the package: kernels, launchers, operations, recorder and trainer are the shipped
+ones. What it models:
+
+- arrays on the device over host memory: NumPy refuses them, they refuse NumPy's, `get` and `set` move data;
+- streams that do their work as late as they may, events, the default stream's rules;
+- capture: work is written down and done at `launch`. Refused there as CuPy and CUDA refuse: cuBLAS, copies to and
+  from the host, waiting. Refused here, where CUDA would let it pass and go wrong later: allocation while
+  capturing, and launching a graph whose arrays are gone;
+- memory from a pool with a limit, OutOfMemoryError, pinned memory;
+- `RawModule`: kernels run by the emulator, with its checks of arguments and accesses.
+
+    fake_cupy.install(monkeypatch)         # `import cupy` and `import cupyx` find it, the device is new
+    fake_cupy.DEVICE.memory = 1 << 20      # a small one
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from fake_cupy import functions
+from fake_cupy.arrays import PINNED, ndarray
+from fake_cupy.device import (
+    DEVICE,
+    CaptureFault,
+    CUDARuntimeError,
+    Event,
+    Graph,
+    MemoryPool,
+    OutOfMemoryError,
+    Stream,
+    reset,
+)
+from fake_cupy.modules import RawKernel, RawModule
+
+__all__ = ["DEVICE", "CaptureFault", "CUDARuntimeError", "OutOfMemoryError", "install", "reset"]
+
+PROPERTIES = {"name": b"Emulated device", "multiProcessorCount": 132, "major": 9, "minor": 0, "totalGlobalMem": 0}
+
+
+class Device:
+    """The one device."""
+
+    def __init__(self, device: int = 0) -> None:
+        self.id = device
+
+    compute_capability = "90"
+    attributes = {"MultiProcessorCount": PROPERTIES["multiProcessorCount"]}  # noqa: RUF012
+    mem_info = property(lambda self: _mem_info())
+
+    def synchronize(self) -> None:
+        DEVICE.synchronize()
+
+    def use(self) -> Device:
+        return self
+
+    def __enter__(self) -> Device:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        pass
+
+
+def _mem_info() -> tuple[int, int]:
+    return DEVICE.memory - DEVICE.pool.total_bytes(), DEVICE.memory
+
+
+def _pinned(shape: Any, dtype: Any = float) -> Any:
+    block = np.full(shape, 0xFF if np.dtype(dtype).kind in "iub" else np.nan, dtype)
+    PINNED.append(block)
+    return block
+
+
+def _modules() -> dict[str, ModuleType]:
+    cupy, cupyx, scipy, special = map(ModuleType, ("cupy", "cupyx", "cupyx.scipy", "cupyx.scipy.special"))
+    cupy.__version__ = "14.0.0"
+    for name, value in vars(functions).items():
+        if not name.startswith("_") and name not in {"annotations", "DEVICE"}:
+            setattr(cupy, name, value)
+    for name in "float32 float64 int32 int64 uint8 uint64 bool_ dtype newaxis".split():
+        setattr(cupy, name, getattr(np, name))
+    cupy.ndarray, cupy.RawModule, cupy.RawKernel = ndarray, RawModule, RawKernel
+    cupy.get_default_memory_pool = lambda: DEVICE.pool
+    runtime = SimpleNamespace(
+        CUDARuntimeError=CUDARuntimeError,
+        getDeviceCount=lambda: 1,
+        getDevice=lambda: 0,
+        getDeviceProperties=lambda device: PROPERTIES | {"totalGlobalMem": DEVICE.memory},
+        runtimeGetVersion=lambda: 13000,
+        driverGetVersion=lambda: 13000,
+        memGetInfo=_mem_info,
+        deviceSynchronize=DEVICE.synchronize,
+    )
+    cupy.cuda = SimpleNamespace(
+        Device=Device,
+        Event=Event,
+        Graph=Graph,
+        MemoryPool=MemoryPool,
+        Stream=Stream,
+        get_current_stream=lambda: DEVICE.current,
+        get_elapsed_time=lambda start, end: 1.0,
+        is_available=lambda: True,
+        memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
+        runtime=runtime,
+        stream=SimpleNamespace(get_current_stream=lambda: DEVICE.current),
+    )
+    cupyx.empty_pinned, cupyx.zeros_pinned = _pinned, lambda shape, dtype=float: _zeroed(_pinned(shape, dtype))
+    cupyx.scipy, scipy.special, special.erf = scipy, special, functions.erf
+    return {"cupy": cupy, "cupyx": cupyx, "cupyx.scipy": scipy, "cupyx.scipy.special": special}
+
+
+def _zeroed(block: Any) -> Any:
+    block[...] = 0
+    return block
+
+
+def install(monkeypatch: Any, memory: int = 1 << 28) -> Any:
+    """Let `import cupy` find a new device of so many bytes, until the test ends; return the module."""
+    reset(memory)
+    PINNED.clear()
+    for name, module in (modules := _modules()).items():
+        monkeypatch.setitem(sys.modules, name, module)
+    return modules["cupy"]

@@ -1,0 +1,301 @@
+"""A CUDA device made of host memory: its pool, streams, events and graphs.
+
+Work is done as late as CUDA may do it: a stream keeps what it is given until somebody waits for it. So a result
+that is read from another stream without an event, or a pinned buffer that is filled again too early, shows as
+wrong numbers here as it would there.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+UNIT = 512
+"""Bytes in which the pool deals, and the alignment of every array."""
+
+
+class CUDARuntimeError(RuntimeError):
+    """Report an error of the runtime by its name, such as cudaErrorStreamCaptureInvalidated."""
+
+
+class OutOfMemoryError(MemoryError):
+    """Report that neither pool nor device has the memory."""
+
+
+class CaptureFault(CUDARuntimeError):
+    """Report what would go wrong unseen: an allocation inside a capture, or a graph whose arrays are gone."""
+
+
+# ---------------------------------------------------------------- memory
+
+
+class Memory:
+    """Bytes of the device, given back to the pool when the last array on them is gone."""
+
+    def __init__(self, pool: MemoryPool, nbytes: int) -> None:
+        raw = np.full(nbytes + UNIT, 0xFF, np.uint8)  # undefined content: NaN where it is read as floats
+        start = -raw.ctypes.data % UNIT
+        self.bytes = raw[start : start + nbytes]
+        weakref.finalize(self, pool.release, nbytes)
+
+
+class MemoryPool:
+    """What CuPy keeps between the program and the device."""
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self._used = self._free = self._limit = 0
+
+    def malloc(self, nbytes: int) -> Memory:
+        device, size = self.device, -(-max(nbytes, 1) // UNIT) * UNIT
+        if device.current.is_capturing():
+            raise CaptureFault(
+                f"{nbytes} bytes are allocated while a stream is capturing: the graph would not own them"
+            )
+        if size <= self._free:
+            self._free -= size
+        else:
+            limit = min(self._limit or device.memory, device.memory)
+            if self._used + self._free + size > limit:
+                self.free_all_blocks()
+            if self._used + size > limit:
+                raise OutOfMemoryError(
+                    f"Out of memory allocating {size:,} bytes (allocated so far: {self._used:,} bytes)."
+                )
+        self._used += size
+        return Memory(self, size)
+
+    def release(self, size: int) -> None:
+        self._used -= size
+        self._free += size
+
+    def used_bytes(self) -> int:
+        return self._used
+
+    def free_bytes(self) -> int:
+        return self._free
+
+    def total_bytes(self) -> int:
+        return self._used + self._free
+
+    def free_all_blocks(self, stream: Stream | None = None) -> None:
+        self._free = 0
+
+    def set_limit(self, size: int | None = None, fraction: float | None = None) -> None:
+        self._limit = int(self.device.memory * fraction) if fraction is not None else int(size or 0)
+
+    def get_limit(self) -> int:
+        return self._limit
+
+
+# ---------------------------------------------------------------- order of work
+
+
+class Stream:
+    """A queue of work. Capturing, it writes the work down instead.
+
+    The default stream waits for those that were not created non-blocking, and they for it.
+    """
+
+    null: Stream
+
+    def __init__(self, null: bool = False, non_blocking: bool = False, ptds: bool = False) -> None:
+        self.is_non_blocking, self.is_null = non_blocking, null
+        self._queue: deque[Callable[[], None]] = deque()
+        self._given = self._done = 0
+        self._graph: Graph | None = None
+        self._invalid: str | None = None
+        DEVICE.streams.add(self)
+
+    ptr = property(lambda self: 0 if self.is_null else id(self))
+    device_id = 0
+
+    def submit(self, work: Callable[[], None], memories: Iterable[Memory] = ()) -> None:
+        """Do the work some time after what was submitted before it."""
+        if self._graph is not None:
+            self._graph.append(work, memories)
+            return
+        if not self.is_non_blocking:
+            self._meet_other_blocking_streams()
+        self._queue.append(work)
+        self._given += 1
+
+    def _meet_other_blocking_streams(self) -> None:
+        for other in list(DEVICE.streams):
+            if other is self or other.is_non_blocking or not (self.is_null or other.is_null):
+                continue
+            if other._graph is not None:
+                other._invalidate("cudaErrorStreamCaptureImplicit")
+            other.run_until(other._given)
+
+    def run_until(self, number: int) -> None:
+        with np.errstate(all="ignore"):
+            while self._done < number and self._queue:
+                work = self._queue.popleft()
+                self._done += 1
+                work()
+
+    def synchronize(self) -> None:
+        self.refuse_capture("cudaErrorStreamCaptureUnsupported")
+        self.run_until(self._given)
+
+    @property
+    def done(self) -> bool:
+        self.refuse_capture("cudaErrorStreamCaptureUnsupported")
+        return not self._queue
+
+    def refuse_capture(self, error: str) -> None:
+        """Fail, and spoil the capture, if the stream is capturing."""
+        if self._graph is not None:
+            self._invalidate(error)
+
+    def _invalidate(self, error: str) -> None:
+        self._invalid = error
+        raise CUDARuntimeError(f"{error}: operation not permitted when stream is capturing")
+
+    # ------------------------------------------------ events
+
+    def record(self, event: Event | None = None) -> Event:
+        event = event or Event()
+        event.record(self)
+        return event
+
+    def wait_event(self, event: Event) -> None:
+        stream, number = event.stream, event.number
+        if stream is None or stream is self:
+            return
+        self.refuse_capture("cudaErrorStreamCaptureIsolation")
+        self.submit(lambda: stream.run_until(number))
+
+    # ------------------------------------------------ graphs
+
+    def begin_capture(self, mode: int | None = None) -> None:
+        if self.is_null:
+            raise RuntimeError("cannot capture on the default (legacy) stream")
+        if self._graph is not None:
+            raise CUDARuntimeError("cudaErrorIllegalState: the stream is capturing")
+        self._graph, self._invalid = Graph(), None
+
+    def end_capture(self) -> Graph:
+        graph, self._graph = self._graph, None
+        if graph is None:
+            raise CUDARuntimeError("cudaErrorIllegalState: the operation cannot be performed in the present state")
+        if self._invalid is not None:
+            raise CUDARuntimeError("cudaErrorStreamCaptureInvalidated: operation failed due to a previous error")
+        return graph
+
+    def is_capturing(self) -> bool:
+        return self._graph is not None
+
+    # ------------------------------------------------ the current stream
+
+    def use(self) -> Stream:
+        DEVICE.stack[-1] = self
+        return self
+
+    def __enter__(self) -> Stream:
+        DEVICE.stack.append(self)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        DEVICE.stack.pop()
+
+
+class Event:
+    """A place in the queue of a stream."""
+
+    def __init__(self, block: bool = False, disable_timing: bool = False, interprocess: bool = False) -> None:
+        self.stream: Stream | None = None
+        self.number = 0
+
+    def record(self, stream: Stream | None = None) -> None:
+        self.stream = stream or DEVICE.current
+        self.number = self.stream._given
+
+    def synchronize(self) -> None:
+        if self.stream is not None:
+            self.stream.refuse_capture("cudaErrorStreamCaptureUnsupported")
+            self.stream.run_until(self.number)
+
+    @property
+    def done(self) -> bool:
+        return self.stream is None or self.stream._done >= self.number
+
+
+class Graph:
+    """Work that was written down. It keeps no array alive."""
+
+    def __init__(self) -> None:
+        self.nodes: list[tuple[Callable[[], None], tuple[weakref.ref[Memory], ...]]] = []
+        self.launches = 0
+
+    def append(self, work: Callable[[], None], memories: Iterable[Memory]) -> None:
+        self.nodes.append((work, tuple(weakref.ref(memory) for memory in memories)))
+
+    def launch(self, stream: Stream | None = None) -> None:
+        stream = stream or DEVICE.current
+        stream.refuse_capture("cudaErrorStreamCaptureUnsupported")
+        self.launches += 1
+        stream.submit(self._run)
+
+    def upload(self, stream: Stream | None = None) -> None:
+        pass
+
+    def _run(self) -> None:
+        for work, memories in self.nodes:
+            if any(memory() is None for memory in memories):
+                raise CaptureFault("the graph uses an array that is gone")
+            work()
+
+
+class Device:
+    """The state of the one device.  memory: its bytes"""
+
+    def __init__(self, memory: int = 1 << 28) -> None:
+        self.reset(memory)
+
+    def reset(self, memory: int = 1 << 28) -> None:
+        """Begin anew, with nothing allocated and nothing queued."""
+        self.memory = memory
+        self.pool = MemoryPool(self)
+        self.streams: weakref.WeakSet[Stream] = weakref.WeakSet()
+        self.stack: list[Stream] = []
+        self.launches = 0
+        """Kernels launched through RawModule; a captured launch counts when it is captured."""
+        self.products = 0
+        """Calls of cuBLAS."""
+
+    @property
+    def current(self) -> Stream:
+        return self.stack[-1]
+
+    def synchronize(self) -> None:
+        for stream in list(self.streams):
+            stream.synchronize()
+
+    @contextmanager
+    def limited(self, memory: int) -> Iterator[None]:
+        """Have only so many bytes for a while."""
+        before, self.memory = self.memory, memory
+        try:
+            yield
+        finally:
+            self.memory = before
+
+
+DEVICE = Device()
+
+
+def reset(memory: int = 1 << 28) -> None:
+    """Give the module a new device."""
+    DEVICE.reset(memory)
+    Stream.null = Stream(null=True)
+    DEVICE.stack.append(Stream.null)
+
+
+reset()
