@@ -1,0 +1,47 @@
+"""Per-example gradients of any layer: leading axes are replicas, so every example gets one with a batch of one."""
+
+from __future__ import annotations
+
+from minisgd.backend import Arena, Ops, Plan, Request
+from minisgd.nn.binding import Binder, Place
+from minisgd.nn.layer import Layer
+from minisgd.nn.network import clone, row
+from minisgd.nn.per_example.factors import Factor, Stacked, copied
+from minisgd.typing import Array, Shape
+
+
+def by_replicas(layer: Layer, path: str, ops: Ops, delta: Array) -> dict[str, Factor]:
+    """Run n replicas of a layer, the same weights in each, on one example each; return their gradients.
+
+    layer: has run on a batch, and keeps its input in ``x``   delta (n, *out): the gradient by its output
+    """
+    n, dtype = len(delta), delta.dtype.name
+    twin: Layer = clone(layer)
+    one: Shape = (1, *layer.x.shape[1:])
+    binder = Binder(dtype, training=True)
+    x = Request("replicas.x", one, dtype, "data")
+    y = twin.bind_forward(binder, path, Place(x, free=False))
+    dy = Request("replicas.dy", y.shape, dtype, "data")
+    twin.bind_backward(binder, path, Place(dy, free=False), needs_dx=False)
+    arena = Arena(ops, Plan([x, dy, *binder.requests()]), (n,))
+    binder.realize(arena, (n,))
+    gradients = _attach(layer, twin, path, ops, one, n)
+    for request, batch in ((x, layer.x), (dy, delta)):
+        ops.copy(batch[:, None], out=arena.view(request, (n,)))
+    twin.forward(ops, arena.view(x, (n,)))
+    twin.backward(ops, arena.view(dy, (n,)))
+    return {name: Stacked(gradient.reshape(n, -1)) for name, gradient in gradients.items()}
+
+
+def _attach(layer: Layer, twin: Layer, path: str, ops: Ops, x: Shape, n: int) -> dict[str, Array]:
+    """Give the replicas copies of the weights, and arrays for their gradients, which are returned by name."""
+    gradients: dict[str, Array] = {}
+    for mine, theirs in zip(twin.leaves(x, path), layer.leaves(x, path), strict=True):
+        declared = mine.declaration
+        for name, p in (declared.parameters | declared.statistics).items():
+            value = getattr(theirs.layer, name).reshape(p.shape)
+            setattr(mine.layer, name, row(copied(ops, value, (n, *p.shape)), p.shape))
+        for name, p in declared.parameters.items():
+            gradients[f"{mine.path}.{name}"] = gradient = ops.zeros((n, *p.shape), value.dtype)
+            setattr(mine.layer, f"d{name}", row(gradient, p.shape))
+    return gradients

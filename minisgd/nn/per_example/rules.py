@@ -1,0 +1,85 @@
+"""How a layer's own gradients by its parameters come from what it read and the gradient by what it wrote.
+
+To add a layer, write its rule and a row in ``RULES``. A layer without one is not refused: it runs again, every
+example as a replica of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from minisgd.backend import Ops
+from minisgd.nn.layer import Layer
+from minisgd.nn.layers.conv import Conv2d
+from minisgd.nn.layers.frozen import FrozenBatchNorm
+from minisgd.nn.layers.layernorm import LayerNorm
+from minisgd.nn.layers.linear import Linear
+from minisgd.nn.per_example.factors import Factor, OuterProduct, Stacked, copied, product, summed_over_positions
+from minisgd.nn.per_example.replicas import by_replicas
+from minisgd.nn.shapes import transpose
+from minisgd.typing import Array
+
+
+def linear(layer: Linear, ops: Ops, delta: Array) -> dict[str, Factor]:
+    """∂/∂W: a_iᵀ δ_i    ∂/∂b: δ_i"""
+    found: dict[str, Factor] = {"W": OuterProduct(layer.x, delta)}
+    return found | {"b": Stacked(delta)} if layer.bias else found
+
+
+def convolution(layer: Conv2d, ops: Ops, delta: Array) -> dict[str, Factor]:
+    """∂/∂W: U_iᵀ δ_i, U_i the patches of image i    ∂/∂b: Σ_positions δ_i
+
+    A filter meets every position, so the gradient is a sum of outer products, whose norm is no product of norms.
+
+    δ (n, OH, OW, O)   U (n, OH·OW, K·K·C)
+    """
+    n, oh, ow, o = delta.shape
+    x, (ph, pw) = layer.x, layer.padding
+    if layer.padding != (0, 0):
+        padded = ops.zeros((n, x.shape[1] + 2 * ph, x.shape[2] + 2 * pw, x.shape[3]), x.dtype)
+        ops.copy(x, out=padded[:, ph : padded.shape[1] - ph, pw : padded.shape[2] - pw])
+        x = padded
+    patches = copied(ops, ops.windows(x, layer.kernel, layer.stride)).reshape(n, oh * ow, -1)
+    G = ops.empty((n, patches.shape[-1], o), delta.dtype)
+    ops.matmul(transpose(patches), delta.reshape(n, oh * ow, o), out=G)
+    found: dict[str, Factor] = {"W": Stacked(G.reshape(n, -1))}
+    return found | {"b": Stacked(summed_over_positions(ops, delta))} if layer.bias else found
+
+
+def normalisation(layer: LayerNorm | FrozenBatchNorm, ops: Ops, delta: Array) -> dict[str, Factor]:
+    """∂/∂γ: Σ_positions δ_i x̂_i    ∂/∂β: Σ_positions δ_i
+
+    δ is copied: the layer may write the gradient by its input over it.
+    """
+    if isinstance(layer, FrozenBatchNorm) and not layer.affine:
+        return {}
+    scale = product(ops, delta, layer.xhat)
+    shift = summed_over_positions(ops, delta)
+    return {
+        "gamma": Stacked(summed_over_positions(ops, scale)),
+        "beta": Stacked(copied(ops, shift) if shift is delta else shift),
+    }
+
+
+RULES: dict[type[Layer], Callable[[Any, Ops, Array], dict[str, Factor]]] = {
+    Linear: linear,
+    Conv2d: convolution,
+    LayerNorm: normalisation,
+    FrozenBatchNorm: normalisation,
+}
+"""By the exact type: a subclass may compute something else."""
+
+
+def factors_of(layer: Layer, path: str, ops: Ops, delta: Array) -> dict[str, Factor]:
+    """Return the per-example gradients by each parameter of a layer, by the parameter's full name.
+
+    The layer has run forward on a batch of n. Call it before the layer's own ``backward``; OuterProduct and the
+    bias of a dense layer refer to δ, which dense layers leave alone.
+
+    delta (n, *out): the gradient of example i's loss by y_i, not divided by n
+    """
+    rule = RULES.get(type(layer))
+    if rule is None:
+        return by_replicas(layer, path, ops, delta)
+    return {f"{path}.{name}": factor for name, factor in rule(layer, ops, delta).items()}

@@ -1,0 +1,74 @@
+"""Taps: layers that let readers look at the gradients of every example as the backward pass goes by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from copy import copy
+from typing import Any, Protocol
+
+from minisgd.backend import Ops
+from minisgd.nn.binding import Binder, Place
+from minisgd.nn.layer import Declaration, Layer, Leaf
+from minisgd.nn.per_example.factors import Factor
+from minisgd.nn.per_example.rules import factors_of
+from minisgd.nn.sequential import Sequential
+from minisgd.typing import Array, Shape
+
+
+class Reader(Protocol):
+    """Takes in what it wants to know of the per-example gradients by one parameter."""
+
+    def read(self, ops: Ops, name: str, factor: Factor) -> None:
+        """name: of the parameter, as in the network's layout"""
+
+
+class Tap(Layer):
+    """A layer, unchanged, whose per-example gradients are read before its backward pass is over."""
+
+    def __init__(self, inside: Layer, readers: Sequence[Reader]) -> None:
+        super().__init__(inside.name)
+        self.inside, self.readers = inside, readers
+        self.path = ""
+
+    def declare(self, x: Shape) -> Declaration:
+        return self.inside.declare(x)
+
+    def leaves(self, x: Shape, path: str) -> Iterator[Leaf]:
+        return self.inside.leaves(x, path)
+
+    def walk(self) -> Iterator[Layer]:
+        return self.inside.walk()
+
+    def bind_forward(self, binder: Binder, path: str, x: Place) -> Place:
+        self.path = path
+        return self.inside.bind_forward(binder, path, x)
+
+    def bind_backward(self, binder: Binder, path: str, dy: Place, needs_dx: bool) -> Place | None:
+        return self.inside.bind_backward(binder, path, dy, needs_dx)
+
+    def forward(self, ops: Ops, x: Array) -> Array:
+        return self.inside.forward(ops, x)
+
+    def backward(self, ops: Ops, dy: Array) -> Array | None:
+        factors = factors_of(self.inside, self.path, ops, dy)  # first: dx may take the place of dy
+        dx = self.inside.backward(ops, dy)  # then: a reader may want the gradient of the batch
+        for name, factor in factors.items():
+            for reader in self.readers:
+                reader.read(ops, name, factor)
+        return dx
+
+
+def tapped(layer: Any, x: Shape, readers: Sequence[Reader]) -> Any:
+    """Return a chain of the same layers with a tap at every one that has parameters.
+
+    layer: in evaluation (see ``Layer.frozen``), so that no example depends on another   x (n, *in): its input
+    """
+    if not isinstance(layer, Sequential):
+        learns = any(leaf.declaration.parameters for leaf in layer.leaves(x, ""))
+        return Tap(layer, readers) if learns else layer
+    twin, inner = copy(layer), []
+    for each in layer.layers:
+        inner.append(tapped(each, x, readers))
+        x = each.declare(x).y
+    twin.layers = twin._trained = tuple(inner)
+    return twin
