@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from minisgd.lab.study.fit import bootstrap_fit, fit_step_time, time_optimal_batch
+from minisgd.lab.instruments.speed_fit import fit_step_time
+from minisgd.lab.study.fit import bootstrap_fit, time_optimal_batch
 from minisgd.lab.study.recommend import recommend
 from minisgd.lab.study.result import (
     BatchResult,

@@ -15,6 +15,7 @@ import numpy as np
 from minisgd.backend import Plan
 from minisgd.backend.threads import blas_threads, choose_threads
 from minisgd.data import Dataset
+from minisgd.lab.instruments.speed_clock import STILL, time_steps
 from minisgd.lab.study import words
 from minisgd.lab.study.analysis import Setting, Trials, analyse
 from minisgd.lab.study.arguments import (
@@ -30,7 +31,6 @@ from minisgd.lab.study.pilot import Pilot, run_pilot
 from minisgd.lab.study.result import Curve, Recommendation, StudyResult
 from minisgd.lab.study.stack import Trial
 from minisgd.lab.study.sweep import Outcome, Search
-from minisgd.lab.study.timing import time_steps
 from minisgd.nn import Loss, Network
 from minisgd.optim import SGD, Optimizer
 from minisgd.training.memory import format_bytes, parse_bytes
@@ -148,7 +148,9 @@ def study(
         )
         outcomes = _sweep(search, sizes, pilot, workers)
     emit("note", {"text": "timing single networks"})
-    step_seconds = time_steps(trial, sizes, threads)
+    still = trial.with_lr(STILL)
+    visits = time_steps(lambda b: still.prepare(b, 0), sizes, threads, np.random.default_rng(seed))
+    step_seconds = np.median(visits, axis=0).tolist()
     setting = Setting(
         data=dataset.name,
         model=model_name or repr(network),

@@ -1,4 +1,4 @@
-"""Fit the two curves of a study: steps to target S(B) = Smin + Emin/B, step time t(B) = t0 + B/r.
+"""Fit the curve of a study: steps to target, S(B) = Smin + Emin/B.
 
 Shallue et al. 2019 (section 4), Golmant et al. 2018 and McCandlish et al. 2018 (section 2.3). The critical
 batch size Bcrit = Emin/Smin is where the two terms of S are equal: there a run takes twice the fewest
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minisgd.errors import ArgumentError
+from minisgd.lab.instruments.speed_fit import positive_sizes
 from minisgd.lab.study.statistics import percentiles, resample_medians
 from minisgd.typing import Generator, HostArray
 
@@ -62,30 +63,12 @@ class BootstrapFit:
     reason: str
 
 
-@dataclass(frozen=True)
-class StepTimeFit:
-    """Hold t(B) = t0 + B / r: seconds of overhead a step, examples a second without it (or infinity)."""
-
-    t0: float
-    r: float
-    residual: float
-
-    @property
-    def knee(self) -> float:
-        """Give the batch size t0·r at which overhead and work take equal time."""
-        return 0.0 if self.t0 == 0 else self.t0 * self.r
-
-    def seconds(self, batch_size: HostArray | float) -> HostArray:
-        """Predict the seconds of a step at batch sizes of any shape."""
-        return np.asarray(self.t0 + np.asarray(batch_size, dtype=np.float64) / self.r)
-
-
 def fit_steps(batch_sizes: Sequence[int] | HostArray, steps: Sequence[float] | HostArray) -> StepsFit | None:
     """Fit S(B) = Smin + Emin/B to the logarithms of the steps; None with fewer than three finite points.
 
     Least squares on log S weighs a 10% error alike at 70 steps and at 30,000. batch_sizes, steps (K,).
     """
-    sizes = _sizes(batch_sizes)
+    sizes = positive_sizes(batch_sizes)
     y = _log_steps(sizes, steps)[None]
     if np.isfinite(y).sum() < 3:
         return None
@@ -105,7 +88,7 @@ def bootstrap_fit(
     batch_sizes (K,); steps_by_seed (K, S), not finite where a run never reached the target. A batch size
     whose median is unreached has no steps to fit and is left out; so it is in every replicate.
     """
-    sizes = _sizes(batch_sizes)
+    sizes = positive_sizes(batch_sizes)
     table = np.where(np.isfinite(steps_by_seed), steps_by_seed, np.inf)
     if table.ndim != 2 or len(table) != len(sizes):
         raise ArgumentError(
@@ -131,37 +114,6 @@ def bootstrap_fit(
     return BootstrapFit(fit, float(low), float(high), at, band_low, band_high, "")
 
 
-def fit_step_time(batch_sizes: Sequence[int] | HostArray, seconds: Sequence[float] | HostArray) -> StepTimeFit | None:
-    """Fit t(B) = t0 + B/r by least squares on relative errors; None with fewer than two batch sizes."""
-    sizes, t = _sizes(batch_sizes), np.asarray(seconds, dtype=np.float64)
-    if t.shape != sizes.shape or not (np.isfinite(t).all() and (t > 0).all()):
-        raise ArgumentError(
-            "seconds",
-            expected=f"{len(sizes)} positive finite times",
-            got=seconds,
-            fix="measure a step at every batch size",
-        )
-    if len(np.unique(sizes)) < 2:
-        return None
-    t0, per_example, residual = fit_affine(sizes, t)
-    return StepTimeFit(t0, 1 / per_example if per_example > 0 else math.inf, residual)
-
-
-def fit_affine(x: HostArray, y: HostArray) -> tuple[float, float, float]:
-    """Fit y = a + b·x by least squares on relative errors, a, b ≥ 0; returns a, b, relative residual. x, y (K,).
-
-    Σ ((a + b·x)/y − 1)² is linear in (a, b); where its minimum has a negative coefficient, that one is zero.
-    """
-    design = np.stack([1 / y, x / y], axis=1)  # (K, 2), to be matched with ones
-    a, b = np.linalg.lstsq(design, np.ones_like(y), rcond=None)[0]
-    if a < 0 or b < 0:
-        column = design[:, 1 if a < 0 else 0]
-        alone = column.sum() / np.square(column).sum()
-        a, b = (0.0, alone) if a < 0 else (alone, 0.0)
-    residual = np.sqrt(np.mean(np.square(design @ [a, b] - 1)))
-    return float(a), float(b), float(residual)
-
-
 def time_optimal_batch(t0: float, r: float, b_crit: float) -> float:
     """Give B* = √(t0·r·Bcrit), the minimum of S(B)·t(B): few examples, and few pauses between them.
 
@@ -172,7 +124,7 @@ def time_optimal_batch(t0: float, r: float, b_crit: float) -> float:
 
 def local_slopes(batch_sizes: Sequence[int] | HostArray, steps: Sequence[float] | HostArray) -> HostArray:
     """Give d log S / d log B between neighbours, −1 perfect scaling, 0 a plateau: (K,), (K,) to (K−1,)."""
-    sizes = _sizes(batch_sizes)
+    sizes = positive_sizes(batch_sizes)
     y = _log_steps(sizes, steps)
     known = np.isfinite(y[1:]) & np.isfinite(y[:-1])
     rise = np.subtract(y[1:], y[:-1], out=np.full(known.shape, np.nan), where=known)
@@ -222,18 +174,6 @@ def _cost_slope(theta: HostArray, sizes: HostArray, y: HostArray, used: HostArra
     mean = (used * difference).sum(axis=1) / used.sum(axis=1)
     slope = -1 / (1 + np.exp(theta[:, None]) / sizes)  # g' = −(1/Bcrit)/(1/Bcrit + 1/B)
     return np.asarray(-2 * (used * (difference - mean[:, None]) * slope).sum(axis=1))
-
-
-def _sizes(batch_sizes: Sequence[int] | HostArray) -> HostArray:
-    sizes = np.asarray(batch_sizes, dtype=np.float64)
-    if sizes.ndim != 1 or not (np.isfinite(sizes).all() and (sizes > 0).all()):
-        raise ArgumentError(
-            "batch_sizes",
-            expected="a list of positive numbers",
-            got=batch_sizes,
-            fix="give each batch size once",
-        )
-    return sizes
 
 
 def _log_steps(sizes: HostArray, steps: Sequence[float] | HostArray) -> HostArray:

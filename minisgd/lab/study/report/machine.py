@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from minisgd.lab.instruments.speed_fit import fit_affine
 from minisgd.lab.study import words
-from minisgd.lab.study.fit import fit_affine
 from minisgd.lab.study.report import style
 from minisgd.lab.study.report.style import BLUE, GREEN, GREY, INK, ORANGE, Axes, Figure
 from minisgd.lab.study.result import StudyResult

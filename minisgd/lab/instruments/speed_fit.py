@@ -1,0 +1,78 @@
+"""Fit the time of a step against the batch size: t(B) = t0 + B/r.
+
+t0 is what a step takes however small the batch, r the examples a second that the machine could do without it.
+At the knee B = t0·r both take equally long: below it, larger batches are nearly free.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from minisgd.errors import ArgumentError
+from minisgd.typing import HostArray
+
+
+@dataclass(frozen=True)
+class StepTimeFit:
+    """Hold t(B) = t0 + B / r: seconds of overhead a step, examples a second without it (or infinity)."""
+
+    t0: float
+    r: float
+    residual: float
+
+    @property
+    def knee(self) -> float:
+        """Give the batch size t0·r at which overhead and work take equal time."""
+        return 0.0 if self.t0 == 0 else self.t0 * self.r
+
+    def seconds(self, batch_size: HostArray | float) -> HostArray:
+        """Predict the seconds of a step at batch sizes of any shape."""
+        return np.asarray(self.t0 + np.asarray(batch_size, dtype=np.float64) / self.r)
+
+
+def fit_step_time(batch_sizes: Sequence[int] | HostArray, seconds: Sequence[float] | HostArray) -> StepTimeFit | None:
+    """Fit t(B) = t0 + B/r by least squares on relative errors; None with fewer than two batch sizes."""
+    sizes, t = positive_sizes(batch_sizes), np.asarray(seconds, dtype=np.float64)
+    if t.shape != sizes.shape or not (np.isfinite(t).all() and (t > 0).all()):
+        raise ArgumentError(
+            "seconds",
+            expected=f"{len(sizes)} positive finite times",
+            got=seconds,
+            fix="measure a step at every batch size",
+        )
+    if len(np.unique(sizes)) < 2:
+        return None
+    t0, per_example, residual = fit_affine(sizes, t)
+    return StepTimeFit(t0, 1 / per_example if per_example > 0 else math.inf, residual)
+
+
+def fit_affine(x: HostArray, y: HostArray) -> tuple[float, float, float]:
+    """Fit y = a + b·x by least squares on relative errors, a, b ≥ 0; returns a, b, relative residual. x, y (K,).
+
+    Σ ((a + b·x)/y − 1)² is linear in (a, b); where its minimum has a negative coefficient, that one is zero.
+    """
+    design = np.stack([1 / y, x / y], axis=1)  # (K, 2), to be matched with ones
+    a, b = np.linalg.lstsq(design, np.ones_like(y), rcond=None)[0]
+    if a < 0 or b < 0:
+        column = design[:, 1 if a < 0 else 0]
+        alone = column.sum() / np.square(column).sum()
+        a, b = (0.0, alone) if a < 0 else (alone, 0.0)
+    residual = np.sqrt(np.mean(np.square(design @ [a, b] - 1)))
+    return float(a), float(b), float(residual)
+
+
+def positive_sizes(batch_sizes: Sequence[int] | HostArray) -> HostArray:
+    """Return batch sizes as floats, (K,), or refuse them."""
+    sizes = np.asarray(batch_sizes, dtype=np.float64)
+    if sizes.ndim != 1 or not (np.isfinite(sizes).all() and (sizes > 0).all()):
+        raise ArgumentError(
+            "batch_sizes",
+            expected="a list of positive numbers",
+            got=batch_sizes,
+            fix="give each batch size once",
+        )
+    return sizes
