@@ -9,6 +9,7 @@ import numpy as np
 
 from minisgd.backend.cuda_graph import GraphProgram
 from minisgd.backend.cuda_stream import on_stream
+from minisgd.backend.lane import Lane, PinnedLane
 from minisgd.backend.ops import Operand, Ops
 from minisgd.backend.program import Program
 from minisgd.errors import MissingExtraError
@@ -42,6 +43,13 @@ class CupyOps(Ops):
 
     def new_program(self) -> Program:
         return GraphProgram(self.cupy, self.stream)
+
+    def lane(self, slots: tuple[Array, Array]) -> Lane:
+        return PinnedLane(self, slots)
+
+    def free_memory(self) -> int:
+        free, _ = self.cupy.cuda.runtime.memGetInfo()
+        return int(free + self.cupy.get_default_memory_pool().free_bytes())
 
     @on_stream
     def run(

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from minisgd.backend.lane import Lane
 from minisgd.backend.program import Call, Program
 from minisgd.errors import DtypeError
 from minisgd.typing import Array, HostArray, Shape
@@ -111,6 +112,14 @@ class Ops:
     def upload(self, array: Any, *, out: Array) -> None:
         """Copy host values into an existing device array, now, recorded or not."""
         out[...] = self.xp.asarray(array)
+
+    def lane(self, slots: tuple[Array, Array]) -> Lane:
+        """Return a way for batches whose data set stays on the host, through two arrays of the device."""
+        return Lane(self, slots)
+
+    def free_memory(self) -> int | None:
+        """Return the bytes that can still be had, or None where the arrays of the host are used as they are."""
+        return None
 
     def compact(self, array: Array, rows: HostArray) -> None:
         """Move these rows of an array to its front, now, recorded or not."""

@@ -9,7 +9,7 @@ import numpy as np
 from minisgd.backend import Arena, Plan, Program, Request
 from minisgd.nn import Loss, Network
 from minisgd.training.binding import bind_evaluation
-from minisgd.training.feed import DeviceData, ExampleSpec, Feed
+from minisgd.training.feed import Feed, HostData
 from minisgd.typing import Array, HostArray
 
 CACHE_ELEMENTS = 1 << 18
@@ -30,40 +30,30 @@ class Evaluator:
     All replicas see the same batch, which is gathered once for them. Weights of examples count as in training.
     """
 
-    def __init__(self, network: Network, loss: Loss, data: DeviceData, spec: ExampleSpec) -> None:
-        self.network, self.loss, self.data = network, loss, data
-        self.feed = Feed(spec, network.dtype, shared=True, prefix="evaluation")
+    def __init__(self, network: Network, loss: Loss, data: HostData, feed: Feed) -> None:
+        self.network, self.loss, self.n, self.feed = network, loss, len(data), feed
         self.ops = network.ops
-        self.b = evaluation_batch(network, len(data))
-        self.plan = Plan(self.requests())
+        self.b = evaluation_batch(network, self.n)
+        self.plan = evaluation_plan(network, loss, feed, self.n)
         self.arena = Arena(self.ops, self.plan, network.lead)
+        self.data = feed.place(self.ops, self.arena, data)
         self.forget_programs()
-
-    def requests(self) -> list[Request]:
-        """Return all the memory of an evaluation."""
-        bound = bind_evaluation(self.network, self.loss, self.feed, self.b)
-        hits = self.loss.hit_requests(bound.loss_requests["z"].shape, self.feed.spec.kind)
-        return [*bound.requests(), *hits.values(), *self._sum_requests()]
-
-    def _sum_requests(self) -> list[Request]:
-        names = ("sum.loss", "sum.hits", "sum.part")
-        return [Request(f"evaluation.{name}", (), "float64", "workspaces") for name in names]
 
     def forget_programs(self) -> None:
         """Record again before the next evaluation: the number of replicas has changed."""
         self._programs: dict[int, tuple[Program, Array]] = {}
         lead = self.network.lead
-        self.loss_sum, self.hit_sum, self.part = (self.arena.view(r, lead) for r in self._sum_requests())
+        self.loss_sum, self.hit_sum, self.part = (self.arena.view(r, lead) for r in _sum_requests())
 
     def score(self) -> Score:
         """Return mean loss and accuracy with the network's present weights."""
-        ops, n = self.ops, len(self.data)
+        ops, n = self.ops, self.n
         ops.upload(0.0, out=self.loss_sum)
         ops.upload(0.0, out=self.hit_sum)
         for start in range(0, n, self.b):
             b = min(self.b, n - start)
             program, index = self._program(b)
-            ops.upload(np.arange(start, start + b), out=index)
+            self.data.choose(ops, np.arange(start, start + b), out=index)
             program.replay()
         loss = ops.to_host(self.loss_sum).reshape(-1) / n
         accuracy = ops.to_host(self.hit_sum).reshape(-1) / n if self.loss.has_hits else None
@@ -91,7 +81,19 @@ class Evaluator:
                 ops.add(self.hit_sum, self.part, out=self.hit_sum)
             loss.total(ops, batch["target"])
             ops.add(self.loss_sum, loss.value, out=self.loss_sum)
-        return program, self.feed.views(self.arena, b, ())["index"]
+        return program, self.feed.index(self.arena, b, lead)
+
+
+def evaluation_plan(network: Network, loss: Loss, feed: Feed, n: int) -> Plan:
+    """Return the memory of an evaluation of n examples."""
+    bound = bind_evaluation(network, loss, feed, evaluation_batch(network, n))
+    hits = loss.hit_requests(bound.loss_requests["z"].shape, feed.spec.kind)
+    return Plan([*bound.requests(), *hits.values(), *_sum_requests(), *feed.held().values()])
+
+
+def _sum_requests() -> list[Request]:
+    names = ("sum.loss", "sum.hits", "sum.part")
+    return [Request(f"evaluation.{name}", (), "float64", "workspaces") for name in names]
 
 
 def evaluation_batch(network: Network, n: int) -> int:

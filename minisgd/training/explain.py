@@ -16,7 +16,7 @@ from minisgd.nn.network import clone
 from minisgd.optim import SGD, ConstantBatch, Optimizer
 from minisgd.training.cost import bytes_moved, flops, formula
 from minisgd.training.explanation import Explanation, Line, fold
-from minisgd.training.feed import DeviceData, ExampleSpec, Feed
+from minisgd.training.feed import ExampleSpec, Feed, HostData
 from minisgd.training.naming import Names, constant
 from minisgd.training.recipe import Recipe
 from minisgd.training.session import Session
@@ -84,7 +84,7 @@ def _session(network: Network, b: int, input_shape: Shape, optimizer: Optimizer,
         spec = ExampleSpec(net.input_shape, dtype, "values", outputs)
         y = rng.random((b, *outputs)).astype(dtype)
     x = rng.standard_normal((b, *net.input_shape)).astype(dtype)
-    data = DeviceData(net.ops.from_host(x), net.ops.from_host(y), None)
+    data = HostData(x, y, None)
     recipe = Recipe(net, loss, optimizer, Feed(spec, dtype), b, b)
     return Session(recipe, data, Sequential(b, [0]), ConstantBatch(b), seeds=(0,))
 

@@ -11,7 +11,7 @@ from minisgd.data import Split
 from minisgd.errors import ShapeError
 from minisgd.nn import Loss
 from minisgd.nn.losses.loss import TargetKind
-from minisgd.typing import Array, Shape
+from minisgd.typing import Array, HostArray, Shape
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,30 @@ class ExampleSpec:
 
 
 @dataclass(frozen=True)
-class DeviceData:
-    """A split on the device.  x (N, …)   y (N,) int64 or (N, O)   weight (N,) or None
+class HostData:
+    """A split as training reads it.  x (N, …)   y (N,) int64 or (N, O)   weight (N,) or None
 
     Floats are converted to the network's dtype once; bytes and memory-mapped files stay as they are.
     """
+
+    x: HostArray
+    y: HostArray
+    weight: HostArray | None
+
+    @classmethod
+    def of(cls, split: Split, dtype: str) -> HostData:
+        """Convert what is converted once."""
+        x = split.x.astype(dtype, copy=False) if _convert_once(split.x) else split.x
+        y = split.y if split.y.dtype.kind in "iu" else split.y.reshape(len(split.y), -1).astype(dtype, copy=False)
+        return cls(x, y, None if split.weight is None else split.weight.astype(dtype, copy=False))
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass
+class DeviceData:
+    """The arrays that batches are gathered from: those of the host data, on the device."""
 
     x: Array
     y: Array
@@ -52,10 +71,17 @@ class DeviceData:
     @classmethod
     def of(cls, split: Split, dtype: str, ops: Ops) -> DeviceData:
         """Move a split to the device."""
-        x = split.x.astype(dtype, copy=False) if _convert_once(split.x) else split.x
-        y = split.y if split.y.dtype.kind in "iu" else split.y.reshape(len(split.y), -1).astype(dtype, copy=False)
-        weight = None if split.weight is None else ops.from_host(split.weight.astype(dtype, copy=False))
-        return cls(ops.from_host(x), ops.from_host(y), weight)
+        return cls.moved(HostData.of(split, dtype), ops)
+
+    @classmethod
+    def moved(cls, data: HostData, ops: Ops) -> DeviceData:
+        """Move converted arrays to the device; on the CPU they stay the same arrays."""
+        weight = None if data.weight is None else ops.from_host(data.weight)
+        return cls(ops.from_host(data.x), ops.from_host(data.y), weight)
+
+    def choose(self, ops: Ops, index: HostArray, *, out: Array) -> None:
+        """Name the examples of the coming batch.  index (R, b)   out (…, b) the array that the gathering reads"""
+        ops.upload(index.reshape(out.shape), out=out)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -71,10 +97,25 @@ class Feed:
     index (…, b) int64   x (…, b, *input)   target (…, b, *target)   weight (…, b)
 
     A shared feed gives all replicas the same examples: one batch in memory, without replica axes.
+    n: examples of the data set, which a feed for another device makes room for
     """
 
-    def __init__(self, spec: ExampleSpec, dtype: str, *, shared: bool = False, prefix: str = "batch") -> None:
-        self.spec, self.dtype, self.shared, self.prefix = spec, dtype, shared, prefix
+    def __init__(
+        self, spec: ExampleSpec, dtype: str, *, shared: bool = False, prefix: str = "batch", n: int = 0
+    ) -> None:
+        self.spec, self.dtype, self.shared, self.prefix, self.n = spec, dtype, shared, prefix, n
+
+    def each_its_own(self) -> Feed:
+        """Return the same feed with batches of their own for all replicas."""
+        return type(self)(self.spec, self.dtype, prefix=self.prefix, n=self.n)
+
+    def held(self) -> dict[str, Request]:
+        """Return the memory of the data set itself: none, its arrays are the caller's."""
+        return {}
+
+    def place(self, ops: Ops, arena: Arena, data: HostData) -> DeviceData:
+        """Bring the data to where batches are gathered from."""
+        return DeviceData.moved(data, ops)
 
     def requests(self, b: int) -> dict[str, Request]:
         """Return the arrays of a batch of b examples by name."""
@@ -97,6 +138,10 @@ class Feed:
     def views(self, arena: Arena, b: int, lead: Shape) -> dict[str, Array]:
         """Return the arrays of a batch, as those who read them see them."""
         return {name: arena.view(request, lead) for name, request in self.requests(b).items()}
+
+    def index(self, arena: Arena, b: int, lead: Shape) -> Array:
+        """Return the array by which the host names the examples of a batch.  (…, b) int64"""
+        return self.views(arena, b, () if self.shared else lead)["index"]
 
     def gather(self, ops: Ops, arena: Arena, data: DeviceData, b: int, lead: Shape) -> None:
         """Emit x = scale · data.x[index], target = data.y[index], weight = data.weight[index]."""

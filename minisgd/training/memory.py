@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -42,8 +43,8 @@ class MemoryPlan:
 
     def __str__(self) -> str:
         lines = [f"batch size {self.batch_size}: {format_bytes(self.bytes)}"]
-        lines += [f"  {owner:<16}{format_bytes(n):>12}" for owner, n in self.by_owner.items()]
         lines += [
+            owners_text(self.by_owner),
             f"  bytes(B) = {format_bytes(self.bytes_fixed)} + B · {format_bytes(self.bytes_per_example)}",
         ]
         if self.limit is not None:
@@ -155,6 +156,11 @@ def _largest(fits: Any, bound: int) -> int | None:
 
 
 UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+
+
+def owners_text(by_owner: Mapping[Any, int]) -> str:
+    """Write who answers for how many bytes, a line each."""
+    return "\n".join(f"  {owner:<16}{format_bytes(n):>12}" for owner, n in by_owner.items())
 
 
 def parse_bytes(limit: int | str) -> int:

@@ -8,7 +8,7 @@ from math import isfinite
 from numbers import Integral, Real
 from typing import Any, Literal, TypeAlias
 
-from minisgd.backend import get_ops
+from minisgd.backend import Plan, get_ops
 from minisgd.data import Dataset
 from minisgd.data.sampling import Sampler, Sequential, Shuffled, WithReplacement
 from minisgd.errors import ArgumentError, DataError, DtypeError, ShapeError
@@ -16,9 +16,12 @@ from minisgd.nn import Loss, Network
 from minisgd.nn.network import clone
 from minisgd.optim import BatchSizeSchedule, ClipNorm, ConstantBatch, Optimizer, as_batch_schedule
 from minisgd.optim.batch_size import BatchSize
-from minisgd.training.evaluation import Evaluator
-from minisgd.training.feed import DeviceData, ExampleSpec, Feed
+from minisgd.training.ahead import AheadSession
+from minisgd.training.device_feeds import ResidentFeed
+from minisgd.training.evaluation import Evaluator, evaluation_plan
+from minisgd.training.feed import ExampleSpec, Feed, HostData
 from minisgd.training.memory import StepSize, default_loss, parse_bytes
+from minisgd.training.placement import evaluation_feed, place, planned_memory, room
 from minisgd.training.recipe import Recipe
 from minisgd.training.session import Session
 
@@ -33,11 +36,10 @@ SAMPLERS: dict[str, type[Sampler]] = {
 
 @dataclass(frozen=True)
 class Prepared:
-    """A training that can begin: the network has weights, the recipe its memory, the data are on the device."""
+    """A training that can begin: the network has weights, the recipe its memory."""
 
     recipe: Recipe
     data: Dataset
-    on_device: DeviceData
     batch_size: BatchSizeSchedule
     seeds: tuple[int, ...]
 
@@ -58,20 +60,22 @@ class Prepared:
         sampler = SAMPLERS[sampling](len(self.data), self.seeds, last=last_batch)
         recipe = self.recipe
         if sampling == "replacement":  # then even a full batch is not the whole set
-            recipe = replace(recipe, feed=Feed(recipe.feed.spec, recipe.feed.dtype))
-        session = Session(
-            recipe,
-            self.on_device,
-            sampler,
-            self.batch_size,
-            seeds=self.seeds,
-            epochs=epochs,
-            steps=steps,
-            lr_factors=lr_factors,
-        )
-        left = len(self.data) % self.recipe.batch_size if last_batch == "use" else 0
-        for b in {self.recipe.batch_size, left} - {0}:
-            session.record_parts(b)
+            recipe = replace(recipe, feed=recipe.feed.each_its_own())
+        net = recipe.network
+        with planned_memory(net, lambda: Plan(recipe.requests())):
+            session = (AheadSession if recipe.ahead > 1 else Session)(
+                recipe,
+                HostData.of(self.data.train, net.dtype),
+                sampler,
+                self.batch_size,
+                seeds=self.seeds,
+                epochs=epochs,
+                steps=steps,
+                lr_factors=lr_factors,
+            )
+            left = len(self.data) % recipe.batch_size if last_batch == "use" else 0
+            for b in {recipe.batch_size, left} - {0}:
+                session.record_parts(b)
         return session
 
     def evaluator(self, split: str = "validation") -> Evaluator | None:
@@ -79,9 +83,11 @@ class Prepared:
         part = self.data.splits.get(split)
         if part is None:
             return None
-        net = self.recipe.network
+        net, loss, n = self.recipe.network, self.recipe.loss, len(part)
         spec = ExampleSpec.of(part, self.data.scale, net.dtype)
-        return Evaluator(net, self.recipe.loss, DeviceData.of(part, net.dtype, net.ops), spec)
+        feed = evaluation_feed(net.ops, spec, net.dtype, n, type(self.recipe.feed))
+        with planned_memory(net, lambda: evaluation_plan(net, loss, feed, n)):
+            return Evaluator(net, loss, HostData.of(part, net.dtype), feed)
 
 
 def prepare(
@@ -116,12 +122,33 @@ def prepare(
     spec = ExampleSpec.of(data.train, data.scale, dtype)
     _check_outputs(net, loss, data, spec)
     whole = schedule == ConstantBatch(len(data)) and micro_batch is None and memory_limit is None
-    feed = Feed(spec, dtype, shared=whole)
     clip = ClipNorm(clip_norm) if clip_norm is not None else None
-    micro = _micro_batch(StepSize(net, loss, optimizer, feed, clip), schedule.largest, micro_batch, memory_limit)
-    recipe = Recipe(net, loss, optimizer, feed, schedule.largest, micro, clip)
     each = (int(seeds),) if isinstance(seeds, Integral) else tuple(int(s) for s in seeds)  # type: ignore[union-attr]
-    return Prepared(recipe, data, DeviceData.of(data.train, dtype, net.ops), schedule, each)
+    largest = min(schedule.largest, _checked(micro_batch) or schedule.largest)
+    limit = None if memory_limit is None else parse_bytes(memory_limit)
+
+    def size(kind: type[Feed]) -> StepSize:
+        return StepSize(net, loss, optimizer, kind(spec, dtype, shared=whole, n=len(data)), clip)
+
+    def evaluation(kind: type[Feed]) -> int:
+        part = data.validation
+        if part is None:
+            return 0
+        spec = ExampleSpec.of(part, data.scale, dtype)
+        feed = evaluation_feed(net.ops, spec, dtype, len(part), kind)
+        return evaluation_plan(net, loss, feed, len(part)).bytes(len(each))
+
+    def training(kind: type[Feed]) -> int:
+        return size(kind).plan(schedule.largest, largest).bytes(len(each)) + evaluation(kind)
+
+    kind = place(net.ops, room(net.ops, limit), training)
+    if limit is not None:
+        # on the CPU the limit is for the step alone, as in the memory plan
+        reserved = 0 if kind is Feed else evaluation(kind)
+        largest = min(largest, size(kind).micro_batch(largest, max(limit - reserved, 1)))
+    ahead = net.ops.updates_ahead if kind is ResidentFeed and largest == schedule.largest else 1
+    recipe = Recipe(net, loss, optimizer, size(kind).feed, schedule.largest, largest, clip, ahead)
+    return Prepared(recipe, data, schedule, each)
 
 
 def _built(network: Network, data: Dataset, dtype: str, device: str, seeds: int | Sequence[int]) -> Network:
@@ -171,16 +198,14 @@ def _check_outputs(net: Network, loss: Loss, data: Dataset, spec: ExampleSpec) -
         )
 
 
-def _micro_batch(size: StepSize, largest: int, micro_batch: int | None, memory_limit: int | str | None) -> int:
-    if micro_batch is not None:
-        if isinstance(micro_batch, bool) or not isinstance(micro_batch, int) or micro_batch < 1:
-            raise ArgumentError(
-                "micro_batch", expected="a positive integer", got=micro_batch, fix="give the examples at a time"
-            )
-        largest = min(largest, micro_batch)
-    if memory_limit is not None:
-        largest = min(largest, size.micro_batch(largest, parse_bytes(memory_limit)))
-    return largest
+def _checked(micro_batch: int | None) -> int | None:
+    if micro_batch is not None and (
+        isinstance(micro_batch, bool) or not isinstance(micro_batch, int) or micro_batch < 1
+    ):
+        raise ArgumentError(
+            "micro_batch", expected="a positive integer", got=micro_batch, fix="give the examples at a time"
+        )
+    return micro_batch
 
 
 def as_dataset(data: Any, validation: Any, seed: int) -> Dataset:

@@ -17,6 +17,7 @@ class Recipe:
 
     micro_batch: the most examples whose activations are in memory at once; larger batches are made of
     several micro-batches, and their gradients added up.
+    ahead: updates whose batches and learning rates the device is told at once
     """
 
     network: Network
@@ -26,6 +27,7 @@ class Recipe:
     batch_size: int
     micro_batch: int
     clip: ClipNorm | None = None
+    ahead: int = 1
 
     @property
     def accumulates(self) -> bool:
@@ -41,6 +43,8 @@ class Recipe:
             *(self.clip.requests(net.dtype) if self.clip else []),
             *([self.total_request()] if self.accumulates else []),
             *bind_training(net, self.loss, self.feed, self.micro_batch).requests(),
+            *self.feed.held().values(),
+            *(self.ahead_requests().values() if self.ahead > 1 else []),
         ]
 
     def fixed_requests(self) -> dict[str, Request]:
@@ -59,3 +63,11 @@ class Recipe:
     def total_request(self) -> Request:
         """Return the array in which the gradients of micro-batches are added up."""
         return Request("gradient.total", (self.network.layout.size,), self.network.dtype, "gradients")
+
+    def ahead_requests(self) -> dict[str, Request]:
+        """Return the arrays that hold the indices and learning rates of coming updates, and which one comes next."""
+        return {
+            "indices": Request("ahead.indices", (self.ahead, self.batch_size), "int64", "data"),
+            "rates": Request("ahead.rates", (self.ahead, 1), self.network.dtype, "workspaces"),
+            "turn": Request("ahead.turn", (1,), "int64", "workspaces", shared=True),
+        }

@@ -10,9 +10,10 @@ from typing import Any, TypeAlias
 from minisgd.data import Dataset, Split
 from minisgd.errors import ArgumentError
 from minisgd.nn import Loss, Network
-from minisgd.training.evaluation import Evaluator
-from minisgd.training.feed import DeviceData, ExampleSpec
+from minisgd.training.evaluation import Evaluator, evaluation_plan
+from minisgd.training.feed import ExampleSpec, HostData
 from minisgd.training.history import History
+from minisgd.training.placement import evaluation_feed, planned_memory
 from minisgd.typing import HostArray
 
 Metric: TypeAlias = Callable[[HostArray, HostArray], float]
@@ -88,8 +89,10 @@ def evaluate(
     network: Network, loss: Loss, split: Split, scale: float = 1.0, metrics: Mapping[str, Metric] | None = None
 ) -> dict[str, float]:
     """Return mean loss, accuracy and metrics of a trained network on a split."""
-    spec = ExampleSpec.of(split, scale, network.dtype)
-    score = Evaluator(network.copy(), loss, DeviceData.of(split, network.dtype, network.ops), spec).score()
+    ops, dtype = network.ops, network.dtype
+    feed = evaluation_feed(ops, ExampleSpec.of(split, scale, dtype), dtype, len(split))
+    with planned_memory(network, lambda: evaluation_plan(network, loss, feed, len(split))):
+        score = Evaluator(network.copy(), loss, HostData.of(split, dtype), feed).score()
     result = {"loss": float(score.loss[0])}
     if score.accuracy is not None:
         result["accuracy"] = float(score.accuracy[0])

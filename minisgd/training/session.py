@@ -20,7 +20,7 @@ from minisgd.optim.learning_rate import Constant
 from minisgd.optim.optimizer import FLUSH_EVERY, UpdateBuffers
 from minisgd.training.binding import BoundPass, attach_random, bind_training
 from minisgd.training.cost import largest_product
-from minisgd.training.feed import DeviceData
+from minisgd.training.feed import HostData
 from minisgd.training.recipe import Recipe
 from minisgd.typing import Array, HostArray
 
@@ -38,7 +38,7 @@ class Session:
     def __init__(
         self,
         recipe: Recipe,
-        data: DeviceData,
+        data: HostData,
         sampler: Sampler,
         batch_size: BatchSizeSchedule,
         *,
@@ -47,7 +47,7 @@ class Session:
         epochs: float | None = None,
         steps: int | None = None,
     ) -> None:
-        self.recipe, self.data, self.sampler, self.batch_size = recipe, data, sampler, batch_size
+        self.recipe, self.sampler, self.batch_size = recipe, sampler, batch_size
         self.ops, self.network = recipe.network.ops, recipe.network
         self.seeds = tuple(seeds)
         self.lr_factors = np.ones(len(self.seeds)) if lr_factors is None else np.asarray(lr_factors, float)
@@ -62,6 +62,7 @@ class Session:
         self.size = recipe.batch_size
         self.plan = Plan(recipe.requests())
         self.arena = Arena(self.ops, self.plan, self.network.lead)
+        self.data = recipe.feed.place(self.ops, self.arena, data)
         self._adopt_weights()
         self._forget_programs()
         self._loss_count = 0
@@ -125,11 +126,11 @@ class Session:
     def _replay(self, index: HostArray, n: int) -> None:
         gather, gradient, target = self._gradient(n)
         if not self.recipe.feed.shared:
-            self.ops.upload(index.reshape(target.shape), out=target)
+            self.data.choose(self.ops, index, out=target)
             gather.replay()
         elif self._shared_batch != n:
             # every replica sees the whole set in every step: it is gathered once
-            self.ops.upload(np.arange(n), out=target)
+            self.data.choose(self.ops, np.arange(n), out=target)
             gather.replay()
             self._shared_batch = n
         gradient.replay()
@@ -223,7 +224,7 @@ class Session:
             if any(leaf.declaration.clock for leaf in net.describe(net.input_shape)):
                 with ops.scope("backward", "clock"):
                     ops.add(self.clock, 1, out=self.clock)
-        return gather, gradient, feed.views(self.arena, b, () if feed.shared else net.lead)["index"]
+        return gather, gradient, feed.index(self.arena, b, net.lead)
 
     def _update(self) -> Program:
         if self._update_program is None:

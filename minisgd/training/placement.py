@@ -1,0 +1,69 @@
+"""Where the data set is during a training: with the caller, in device memory, or on its way there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from minisgd.backend import Ops, Plan
+from minisgd.errors import MemoryLimitError, MinisgdError
+from minisgd.nn import Network
+from minisgd.training.device_feeds import ResidentFeed, StreamedFeed
+from minisgd.training.feed import ExampleSpec, Feed
+from minisgd.training.memory import format_bytes, owners_text
+
+USABLE = 0.95
+"""Share of a device's free memory that is planned with; modules, graphs and their temporary arrays take the rest."""
+
+
+def room(ops: Ops, limit: int | None) -> int | None:
+    """Return the bytes that a training may take on its device, None where nothing but the caller decides."""
+    free = ops.free_memory()
+    if free is None:
+        return limit
+    return int(USABLE * free) if limit is None else min(limit, int(USABLE * free))
+
+
+def place(ops: Ops, room: int | None, needed: Callable[[type[Feed]], int]) -> type[Feed]:
+    """Return the kind of feed: on the CPU the caller's arrays are used as they are; elsewhere the data set moves to
+    the device if everything then fits, and otherwise stays on the host, from where batches are sent.
+
+    needed: the bytes that a training takes with a kind of feed
+    """
+    if ops.free_memory() is None:
+        return Feed
+    return ResidentFeed if room is None or needed(ResidentFeed) <= room else StreamedFeed
+
+
+def evaluation_feed(ops: Ops, spec: ExampleSpec, dtype: str, n: int, kind: type[Feed] | None = None) -> Feed:
+    """Return the feed of an evaluation of n examples, of a kind or of the one that fits."""
+
+    def feed(kind: type[Feed]) -> Feed:
+        return kind(spec, dtype, shared=True, prefix="evaluation", n=n)
+
+    return feed(kind or place(ops, room(ops, None), lambda kind: Plan(feed(kind).held().values()).bytes()))
+
+
+@contextmanager
+def planned_memory(network: Network, plan: Callable[[], Plan]) -> Iterator[None]:
+    """Report a device without the memory for this block as our error, with the plan of what was asked for.
+
+    Nothing is lost by it: trainings work on a copy of the caller's network, and what was allocated goes back.
+    """
+    try:
+        yield
+    except MinisgdError:
+        raise
+    except MemoryError as problem:
+        replicas = 1
+        for n in network.lead:
+            replicas *= n
+        asked, free = plan(), network.ops.free_memory()
+        left = "" if free is None else f"; {format_bytes(free)} are free"
+        raise MemoryLimitError(
+            f"memory of device {network.ops.device!r}",
+            expected=f"enough for {format_bytes(asked.bytes(replicas))}:\n"
+            f"{owners_text(asked.bytes_by_owner(replicas))}\n",
+            got=f"{str(problem) or 'no more memory'}{left}",
+            fix="use a smaller batch, or memory_limit='512MiB' for micro-batches that fit",
+        ) from problem
