@@ -13,7 +13,7 @@ from minisgd.backend.lane import Lane, PinnedLane
 from minisgd.backend.ops import Operand, Ops
 from minisgd.backend.program import Program
 from minisgd.errors import MissingExtraError
-from minisgd.typing import Array, HostArray
+from minisgd.typing import Array, HostArray, Shape
 
 
 def _import_cupy() -> Any:
@@ -46,6 +46,13 @@ class CupyOps(Ops):
 
     def lane(self, slots: tuple[Array, Array]) -> Lane:
         return PinnedLane(self, slots)
+
+    def pinned(self, shape: Shape, dtype: Any) -> HostArray:
+        """Return a host array from which the device can copy by itself, beside its computing."""
+        import cupyx
+
+        array: HostArray = cupyx.empty_pinned(shape, dtype)
+        return array
 
     def free_memory(self) -> int:
         free, _ = self.cupy.cuda.runtime.memGetInfo()

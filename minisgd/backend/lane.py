@@ -38,7 +38,7 @@ class PinnedLane(Lane):
         super().__init__(ops, slots)
         cuda = ops.cupy.cuda
         self.computing, self.copying = ops.stream, cuda.Stream(non_blocking=True)
-        self.buffers = [_pinned(cuda, slot) for slot in slots]
+        self.buffers: list[HostArray] = [ops.pinned(slot.shape, slot.dtype) for slot in slots]
         self.copied, self.taken = ([cuda.Event(disable_timing=True) for _ in slots] for _ in range(2))
         self.turn = 0
         self.copying.wait_event(self.computing.record())  # slots are being cleared there
@@ -54,9 +54,3 @@ class PinnedLane(Lane):
         self.computing.wait_event(self.copied[k])
         self.ops.copy(slot.reshape(out.shape), out=out)
         self.taken[k].record(self.computing)
-
-
-def _pinned(cuda: Any, like: Array) -> HostArray:
-    """Return a host array of the same shape and dtype from which a device can copy by itself."""
-    flat: HostArray = np.frombuffer(cuda.alloc_pinned_memory(like.nbytes), like.dtype, like.size)
-    return flat.reshape(like.shape)

@@ -6,8 +6,8 @@ ones. What it models:
 - arrays on the device over host memory: NumPy refuses them, they refuse NumPy's, `get` and `set` move data;
 - streams that do their work as late as they may, events, the default stream's rules;
 - capture: work is written down and done at `launch`. Refused there as CuPy and CUDA refuse: cuBLAS, copies to and
-  from the host, waiting. Refused here, where CUDA would let it pass and go wrong later: allocation while
-  capturing, and launching a graph whose arrays are gone;
+  from the host, waiting, memory that the pool must first get from the device. Refused here, where CUDA would let
+  it pass and go wrong later: launching a graph whose arrays are gone;
 - memory from a pool with a limit, OutOfMemoryError, pinned memory;
 - `RawModule`: kernels run by the emulator, with its checks of arguments and accesses.
 
@@ -27,18 +27,19 @@ from fake_cupy import functions
 from fake_cupy.arrays import PINNED, ndarray
 from fake_cupy.device import (
     DEVICE,
-    CaptureFault,
     CUDARuntimeError,
     Event,
     Graph,
+    GraphFault,
     MemoryPool,
     OutOfMemoryError,
     Stream,
     reset,
+    using_allocator,
 )
 from fake_cupy.modules import RawKernel, RawModule
 
-__all__ = ["DEVICE", "CaptureFault", "CUDARuntimeError", "OutOfMemoryError", "install", "reset"]
+__all__ = ["DEVICE", "GraphFault", "CUDARuntimeError", "OutOfMemoryError", "install", "reset"]
 
 PROPERTIES = {"name": b"Emulated device", "multiProcessorCount": 132, "major": 9, "minor": 0, "totalGlobalMem": 0}
 
@@ -67,7 +68,7 @@ class Device:
 
 
 def _mem_info() -> tuple[int, int]:
-    return DEVICE.memory - DEVICE.pool.total_bytes(), DEVICE.memory
+    return DEVICE.memory - DEVICE.allocated(), DEVICE.memory
 
 
 def _pinned(shape: Any, dtype: Any = float) -> Any:
@@ -94,7 +95,13 @@ def _modules() -> dict[str, ModuleType]:
         runtimeGetVersion=lambda: 13000,
         driverGetVersion=lambda: 13000,
         memGetInfo=_mem_info,
+        streamCaptureModeGlobal=STREAM_CAPTURE_GLOBAL,
+        streamCaptureModeRelaxed=STREAM_CAPTURE_RELAXED,
+        streamCaptureModeThreadLocal=STREAM_CAPTURE_THREAD_LOCAL,
         deviceSynchronize=DEVICE.synchronize,
+        streamCaptureModeGlobal=0,
+        streamCaptureModeThreadLocal=1,
+        streamCaptureModeRelaxed=2,
     )
     cupy.cuda = SimpleNamespace(
         Device=Device,
@@ -108,6 +115,8 @@ def _modules() -> dict[str, ModuleType]:
         memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
         runtime=runtime,
         stream=SimpleNamespace(get_current_stream=lambda: DEVICE.current),
+        using_allocator=using_allocator,
+        using_allocator=DEVICE.using_allocator,
     )
     cupyx.empty_pinned, cupyx.zeros_pinned = _pinned, lambda shape, dtype=float: _zeroed(_pinned(shape, dtype))
     cupyx.scipy, scipy.special, special.erf = scipy, special, functions.erf

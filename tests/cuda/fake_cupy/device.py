@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+STREAM_CAPTURE_GLOBAL, STREAM_CAPTURE_THREAD_LOCAL, STREAM_CAPTURE_RELAXED = range(3)
+
 UNIT = 512
 """Bytes in which the pool deals, and the alignment of every array."""
 
@@ -27,8 +29,8 @@ class OutOfMemoryError(MemoryError):
     """Report that neither pool nor device has the memory."""
 
 
-class CaptureFault(CUDARuntimeError):
-    """Report what would go wrong unseen: an allocation inside a capture, or a graph whose arrays are gone."""
+class GraphFault(CUDARuntimeError):
+    """Report what would go wrong unseen: a graph whose arrays are gone."""
 
 
 # ---------------------------------------------------------------- memory
@@ -38,37 +40,41 @@ class Memory:
     """Bytes of the device, given back to the pool when the last array on them is gone."""
 
     def __init__(self, pool: MemoryPool, nbytes: int) -> None:
+        self.pool = pool
         raw = np.full(nbytes + UNIT, 0xFF, np.uint8)  # undefined content: NaN where it is read as floats
         start = -raw.ctypes.data % UNIT
-        self.bytes = raw[start : start + nbytes]
+        self.bytes, self.pool = raw[start : start + nbytes], pool
         weakref.finalize(self, pool.release, nbytes)
 
 
 class MemoryPool:
-    """What CuPy keeps between the program and the device."""
+    """What CuPy keeps between the program and the device: freed memory, for whoever wants as much again."""
 
-    def __init__(self, device: Device) -> None:
-        self.device = device
+    def __init__(self, allocator: Any = None) -> None:
         self._used = self._free = self._limit = 0
+        DEVICE.pools.add(self)
 
     def malloc(self, nbytes: int) -> Memory:
-        device, size = self.device, -(-max(nbytes, 1) // UNIT) * UNIT
-        if device.current.is_capturing():
-            raise CaptureFault(
-                f"{nbytes} bytes are allocated while a stream is capturing: the graph would not own them"
-            )
+        size = -(-max(nbytes, 1) // UNIT) * UNIT
         if size <= self._free:
             self._free -= size
         else:
-            limit = min(self._limit or device.memory, device.memory)
-            if self._used + self._free + size > limit:
-                self.free_all_blocks()
-            if self._used + size > limit:
-                raise OutOfMemoryError(
-                    f"Out of memory allocating {size:,} bytes (allocated so far: {self._used:,} bytes)."
-                )
+            self._have(size)
         self._used += size
         return Memory(self, size)
+
+    def _have(self, size: int) -> None:
+        """Get memory from the device, which a capture forbids in every mode but the relaxed one."""
+        DEVICE.current.refuse_capture("cudaErrorStreamCaptureUnsupported", but=STREAM_CAPTURE_RELAXED)
+        everything = sum(pool.total_bytes() for pool in DEVICE.pools)
+        room = DEVICE.memory - everything
+        if self._limit:
+            room = min(room, self._limit - self.total_bytes())
+        if size > room:
+            room += self._free
+            self.free_all_blocks()
+        if size > room:
+            raise OutOfMemoryError(f"Out of memory allocating {size:,} bytes (allocated so far: {self._used:,} bytes).")
 
     def release(self, size: int) -> None:
         self._used -= size
@@ -87,7 +93,7 @@ class MemoryPool:
         self._free = 0
 
     def set_limit(self, size: int | None = None, fraction: float | None = None) -> None:
-        self._limit = int(self.device.memory * fraction) if fraction is not None else int(size or 0)
+        self._limit = int(DEVICE.memory * fraction) if fraction is not None else int(size or 0)
 
     def get_limit(self) -> int:
         return self._limit
@@ -109,6 +115,7 @@ class Stream:
         self._queue: deque[Callable[[], None]] = deque()
         self._given = self._done = 0
         self._graph: Graph | None = None
+        self._mode = STREAM_CAPTURE_RELAXED
         self._invalid: str | None = None
         DEVICE.streams.add(self)
 
@@ -149,9 +156,9 @@ class Stream:
         self.refuse_capture("cudaErrorStreamCaptureUnsupported")
         return not self._queue
 
-    def refuse_capture(self, error: str) -> None:
-        """Fail, and spoil the capture, if the stream is capturing."""
-        if self._graph is not None:
+    def refuse_capture(self, error: str, but: int | None = None) -> None:
+        """Fail, and spoil the capture, if the stream is capturing in any mode but one."""
+        if self._graph is not None and (but is None or self._mode != but):
             self._invalidate(error)
 
     def _invalidate(self, error: str) -> None:
@@ -180,6 +187,7 @@ class Stream:
         if self._graph is not None:
             raise CUDARuntimeError("cudaErrorIllegalState: the stream is capturing")
         self._graph, self._invalid = Graph(), None
+        self._mode = STREAM_CAPTURE_RELAXED if mode is None else mode
 
     def end_capture(self) -> Graph:
         graph, self._graph = self._graph, None
@@ -228,14 +236,18 @@ class Event:
 
 
 class Graph:
-    """Work that was written down. It keeps no array alive."""
+    """Work that was written down.
+
+    It keeps no array alive; only memory from a pool that is not the default one counts as the graph's own.
+    """
 
     def __init__(self) -> None:
-        self.nodes: list[tuple[Callable[[], None], tuple[weakref.ref[Memory], ...]]] = []
+        self.nodes: list[tuple[Callable[[], None], tuple[weakref.ref[Any], ...]]] = []
         self.launches = 0
 
     def append(self, work: Callable[[], None], memories: Iterable[Memory]) -> None:
-        self.nodes.append((work, tuple(weakref.ref(memory) for memory in memories)))
+        lasting = (memory.pool if memory.pool.private else memory for memory in memories)
+        self.nodes.append((work, tuple(map(weakref.ref, lasting))))
 
     def launch(self, stream: Stream | None = None) -> None:
         stream = stream or DEVICE.current
@@ -249,26 +261,46 @@ class Graph:
     def _run(self) -> None:
         for work, memories in self.nodes:
             if any(memory() is None for memory in memories):
-                raise CaptureFault("the graph uses an array that is gone")
+                raise GraphFault("the graph uses an array that is gone")
             work()
 
 
 class Device:
     """The state of the one device.  memory: its bytes"""
 
-    def __init__(self, memory: int = 1 << 28) -> None:
-        self.reset(memory)
+    pool: MemoryPool
+    """The default one."""
+    allocate: Callable[[int], Memory]
+    """Of the pool in use."""
 
-    def reset(self, memory: int = 1 << 28) -> None:
+    def __init__(self) -> None:
+        self.reset(0)
+
+    def reset(self, memory: int) -> None:
         """Begin anew, with nothing allocated and nothing queued."""
         self.memory = memory
+        self.pools: weakref.WeakSet[MemoryPool] = weakref.WeakSet()
         self.pool = MemoryPool(self)
+        self.allocators: list[Callable[[int], Memory]] = [self.pool.malloc]
         self.streams: weakref.WeakSet[Stream] = weakref.WeakSet()
         self.stack: list[Stream] = []
         self.launches = 0
         """Kernels launched through RawModule; a captured launch counts when it is captured."""
         self.products = 0
         """Calls of cuBLAS."""
+
+    def allocated(self) -> int:
+        """Return the bytes that all pools have from the device."""
+        return sum(pool.total_bytes() for pool in self.pools)
+
+    @contextmanager
+    def using_allocator(self, allocator: Callable[[int], Memory]) -> Iterator[None]:
+        """Take the memory of new arrays from elsewhere for a while."""
+        self.allocators.append(allocator)
+        try:
+            yield
+        finally:
+            self.allocators.pop()
 
     @property
     def current(self) -> Stream:
@@ -278,22 +310,25 @@ class Device:
         for stream in list(self.streams):
             stream.synchronize()
 
-    @contextmanager
-    def limited(self, memory: int) -> Iterator[None]:
-        """Have only so many bytes for a while."""
-        before, self.memory = self.memory, memory
-        try:
-            yield
-        finally:
-            self.memory = before
-
 
 DEVICE = Device()
+
+
+@contextmanager
+def using_allocator(allocator: Callable[[int], Memory] | None = None) -> Iterator[None]:
+    """Take memory from another pool for a while."""
+    before, DEVICE.allocate = DEVICE.allocate, allocator or DEVICE.pool.malloc
+    try:
+        yield
+    finally:
+        DEVICE.allocate = before
 
 
 def reset(memory: int = 1 << 28) -> None:
     """Give the module a new device."""
     DEVICE.reset(memory)
+    DEVICE.pool = MemoryPool()
+    DEVICE.allocate = DEVICE.pool.malloc
     Stream.null = Stream(null=True)
     DEVICE.stack.append(Stream.null)
 
