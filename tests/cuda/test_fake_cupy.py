@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from fake_cupy import DEVICE, CaptureFault, CUDARuntimeError, OutOfMemoryError
+from fake_cupy import DEVICE, CUDARuntimeError, GraphFault, OutOfMemoryError
 from numpy.testing import assert_array_equal
 
 SOURCE = """extern "C" __global__ void twice(const REAL* x, REAL* y, int n) {
@@ -116,15 +116,20 @@ def test_a_graph_repeats_what_was_captured(cupy, stream):
         (lambda cupy, a: a.get(), RuntimeError, "is capturing"),
         (lambda cupy, a: a.set(np.zeros((2, 2))), RuntimeError, "is capturing"),
         (lambda cupy, a: float(a[0, 0]), RuntimeError, "is capturing"),
-        (lambda cupy, a: a + a, CaptureFault, "allocated"),
-        (lambda cupy, a: cupy.add(a[:], 1.0, out=a), CaptureFault, "allocated"),  # another view: copied first
-        (lambda cupy, a: cupy.add.reduce(a, -1, None, a[0]), CaptureFault, "allocated"),
+        (lambda cupy, a: a + a, CUDARuntimeError, "CaptureUnsupported"),
+        (
+            lambda cupy, a: cupy.add(a[:], 1.0, out=a),
+            CUDARuntimeError,
+            "CaptureUnsupported",
+        ),  # another view: copied first
+        (lambda cupy, a: cupy.add.reduce(a, -1, None, a[0]), CUDARuntimeError, "CaptureUnsupported"),
         (lambda cupy, a: cupy.cuda.get_current_stream().synchronize(), CUDARuntimeError, "CaptureUnsupported"),
     ],
 )
 def test_what_a_capture_refuses(cupy, stream, work, error, words):
     a = cupy.zeros((2, 2))
-    stream.begin_capture()
+    cupy.get_default_memory_pool().free_all_blocks()
+    stream.begin_capture(cupy.cuda.runtime.streamCaptureModeThreadLocal)
     with pytest.raises(error, match=words):
         work(cupy, a)
 
@@ -151,7 +156,25 @@ def test_a_graph_does_not_keep_its_arrays(cupy, stream):
     del a
     gc.collect()
     graph.launch()
-    with pytest.raises(CaptureFault, match="gone"):
+    with pytest.raises(GraphFault, match="gone"):
+        stream.synchronize()
+
+
+def test_a_pool_of_its_own_lets_a_graph_have_temporary_arrays(cupy, stream):
+    a, pool = cupy.ones(3), cupy.cuda.MemoryPool()
+    for mode in (cupy.cuda.runtime.streamCaptureModeThreadLocal, cupy.cuda.runtime.streamCaptureModeRelaxed):
+        with cupy.cuda.using_allocator(pool.malloc):
+            cupy.add(a + a, 1.0, out=a)
+            stream.begin_capture(mode)
+            cupy.add(a + a, 1.0, out=a)
+            graph = stream.end_capture()
+    graph.launch()
+    assert_array_equal(a.get(), 15)
+    stream.begin_capture()  # the relaxed mode takes memory from the default pool, which may be dealt again
+    cupy.add(a + a, 1.0, out=a)
+    graph = stream.end_capture()
+    graph.launch()
+    with pytest.raises(GraphFault, match="gone"):
         stream.synchronize()
 
 

@@ -27,6 +27,9 @@ from fake_cupy import functions
 from fake_cupy.arrays import PINNED, ndarray
 from fake_cupy.device import (
     DEVICE,
+    STREAM_CAPTURE_GLOBAL,
+    STREAM_CAPTURE_RELAXED,
+    STREAM_CAPTURE_THREAD_LOCAL,
     CUDARuntimeError,
     Event,
     Graph,
@@ -99,9 +102,6 @@ def _modules() -> dict[str, ModuleType]:
         streamCaptureModeRelaxed=STREAM_CAPTURE_RELAXED,
         streamCaptureModeThreadLocal=STREAM_CAPTURE_THREAD_LOCAL,
         deviceSynchronize=DEVICE.synchronize,
-        streamCaptureModeGlobal=0,
-        streamCaptureModeThreadLocal=1,
-        streamCaptureModeRelaxed=2,
     )
     cupy.cuda = SimpleNamespace(
         Device=Device,
@@ -116,7 +116,6 @@ def _modules() -> dict[str, ModuleType]:
         runtime=runtime,
         stream=SimpleNamespace(get_current_stream=lambda: DEVICE.current),
         using_allocator=using_allocator,
-        using_allocator=DEVICE.using_allocator,
     )
     cupyx.empty_pinned, cupyx.zeros_pinned = _pinned, lambda shape, dtype=float: _zeroed(_pinned(shape, dtype))
     cupyx.scipy, scipy.special, special.erf = scipy, special, functions.erf

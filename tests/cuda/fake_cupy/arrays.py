@@ -176,7 +176,7 @@ def allocate(shape: Any, dtype: Any) -> ndarray:
     dtype = np.dtype(dtype)
     shape = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
     nbytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    memory = DEVICE.allocators[-1](nbytes)
+    memory = DEVICE.allocate(nbytes)
     return ndarray(memory.bytes[:nbytes].view(dtype).reshape(shape), memory)
 
 

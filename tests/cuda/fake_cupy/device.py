@@ -40,7 +40,6 @@ class Memory:
     """Bytes of the device, given back to the pool when the last array on them is gone."""
 
     def __init__(self, pool: MemoryPool, nbytes: int) -> None:
-        self.pool = pool
         raw = np.full(nbytes + UNIT, 0xFF, np.uint8)  # undefined content: NaN where it is read as floats
         start = -raw.ctypes.data % UNIT
         self.bytes, self.pool = raw[start : start + nbytes], pool
@@ -66,8 +65,7 @@ class MemoryPool:
     def _have(self, size: int) -> None:
         """Get memory from the device, which a capture forbids in every mode but the relaxed one."""
         DEVICE.current.refuse_capture("cudaErrorStreamCaptureUnsupported", but=STREAM_CAPTURE_RELAXED)
-        everything = sum(pool.total_bytes() for pool in DEVICE.pools)
-        room = DEVICE.memory - everything
+        room = DEVICE.memory - DEVICE.allocated()
         if self._limit:
             room = min(room, self._limit - self.total_bytes())
         if size > room:
@@ -238,7 +236,8 @@ class Event:
 class Graph:
     """Work that was written down.
 
-    It keeps no array alive; only memory from a pool that is not the default one counts as the graph's own.
+    It keeps no array alive. Memory from a pool that is not the default one lasts as long as that pool, since
+    nobody else is dealt it.
     """
 
     def __init__(self) -> None:
@@ -246,7 +245,7 @@ class Graph:
         self.launches = 0
 
     def append(self, work: Callable[[], None], memories: Iterable[Memory]) -> None:
-        lasting = (memory.pool if memory.pool.private else memory for memory in memories)
+        lasting = (memory if memory.pool is DEVICE.pool else memory.pool for memory in memories)
         self.nodes.append((work, tuple(map(weakref.ref, lasting))))
 
     def launch(self, stream: Stream | None = None) -> None:
@@ -280,8 +279,6 @@ class Device:
         """Begin anew, with nothing allocated and nothing queued."""
         self.memory = memory
         self.pools: weakref.WeakSet[MemoryPool] = weakref.WeakSet()
-        self.pool = MemoryPool(self)
-        self.allocators: list[Callable[[int], Memory]] = [self.pool.malloc]
         self.streams: weakref.WeakSet[Stream] = weakref.WeakSet()
         self.stack: list[Stream] = []
         self.launches = 0
@@ -292,15 +289,6 @@ class Device:
     def allocated(self) -> int:
         """Return the bytes that all pools have from the device."""
         return sum(pool.total_bytes() for pool in self.pools)
-
-    @contextmanager
-    def using_allocator(self, allocator: Callable[[int], Memory]) -> Iterator[None]:
-        """Take the memory of new arrays from elsewhere for a while."""
-        self.allocators.append(allocator)
-        try:
-            yield
-        finally:
-            self.allocators.pop()
 
     @property
     def current(self) -> Stream:
