@@ -1,0 +1,76 @@
+"""A smooth function of a vector, which is all that the instruments of curvature ask for."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+
+from minisgd.data import Dataset, Split
+from minisgd.errors import DataError, DivergedError, DtypeError
+from minisgd.lab.instruments.objective import Objective
+from minisgd.nn import Network
+from minisgd.typing import HostArray
+
+Examples: TypeAlias = Dataset | Split | tuple[Any, Any]
+
+
+class Smooth(Protocol):
+    """f: R^P → R with gradient and Hessian; an ``Objective``, or any object that has these."""
+
+    @property
+    def parameters(self) -> int:
+        """P."""
+
+    @property
+    def start(self) -> HostArray:
+        """The point to look at, (P,)."""
+
+    def value(self, w: HostArray) -> float:
+        """Return f(w)."""
+
+    def value_and_gradient(self, w: HostArray) -> tuple[float, HostArray]:
+        """Return f(w) and ∇f(w), (P,)."""
+
+    def hessian_vector(self, w: HostArray, v: HostArray) -> HostArray:
+        """Return H(w) v, (P,)."""
+
+
+Subject: TypeAlias = Network | Smooth
+"""A network, to which data belong; or the smooth function itself."""
+
+
+def as_smooth(subject: Subject, data: Examples | None, **options: Any) -> Smooth:
+    """Return the objective of a network on data, or the function that was given instead.
+
+    options: those of ``Objective``
+
+    Errors: DtypeError for neither; DataError for a network without data; DivergedError where the weights are not
+    finite.
+    """
+    if isinstance(subject, Network):
+        if data is None:
+            raise DataError("data", expected="examples beside a network", got=None, fix="pass a Dataset or (x, y)")
+        objective = Objective(subject, data, **options)
+        require_finite(objective.start, "the network's weights")
+        return objective
+    if data is not None or not all(hasattr(subject, name) for name in ("start", "value", "hessian_vector")):
+        raise DtypeError(
+            "network",
+            expected="an ms.Network and data, or an ms.Objective alone",
+            got=type(subject).__name__,
+            fix="pass run.network and the data",
+        )
+    return subject
+
+
+def require_finite(array: HostArray | float, what: str) -> None:
+    """Refuse numbers that say nothing."""
+    if not np.isfinite(array).all():
+        bad = np.size(array) - np.count_nonzero(np.isfinite(array))
+        raise DivergedError(
+            what,
+            expected="finite",
+            got=f"{bad} of {np.size(array)} values that are not",
+            fix="train with a lower learning rate, or scale the features",
+        )
