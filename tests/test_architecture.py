@@ -398,7 +398,7 @@ def test_training_leaves_device_arrays_to_the_backend(name: str, seeds: Any, mon
     data = Dataset.from_arrays(x, y, validation=0.25, classes=classes)
     found = []
     for ops in (NumpyOps(), GuardedOps()):
-        monkeypatch.setattr(preparation, "get_ops", lambda device, ops=ops: ops)
+        monkeypatch.setattr(preparation, "get_ops", lambda device, precision, ops=ops: ops)
         prepared = preparation.prepare(
             Network(*layers),
             data,

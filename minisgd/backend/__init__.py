@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 from minisgd.backend.arena import OWNERS, Arena, Owner, Plan, Request
 from minisgd.backend.numpy_ops import NumpyOps
 from minisgd.backend.ops import Operand, Ops
 from minisgd.backend.program import Call, Program
-from minisgd.errors import ArgumentError
+from minisgd.errors import ArgumentError, MinisgdError, MissingExtraError
 
 __all__ = [
     "OWNERS",
@@ -17,23 +19,46 @@ __all__ = [
     "Ops",
     "Owner",
     "Plan",
+    "Precision",
     "Program",
     "Request",
     "get_ops",
+    "why_no_cuda",
 ]
 
-DEVICES = ("cpu", "cuda")
+DEVICES = ("cpu", "cuda", "auto")
+
+Precision: TypeAlias = Literal["full", "tf32"]
+"""Of matrix products of float32: "tf32" lets a GPU round their factors to 10 bits of mantissa."""
 
 
-def get_ops(device: str = "cpu") -> Ops:
-    """Return a new set of operations on a device: "cpu" or "cuda".
+def get_ops(device: str = "cpu", precision: Precision = "full") -> Ops:
+    """Return a new set of operations on a device: "cpu", "cuda", or "auto", which is "cuda" where that works.
 
-    Errors: ArgumentError for an unknown device; MissingExtraError if CuPy is not installed.
+    Errors: ArgumentError for an unknown device or precision, or for "tf32" on the CPU; MissingExtraError where
+    CUDA cannot be used, with the reason and its cure.
     """
-    if device == "cpu":
-        return NumpyOps()
-    if device == "cuda":
+    if device not in DEVICES:
+        raise ArgumentError("device", expected="'cpu', 'cuda' or 'auto'", got=device, fix="use device='cpu'")
+    if precision not in ("full", "tf32"):
+        raise ArgumentError("precision", expected="'full' or 'tf32'", got=precision, fix="leave it out")
+    if device == "cuda" or (device == "auto" and why_no_cuda() is None):
         from minisgd.backend.cupy_ops import CupyOps
 
-        return CupyOps()
-    raise ArgumentError("device", expected=" or ".join(map(repr, DEVICES)), got=device, fix="use device='cpu'")
+        return CupyOps(precision)
+    if precision == "tf32":
+        raise ArgumentError(
+            "precision", expected="'full' on the CPU, which has no TF32", got=precision, fix="use device='cuda'"
+        )
+    return NumpyOps()
+
+
+def why_no_cuda() -> MinisgdError | None:
+    """Return the error that the device "cuda" gives here, or None if it works."""
+    from minisgd.backend.cupy_ops import import_cupy
+
+    try:
+        import_cupy()
+    except MissingExtraError as error:
+        return error
+    return None

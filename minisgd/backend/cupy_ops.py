@@ -9,24 +9,26 @@ import numpy as np
 
 from minisgd.backend.cuda_graph import GraphProgram
 from minisgd.backend.cuda_stream import on_stream
+from minisgd.backend.cuda_trouble import find_trouble, no_cupy
 from minisgd.backend.lane import Lane, PinnedLane
 from minisgd.backend.ops import Operand, Ops
 from minisgd.backend.program import Program
-from minisgd.errors import MissingExtraError
 from minisgd.typing import Array, HostArray, Shape
 
 
-def _import_cupy() -> Any:
+def import_cupy() -> Any:
+    """Return CuPy, with a driver, a device and a compiler behind it.
+
+    Errors: MissingExtraError with what is missing and how to get it.
+    """
     try:
         import cupy
         import cupyx.scipy.special  # noqa: F401  (erf lives there)
-    except ImportError as error:
-        raise MissingExtraError(
-            "device 'cuda'",
-            expected="usable through CuPy",
-            got=str(error),
-            fix="pip install 'minisgd[cuda12]' or 'minisgd[cuda13]', whichever nvidia-smi names, or device='cpu'",
-        ) from error
+    except ImportError as problem:
+        raise no_cupy(problem) from problem
+    trouble = find_trouble(cupy)
+    if trouble is not None:
+        raise trouble
     return cupy
 
 
@@ -36,8 +38,8 @@ class CupyOps(Ops):
     device = "cuda"
     updates_ahead = 8
 
-    def __init__(self) -> None:
-        self.cupy = _import_cupy()
+    def __init__(self, precision: str = "full") -> None:
+        self.cupy, self.precision = import_cupy(), precision
         super().__init__(self.cupy)
         self.stream = self.cupy.cuda.Stream(non_blocking=True)
 

@@ -119,6 +119,26 @@ class Network(Sequential):
             twin.vector, twin.statistics = self._duplicate(self.vector), self._duplicate(self.statistics)
         return twin
 
+    def moved(self, ops: Ops) -> Self:
+        """Return a copy whose weights are arrays of these operations' device."""
+        self.require_built()
+        twin: Self = clone(self)
+        twin.ops = ops
+        twin.vector, twin.statistics = (twin._received(self.ops.to_host(a)) for a in (self.vector, self.statistics))
+        return twin
+
+    def to(self, device: str) -> Self:
+        """Return a copy on a device: "cpu", "cuda", or "auto", which is "cuda" where that works.
+
+        Errors: ArgumentError without weights or for another device; MissingExtraError where it cannot be used.
+        """
+        return self.moved(get_ops(device))
+
+    def to_numpy(self) -> dict[str, HostArray]:
+        """Return parameters and running statistics by name as NumPy arrays of their own, from any device."""
+        arrays = self.parameters() | self.running_statistics()
+        return {name: self.ops.to_host(array) for name, array in arrays.items()}
+
     def replica(self, index: int) -> Self:
         """Return one network of a stack of replicas, with its own copy of the weights."""
         self.require_built()
@@ -132,6 +152,11 @@ class Network(Sequential):
         twin: Self = clone(self)
         twin.lead = ()
         twin.vector, twin.statistics = self._duplicate(self.vector[index]), self._duplicate(self.statistics[index])
+        return twin
+
+    def _received(self, array: HostArray) -> Array:
+        twin = self.ops.zeros(array.shape, self.dtype)
+        self.ops.upload(array, out=twin)
         return twin
 
     def _duplicate(self, array: Array) -> Array:
@@ -222,7 +247,8 @@ class Network(Sequential):
 
     def _input(self, x: Any) -> HostArray:
         if not isinstance(x, np.ndarray):
-            raise DtypeError("x", expected="a NumPy array", got=type(x).__name__, fix="convert it with np.asarray(x)")
+            fix = "move it first: cupy.asnumpy(x)" if on_a_device(x) else "convert it with np.asarray(x)"
+            raise DtypeError("x", expected="a NumPy array", got=f"{type(x).__module__}.{type(x).__name__}", fix=fix)
         if x.dtype != np.uint8 and x.dtype.kind not in "fiub":
             raise DtypeError("x", expected="an array of numbers", got=f"dtype {x.dtype}", fix="convert the values")
         if x.shape[1:] != self.input_shape:
@@ -252,11 +278,16 @@ def row(view: Array, shape: Shape) -> Array:
     return view[..., None, :] if len(shape) == 1 else view
 
 
+def on_a_device(value: Any) -> bool:
+    """Tell whether a value is an array in the memory of a GPU, whoever's it is."""
+    return hasattr(value, "__cuda_array_interface__")
+
+
 def clone(layer: Any) -> Any:
     """Return a copy of a layer and of those inside it, without the arrays attached to them."""
     twin = copy(layer)
     for attribute, value in list(vars(twin).items()):
-        if isinstance(value, np.ndarray) or hasattr(value, "__cuda_array_interface__"):
+        if isinstance(value, np.ndarray) or on_a_device(value):
             delattr(twin, attribute)
     if isinstance(twin, Sequential):
         twin.layers = tuple(clone(inner) for inner in twin.layers)

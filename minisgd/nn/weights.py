@@ -38,7 +38,7 @@ def save_weights(network: Network, path: str | Path) -> Path:
 
 
 def load_weights(network: Network, path: str | Path) -> Network:
-    """Return a copy of the network with the weights of a file.
+    """Return a copy of the network with the weights of a file, on the network's device.
 
     Errors: CheckpointError if the file is missing, damaged or belongs to another network.
     """
@@ -52,7 +52,7 @@ def load_weights(network: Network, path: str | Path) -> Network:
             fix="call network.build(input_shape) first",
         )
     dtype = "float64" if any(t.dtype == np.float64 for t in tensors.values()) else "float32"
-    twin = network.copy().build(shape, dtype=dtype)
+    twin = network.copy().build(shape, dtype=dtype, ops=network.ops if network.is_built else None)
     _fill(twin, tensors, str(path))
     twin.input_scale = float(about.get("input_scale", "1.0"))
     classes = json.loads(about.get("classes", "null"))

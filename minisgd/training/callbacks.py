@@ -39,6 +39,12 @@ class Callback:
         """Act after the last step."""
 
 
+def acts_every_step(callback: Callback) -> bool:
+    """Tell whether a callback has to be asked at every step, so that a device cannot run ahead of the host."""
+    kind = type(callback)
+    return kind.on_step is not Callback.on_step or kind.on_gradient is not Callback.on_gradient
+
+
 class _Watch:
     """Tells whether a metric of the records has improved."""
 

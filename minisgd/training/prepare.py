@@ -8,13 +8,20 @@ from math import isfinite
 from numbers import Integral, Real
 from typing import Any, Literal, TypeAlias
 
-from minisgd.backend import Plan, get_ops
+from minisgd.backend import Plan, Precision, get_ops
 from minisgd.data import Dataset
 from minisgd.data.sampling import Sampler, Sequential, Shuffled, WithReplacement
 from minisgd.errors import ArgumentError, DataError, DtypeError, ShapeError
 from minisgd.nn import Loss, Network
 from minisgd.nn.network import clone
-from minisgd.optim import BatchSizeSchedule, ClipNorm, ConstantBatch, Optimizer, as_batch_schedule
+from minisgd.optim import (
+    BatchSizeSchedule,
+    ClipNorm,
+    ConstantBatch,
+    Optimizer,
+    as_batch_schedule,
+    measures_every,
+)
 from minisgd.optim.batch_size import BatchSize
 from minisgd.training.ahead import AheadSession
 from minisgd.training.device_feeds import ResidentFeed
@@ -101,12 +108,14 @@ def prepare(
     micro_batch: int | None = None,
     memory_limit: int | str | None = None,
     dtype: str = "float32",
-    device: str = "cpu",
+    device: str | None = None,
+    precision: Precision = "full",
     seeds: int | Sequence[int] = 0,
 ) -> Prepared:
     """Check that network, data, loss and optimizer fit together, and decide the memory of a step.
 
     seeds: one, or a sequence of R for a stack of R replicas, each drawn anew from its seed.
+    device: by default where the network is, and the CPU for one without weights
     """
     if not isinstance(network, Network):
         raise DtypeError(
@@ -117,7 +126,7 @@ def prepare(
             "optimizer", expected="an optimizer object", got=optimizer, fix="for example ms.SGD(lr=0.1, momentum=0.9)"
         )
     schedule = as_batch_schedule(batch_size, len(data))
-    net = _built(network, data, dtype, device, seeds)
+    net = _built(network, data, dtype, device, precision, seeds)
     loss = _own(loss or default_loss(data.task))
     spec = ExampleSpec.of(data.train, data.scale, dtype)
     _check_outputs(net, loss, data, spec)
@@ -146,27 +155,36 @@ def prepare(
         # on the CPU the limit is for the step alone, as in the memory plan
         reserved = 0 if kind is Feed else evaluation(kind)
         largest = min(largest, size(kind).micro_batch(largest, max(limit - reserved, 1)))
-    ahead = net.ops.updates_ahead if kind is ResidentFeed and largest == schedule.largest else 1
+    known = largest == schedule.largest and measures_every(schedule) is None  # the updates to come, by the host
+    ahead = net.ops.updates_ahead if kind is ResidentFeed and known else 1
     recipe = Recipe(net, loss, optimizer, size(kind).feed, schedule.largest, largest, clip, ahead)
     return Prepared(recipe, data, schedule, each)
 
 
-def _built(network: Network, data: Dataset, dtype: str, device: str, seeds: int | Sequence[int]) -> Network:
+def _built(
+    network: Network, data: Dataset, dtype: str, device: str | None, precision: Precision, seeds: int | Sequence[int]
+) -> Network:
+    if device is None:
+        device = network.ops.device if network.is_built else "cpu"
+    ops = get_ops(device, precision)
     if network.is_built and isinstance(seeds, Integral):
-        net = network.copy()
-        if net.input_shape != data.input_shape:
+        if network.input_shape != data.input_shape:
             raise ShapeError(
                 "data",
-                expected=f"examples of shape {net.input_shape}, as the network was built for",
+                expected=f"examples of shape {network.input_shape}, as the network was built for",
                 got=data.input_shape,
                 fix="reshape the data, or start from a network without weights",
             )
-        if net.dtype != dtype:
+        if network.dtype != dtype:
             raise DtypeError(
-                "dtype", expected=f"{net.dtype!r}, as the network has it", got=dtype, fix=f"pass dtype={net.dtype!r}"
+                "dtype",
+                expected=f"{network.dtype!r}, as the network has it",
+                got=dtype,
+                fix=f"pass dtype={network.dtype!r}",
             )
+        net = network.moved(ops)
     else:
-        net = clone(network).build(data.input_shape, seeds=seeds, dtype=dtype, ops=get_ops(device))
+        net = clone(network).build(data.input_shape, seeds=seeds, dtype=dtype, ops=ops)
         if not network.is_built:
             network.shape_only(data.input_shape, dtype)  # so that ms.explain(network) knows them too
     net.input_scale, net.classes = data.scale, data.classes

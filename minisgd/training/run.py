@@ -25,7 +25,7 @@ class Run:
     """A finished training: the trained network, what was measured, and what it cost.
 
     seconds: wall time of the training, evaluations included   memory_bytes: of the arrays it declared
-    stopped: why it ended
+    stopped: why it ended   device: where it ran
     """
 
     network: Network
@@ -40,6 +40,7 @@ class Run:
     train_seconds: float
     memory_bytes: int
     stopped: str
+    device: str = "cpu"
 
     def evaluate(self, split: str | Split = "validation") -> dict[str, float]:
         """Return loss, accuracy (where there are classes) and the metrics on a split, by name or as a Split.
@@ -71,6 +72,7 @@ class Run:
             "seconds": self.seconds,
             "samples_per_second": self.samples_per_second,
             "memory_bytes": self.memory_bytes,
+            "device": self.device,
         }
 
 

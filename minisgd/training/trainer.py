@@ -8,15 +8,17 @@ from math import isfinite
 from time import perf_counter
 from typing import Any, Literal
 
+from minisgd.backend import Precision
 from minisgd.backend.threads import blas_threads, choose_threads
 from minisgd.data import Dataset, Split
 from minisgd.errors import DivergedError
 from minisgd.nn import Loss, Network
 from minisgd.optim import SGD, Optimizer
 from minisgd.optim.batch_size import BatchSize
-from minisgd.training.callbacks import Callback
+from minisgd.training.callbacks import Callback, acts_every_step
 from minisgd.training.evaluation import Evaluator
 from minisgd.training.history import History, Record
+from minisgd.training.placement import planned_memory
 from minisgd.training.prepare import Sampling, as_dataset, check_duration, prepare
 from minisgd.training.run import Metric, Run, measure
 from minisgd.training.session import Session, quiet_arithmetic
@@ -90,7 +92,8 @@ def train(
     micro_batch: int | None = None,
     memory_limit: int | str | None = None,
     dtype: str = "float32",
-    device: str = "cpu",
+    device: str | None = None,
+    precision: Precision = "full",
     threads: int | None = None,
     seed: int = 0,
     on_progress: ProgressHook | None = None,
@@ -110,6 +113,8 @@ def train(
     evaluate_every: epochs between evaluations   clip_norm: limit of the gradient's norm
     micro_batch, memory_limit: compute a batch in parts, of this many examples or as many as fit; the gradient
     is the same, except that BatchNorm then normalises each part
+    device: "cpu", "cuda", or "auto", which is "cuda" where that works; by default where the network's weights are
+    precision: "full", or "tf32" for matrix products of float32 on the GPU with 10 bits of mantissa
     on_progress: called with the share of the training done and, after an evaluation, its record
 
     Errors: ArgumentError, ShapeError, DtypeError or DataError for input that does not fit; MemoryLimitError if
@@ -130,11 +135,16 @@ def train(
         memory_limit=memory_limit,
         dtype=dtype,
         device=device,
+        precision=precision,
         seeds=seed,
     )
     session = prepared.session(sampling=sampling, last_batch=last_batch, epochs=epochs, steps=steps)
     training = Training(session, prepared.evaluator(), dataset, dict(metrics or {}))
-    with blas_threads(choose_threads(session.largest_product(), threads)), quiet_arithmetic():
+    with (
+        blas_threads(choose_threads(session.largest_product(), threads)),
+        quiet_arithmetic(),
+        planned_memory(session.network, lambda: session.plan),
+    ):
         stopped = _loop(training, callbacks, epochs, steps, evaluate_every, on_progress)
     evaluation_bytes = training.evaluator.plan.bytes() if training.evaluator else 0
     return Run(
@@ -150,6 +160,7 @@ def train(
         train_seconds=training.train_seconds,
         memory_bytes=session.plan.bytes() + evaluation_bytes,
         stopped=stopped,
+        device=session.ops.device,
     )
 
 
@@ -171,11 +182,19 @@ def _loop(
         for callback in callbacks:
             callback.on_gradient(training, index, gradient)
 
+    every_step = any(map(acts_every_step, callbacks))
+
+    def due_now() -> bool:
+        return session.steps == 1 or session.epochs >= due or _share_done(session, epochs, steps) >= 1
+
     try:
         done = 0.0
         while done < 1:
             begun = perf_counter()
-            session.step(between)
+            if every_step:
+                session.step(between)
+            else:
+                session.advance(due_now)
             training.train_seconds += perf_counter() - begun
             for callback in callbacks:
                 callback.on_step(training)

@@ -113,6 +113,7 @@ def _modules() -> dict[str, ModuleType]:
         get_elapsed_time=lambda start, end: 1.0,
         is_available=lambda: True,
         memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
+        nvrtc=SimpleNamespace(getVersion=lambda: (13, 0)),
         runtime=runtime,
         stream=SimpleNamespace(get_current_stream=lambda: DEVICE.current),
         using_allocator=using_allocator,
