@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         OutputError,
         ShapeError,
     )
+    from minisgd.lab.claims import Claims, claims
     from minisgd.lab.instruments import (
         SAM,
         Keskar,
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     )
     from minisgd.nn.models import model
     from minisgd.optim import (
+        CABS,
         LAMB,
         LARS,
         SGD,
@@ -88,6 +90,9 @@ if TYPE_CHECKING:
         ConstantBatch,
         Cosine,
         GrowBatch,
+        InnerProductTest,
+        NeverShrink,
+        NormTest,
         OneCycle,
         Optimizer,
         Progress,
@@ -122,6 +127,7 @@ _FLOORS = (
     "minisgd.training.explain",
     "minisgd.lab.instruments",
     "minisgd.lab.study",
+    "minisgd.lab.claims",
 )
 """Where the public names live. A name is imported when it is first asked for, so ``import minisgd`` is quick."""
 
@@ -141,6 +147,7 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "CABS",
     "GELU",
     "L1",
     "LAMB",
@@ -159,6 +166,7 @@ __all__ = [
     "Buffer",
     "Callback",
     "CheckpointError",
+    "Claims",
     "ClipNorm",
     "Constant",
     "ConstantBatch",
@@ -176,6 +184,7 @@ __all__ = [
     "GrowBatch",
     "History",
     "Huber",
+    "InnerProductTest",
     "Keskar",
     "Layer",
     "LayerNorm",
@@ -189,6 +198,8 @@ __all__ = [
     "MinisgdError",
     "MissingExtraError",
     "Network",
+    "NeverShrink",
+    "NormTest",
     "Objective",
     "OneCycle",
     "Optimizer",
@@ -214,6 +225,7 @@ __all__ = [
     "TraceEstimate",
     "Warmup",
     "beta_by_half_life",
+    "claims",
     "datasets",
     "evaluate",
     "explain",

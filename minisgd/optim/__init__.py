@@ -5,6 +5,14 @@ from __future__ import annotations
 from minisgd.optim.adagrad import Adagrad
 from minisgd.optim.adam import Adam
 from minisgd.optim.adamw import AdamW
+from minisgd.optim.adaptive import (
+    CABS,
+    AdaptiveBatch,
+    InnerProductTest,
+    NeverShrink,
+    NormTest,
+    measures_every,
+)
 from minisgd.optim.batch_size import (
     BatchMilestones,
     BatchSize,
@@ -25,6 +33,7 @@ from minisgd.optim.learning_rate import (
     Warmup,
     as_schedule,
 )
+from minisgd.optim.measure import GradientMeasure
 from minisgd.optim.optimizer import Optimizer, UpdateBuffers
 from minisgd.optim.progress import Progress
 from minisgd.optim.rmsprop import RMSProp
@@ -32,12 +41,14 @@ from minisgd.optim.scaling import ScaledByBatch, beta_by_half_life, scale_adam
 from minisgd.optim.sgd import SGD
 
 __all__ = [
+    "CABS",
     "LAMB",
     "LARS",
     "SGD",
     "Adagrad",
     "Adam",
     "AdamW",
+    "AdaptiveBatch",
     "BatchMilestones",
     "BatchSize",
     "BatchSizeSchedule",
@@ -45,8 +56,12 @@ __all__ = [
     "Constant",
     "ConstantBatch",
     "Cosine",
+    "GradientMeasure",
     "GrowBatch",
+    "InnerProductTest",
     "LearningRateSchedule",
+    "NeverShrink",
+    "NormTest",
     "OneCycle",
     "Optimizer",
     "Progress",
@@ -58,5 +73,6 @@ __all__ = [
     "as_batch_schedule",
     "as_schedule",
     "beta_by_half_life",
+    "measures_every",
     "scale_adam",
 ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from minisgd.optim.measure import GradientMeasure
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -12,10 +14,12 @@ class Progress:
     step        updates done so far
     epoch       examples seen so far / N
     fraction    share of the whole training done, in [0, 1]
-    batch_size  B of the coming update
+    batch_size  B of the coming update; a schedule of B itself finds that of the update before
+    measured    what the update before measured of its gradient, where a schedule asked for it then
     """
 
     step: int
     epoch: float
     fraction: float
     batch_size: int
+    measured: GradientMeasure | None = None

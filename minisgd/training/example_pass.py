@@ -15,7 +15,7 @@ from minisgd.nn.network import clone
 from minisgd.nn.per_example import Factor, tapped
 from minisgd.training.binding import bind_training
 from minisgd.training.evaluation import evaluation_batch
-from minisgd.training.feed import DeviceData, ExampleSpec, Feed
+from minisgd.training.feed import Feed, HostData
 from minisgd.typing import Array, HostArray
 
 STACKED_ELEMENTS = 1 << 22
@@ -86,21 +86,22 @@ class ExamplePass:
         self,
         network: Network,
         loss: Loss,
-        data: DeviceData,
-        spec: ExampleSpec,
+        data: HostData,
+        feed: Feed,
         readers: Sequence[ExampleReader],
         *,
         gradient: Array | None = None,
         chunk: int | None = None,
     ) -> None:
         assert network.input_shape is not None
-        self.source, self.readers, self.data, self.loss = network, readers, data, clone(loss)
+        self.source, self.readers, self.loss, self.feed = network, readers, clone(loss), feed.each_its_own()
         self.ops, self.chunk = network.ops, min(len(data), chunk or examples_at_a_time(network, len(data)))
         self.network: Network = tapped(clone(network).frozen(), (1, *network.input_shape), readers)
-        self.feed = Feed(spec, network.dtype, prefix="examples")
         self.gradient = self.ops.zeros((network.n_parameters,), network.dtype) if gradient is None else gradient
         self.losses: Array
-        self._arena = Arena(self.ops, Plan(bind_training(self.network, self.loss, self.feed, self.chunk).requests()), ())
+        bound = bind_training(self.network, self.loss, self.feed, self.chunk)
+        self._arena = Arena(self.ops, Plan([*bound.requests(), *self.feed.held().values()]), ())
+        self.data = self.feed.place(self.ops, self._arena, data)
         self._programs: dict[int, tuple[Program, Array, Array]] = {}
 
     def chunks(self, index: HostArray) -> Iterator[tuple[slice, int]]:
@@ -111,7 +112,7 @@ class ExamplePass:
             if n not in self._programs:
                 self._programs[n] = self._record(n)
             program, place, self.losses = self._programs[n]
-            self.ops.upload(part, out=place)
+            self.data.choose(self.ops, part, out=place)
             program.replay()
             yield slice(start, start + n), n
 
@@ -130,7 +131,7 @@ class ExamplePass:
             delta = loss.gradient(ops)
             ops.multiply(delta, n, out=delta)  # δ of each example's own loss: the loss is a mean
             net.backward(ops, delta)
-        return program, self.feed.views(self._arena, n, ())["index"], loss.losses
+        return program, self.feed.index(self._arena, n, ()), loss.losses
 
 
 def examples_at_a_time(network: Network, n: int) -> int:

@@ -15,12 +15,13 @@ import numpy as np
 
 from minisgd.backend import Arena, Plan, Program
 from minisgd.data.sampling import Sampler
-from minisgd.optim import BatchSizeSchedule, ConstantBatch, Progress
+from minisgd.optim import BatchSizeSchedule, ConstantBatch, GradientMeasure, Progress
 from minisgd.optim.learning_rate import Constant
 from minisgd.optim.optimizer import FLUSH_EVERY, UpdateBuffers
 from minisgd.training.binding import BoundPass, attach_random, bind_training
 from minisgd.training.cost import largest_product
 from minisgd.training.feed import HostData
+from minisgd.training.gradient_meter import GradientMeter
 from minisgd.training.recipe import Recipe
 from minisgd.typing import Array, HostArray
 
@@ -66,6 +67,9 @@ class Session:
         self._adopt_weights()
         self._forget_programs()
         self._loss_count = 0
+        self.meter = GradientMeter.of(batch_size, recipe, data)
+        self.measured: GradientMeasure | None = None
+        """What the last update measured, where the schedule of the batch size asked for it."""
 
     # ------------------------------------------------ one update
 
@@ -83,6 +87,9 @@ class Session:
         gradient = self.compute_gradient(index)
         if between is not None:
             between(index, gradient)
+        if self.meter is not None:
+            due = self.steps % self.meter.every == 0
+            self.measured = self.meter.measure(index[0], self.lr) if due else None
         self._update().replay()
         self.steps += 1
         self.examples += index.shape[-1]
@@ -105,7 +112,7 @@ class Session:
         """Return how far the training has come."""
         by_epochs = self.epochs / self.total_epochs if self.total_epochs else 0.0
         by_steps = self.steps / self.total_steps if self.total_steps else 0.0
-        return Progress(self.steps, self.epochs, min(max(by_epochs, by_steps), 1.0), self.size)
+        return Progress(self.steps, self.epochs, min(max(by_epochs, by_steps), 1.0), self.size, self.measured)
 
     def compute_gradient(self, index: HostArray) -> Array:
         """Compute the gradient of the mean loss over a batch.  index (R, b)   result (…, P)"""
