@@ -18,6 +18,7 @@ COMMANDS = {
     "study": "find the batch size to use: train at all of them, and write a report",
     "train": "train one network",
     "probe": "measure one thing: of the network, of its data, or of this machine",
+    "claims": "settle what people say about batch size, by measuring it here",
     "explain": "print the training step line by line, with FLOPs and bytes",
     "doctor": "say what works on this machine",
 }

@@ -56,7 +56,7 @@ def run(args: Namespace) -> int:
         args.momentum = 0.9
     optimizer = options.make_optimizer(args)
     sizes, seeds = _plan(args, len(data))
-    _require_report()
+    require_report("the report of a study")
     output.require_writable(args.out)
     output.note(data.describe(), args.quiet)
     try:
@@ -110,12 +110,12 @@ def _plan(args: Namespace, n: int) -> tuple[list[Any] | None, int]:
     return sizes, (QUICK_SEEDS if args.quick else 5) if seeds is None else seeds
 
 
-def _require_report() -> None:
+def require_report(what: str) -> None:
     """Refuse before hours of work, not after them, when the report could not be drawn."""
     missing = [package for package in ("matplotlib", "jinja2") if find_spec(package) is None]
     if missing:
         raise MissingExtraError(
-            "the report of a study",
+            what,
             expected="possible, with matplotlib and jinja2 installed",
             got=f"no {' and no '.join(missing)}",
             fix="pip install 'minisgd[report]'",

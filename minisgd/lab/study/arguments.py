@@ -55,7 +55,7 @@ def journal_settings(
 ) -> dict[str, Any]:
     """Return what the cells of a journal depend on."""
     return {
-        "data": _fingerprint(trial.data),
+        "data": fingerprint(trial.data),
         "model": repr(trial.network),
         "optimizer": trial.optimizer.describe("lr"),
         "loss": repr(trial.loss),
@@ -68,7 +68,7 @@ def journal_settings(
     }
 
 
-def _fingerprint(data: Dataset) -> str:
+def fingerprint(data: Dataset) -> str:
     """Return a digest of the data: a changed file must not continue an old study."""
     digest = hashlib.sha256(data.describe().encode())
     for split in data.splits.values():

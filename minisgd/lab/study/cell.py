@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from minisgd.errors import ArgumentError, DataError, OutputError
 from minisgd.files import write_atomically
@@ -49,10 +49,10 @@ class Cell:
         """Return the cell as one line of JSON; what is not finite is null."""
         values = asdict(self) | {"reached": self.reached}
         values["censored"] = not self.reached and not self.diverged
-        return json.dumps(_finite(values), allow_nan=False) + "\n"
+        return json_line(values)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Cell:
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Rebuild a cell from its line."""
 
         def number(value: Any, missing: float) -> float:
@@ -76,6 +76,11 @@ class Cell:
         )
 
 
+def json_line(values: Mapping[str, Any]) -> str:
+    """Return values as one line of JSON; what is not finite is null."""
+    return json.dumps(_finite(dict(values)), allow_nan=False) + "\n"
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
@@ -95,22 +100,37 @@ def thin(points: list[tuple[float, float, float]]) -> tuple[tuple[float, float, 
     return tuple(points[k] for k in chosen)
 
 
-class Journal:
+class Entry(Protocol):
+    """What a journal keeps: a finished training that is a line of text and can be made from one."""
+
+    @property
+    def key(self) -> tuple[int, float, int]: ...
+
+    def to_line(self) -> str: ...
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self: ...
+
+
+C = TypeVar("C", bound=Entry)
+
+
+class Journal(Generic[C]):
     """The finished cells of a study: in memory, and a line each in a folder if there is one.
 
     settings: everything that the cells depend on. A folder whose journal has other settings is refused,
-    one with the same goes on where it stopped.
+    one with the same goes on where it stopped.   kind: what the cells are
     """
 
-    def __init__(self, folder: Path | None, settings: Mapping[str, Any]) -> None:
-        self.cells: dict[tuple[int, float, int], Cell] = {}
+    def __init__(self, folder: Path | None, settings: Mapping[str, Any], kind: type[C]) -> None:
+        self.cells: dict[tuple[int, float, int], C] = {}
         self.facts: dict[str, Any] = {}
         self._lock = Lock()
         self._folder = folder
         if folder is not None:
-            self._open(folder, json.loads(json.dumps(settings)))
+            self._open(folder, json.loads(json.dumps(settings)), kind)
 
-    def _open(self, folder: Path, settings: dict[str, Any]) -> None:
+    def _open(self, folder: Path, settings: dict[str, Any], kind: type[C]) -> None:
         about = folder / "journal.json"
         known = _read_json(about)
         if known is not None and known.get("settings") != settings:
@@ -126,7 +146,7 @@ class Journal:
         self.facts = known.get("facts", {}) if known else {}
         self._write_about()
         self._path = folder / "cells.jsonl"
-        for cell in _read_cells(self._path):
+        for cell in _read_cells(self._path, kind):
             self.cells[cell.key] = cell
         # a line that a kill cut short is dropped, so that the next one begins on a line of its own
         write_atomically(self._path, "".join(c.to_line() for c in self.cells.values()).encode())
@@ -142,7 +162,7 @@ class Journal:
             text = json.dumps({"settings": self._settings, "facts": self.facts}, indent=2)
             write_atomically(self._folder / "journal.json", text.encode(), "out")
 
-    def add(self, cells: Iterable[Cell]) -> None:
+    def add(self, cells: Iterable[C]) -> None:
         """Append finished cells at once."""
         with self._lock:
             new = list(cells)
@@ -182,13 +202,13 @@ def _read_json(path: Path) -> dict[str, Any] | None:
         ) from problem
 
 
-def _read_cells(path: Path) -> Iterable[Cell]:
+def _read_cells(path: Path, kind: type[C]) -> Iterable[C]:
     if not path.exists():
         return
     lines = path.read_text(encoding="utf-8").splitlines()
     for position, line in enumerate(lines):
         try:
-            yield Cell.from_dict(json.loads(line))
+            yield kind.from_dict(json.loads(line))
         except (ValueError, KeyError, TypeError) as problem:
             if position < len(lines) - 1:
                 raise DataError(

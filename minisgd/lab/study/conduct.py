@@ -120,7 +120,7 @@ def study(
         trial.prepare(b, 0).session(last_batch="drop")
     workers = choose_threads(math.inf, threads)
     settings = journal_settings(trial, sizes, rates, each, goal, budget)
-    journal = Journal(None if out is None else Path(out), settings)
+    journal = Journal(None if out is None else Path(out), settings, Cell)
     stop = Event()
     with blas_threads(1), quiet_arithmetic():
         if "pilot" in journal.facts:

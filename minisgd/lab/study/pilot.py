@@ -60,14 +60,18 @@ def run_pilot(
     learning_rates: Sequence[float] | None,
     seeds: Sequence[int],
     stop: Event,
+    metric: str | None = None,
 ) -> Pilot:
     """Train at one batch size over many decades of learning rate, and choose the target unless one is given.
+
+    metric: of a target to choose, by default validation accuracy for labelled data and validation loss for others
 
     Errors: DataError if no learning rate learns anything; ArgumentError if an untrained network meets the target.
     """
     batch_size = pilot_batch_size(batch_sizes)
     rates = learning_rates or [lattice(k) for k in range(-4 * PER_DECADE, PER_DECADE + 1, 2)]
-    watched = target or Target("val_accuracy" if trial.data.task == "classification" else "val_loss", math.nan)
+    usual = "val_accuracy" if trial.data.task == "classification" else "val_loss"
+    watched = target or Target(metric or usual, math.nan)
     if watched.metric == "val_accuracy" and trial.data.task != "classification":
         raise DataError("target_accuracy", expected="asked of labelled data", got="regression", fix="use target_loss")
     cells = [(lr, seed) for lr in rates for seed in seeds[:2]]

@@ -65,7 +65,7 @@ class Search:
     target: Target
     fixed_steps: Callable[[int], int] | None
     stack_bytes: int
-    journal: Journal
+    journal: Journal[Cell]
     on_cells: Callable[[int, int, str], None]
     """Called with cells done, cells added to the plan, and the best so far."""
     stop: Event

@@ -29,49 +29,49 @@ def test_thin_keeps_both_ends():
 
 def test_journal_goes_on_where_it_stopped(tmp_path):
     settings = {"data": "digits", "batch_sizes": [1, 16]}
-    first = Journal(tmp_path, settings)
+    first = Journal(tmp_path, settings, Cell)
     first.remember(pilot={"lr": 0.1})
     first.add([REACHED])
     first.add([NEVER])
-    again = Journal(tmp_path, settings)
+    again = Journal(tmp_path, settings, Cell)
     assert again.facts == {"pilot": {"lr": 0.1}}
     assert set(again.cells) == {REACHED.key, NEVER.key}
     assert again.cells[REACHED.key] == REACHED
 
 
 def test_a_line_cut_short_by_a_kill_is_dropped(tmp_path):
-    journal = Journal(tmp_path, {})
+    journal = Journal(tmp_path, {}, Cell)
     journal.add([REACHED, NEVER])
     path = tmp_path / "cells.jsonl"
     path.write_text(path.read_text()[:-30])
-    again = Journal(tmp_path, {})
+    again = Journal(tmp_path, {}, Cell)
     assert set(again.cells) == {REACHED.key}
     again.add([NEVER])
     assert len(path.read_text().splitlines()) == 2
-    assert set(Journal(tmp_path, {}).cells) == {REACHED.key, NEVER.key}
+    assert set(Journal(tmp_path, {}, Cell).cells) == {REACHED.key, NEVER.key}
 
 
 def test_a_damaged_line_in_the_middle_is_named(tmp_path):
-    Journal(tmp_path, {}).add([REACHED])
+    Journal(tmp_path, {}, Cell).add([REACHED])
     path = tmp_path / "cells.jsonl"
     path.write_text("nonsense\n" + path.read_text())
     with pytest.raises(DataError, match="line 1"):
-        Journal(tmp_path, {})
+        Journal(tmp_path, {}, Cell)
 
 
 def test_another_study_is_refused(tmp_path):
-    Journal(tmp_path, {"data": "digits", "budget": "target"})
+    Journal(tmp_path, {"data": "digits", "budget": "target"}, Cell)
     with pytest.raises(ArgumentError, match="a study with other budget, data"):
-        Journal(tmp_path, {"data": "mnist", "budget": "steps:5"})
+        Journal(tmp_path, {"data": "mnist", "budget": "steps:5"}, Cell)
 
 
 def test_unwritable_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="choose another folder"):
-        Journal(tmp_path / "file", {})
+        Journal(tmp_path / "file", {}, Cell)
 
 
 def test_without_a_folder_cells_stay_in_memory():
-    journal = Journal(None, {})
+    journal = Journal(None, {}, Cell)
     journal.add([REACHED])
     assert journal.cells == {REACHED.key: REACHED}

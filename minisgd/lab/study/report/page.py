@@ -7,15 +7,14 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from minisgd.errors import MissingExtraError
 from minisgd.files import write_atomically
 from minisgd.lab.study import words
 from minisgd.lab.study.report import captions, heatmap, learning, machine, scaling
 from minisgd.lab.study.report.style import Figure, png
+from minisgd.lab.study.report.template import load_template
 from minisgd.lab.study.result import BatchResult, StudyResult
 from minisgd.lab.study.statistics import Interval
 
@@ -48,24 +47,12 @@ def write_report(result: StudyResult, folder: str | Path) -> Path:
     Each file is written whole or not at all. Raises MissingExtraError without matplotlib or jinja2,
     OutputError where the folder cannot be written.
     """
-    template = _template()
+    template = load_template("minisgd.lab.study.report")
     images = {picture.name: png(picture.draw(result)) for picture in PICTURES}
     page = template.render(_context(result, images))
     for name, image in images.items():
         write_atomically(Path(folder) / f"{name}.png", image)
     return write_atomically(Path(folder) / "report.html", page.encode())
-
-
-def _template() -> Any:
-    try:
-        from jinja2 import Environment, StrictUndefined
-    except ImportError as problem:
-        raise MissingExtraError(
-            "the report", expected="written with jinja2", got="no jinja2", fix="pip install 'minisgd[report]'"
-        ) from problem
-    source = files("minisgd.lab.study.report").joinpath("template.html.j2").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(source)
 
 
 def _context(result: StudyResult, images: Mapping[str, bytes]) -> dict[str, Any]:

@@ -1,0 +1,94 @@
+"""``minisgd claims``: what people say about batch size, settled here."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minisgd.cli import options, output
+from minisgd.cli.parser import Parser, listed, whole
+from minisgd.cli.study import require_report
+
+if TYPE_CHECKING:
+    from minisgd.lab.claims import Claims
+
+EXAMPLES = """\
+  minisgd claims --data digits
+  minisgd claims --data digits --only 6,7,8,9
+  minisgd claims --data idx:DIR --model mlp:256 --budget 1h --out claims/mnist"""
+
+
+def configure(parser: Parser) -> None:
+    options.add_data(parser)
+    options.add_model(parser, default="mlp:64")
+    options.add_loss(parser)
+    group = parser.add_argument_group("claims")
+    group.add_argument("--only", type=listed(_number), metavar="N,N,…", help="numbers of claims (all)")
+    group.add_argument("--budget", default="5min", metavar="TIME", help="90s, 5min or 1h, all included (5min)")
+    group.add_argument("--seeds", type=whole, default=8, metavar="N", help="trainings of all that is compared (8)")
+    group.add_argument("--out", type=Path, default=Path("minisgd-claims"), metavar="DIR", help="(minisgd-claims)")
+    options.add_common(parser)
+
+
+def _number(text: str) -> int | str:
+    return int(text) if text.removeprefix("-").isdecimal() else text
+
+
+def run(args: Namespace) -> int:
+    from minisgd.cli import INTERRUPTED
+    from minisgd.lab.claims import claims
+
+    data = options.load_data(args)
+    network, _ = options.load_model(args, data)
+    require_report("the report of the claims")
+    output.require_writable(args.out)
+    output.note(data.describe(), args.quiet)
+    with output.ProgressBar(args.quiet) as bar:
+        found = claims(
+            network,
+            data,
+            only=args.only,
+            budget=args.budget,
+            loss=options.make_loss(args),
+            seeds=args.seeds,
+            dtype=args.dtype,
+            device=args.device,
+            threads=args.threads,
+            seed=args.seed,
+            out=args.out,
+            model_name=args.model,
+            command=args.command_line,
+            on_event=_reporter(bar),
+        )
+    report = found.save(args.out)
+    if args.json:
+        print(found.to_json(), end="")
+    else:
+        _print(found)
+        print(f"\nReport: {report}")
+    if found.interrupted:
+        output.note(
+            "minisgd: interrupted; what was not measured is marked as not decided. "
+            f"To go on, give the same command again:\n  {args.command_line}"
+        )
+        return INTERRUPTED
+    return 0
+
+
+def _reporter(bar: output.ProgressBar) -> Callable[[str, Mapping[str, Any]], None]:
+    """Return what passes the events of a run on to the terminal."""
+
+    def on_event(kind: str, facts: Mapping[str, Any]) -> None:
+        if kind == "progress":
+            bar.show(facts["share"], facts["text"])
+        else:
+            bar.note(f"estimate: {facts['text']}" if kind == "estimate" else facts["text"])
+
+    return on_event
+
+
+def _print(found: Claims) -> None:
+    rows = [(str(a.claim.number), a.claim.says, a.verdict, a.finding.words) for a in found]
+    output.print_table(("", "claim", "verdict", "what was measured"), rows, left=4)

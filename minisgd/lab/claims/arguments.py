@@ -1,0 +1,91 @@
+"""What a caller may ask of the claims, checked before any work is done."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+
+from minisgd.errors import ArgumentError, DataError
+from minisgd.lab.claims.claim import Claim
+from minisgd.lab.claims.lab import FEWEST_SIZES, default_sizes
+from minisgd.nn import Network
+
+UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
+
+FEWEST_SEEDS = 5
+"""An interval from fewer seeds is too narrow."""
+
+
+def parse_seconds(budget: float | str) -> float:
+    """Return seconds from a number or text such as "90s", "5min" or "1h".
+
+    Errors: ArgumentError naming budget.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(budget).lower())
+    seconds = float(match[1]) * UNITS.get(match[2], math.nan) if match else math.nan
+    if isinstance(budget, bool) or not (math.isfinite(seconds) and seconds > 0):
+        raise ArgumentError("budget", expected="a time such as '90s', '5min' or '1h'", got=budget, fix="write '5min'")
+    return seconds
+
+
+def chosen_claims(only: Sequence[Any] | None, table: Mapping[int, Claim]) -> list[Claim]:
+    """Return the claims that were asked for, in the order of their numbers.
+
+    Errors: ArgumentError for a number that no claim has, or none at all.
+    """
+    if only is None:
+        return [table[number] for number in sorted(table)]
+    if isinstance(only, int | str):
+        only = [only]
+    for number in only:
+        if isinstance(number, bool) or number not in table:
+            near = get_close_matches(str(number), [str(known) for known in table], n=1, cutoff=0.5)
+            fix = f"did you mean {near[0]}?" if near else f"choose among {', '.join(map(str, sorted(table)))}"
+            raise ArgumentError("only", expected="numbers of claims", got=number, fix=fix)
+    if not len(only):
+        raise ArgumentError("only", expected="at least one claim", got="none", fix="leave it out to have all answered")
+    return [table[number] for number in sorted(set(only))]
+
+
+def resolve_seeds(seeds: int, seed: int) -> tuple[int, ...]:
+    """Return the seeds of the trainings, none of which another ``seed`` would use.
+
+    Errors: ArgumentError.
+    """
+    if isinstance(seeds, bool) or not isinstance(seeds, int) or not FEWEST_SEEDS <= seeds <= 1000:
+        raise ArgumentError("seeds", expected=f"from {FEWEST_SEEDS} to 1000", got=seeds, fix="8 give a fair interval")
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ArgumentError("seed", expected="an integer of at least 0", got=seed, fix="use 0")
+    return tuple(1000 * int(seed) + k for k in range(seeds))
+
+
+def resolve_sizes(n: int) -> tuple[int, ...]:
+    """Return the batch sizes to compare among N examples.
+
+    Errors: DataError where N leaves too few.
+    """
+    sizes = default_sizes(n)
+    if len(sizes) < FEWEST_SIZES:
+        raise DataError(
+            "data",
+            expected="enough training examples for batch sizes 4, 16 and 64, that is 80",
+            got=n,
+            fix="add examples, or hold out fewer",
+        )
+    return sizes
+
+
+def check_network(network: Network) -> None:
+    """Refuse a network with weights that are not finite: whoever hands it over expects something of them."""
+    if network.is_built and not np.isfinite(network.ops.to_host(network.vector)).all():
+        raise DataError(
+            "network",
+            expected="finite in all its weights",
+            got="NaN or infinity among them",
+            fix="describe it anew: claims train from fresh weights",
+        )

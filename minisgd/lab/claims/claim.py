@@ -1,0 +1,69 @@
+"""What a claim is, and what can be found of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from minisgd.lab.claims.experiment import Experiment
+
+Verdict = Literal["supported", "qualified", "refuted", "not decided"]
+
+VERDICTS: tuple[Verdict, ...] = ("supported", "qualified", "refuted", "not decided")
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A measured quantity with its 95% interval."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What this run says of a claim.
+
+    n: how many trainings or measurements stand behind it   words: one or two sentences for the reader
+    draw: puts the evidence on matplotlib axes   more: further effects worth printing
+    cautions: what the reader should not conclude
+    """
+
+    verdict: Verdict
+    effect: Effect
+    n: int
+    words: str
+    draw: Callable[[Any], None] | None = None
+    more: tuple[Effect, ...] = ()
+    cautions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence from the articles, and the experiment that settles it.
+
+    says: in the articles' words   sources: which of them, S0 … S4   experiment: what is done
+    effect: what is measured of it   rule: how the verdict follows from the interval of the effect
+    would_change: what would turn the verdict   held_fixed: what was the same in everything compared
+    needs: experiments by the name under which ``judge`` takes their results; equal ones are run once
+    judge: a pure function judge(rng, **results) to a Finding; rng drives its bootstrap
+    """
+
+    number: int
+    says: str
+    sources: tuple[str, ...]
+    experiment: str
+    effect: str
+    rule: str
+    would_change: str
+    held_fixed: str
+    needs: Mapping[str, Experiment[Any]]
+    judge: Callable[..., Finding]
+
+
+def undecided(name: str, words: str, n: int = 0) -> Finding:
+    """Return the finding where there is nothing to judge by."""
+    return Finding("not decided", Effect(name, float("nan"), float("nan"), float("nan")), n, words)

@@ -1,0 +1,173 @@
+"""``ms.claims``: what people say about batch size, settled on the reader's data, model and machine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from minisgd.backend.threads import available_cores, choose_threads
+from minisgd.data import Dataset
+from minisgd.lab.claims.arguments import check_network, chosen_claims, parse_seconds, resolve_seeds, resolve_sizes
+from minisgd.lab.claims.claim import Claim, Finding, undecided
+from minisgd.lab.claims.lab import Lab
+from minisgd.lab.claims.plan import WORKERS, Conductor, Missing, Outcome, estimates, experiments_of, in_order
+from minisgd.lab.claims.result import Answer, Claims
+from minisgd.lab.claims.setting import Setting
+from minisgd.lab.claims.table import CLAIMS
+from minisgd.lab.study import words
+from minisgd.lab.study.arguments import fingerprint
+from minisgd.lab.study.environment import environment
+from minisgd.nn import Loss, Network
+from minisgd.training.memory import default_loss
+from minisgd.training.prepare import as_dataset
+
+EventHook = Callable[[str, Mapping[str, Any]], None]
+
+REPORT_SHARE = 0.08
+"""Share of the budget that is kept for judging and drawing."""
+
+
+def claims(
+    network: Network,
+    data: Dataset | tuple[Any, Any],
+    *,
+    only: Sequence[int] | None = None,
+    budget: float | str = "5min",
+    loss: Loss | None = None,
+    validation: float | None = None,
+    seeds: int = 8,
+    dtype: str = "float32",
+    device: str = "cpu",
+    threads: int | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    model_name: str | None = None,
+    command: str = "ms.claims(...)",
+    on_event: EventHook | None = None,
+) -> Claims:
+    """Answer what people say about batch size by measuring it on this data, with this network, on this machine.
+
+    Every claim has an experiment and a decision rule; experiments that several claims need are made once. Time and
+    memory are measured first, on single networks with nothing else running; then trainings run side by side.
+
+    network: only described, its weights (if any) are not used   data: with a validation split, or 20% is held out
+    only: numbers of claims, by default all   budget: seconds, or text such as "5min", everything included
+    seeds: trainings of everything that is compared, paired   seed: another one draws everything anew
+    out: a folder whose journals take every finished training; the same call goes on from them
+    on_event: called with (kind, facts), kind one of "note", "estimate", "progress"
+
+    Errors: ArgumentError, DataError or ShapeError for input that does not fit; OutputError if out cannot be written.
+    """
+    begun = perf_counter()
+    emit: EventHook = on_event or (lambda kind, facts: None)
+    chosen = chosen_claims(only, CLAIMS)
+    allowed = parse_seconds(budget)
+    each = resolve_seeds(seeds, seed)
+    workers = min(WORKERS, available_cores(), choose_threads(math.inf, threads))
+    lab = _laboratory(network, data, validation, loss, dtype, device, each, threads, seed, out)
+    answers: dict[int, Answer] = {}
+    readers = experiments_of(chosen)
+    interrupted = False
+    conductor = Conductor(lab, begun + (1 - REPORT_SHARE) * allowed, workers, lambda name, outcome: None)
+    try:
+        emit("note", {"text": "pilots: short trainings to find targets and where to search"})
+        seconds = estimates(readers, lab)
+        _estimate(emit, seconds, workers, allowed)
+        tally = _Tally(emit, seconds)
+        conductor.on_done = tally.done
+        conductor.run(in_order(readers, seconds), seconds)
+    except KeyboardInterrupt:
+        interrupted = True
+    for claim in chosen:
+        rng = np.random.default_rng([seed, claim.number])
+        repeat = f"{command} --only {claim.number}" if command.startswith("minisgd") else command
+        outcomes = {name: conductor.outcomes.get(e) for name, e in claim.needs.items()}
+        spent = sum(o.seconds for o in outcomes.values() if o)
+        answers[claim.number] = Answer(claim, find(claim, outcomes, rng), spent, repeat)
+    setting = _setting(lab, model_name or repr(network), threads, allowed)
+    return Claims(answers, setting, command, perf_counter() - begun, interrupted)
+
+
+def find(claim: Claim, outcomes: Mapping[str, Outcome | None], rng: np.random.Generator) -> Finding:
+    """Judge a claim by the outcomes of its experiments, or say what is missing."""
+    results = {name: Missing("the run was interrupted before it") if o is None else o.result
+               for name, o in outcomes.items()}  # fmt: skip
+    for name, result in results.items():
+        if isinstance(result, Missing):
+            return undecided(claim.effect, f"Its experiment ({claim.needs[name].name}) was not made: {result.why}.")
+    return claim.judge(rng, **results)
+
+
+def _laboratory(
+    network: Network,
+    data: Dataset | tuple[Any, Any],
+    validation: float | None,
+    loss: Loss | None,
+    dtype: str,
+    device: str,
+    seeds: tuple[int, ...],
+    threads: int | None,
+    seed: int,
+    out: str | Path | None,
+) -> Lab:
+    """Check that everything fits together, before anything is written."""
+    dataset = as_dataset(data, validation, seed)
+    if dataset.validation is None:
+        dataset = as_dataset(dataset, 0.2, seed)
+    sizes = resolve_sizes(len(dataset))
+    loss = loss or default_loss(dataset.task)
+    folder = None if out is None else Path(out)
+    lab = Lab(network, dataset, loss, dtype, device, seeds, sizes, threads, None, {})
+    trial = lab.trial(Setting())
+    for b in sizes:
+        trial.prepare(b, 0).session(last_batch="drop")
+    check_network(network)
+    settings = {
+        "data": fingerprint(dataset),
+        "model": repr(network),
+        "loss": repr(loss),
+        "dtype": dtype,
+        "batch_sizes": sizes,
+        "seeds": seeds,
+    }
+    return Lab(network, dataset, loss, dtype, device, seeds, sizes, threads, folder, settings)
+
+
+def _estimate(emit: EventHook, seconds: Mapping[Any, float], workers: int, allowed: float) -> None:
+    alone = sum(s for e, s in seconds.items() if e.alone)
+    rest = sum(s for e, s in seconds.items() if not e.alone)
+    total = alone + rest / workers
+    text = f"about {words.seconds(total)} for {len(seconds)} experiments, of {words.seconds(allowed)} allowed"
+    emit("estimate", {"text": text, "seconds": total})
+
+
+class _Tally:
+    """Counts what is done, by estimated seconds, for whoever shows progress."""
+
+    def __init__(self, emit: EventHook, seconds: Mapping[Any, float]) -> None:
+        self.emit, self.spent = emit, 0.0
+        self.share = {e.name: s for e, s in seconds.items()}
+        self.total = sum(self.share.values())
+
+    def done(self, name: str, outcome: Outcome) -> None:
+        """Count an experiment, and say so where it could not be made."""
+        self.spent += self.share[name]
+        if isinstance(outcome.result, Missing):
+            self.emit("note", {"text": f"{name}: not made, {outcome.result.why}"})
+        self.emit("progress", {"share": min(1.0, self.spent / max(self.total, 1e-9)), "text": name})
+
+
+def _setting(lab: Lab, model: str, threads: int | None, allowed: float) -> tuple[tuple[str, str], ...]:
+    pairs = [
+        ("data", lab.data.describe()),
+        ("model", model),
+        ("batch sizes", ", ".join(map(str, lab.sizes))),
+        ("seeds", f"{len(lab.seeds)}, the same for everything compared"),
+        ("budget", words.seconds(allowed)),
+    ]
+    return (*pairs, *((key, str(value)) for key, value in environment(threads).items()))

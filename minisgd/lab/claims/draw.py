@@ -1,0 +1,51 @@
+"""Pictures that many claims share. Axes come in; nothing is imported from matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minisgd.lab.study.report.style import BLUE, GREY, INK
+from minisgd.typing import HostArray
+
+Axes = Any
+
+
+def against_batch(
+    ax: Axes,
+    batch_sizes: Sequence[int],
+    table: HostArray,
+    label: str,
+    *,
+    color: str = BLUE,
+    name: str | None = None,
+    log: bool = True,
+) -> None:
+    """Draw a quantity against batch size: every seed as a dot, the medians as a line.  table (K, S)"""
+    sizes = np.asarray(batch_sizes, float)
+    table = np.where(np.isfinite(table), table, np.nan)
+    ax.plot(sizes, table, ls="", marker="o", ms=3, color=color, alpha=0.35)
+    medians = np.median(table, axis=1)  # NaN, and so no line, where a seed has no value
+    ax.plot(sizes, medians, marker="o", ms=6, mec="white", mew=0.8, lw=1.8, color=color, label=name)
+    batch_axis(ax, batch_sizes)
+    if log:
+        ax.set_yscale("log")
+    ax.set_ylabel(label, fontsize=9.5, color=INK)
+    if name:
+        ax.legend(frameon=False, fontsize=8.8, labelcolor=INK)
+
+
+def reference(ax: Axes, x: HostArray, y: HostArray, name: str) -> None:
+    """Draw what theory or no effect would look like, dashed."""
+    ax.plot(x, y, color=GREY, lw=1.4, ls=(0, (5, 3)), label=name)
+    ax.legend(frameon=False, fontsize=8.8, labelcolor=INK)
+
+
+def batch_axis(ax: Axes, batch_sizes: Sequence[int]) -> None:
+    """Put a logarithmic axis of batch sizes below, with a tick at each one."""
+    ax.set_xscale("log")
+    ax.set_xticks(list(batch_sizes), labels=[str(b) for b in batch_sizes], minor=False)
+    ax.set_xticks([], minor=True)
+    ax.set_xlabel("batch size", fontsize=9.5, color=INK)

@@ -1,0 +1,245 @@
+"""Training for a fixed number of steps or epochs, over one grid of learning rates for every batch size.
+
+As the grid is shared, one experiment answers several questions: at a fixed learning rate (a column of the
+table), at one scaled with the batch (a diagonal), and at the tuned one (the best of each row).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from minisgd.backend import Plan
+from minisgd.lab.claims.experiment import Experiment
+from minisgd.lab.claims.lab import Lab
+from minisgd.lab.claims.setting import Setting
+from minisgd.lab.study.cell import json_line, thin
+from minisgd.lab.study.stack import Stopped, Trial
+from minisgd.nn import Network
+from minisgd.typing import HostArray
+
+EVALUATIONS = 20
+"""Evaluations during a training with a fixed budget."""
+
+
+class Measure(Protocol):
+    """Something measured on a network at the end of its training: a frozen dataclass, so that equal ones are one."""
+
+    def __call__(self, network: Network, trial: Trial) -> Mapping[str, float]:
+        """Return numbers by name."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How one training ended: batch size, learning rate and seed name it.
+
+    Losses and accuracies are those of the whole training and validation split in evaluation mode; accuracy is NaN
+    where there are no classes.   curve: (step, mean training loss since the last evaluation, validation loss)
+    extra: what the measures of the experiment found
+    """
+
+    batch_size: int
+    lr: float
+    seed: int
+    steps: int
+    diverged: bool
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    curve: tuple[tuple[float, float, float], ...] = ()
+    extra: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[int, float, int]:
+        return self.batch_size, self.lr, self.seed
+
+    def to_line(self) -> str:
+        """Return the ending as one line of JSON; what is not finite is null."""
+        return json_line(asdict(self))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Rebuild an ending from its line."""
+        known: dict[str, Any] = {name: math.nan if value is None else value for name, value in values.items()}
+        known["extra"] = {name: math.nan if value is None else value for name, value in values["extra"].items()}
+        known["curve"] = tuple(tuple(math.nan if x is None else x for x in point) for point in values["curve"])
+        return cls(**known)
+
+
+@dataclass(frozen=True)
+class Endings:
+    """How trainings with a fixed budget ended.
+
+    batch_sizes (K,), learning_rates (K, L) ascending in L, cells [k][l][s]; seeds are paired throughout.
+    """
+
+    batch_sizes: tuple[int, ...]
+    learning_rates: HostArray
+    cells: Sequence[Sequence[Sequence[Ending]]]
+    n_train: int
+
+    @property
+    def seeds(self) -> int:
+        """S, the number of seeds."""
+        return len(self.cells[0][0])
+
+    @property
+    def trainings(self) -> int:
+        """The number of trainings in all."""
+        return int(self.learning_rates.size) * self.seeds
+
+    def table(self, value: str | Callable[[Ending], float]) -> HostArray:
+        """Return a number of every training, (K, L, S): a field of Ending, an entry of its extra, or a function."""
+        if isinstance(value, str):
+            name = value
+            plain = name in Ending.__dataclass_fields__
+            return self.table(lambda e: float(getattr(e, name)) if plain else float(e.extra.get(name, math.nan)))
+        return np.array([[[value(ending) for ending in row] for row in rows] for rows in self.cells], dtype=float)
+
+    def tuned(self, by: str = "val_loss") -> HostArray:
+        """Return the column of the best learning rate of each batch size, (K,): lowest median of a loss over seeds.
+
+        A name that ends in accuracy is maximised. A run that diverged counts as the worst.
+        """
+        sign = -1.0 if by.endswith("accuracy") else 1.0
+        worst = np.where(self.table("diverged") > 0, np.inf, sign * self.table(by))
+        return np.asarray(np.median(np.where(np.isfinite(worst), worst, np.inf), axis=2).argmin(axis=1))
+
+    def at(self, value: str | Callable[[Ending], float], columns: HostArray | int) -> HostArray:
+        """Return a number at one learning rate of each batch size, (K, S): ``at("val_loss", runs.tuned())``."""
+        columns = np.broadcast_to(columns, (len(self.batch_sizes),))
+        return np.asarray(self.table(value)[np.arange(len(columns)), columns])
+
+    def scaled(self, column: int, power: float, reference: int = 0) -> HostArray:
+        """Return the columns whose learning rate is nearest to lr·(B/B0)^power, (K,).
+
+        column: of lr at the reference batch size, which is number ``reference``
+        """
+        ratio = np.array(self.batch_sizes) / self.batch_sizes[reference]
+        wanted = np.log(self.learning_rates[reference, column] * ratio**power)
+        return np.asarray(np.abs(np.log(self.learning_rates) - wanted[:, None]).argmin(axis=1))
+
+    def on_edge(self, columns: HostArray) -> list[int]:
+        """Return the batch sizes whose chosen learning rate is on the edge of the grid."""
+        last = self.learning_rates.shape[1] - 1
+        return [b for b, column in zip(self.batch_sizes, columns, strict=True) if column in (0, last)]
+
+
+HALVES = tuple(2.0**k for k in range(-5, 7))
+"""Multiples of the pilot's learning rate: twelve, a factor of two apart, 3.3 decades."""
+
+
+@dataclass(frozen=True)
+class FixedBudget(Experiment[Endings]):
+    """Train for so many epochs, or steps, at every batch size and learning rate.
+
+    multiples: learning rates, in multiples of the pilot's best one   power: they grow with the batch size, as
+    (B/B0)^power, B0 the pilot's   sampling: "shuffle", "sequential" or "replacement"
+    measures: made on every network at the end of its training
+    """
+
+    setting: Setting = Setting()
+    epochs: float | None = None
+    steps: int | None = None
+    batch_sizes: tuple[int, ...] = ()
+    multiples: tuple[float, ...] = HALVES
+    power: float = 0.0
+    sampling: str = "shuffle"
+    measures: tuple[Measure, ...] = ()
+
+    @property
+    def name(self) -> str:
+        parts = [self.setting.name, f"{self.epochs:g}-epochs" if self.epochs else f"{self.steps}-steps"]
+        if self.multiples != HALVES:
+            parts.append("lr-" + "-".join(f"{m:g}" for m in self.multiples))
+        parts += [f"power-{self.power:g}"] if self.power else []
+        parts += [self.sampling] if self.sampling != "shuffle" else []
+        parts += [repr(measure).split("(")[0].lower() for measure in self.measures]
+        return "-".join([*parts, *map(str, self.batch_sizes)])
+
+    def steps_at(self, batch_size: int, n: int) -> int:
+        """Return the budget in steps at a batch size."""
+        return self.steps or max(1, round((self.epochs or 0) * n / batch_size))
+
+    def seconds(self, lab: Lab) -> float:
+        trial, pilot = lab.trial(self.setting), lab.pilot(self.setting)
+        sizes = lab.within(trial, self.batch_sizes)
+        steps = [self.steps_at(b, len(trial.data)) for b in sizes]
+        each = [0.5 + 0.5 * b / pilot.batch_size for b in sizes]  # of the pilot's step, near enough
+        return len(lab.seeds) * len(self.multiples) * pilot.replica_step_seconds * float(np.dot(steps, each))
+
+    def rates(self, batch_size: int, lab: Lab) -> list[float]:
+        """Return the learning rates at a batch size."""
+        pilot = lab.pilot(self.setting)
+        factor = (batch_size / pilot.batch_size) ** self.power
+        return [float(f"{m * factor * pilot.lr:.4g}") for m in sorted(self.multiples)]
+
+    def run(self, lab: Lab) -> Endings:
+        trial, journal = lab.trial(self.setting), lab.journal(self, Ending)
+        sizes = lab.within(trial, self.batch_sizes)
+        grid = {b: self.rates(b, lab) for b in sizes}
+        for b in sizes:
+            missing = [(lr, s) for lr in grid[b] for s in lab.seeds if (b, lr, s) not in journal.cells]
+            for part in _stacks(trial, b, missing, lab.stack_bytes):
+                journal.add(self._train(lab, trial, b, part))
+                lab.on_cells(len(part))
+        cells = [[[journal.cells[b, lr, s] for s in lab.seeds] for lr in grid[b]] for b in sizes]
+        return Endings(sizes, np.array([grid[b] for b in sizes]), cells, len(trial.data))
+
+    def _train(self, lab: Lab, trial: Trial, b: int, cells: list[tuple[float, int]]) -> list[Ending]:
+        """Train one replica for each (learning rate, seed)."""
+        steps = self.steps_at(b, len(trial.data))
+        prepared = trial.with_lr(1.0).prepare(b, [seed for _, seed in cells])
+        session = prepared.session(
+            sampling=self.sampling,  # type: ignore[arg-type]
+            last_batch="drop",
+            lr_factors=[lr for lr, _ in cells],
+        )
+        evaluator, on_train = prepared.evaluator(), prepared.evaluator("train")
+        assert evaluator is not None and on_train is not None
+        curves: list[list[tuple[float, float, float]]] = [[] for _ in cells]
+        for number in range(1, EVALUATIONS + 1):
+            while session.steps < round(number * steps / EVALUATIONS):
+                session.step()
+            if lab.stop.is_set():
+                raise Stopped
+            losses, score = session.take_train_loss(), evaluator.score()
+            for curve, train, val in zip(curves, losses, score.loss, strict=True):
+                curve.append((float(session.steps), float(train), float(val)))
+        last, seen = evaluator.score(), on_train.score()
+        endings = []
+        for k, (lr, seed) in enumerate(cells):
+            diverged = not (math.isfinite(seen.loss[k]) and math.isfinite(last.loss[k]))
+            extra: dict[str, float] = {}
+            for measure in () if diverged else self.measures:
+                extra |= measure(session.network.replica(k), trial)
+            endings.append(
+                Ending(
+                    b,
+                    lr,
+                    seed,
+                    session.steps,
+                    diverged,
+                    float(seen.loss[k]),
+                    math.nan if seen.accuracy is None else float(seen.accuracy[k]),
+                    float(last.loss[k]),
+                    math.nan if last.accuracy is None else float(last.accuracy[k]),
+                    thin(curves[k]),
+                    extra,
+                )
+            )
+        return endings
+
+
+def _stacks(trial: Trial, b: int, cells: list[tuple[float, int]], most_bytes: int) -> list[list[tuple[float, int]]]:
+    """Cut trainings into stacks that fit into memory."""
+    if not cells:
+        return []
+    one = Plan(trial.prepare(b, 0).recipe.requests()).bytes()
+    size = max(1, most_bytes // one)
+    return [cells[start : start + size] for start in range(0, len(cells), size)]

@@ -1,0 +1,133 @@
+"""The laboratory: the reader's data and network, and what every experiment on them shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from threading import Event, Lock
+from typing import Any, TypeVar
+
+from minisgd.data import Dataset
+from minisgd.lab.claims.experiment import Experiment, Unsuitable
+from minisgd.lab.claims.setting import OPTIMIZERS, Setting
+from minisgd.lab.study.cell import Cell, Entry, Journal
+from minisgd.lab.study.environment import half_of_memory
+from minisgd.lab.study.pilot import Pilot, run_pilot
+from minisgd.lab.study.stack import Trial
+from minisgd.nn import Loss, Network
+
+SMALLEST, LARGEST, RATIO = 4, 1024, 4
+"""Batch sizes that experiments compare unless they say otherwise: 4, 16, 64, 256, 1024."""
+
+FEWEST_SIZES = 3
+"""A curve against batch size needs three."""
+
+C = TypeVar("C", bound=Entry)
+T = TypeVar("T")
+
+
+def default_sizes(n: int) -> tuple[int, ...]:
+    """Return the batch sizes that N examples allow; the largest leaves at least five batches in four epochs."""
+    return tuple(SMALLEST * RATIO**k for k in range(5) if SMALLEST * RATIO**k <= min(LARGEST, 0.8 * n))
+
+
+@dataclass
+class Lab:
+    """What experiments work with.
+
+    network, data, loss: the reader's   seeds: of the trainings, paired across everything compared
+    sizes: batch sizes that experiments compare   folder: of journals, or None to keep everything in memory
+    settings: all that a journal depends on beside the experiment itself
+    """
+
+    network: Network
+    data: Dataset
+    loss: Loss
+    dtype: str
+    device: str
+    seeds: tuple[int, ...]
+    sizes: tuple[int, ...]
+    threads: int | None
+    folder: Path | None
+    settings: Mapping[str, Any]
+    stop: Event = field(default_factory=Event)
+    on_cells: Callable[[int], None] = lambda cells: None
+
+    def __post_init__(self) -> None:
+        self.facts: Journal[Cell] = Journal(self.folder, self.settings, Cell)
+        self._known: dict[str, Any] = {}
+        self._locks: dict[str, Lock] = {}
+        self._lock = Lock()
+
+    @property
+    def seed(self) -> int:
+        """The first seed: of whatever is drawn once."""
+        return self.seeds[0]
+
+    @property
+    def stack_bytes(self) -> int:
+        """Memory for the replicas that one worker trains at once."""
+        return half_of_memory() // 4
+
+    def trial(self, setting: Setting) -> Trial:
+        """Return what the trainings of a setting share.
+
+        Errors: Unsuitable where data or network do not allow the setting.
+        """
+        return self._once(f"trial {setting.name}", partial(self._trial, setting))
+
+    def _trial(self, setting: Setting) -> Trial:
+        return Trial(
+            setting.network(self.network),
+            setting.data(self.data, self.seed),
+            OPTIMIZERS[setting.optimizer](setting.weight_decay),
+            self.loss,
+            self.dtype,
+            self.device,
+        )
+
+    def pilot(self, setting: Setting, target_of: Setting | None = None) -> Pilot:
+        """Return a few short trainings that say what can be reached, how fast, and at which learning rate.
+
+        target_of: the setting whose pilot sets the target, by default that of the same problem under plain SGD
+        """
+        goal_of = target_of or setting.problem
+        name = f"pilot {setting.name}" + ("" if goal_of == setting else f" to {goal_of.name}")
+        return self._once(name, partial(self._pilot, name, setting, goal_of))
+
+    def _pilot(self, name: str, setting: Setting, goal_of: Setting) -> Pilot:
+        if name in self.facts.facts:
+            return Pilot.from_dict(self.facts.facts[name])
+        goal = None if goal_of == setting else self.pilot(goal_of, goal_of).target
+        trial = self.trial(setting)
+        sizes = self.within(trial)
+        pilot = run_pilot(trial, sizes, goal, None, self.seeds, self.stop, metric="val_loss")
+        self.facts.remember(**{name: asdict(pilot)})
+        return pilot
+
+    def within(self, trial: Trial, sizes: tuple[int, ...] = ()) -> tuple[int, ...]:
+        """Return those batch sizes, by default the lab's, that the training set of a trial holds.
+
+        Errors: Unsuitable where they are too few for a curve.
+        """
+        found = tuple(b for b in sizes or self.sizes if b <= len(trial.data))
+        if len(found) < min(FEWEST_SIZES, len(sizes or self.sizes)):
+            raise Unsuitable(f"{len(trial.data)} examples leave too few batch sizes to compare")
+        return found
+
+    def journal(self, experiment: Experiment[Any], kind: type[C]) -> Journal[C]:
+        """Return the journal of an experiment's trainings, with whatever an interrupted run left in it."""
+        folder = None if self.folder is None else self.folder / "trainings" / experiment.name
+        return self._once(f"journal {experiment.name}", lambda: Journal(folder, self.settings, kind))
+
+    def _once(self, name: str, make: Callable[[], T]) -> T:
+        """Return what was made under a name, or make it; others who ask meanwhile wait."""
+        with self._lock:
+            lock = self._locks.setdefault(name, Lock())
+        with lock:
+            if name not in self._known:
+                self._known[name] = make()
+            made: T = self._known[name]
+            return made

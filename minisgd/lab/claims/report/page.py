@@ -1,0 +1,80 @@
+"""The page of the claims: contradictions side by side, then every claim with its verdict, interval and picture."""
+
+from __future__ import annotations
+
+import base64
+import math
+from pathlib import Path
+from typing import Any
+
+from minisgd.files import write_atomically
+from minisgd.lab.claims.claim import VERDICTS, Effect
+from minisgd.lab.claims.result import Answer, Claims
+from minisgd.lab.claims.table import CONTRADICTIONS
+from minisgd.lab.study.report import style
+from minisgd.lab.study.report.template import load_template
+
+
+def write_report(claims: Claims, folder: str | Path) -> Path:
+    """Write claims.html, one file that holds all its pictures, and give its path.
+
+    Errors: MissingExtraError without matplotlib or jinja2; OutputError where the folder cannot be written.
+    """
+    template = load_template("minisgd.lab.claims.report")
+    entries = [_entry(answer) for answer in claims]
+    context = {
+        "claims": claims,
+        "entries": entries,
+        "contradictions": _contradictions(entries),
+        "tally": [(verdict, sum(a.verdict == verdict for a in claims)) for verdict in VERDICTS],
+    }
+    return write_atomically(Path(folder) / "claims.html", template.render(context).encode())
+
+
+def _contradictions(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what contradicts each other, as far as it was asked."""
+    by_number = {entry["claim"].number: entry for entry in entries}
+    found = []
+    for title, numbers in CONTRADICTIONS:
+        asked = [by_number[n] for n in numbers if n in by_number]
+        if len(asked) == len(numbers):
+            found.append({"title": title, "entries": asked})
+    return found
+
+
+def _entry(answer: Answer) -> dict[str, Any]:
+    finding = answer.finding
+    return {
+        "claim": answer.claim,
+        "finding": finding,
+        "verdict": finding.verdict,
+        "mark": finding.verdict.replace(" ", "-"),
+        "effects": [_effect(effect) for effect in (finding.effect, *finding.more)],
+        "sources": ", ".join(answer.claim.sources),
+        "seconds": f"{answer.seconds:.3g}",
+        "command": answer.command,
+        "image": _picture(answer),
+    }
+
+
+def _effect(effect: Effect) -> dict[str, str]:
+    value, low, high = (_number(x) for x in (effect.value, effect.low, effect.high))
+    interval = "" if low == high == value else f"{low} to {high}"
+    return {"name": effect.name, "value": value, "interval": interval}
+
+
+def _number(value: float) -> str:
+    """Say a number to three digits."""
+    if not math.isfinite(value):
+        return "–" if math.isnan(value) else "∞" if value > 0 else "−∞"
+    text = f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"
+    return text.replace("-", "−")
+
+
+def _picture(answer: Answer) -> str | None:
+    """Draw the evidence of a claim, as base64 of a PNG; None where there is none."""
+    if answer.finding.draw is None:
+        return None
+    page, ax = style.figure(answer.claim.says, top=1 - 0.5 / style.HEIGHT)
+    answer.finding.draw(ax)
+    return base64.b64encode(style.png(page)).decode()

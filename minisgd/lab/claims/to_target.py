@@ -1,0 +1,142 @@
+"""Training until a target is reached, at every batch size with its learning rate tuned."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from minisgd.lab.claims.experiment import Experiment
+from minisgd.lab.claims.lab import Lab
+from minisgd.lab.claims.setting import Setting
+from minisgd.lab.study.cell import Cell
+from minisgd.lab.study.fit import BootstrapFit, bootstrap_fit
+from minisgd.lab.study.grid import HALF_WINDOW
+from minisgd.lab.study.result import Target
+from minisgd.lab.study.statistics import BestLearningRate, best_learning_rate
+from minisgd.lab.study.sweep import Outcome, Search
+from minisgd.typing import Generator, HostArray
+
+
+@dataclass(frozen=True)
+class TargetRuns:
+    """What trainings to a target did.
+
+    batch_sizes (K,) ascending; at each, learning_rates (L,) ascending, steps (L, S) to the target, infinite where
+    it was never reached, and loss (L, S), the validation loss at the end. L differs from one batch size to the
+    next: a grid is extended until its best is inside. Seeds are paired throughout.
+    """
+
+    batch_sizes: tuple[int, ...]
+    learning_rates: tuple[HostArray, ...]
+    steps: tuple[HostArray, ...]
+    loss: tuple[HostArray, ...]
+    n_train: int
+    target: Target
+
+    @property
+    def seeds(self) -> int:
+        """S, the number of seeds."""
+        return int(self.steps[0].shape[1])
+
+    @property
+    def trainings(self) -> int:
+        """The number of trainings in all."""
+        return sum(table.size for table in self.steps)
+
+    def best(self) -> list[BestLearningRate]:
+        """Return the best learning rate at every batch size, and whether it is on the edge of its grid."""
+        return [best_learning_rate(*row) for row in zip(self.learning_rates, self.steps, self.loss, strict=True)]
+
+    @property
+    def best_steps(self) -> HostArray:
+        """Steps to the target at the best learning rate of each batch size, (K, S)."""
+        return np.stack([steps[best.index] for steps, best in zip(self.steps, self.best(), strict=True)])
+
+    @property
+    def best_examples(self) -> HostArray:
+        """Examples to the target at the best learning rate of each batch size, (K, S)."""
+        return np.asarray(self.best_steps * np.array(self.batch_sizes)[:, None])
+
+    @property
+    def best_epochs(self) -> HostArray:
+        """Epochs to the target at the best learning rate of each batch size, (K, S)."""
+        return np.asarray(self.best_examples / self.n_train)
+
+    def critical(self, rng: Generator) -> BootstrapFit:
+        """Fit S(B) = Smin + Emin/B; the critical batch size is Emin/Smin."""
+        return bootstrap_fit(self.batch_sizes, self.best_steps, rng)
+
+    def cautions(self) -> tuple[str, ...]:
+        """Say where the best learning rate is on the edge of its grid, and where seeds did not reach the target."""
+        found = []
+        edge = [str(b) for b, best in zip(self.batch_sizes, self.best(), strict=True) if best.on_edge]
+        missed = [str(b) for b, s in zip(self.batch_sizes, self.best_steps, strict=True) if not np.isfinite(s).all()]
+        if edge:
+            found.append(f"At batch size {', '.join(edge)} the best learning rate is on the edge of its grid.")
+        if missed:
+            found.append(
+                f"At batch size {', '.join(missed)} some seeds never got there; they count as infinitely slow."
+            )
+        return tuple(found)
+
+
+@dataclass(frozen=True)
+class RunToTarget(Experiment[TargetRuns]):
+    """Train at every batch size until the target, over a grid of learning rates that extends itself.
+
+    batch_sizes: by default the lab's   target_of: the setting whose pilot sets the target, by default that of the
+    same data and network under plain SGD, so that optimizers race to the same line
+    """
+
+    setting: Setting = Setting()
+    batch_sizes: tuple[int, ...] = ()
+    target_of: Setting | None = None
+
+    @property
+    def name(self) -> str:
+        parts = [self.setting.name, "to-target"]
+        parts += [f"of-{self.target_of.name}"] if self.target_of else []
+        return "-".join([*parts, *map(str, self.batch_sizes)])
+
+    def seconds(self, lab: Lab) -> float:
+        pilot, trial = lab.pilot(self.setting, self.target_of), lab.trial(self.setting)
+        cells = len(lab.seeds) * (2 * HALF_WINDOW + 1)
+        steps = [1.5 * pilot.steps * max(1.0, pilot.batch_size / b) for b in lab.within(trial, self.batch_sizes)]
+        sizes = lab.within(trial, self.batch_sizes)
+        each = [0.5 + 0.5 * b / pilot.batch_size for b in sizes]  # of the pilot's step, near enough
+        return cells * pilot.replica_step_seconds * float(np.dot(steps, each))
+
+    def run(self, lab: Lab) -> TargetRuns:
+        trial, pilot = lab.trial(self.setting), lab.pilot(self.setting, self.target_of)
+        journal = lab.journal(self, Cell)
+        search = Search(
+            trial,
+            lab.seeds,
+            None,
+            pilot.target,
+            None,
+            lab.stack_bytes,
+            journal,
+            lambda done, more, best: lab.on_cells(done),
+            lab.stop,
+        )
+        sizes = lab.within(trial, self.batch_sizes)
+        down = [b for b in reversed(sizes) if b <= pilot.batch_size]
+        up = [b for b in sizes if b > pilot.batch_size]
+        outcomes = [*search.chain(down, pilot), *search.chain(up, pilot)]
+        outcomes.sort(key=lambda outcome: outcome.batch_size)
+        return target_runs(outcomes, len(trial.data), pilot.target)
+
+
+def target_runs(outcomes: list[Outcome], n_train: int, target: Target) -> TargetRuns:
+    """Return the tables of finished searches."""
+    return TargetRuns(
+        tuple(o.batch_size for o in outcomes),
+        tuple(np.array(o.learning_rates) for o in outcomes),
+        tuple(o.table(lambda c: c.steps_to_target) for o in outcomes),
+        tuple(o.table(lambda c: math.nan if c.val_loss is None else c.val_loss) for o in outcomes),
+        n_train,
+        target,
+    )
