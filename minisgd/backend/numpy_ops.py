@@ -10,7 +10,9 @@ import numpy as np
 
 from minisgd.backend.erf import erf_into
 from minisgd.backend.ops import Operand, Ops
+from minisgd.backend.products import multiply_pieces, pieces
 from minisgd.backend.rowwise import tile_and_compute, widened
+from minisgd.backend.runs import as_runs
 from minisgd.typing import Array, Shape
 
 ALIGNMENT = 64
@@ -41,7 +43,8 @@ class NumpyOps(Ops):
     def elementwise(self, op: str, *operands: Operand, out: Array) -> None:
         wide = widened(operands, out)
         if wide is None:
-            super().elementwise(op, *operands, out=out)
+            numbers = operands if out.size == 1 else map(_as_number, operands)
+            super().elementwise(op, *numbers, out=out)
         else:
             tiles, row, arrays, target = wide
             self.run(op, tile_and_compute, (tiles, row, getattr(np, op), arrays, target), operands, out)
@@ -49,8 +52,12 @@ class NumpyOps(Ops):
     def matmul(self, a: Array, b: Array, *, out: Array) -> None:
         if a.shape[-1] == 1:
             self._outer(a, b, out)
-        else:
+            return
+        cut = pieces(a, b, out)
+        if len(cut) == 1:
             super().matmul(a, b, out=out)
+        else:
+            self.run("matmul", multiply_pieces, (cut,), (a, b), out)
 
     def _outer(self, a: Array, b: Array, out: Array) -> None:
         """out = a b for an inner dimension of one.  a (…, M, 1)   b (…, 1, N)   out (…, M, N)
@@ -69,10 +76,30 @@ class NumpyOps(Ops):
         padded: Array = np.zeros(shape, a.dtype)
         return padded
 
+    def sum_batch(self, a: Array, *, out: Array) -> None:
+        if a.shape[-2] == 1:
+            self.copy(a, out=out)
+        else:
+            super().sum_batch(a, out=out)
+
+    def one_hot(self, labels: Array, *, out: Array) -> None:
+        if labels.ndim > 1:
+            super().one_hot(labels, out=out)
+        else:
+            identity = np.eye(out.shape[0], dtype=out.dtype)
+            self.run("one_hot", identity.take, (labels, 1, out, "clip"), (labels,), out)
+
     def take(self, a: Array, index: Array, *, out: Array) -> None:
         # the default mode copies the result once more so as to be safe against bad indices;
         # ours come from the sampler, and "clip" writes straight to out
         self.run("take", a.take, (index, 0, out, "clip"), (a, index), out)
+
+    def copy(self, a: Array, *, out: Array) -> None:
+        runs = as_runs(a, out)
+        if runs is None:
+            super().copy(a, out=out)
+        else:
+            self.run("copy", np.copyto, (runs[1], runs[0]), (a,), out)
 
     def erf(self, a: Array, *, out: Array) -> None:
         self.run("erf", erf_into, (a, out), (a,), out)
@@ -80,6 +107,11 @@ class NumpyOps(Ops):
     def uniform(self, seeds: Sequence[int], clock: Array, stream: int, *, out: Array) -> None:
         rows = out.reshape(len(seeds), -1)
         self.run("uniform", _philox, (tuple(seeds), clock, stream, rows), (clock,), out)
+
+
+def _as_number(operand: Operand) -> Operand:
+    """Return an array of one number as a 0-d view: NumPy repeats that in half the time."""
+    return operand.reshape(()) if isinstance(operand, np.ndarray) and operand.size == 1 else operand
 
 
 def _philox(seeds: tuple[int, ...], clock: Array, stream: int, rows: Array) -> None:
