@@ -337,6 +337,11 @@ class Ops:
         """Gather rows.  a (N, …)   index (…R, B) within range   out (…R, B, …) = a[index]"""
         self.run("take", self.xp.take, (a, index, 0, out), (a, index), out)
 
+    def one_hot(self, labels: Array, *, out: Array) -> None:
+        """Mark the class of every example.  labels (…, B) in 0 … C − 1   out (…, C, B) = [labels = c]"""
+        classes = self.arange(out.shape[-2])[:, None]
+        self.run("one_hot", self.xp.equal, (labels[..., None, :], classes, out), (labels,), out)
+
     def uniform(self, seeds: Sequence[int], clock: Array, stream: int, *, out: Array) -> None:
         """Fill with uniform numbers in [0, 1), a pure function of (seed, clock, stream, position).
 

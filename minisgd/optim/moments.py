@@ -32,7 +32,7 @@ class MomentOptimizer(Optimizer):
     weight_decay: float = 0.0
 
     rates: ClassVar[tuple[str, ...]] = ("correction", "eps")
-    clocks: ClassVar[tuple[str, ...]] = ("power1", "power2")
+    clocks: ClassVar[tuple[str, ...]] = ("t", "power1", "power2")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -48,12 +48,12 @@ class MomentOptimizer(Optimizer):
         return ("m", "v")
 
     def prepare(self, ops: Ops, b: UpdateBuffers) -> None:
-        """correction = √(1 − β₂ᵗ) / (1 − β₁ᵗ)    ε̂ = ε √(1 − β₂ᵗ),  in float64, then in the dtype of w"""
-        super().prepare(ops, b)
-        one, two = b.clocks["power1"], b.clocks["power2"]
-        ops.power(self.betas[0], b.t, out=one)
+        """t ← t + 1    correction = √(1 − β₂ᵗ) / (1 − β₁ᵗ)    ε̂ = ε √(1 − β₂ᵗ),  in float64, then in the dtype of w"""
+        t, one, two = (b.clocks[name] for name in self.clocks)
+        ops.add(t, 1.0, out=t)
+        ops.power(self.betas[0], t, out=one)
         ops.subtract(1.0, one, out=one)
-        ops.power(self.betas[1], b.t, out=two)
+        ops.power(self.betas[1], t, out=two)
         ops.subtract(1.0, two, out=two)
         ops.sqrt(two, out=two)
         ops.divide(two, one, out=one)

@@ -33,19 +33,17 @@ class UpdateBuffers:
     w (…, P)            parameters
     g (…, P)            gradient of the mean loss; the update may overwrite it
     lr (…, 1)           learning rate, written by the host before each replay
-    t ()                float64, updates done; the update itself counts it
     slots name: (…, P)  state vectors, zeros at the start
-    rates name: (…, 1)  numbers that an update derives from lr and t
-    clocks name: ()     float64, numbers that an update derives from t alone
+    clocks name: ()     float64, the number of updates done, and numbers that an update derives from it alone
+    rates name: (…, 1)  numbers that an update derives from lr and the clocks
     scratch (chunk,)    one temporary, cut to the shape of the chunk at hand
 
-    All but t and clocks have the dtype of w.
+    All but the clocks have the dtype of w.
     """
 
     w: Array
     g: Array
     lr: Array
-    t: Array
     slots: dict[str, Array]
     rates: dict[str, Array]
     clocks: dict[str, Array]
@@ -125,7 +123,7 @@ class Optimizer(ABC):
         """Return all that an update needs beside w, g and lr."""
         state = {name: _slot(name, layout.size, dtype) for name in self.slots}
         rates = {name: _rate(name, dtype) for name in self.rates}
-        clocks = {name: _clock(name) for name in ("t", *self.clocks)}
+        clocks = {name: _clock(name) for name in self.clocks}
         return [*state.values(), *rates.values(), *clocks.values(), _scratch(layout.size, dtype)]
 
     def buffers(self, arena: Arena, layout: Layout, w: Array, g: Array, lr: Array) -> UpdateBuffers:
@@ -140,7 +138,6 @@ class Optimizer(ABC):
             w=w,
             g=g,
             lr=lr,
-            t=arena.view(_clock("t"), ()),
             slots={name: arena.view(_slot(name, layout.size, dtype), lead) for name in self.slots},
             rates={name: arena.view(_rate(name, dtype), lead) for name in self.rates},
             clocks={name: arena.view(_clock(name), ()) for name in self.clocks},
@@ -156,9 +153,8 @@ class Optimizer(ABC):
             self.prepare(ops, buffers)
             self.sweep(ops, buffers)
 
-    def prepare(self, ops: Ops, b: UpdateBuffers) -> None:
-        """t ← t + 1, and whatever numbers the formula needs of t and the learning rate."""
-        ops.add(b.t, 1.0, out=b.t)
+    def prepare(self, ops: Ops, b: UpdateBuffers) -> None:  # noqa: B027 - most formulas have none
+        """Emit whatever is computed once an update: clocks and rates, where the formula has them."""
 
     def sweep(self, ops: Ops, b: UpdateBuffers) -> None:
         """Apply the formula to all of w, chunk by chunk."""

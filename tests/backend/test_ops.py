@@ -49,7 +49,7 @@ UNARY: dict[str, Callable[..., Any]] = {
 }
 
 OTHERS = {"erf", "copy", "fill", "sum", "max", "argmax", "sum_batch", "dot", "matmul", "affine", "take", "uniform"}
-OTHERS |= {"rescale", "elementwise"}
+OTHERS |= {"rescale", "elementwise", "one_hot"}
 
 
 def test_every_operation_has_a_test() -> None:
@@ -242,3 +242,28 @@ def test_upload_and_download() -> None:
     host = ops.to_host(out)
     assert_array_equal(host, [[1, 2], [3, 4]])
     assert not np.shares_memory(host, out)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("lead", [(), (2,), (2, 3)])
+def test_one_hot(lead: tuple[int, ...], dtype: str) -> None:
+    labels = np.random.default_rng(0).integers(4, size=(*lead, 5))
+    out = np.full((*lead, 4, 5), np.nan, dtype)
+    NumpyOps().one_hot(labels, out=out)
+    assert_array_equal(out.argmax(-2), labels)
+    assert_array_equal(out.sum(-2), 1)
+
+
+def test_a_batch_of_one_is_its_own_sum() -> None:
+    a, out = draw("float32", 2, 1, 5), np.empty((2, 1, 5), np.float32)
+    NumpyOps().sum_batch(a, out=out)
+    assert_array_equal(out, a)
+
+
+def test_one_number_is_read_anew_at_every_replay() -> None:
+    ops, a, factor, out = NumpyOps(), draw("float32", 5), np.array([2.0], np.float32), np.empty(5, np.float32)
+    with ops.record() as program:
+        ops.multiply(a, factor, out=out)
+    factor[0] = 3
+    program.replay()
+    assert_array_equal(out, 3 * a)

@@ -75,7 +75,7 @@ class SoftmaxCrossEntropy(Loss):
         """target (…, C, B) ← (1 − ε) t + ε/C"""
         classes = self.z.shape[-1]
         if self.kind == "labels":
-            ops.equal(target[..., None, :], ops.arange(classes)[:, None], out=self.target)
+            ops.one_hot(target, out=self.target)
         else:
             ops.copy(transpose(target), out=self.target)
         if self.label_smoothing:
