@@ -11,6 +11,7 @@ from minisgd.backend.kernel_library.batch_norm import BatchNorm, Ghosts
 from minisgd.backend.kernel_library.cross_entropy import CrossEntropy
 from minisgd.backend.kernel_library.dropout import Dropout
 from minisgd.backend.kernel_library.examples import Examples
+from minisgd.backend.kernel_library.fold import Fold
 from minisgd.backend.kernel_library.gather import Gather
 from minisgd.backend.kernel_library.layer_norm import LayerNorm
 from minisgd.backend.kernel_library.pool import Pool
@@ -52,6 +53,25 @@ def reductions(device: Device, P: int) -> Iterator[Workload]:
         Floor(3 * REAL * P),
         {"reduce": one_pass, "scale_rows": Floor(2 * REAL * P)},
     )
+
+
+def folds(device: Device, n: int, C: int) -> Iterator[Workload]:
+    """Yield the reductions of n rows of C: down the columns, as a bias gradient, and along them."""
+    fold, x, y = Fold(device.library), device.reals(1, n, C), device.reals(1, n, C)
+    down, along = device.reals(1, C), device.reals(n, 1)
+    work, shape = device.reals(max(1, fold.workspace(1, n, C), fold.workspace(n, C, 1))), f"{n}x{C}"
+    rows, position = x.reshape(n, C, 1), device.xp.zeros((n, 1), np.int64)
+    flags = device.xp.zeros((1, n, C), np.bool_)
+    once, twice = Floor(REAL * n * C), Floor(2 * REAL * n * C)
+    for name, run, floor in (
+        ("down", lambda: fold.sum(x, down, workspace=work), once),
+        ("dot_down", lambda: fold.dot(x, y, down, workspace=work), twice),
+        ("max_down", lambda: fold.max(x, down), once),
+        ("flags_down", lambda: fold.sum(flags, down, workspace=work), Floor(n * C)),
+        ("along", lambda: fold.sum(rows, along), once),
+        ("argmax_along", lambda: fold.argmax(rows, position), Floor(REAL * n * C + LONG * n)),
+    ):
+        yield Workload(f"fold_{name}_{shape}", run, floor, {"fold": floor})
 
 
 def losses(device: Device, B: int, C: int) -> Iterator[Workload]:

@@ -8,7 +8,8 @@ CPU, so that the launcher a GPU sees is the launcher that every test run exercis
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -29,6 +30,7 @@ __all__ = [
     "Definition",
     "Kernel",
     "KernelLibrary",
+    "Launch",
     "Macros",
     "Module",
     "Signature",
@@ -134,28 +136,49 @@ class Definition:
         return self.signature.name
 
 
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One launch of a kernel, its arguments checked and bound: running it decides nothing."""
+
+    function: Function
+    grid: Extent
+    block: Extent
+    args: tuple[Any, ...]
+    shared_bytes: int = 0
+
+    def run(self) -> None:
+        """Launch on the current stream."""
+        self.function(self.grid, self.block, self.args, shared_mem=self.shared_bytes)
+
+
 class Kernel:
     """One kernel, built for one dtype and one set of macros."""
 
-    def __init__(self, function: Function, signature: Signature, dtype: npt.DTypeLike, compiler: Compiler) -> None:
-        self.function, self.signature, self.dtype, self.compiler = function, signature, np.dtype(dtype), compiler
+    def __init__(self, function: Function, signature: Signature, library: KernelLibrary) -> None:
+        self.function, self.signature, self.library = function, signature, library
 
     def __call__(self, grid: Extent, block: Extent, *args: Any, shared_bytes: int = 0) -> None:
-        """Launch grid × block threads on the arguments that the signature declares.
+        """Launch grid × block threads on the arguments that the signature declares, or prepare to.
 
         shared_bytes: dynamic shared memory of each block.
         Errors: those of `Signature.bind`; ArgumentError for a launch that no device accepts.
         """
+        library = self.library
         _check_launch(self.signature.name, grid, block, shared_bytes)
-        bound = self.signature.bind(args, self.dtype, self.compiler.owns)
-        self.function(grid, block, bound, shared_mem=shared_bytes)
+        bound = self.signature.bind(args, library.dtype, library.compiler.owns)
+        library.take(Launch(self.function, grid, block, bound, shared_bytes))
 
 
 class KernelLibrary:
-    """Kernels of one compiler and one dtype, each file built once for each set of macros."""
+    """Kernels of one compiler and one dtype, each file built once for each set of macros.
+
+    with library.prepare() as launches:
+        family.method(x, y)         # nothing runs: what would have is in the list, to be run any number of times
+    """
 
     def __init__(self, compiler: Compiler, dtype: npt.DTypeLike = np.float32) -> None:
         self.compiler, self.dtype = compiler, np.dtype(dtype)
+        self.take: Callable[[Launch], None] = Launch.run
         self._modules: dict[tuple[str, tuple[str, ...]], Module] = {}
 
     def kernel(self, definition: Definition, **macros: str | int) -> Kernel:
@@ -174,7 +197,17 @@ class KernelLibrary:
         if key not in self._modules:
             self._modules[key] = self.compiler.compile(source(definition.file), f"{definition.file}.cu", key[1])
         function = self._modules[key].get_function(definition.name)
-        return Kernel(function, definition.signature, self.dtype, self.compiler)
+        return Kernel(function, definition.signature, self)
+
+    @contextmanager
+    def prepare(self) -> Iterator[list[Launch]]:
+        """Collect the launches of this block, checked and bound, instead of running them."""
+        launches: list[Launch] = []
+        outer, self.take = self.take, launches.append
+        try:
+            yield launches
+        finally:
+            self.take = outer
 
 
 def _check_launch(kernel: str, grid: Extent, block: Extent, shared_bytes: int) -> None:

@@ -96,6 +96,21 @@ def test_a_launch_passes_on_what_it_checked(folder):
     assert args[0] is x and args[1].dtype == "float64"
 
 
+def test_prepared_launches_are_checked_at_once_and_run_later(folder):
+    notes, x = Notes(), np.zeros(3, "float32")
+    library = KernelLibrary(notes)
+    kernel = library.kernel(FILL, WIDE=0, TILE=16)
+    with library.prepare() as launches:
+        kernel((2, 1, 1), (32, 1, 1), x, 1)
+        with pytest.raises(DtypeError, match="fill: x must be an array of float32"):
+            kernel((2, 1, 1), (32, 1, 1), x.astype("float64"), 1)
+    assert notes.launched == []
+    for launch in launches * 2:
+        launch.run()
+    kernel((1, 1, 1), (32, 1, 1), x, 1)  # no longer prepared
+    assert [grid for _, grid, *_ in notes.launched] == [(2, 1, 1), (2, 1, 1), (1, 1, 1)]
+
+
 @pytest.mark.parametrize(
     "grid, block, shared_bytes, message",
     [
