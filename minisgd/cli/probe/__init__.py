@@ -16,11 +16,13 @@ from __future__ import annotations
 from minisgd.cli.group import Group
 
 PROBES = {
+    "sharpness": "curvature of the loss: extreme eigenvalues, trace, how far it rises, the largest stable lr",
     "memory": "bytes of a training step: by owner, and as the batch grows",
 }
 """A module in this package for each."""
 
 EXAMPLES = """\
+  minisgd probe sharpness --data digits --model mlp:128 --lr 0.1 --batch-size 32
   minisgd probe memory --data digits --model mlp:128 --batch-size 256"""
 
 GROUP = Group(

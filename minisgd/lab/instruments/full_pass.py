@@ -12,6 +12,7 @@ from minisgd.data import Dataset
 from minisgd.nn import Loss, Network
 from minisgd.nn.network import clone
 from minisgd.training.binding import bind_training
+from minisgd.training.cost import largest_product
 from minisgd.training.feed import DeviceData, ExampleSpec, Feed
 from minisgd.training.session import quiet_arithmetic
 from minisgd.typing import Array
@@ -70,6 +71,11 @@ class FullPass:
                 self._programs[b][2].replay()
                 gradient += self.part * (b / self.n)
         return total / self.n, gradient
+
+    @property
+    def largest_product(self) -> int:
+        """FLOPs of the largest matrix product in the programs."""
+        return largest_product(program for programs in self._programs.values() for program in programs)
 
     def _forward(self, b: int) -> Any:
         self._programs[b][1].replay()

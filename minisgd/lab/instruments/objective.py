@@ -73,6 +73,11 @@ class Objective:
         return len(self.data)
 
     @property
+    def largest_product(self) -> int:
+        """FLOPs of the largest matrix product in one pass, by which threads are chosen."""
+        return self._real.largest_product
+
+    @property
     def start(self) -> HostArray:
         """The network's own parameters, (P,), a copy."""
         return self._start.copy()

@@ -89,7 +89,7 @@ class Sharpness:
         ]
         if self.momentum:
             remark = f"2(1+μ)/λmax, heavy ball with μ = {self.momentum:g}"
-            rows.append(("", f"{self.lr_max_momentum:.5g}", remark))
+            rows.append(("with momentum", f"{self.lr_max_momentum:.5g}", remark))
         if self.lr is not None:
             share = self.lr / self.lr_max_momentum
             rows.append(("lr in use", f"{self.lr:.5g}", f"{share:.2g} of the largest stable"))
