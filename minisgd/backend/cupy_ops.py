@@ -60,6 +60,10 @@ class CupyOps(Ops):
         free, _ = self.cupy.cuda.runtime.memGetInfo()
         return int(free + self.cupy.get_default_memory_pool().free_bytes())
 
+    def identify(self) -> tuple[str, int]:
+        properties = self.cupy.cuda.runtime.getDeviceProperties(0)
+        return properties["name"].decode(), int(properties["totalGlobalMem"])
+
     @on_stream
     def run(
         self, op: str, function: Callable[..., Any], args: tuple[Any, ...], reads: tuple[Any, ...], out: Array
@@ -69,11 +73,19 @@ class CupyOps(Ops):
     empty = on_stream(Ops.empty)
     zeros = on_stream(Ops.zeros)
     from_host = on_stream(Ops.from_host)
-    upload = on_stream(Ops.upload)
     compact = on_stream(Ops.compact)
     constant = on_stream(Ops.constant)
     ones = on_stream(Ops.ones)
     arange = on_stream(Ops.arange)
+
+    @on_stream
+    def upload(self, array: Any, *, out: Array) -> None:
+        plain = isinstance(array, np.ndarray) and array.shape == out.shape and array.dtype == out.dtype
+        if plain and out.flags.c_contiguous:
+            # straight to its place: a data set need not fit into the memory twice
+            out.set(np.ascontiguousarray(array), stream=self.stream)  # type: ignore[attr-defined]
+        else:
+            super().upload(array, out=out)
 
     @on_stream
     def to_host(self, array: Array) -> HostArray:

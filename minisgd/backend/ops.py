@@ -121,6 +121,10 @@ class Ops:
         """Return the bytes that can still be had, or None where the arrays of the host are used as they are."""
         return None
 
+    def identify(self) -> tuple[str, int | None]:
+        """Return the name of the device and the bytes of its memory, None where that is the machine's own."""
+        return self.device, None
+
     def compact(self, array: Array, rows: HostArray) -> None:
         """Move these rows of an array to its front, now, recorded or not."""
         array[: len(rows)] = array[self.xp.asarray(rows)]

@@ -78,16 +78,15 @@ def _extra(name: str, purpose: str, packages: tuple[str, ...]) -> dict[str, Any]
 
 
 def _gpu() -> dict[str, Any]:
-    """Return the CUDA device, or why there is none."""
-    try:
-        from minisgd.backend.cupy_ops import CupyOps
+    """Return the CUDA device, or why there is none and what to do about it."""
+    from minisgd.backend import get_ops
 
-        properties = CupyOps().cupy.cuda.runtime.getDeviceProperties(0)
+    try:
+        ops = get_ops("cuda")
+        name, memory = ops.identify()
     except MinisgdError as error:
-        return {"usable": False, "device": None, "reason": str(error.got), "fix": error.fix}
-    except Exception as error:  # CuPy is there, but no driver or device: it has many ways to say so
-        return {"usable": False, "device": None, "reason": str(error).splitlines()[0], "fix": "see nvidia-smi"}
-    return {"usable": True, "device": properties["name"].decode(), "reason": None, "fix": None}
+        return {"usable": False, "device": None, "memory_bytes": None, "reason": str(error.got), "fix": error.fix}
+    return {"usable": True, "device": name, "memory_bytes": memory, "reason": None, "fix": None}
 
 
 def _kernels() -> dict[str, Any]:
@@ -127,7 +126,7 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     rows += [
         ("cores", str(found["cores"]), found["platform"]),
         ("memory", format_bytes(found["memory_bytes"]), found["memory_source"]),
-        ("GPU", gpu["device"] or "none", "" if gpu["usable"] else f"{gpu['reason']}; {gpu['fix']}"),
+        ("GPU", gpu["device"], format_bytes(gpu["memory_bytes"])) if gpu["usable"] else ("GPU", "none", gpu["reason"]),
         ("kernels", f"{kernels['files']} CUDA files", kernels["folder"] or "no folder"),
     ]
     for name, extra in found["extras"].items():
@@ -143,4 +142,10 @@ def _summary(found: dict[str, Any]) -> str:
         works.insert(0, "study with its report")
     where = f"the CPU and on {found['gpu']['device']}" if found["gpu"]["usable"] else "the CPU"
     text = f"Works here: {', '.join(works)}, on {where}."
-    return text if report["installed"] else f"{text}\nFor the study: {report['install']}"
+    lines = [text]
+    if not report["installed"]:
+        lines.append(f"For the study: {report['install']}")
+    if not found["gpu"]["usable"]:
+        cure, _, _ = found["gpu"]["fix"].rpartition("; or ")  # the CPU needs no advice here
+        lines.append(f"For the GPU: {cure}")
+    return "\n".join(lines)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 
+from minisgd.cli.options import settle_device
 from minisgd.cli.parser import Parser, UsageError, did_you_mean
 
 
@@ -71,5 +72,6 @@ class Group:
         if args is None:
             return 0
         args.command_line = shlex.join([*self.prog.split(), *words])
+        settle_device(args)
         code = command.run(args)
         return code

@@ -38,7 +38,11 @@ def add_common(parser: Parser, *, runs: bool = True, dtype: str = "float32") -> 
         group.add_argument("--seed", type=natural, metavar="N", default=0, help="of weights, shuffles and hold-out (0)")
         group.add_argument("--threads", type=positive, metavar="N", help="BLAS threads (by the size of the work)")
         group.add_argument(
-            "--device", type=choice("cpu", "cuda"), default="cpu", metavar="NAME", help="cpu or cuda (cpu)"
+            "--device",
+            type=choice("cpu", "cuda", "auto"),
+            default="cpu",
+            metavar="NAME",
+            help="cpu, cuda, or auto: cuda where it works (cpu)",
         )
         group.add_argument(
             "--dtype",
@@ -96,6 +100,18 @@ def add_loss(parser: Parser) -> None:
 
 
 # ------------------------------------------------ understood
+
+
+def settle_device(args: Namespace) -> None:
+    """Turn --device auto into the device that it is here, and say on stderr which one and why."""
+    if getattr(args, "device", None) != "auto":
+        return
+    from minisgd.backend import why_no_cuda
+    from minisgd.cli.output import note
+
+    trouble = why_no_cuda()
+    args.device = "cuda" if trouble is None else "cpu"
+    note(f"device: {args.device}{'' if trouble is None else f' ({trouble.got})'}", args.quiet)
 
 
 def load_data(args: Namespace) -> Dataset:

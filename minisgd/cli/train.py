@@ -51,6 +51,9 @@ def configure(parser: Parser) -> None:
     group.add_argument("--evaluate-every", type=number, default=1.0, metavar="X", help="epochs between evaluations (1)")
     group.add_argument("--patience", type=whole, metavar="N", help="stop after N evaluations without a better one")
     group.add_argument("--best-weights", action="store_true", help="keep the weights of the best evaluation")
+    group.add_argument(
+        "--precision", type=choice("full", "tf32"), default="full", metavar="NAME", help="tf32: less exact, on a GPU"
+    )
     group.add_argument("--out", type=Path, metavar="DIR", help="write weights.safetensors, history.jsonl, train.json")
     options.add_common(parser)
 
@@ -107,6 +110,7 @@ def _settings(args: Namespace, data: Dataset) -> dict[str, Any]:
         "memory_limit": args.memory_limit,
         "dtype": args.dtype,
         "device": args.device,
+        "precision": args.precision,
         "threads": args.threads,
         "seed": args.seed,
     }
@@ -147,7 +151,7 @@ def _announce(args: Namespace, data: Dataset, network: Network, settings: Mappin
         memory_limit=args.memory_limit,
         spec=ExampleSpec.of(data.train, data.scale, args.dtype),
     )
-    if args.memory_limit is None:
+    if args.memory_limit is None and args.device == "cpu":
         require_memory(plan.bytes)
     if args.quiet:
         return
@@ -175,7 +179,7 @@ def _try_steps(network: Network, data: Dataset, settings: Mapping[str, Any]) -> 
     from minisgd.training.prepare import prepare
     from minisgd.training.session import quiet_arithmetic
 
-    wanted = ("loss", "batch_size", "clip_norm", "micro_batch", "memory_limit", "dtype", "device")
+    wanted = ("loss", "batch_size", "clip_norm", "micro_batch", "memory_limit", "dtype", "device", "precision")
     prepared = prepare(
         network, data, settings["optimizer"], seeds=settings["seed"], **{name: settings[name] for name in wanted}
     )
@@ -184,9 +188,10 @@ def _try_steps(network: Network, data: Dataset, settings: Mapping[str, Any]) -> 
     taken: list[float] = []
     with blas_threads(choose_threads(session.largest_product(), settings["threads"])), quiet_arithmetic():
         while len(taken) < 2 or sum(taken) < TRIAL_SECONDS:
-            start = perf_counter()
-            session.step()
-            taken.append(perf_counter() - start)
+            start, before = perf_counter(), session.steps
+            session.advance(lambda: False)
+            session.ops.synchronize()
+            taken.append((perf_counter() - start) / (session.steps - before))
     steps = settings["steps"] or settings["epochs"] * len(data) / session.size
     return Estimate(
         parameters=session.network.n_parameters,
@@ -222,7 +227,7 @@ def _print(figures: Mapping[str, Any], run: Run) -> None:
         ("examples", f"{figures['examples']:,}"),
         ("time", words.seconds(figures["seconds"])),
         ("examples per second", words.count(figures["samples_per_second"])),
-        ("memory", words.memory(figures["memory_bytes"])),
+        ("memory", f"{words.memory(figures['memory_bytes'])} on {figures['device']}"),
     ]
     output.print_table(("", ""), rows)
 

@@ -29,7 +29,7 @@ PROBES = [f"probe {name}" for name in probe.PROBES]
 
 TRAIN_KEYS = [
     "train_loss", "val_loss", "val_accuracy", "steps", "epochs", "examples", "seconds", "samples_per_second",
-    "memory_bytes",
+    "memory_bytes", "device",
 ]  # fmt: skip
 
 

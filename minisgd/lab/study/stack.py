@@ -17,6 +17,7 @@ from minisgd.nn import Loss, Network
 from minisgd.optim import Optimizer
 from minisgd.training.evaluation import Score
 from minisgd.training.prepare import Prepared, prepare
+from minisgd.training.session import Session
 from minisgd.typing import HostArray
 
 HOPELESS = 4.0
@@ -118,9 +119,15 @@ def train_stack(
             session.keep(going)
             evaluator.forget_programs()
             alive = [alive[k] for k in going]
-        for _ in range(max(1, min(budget.every, budget.max_steps - session.steps))):
-            session.step()
+        _take(session, max(1, min(budget.every, budget.max_steps - session.steps)))
         train_loss = session.take_train_loss()
+
+
+def _take(session: Session, updates: int) -> None:
+    """Take so many updates, as many at once as the device likes."""
+    last = session.steps + updates
+    while session.steps < last:
+        session.advance(lambda: session.steps >= last)
 
 
 def _best_median(rows: list[_Row], best: float) -> float:
