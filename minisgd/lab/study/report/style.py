@@ -26,8 +26,8 @@ Figure = Any
 Axes = Any
 
 
-def figure(title: str, columns: int = 1, height: float = HEIGHT, **layout: Any) -> tuple[Figure, Any]:
-    """Make a white figure with a title at its left and `columns` bare axes below it, room for a legend between."""
+def figure(title: str, columns: int = 1, height: float = HEIGHT, rows: int = 1, **layout: Any) -> tuple[Figure, Any]:
+    """Make a white figure with a title at its left and bare axes below it, row by row, room for a legend between."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure as MatplotlibFigure
@@ -42,14 +42,14 @@ def figure(title: str, columns: int = 1, height: float = HEIGHT, **layout: Any) 
     FigureCanvasAgg(page)
     page.text(0.018, 1 - 0.17 / height, title, fontsize=12.5, fontweight="bold", color=INK, va="top")
     page.subplots_adjust(**(dict(left=0.1, right=0.975, top=1 - 1.0 / height, bottom=0.64 / height) | layout))
-    axes = page.subplots(1, columns, squeeze=False)[0]
+    axes = page.subplots(rows, columns, squeeze=False).ravel()
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
         ax.spines[["left", "bottom"]].set_color(GREY)
         ax.tick_params(colors=INK, labelsize=9, length=3, color=GREY)
         ax.grid(True, color=FAINT, linewidth=0.8)
         ax.set_axisbelow(True)
-    return page, axes[0] if columns == 1 else axes
+    return page, axes[0] if axes.size == 1 else axes
 
 
 def png(page: Figure) -> bytes:
