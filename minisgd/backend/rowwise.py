@@ -17,7 +17,7 @@ from minisgd.typing import HostArray
 NARROW = 128
 """Channels below which rows are worth joining."""
 
-WIDE = 1024
+WIDE = 2048
 """Numbers in a joined row: enough that beginning one costs nothing, few enough that r stays in cache."""
 
 TALL = 512

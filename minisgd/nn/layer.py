@@ -112,6 +112,10 @@ class Layer:
     name: str | None
     couples_batch = False
     """True if an example's output depends on the other examples of its batch."""
+    monotone = False
+    """True if y is a nondecreasing function of x, element by element, with derivative 0 wherever it is constant."""
+    selects = False
+    """True if y consists of elements of x, chosen by their order alone."""
 
     def __init__(self, name: str | None = None) -> None:
         if name is not None and (not isinstance(name, str) or name.isdigit() or not name or "." in name):

@@ -10,6 +10,7 @@ import numpy as np
 from minisgd.backend import Program
 from minisgd.backend.threads import blas_threads, choose_threads
 from minisgd.training.cost import largest_product
+from minisgd.training.session import quiet_arithmetic
 
 WARM_UP = 3
 LEAST, MOST = 5, 200
@@ -25,7 +26,7 @@ def time_calls(programs: Sequence[Program]) -> list[float]:
     A call that takes less than about a microsecond is mostly the cost of calling it.
     """
     calls = [(call.function, call.args) for program in programs for call in program]
-    with blas_threads(choose_threads(largest_product(programs))), np.errstate(all="ignore"):
+    with blas_threads(choose_threads(largest_product(programs))), quiet_arithmetic():
         for _ in range(WARM_UP):
             start = perf_counter()
             for program in programs:

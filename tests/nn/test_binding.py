@@ -170,7 +170,7 @@ def test_known_chains(name: str, seeds: Any) -> None:
 def test_layers_work_in_place_where_nobody_minds() -> None:
     bench = Bench([Linear(4), BatchNorm(), ReLU(), Dropout(0.5), Linear(2)], (3,), 5)
     dense, norm, relu, dropout, _ = bench.network.layers
-    assert np.shares_memory(dense.y, norm.xhat)  # type: ignore[attr-defined]
+    assert np.shares_memory(dense.y, norm.moved)  # type: ignore[attr-defined]
     assert np.shares_memory(norm.y, relu.y)
     assert not np.shares_memory(relu.y, dropout.y)  # ReLU differentiates by its y
     assert np.shares_memory(relu.dx, norm.dx)  # type: ignore[arg-type]

@@ -75,9 +75,9 @@ def test_names_follow_the_memory_that_a_layer_writes_over() -> None:
     net = Network(Linear(6), BatchNorm(name="norm"), Tanh(), Linear(3))
     step = explain(net, 4, input_shape=(5,))
     forward = formulas(step, "forward", "BatchNorm norm")
-    assert forward[0] == "mean = Σ x"
-    assert "xhat = x − mean" in forward and "y = xhat · gamma" in forward
-    assert formulas(step, "backward", "BatchNorm norm")[:2] == ["sum_dy = Σ dy", "work = dy · xhat"]
+    assert forward[0] == "origin = Σ x"
+    assert "moved = x − origin" in forward and "y = moved · scale" in forward
+    assert formulas(step, "backward", "BatchNorm norm")[:2] == ["sum_dy = Σ dy", "work = dy · moved"]
 
 
 def test_tensors_and_optimizer_state_have_their_names() -> None:

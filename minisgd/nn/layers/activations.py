@@ -31,6 +31,7 @@ class Activation(Layer):
 class ReLU(Activation):
     """Rectified linear unit: y = max(x, 0), y′ = [y > 0]."""
 
+    monotone = True
     mask: Array
 
     def scratch(self, x: Shape) -> dict[str, Buffer]:
@@ -48,6 +49,7 @@ class ReLU(Activation):
 class LeakyReLU(Activation):
     """Leaky rectifier: y = x where x > 0, else a x;  y′ = 1 or a  (Maas et al. 2013)."""
 
+    monotone = True
     slope: Array
 
     def __init__(self, negative_slope: float = 0.01, name: str | None = None) -> None:

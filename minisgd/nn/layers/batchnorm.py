@@ -41,16 +41,18 @@ class BatchNorm(Layer):
     dbeta: Array
     running_mean: Array
     running_var: Array
-    xhat: Array
+    moved: Array
     work: Array
     part: Array
+    origin: Array
     mean: Array
     var: Array
     inv: Array
+    scale: Array
+    shift: Array
     sum_dy: Array
     sum_dy_xhat: Array
     row: Array
-    shift: Array
 
     def __init__(
         self,
@@ -72,26 +74,23 @@ class BatchNorm(Layer):
             self.require_rank(x, 2, "(B, features) or (B, H, W, C)", "flatten or add a channel axis first")
         c = x[-1]
         ghosts = -(-x[0] // (self.ghost or x[0]))
-        parameters, buffers = {}, {}
+        parameters = {}
         if self.affine:
             parameters["gamma"] = Parameter((c,), Ones(), "norm")
             parameters["beta"] = Parameter((c,), Zeros(), "norm")
-            buffers["xhat"] = Buffer(x, over="x", inference=False)
-        for name, life in (("mean", "scratch"), ("var", "scratch"), ("inv", "kept")):
-            buffers[name] = Buffer((ghosts, 1, c), life=life, inference=False)  # type: ignore[arg-type]
-        for name in ("sum_dy", "sum_dy_xhat"):
+        buffers = {"moved": Buffer(x, over="x", inference=False)}
+        for name in ("mean", "inv"):
+            buffers[name] = Buffer((ghosts, 1, c), inference=False)
+        for name in ("origin", "var", "scale", "sum_dy", "sum_dy_xhat", "part"):
             buffers[name] = Buffer((ghosts, 1, c), life="scratch", inference=False)
-        buffers["part"] = Buffer((ghosts, 1, c), life="scratch", inference=False)
-        buffers["work"] = Buffer((min(prod(x), max(BLOCK, ghosts * LEAST_ROWS * c)),), life="scratch", inference=False)
+        buffers["shift"] = Buffer((ghosts, 1, c), life="scratch")
         buffers["row"] = Buffer((1, c), life="scratch")
-        buffers["shift"] = Buffer((1, c), life="scratch")
+        buffers["work"] = Buffer((min(prod(x), max(BLOCK, ghosts * LEAST_ROWS * c)),), life="scratch", inference=False)
         return Declaration(
             y=x,
             parameters=parameters,
             statistics={"running_mean": Statistic((c,)), "running_var": Statistic((c,), Ones())},
             buffers=buffers,
-            y_over_x=not self.affine,
-            keeps_y=not self.affine,
             infer="over x",
             dx_over_dy=True,
         )
@@ -99,30 +98,58 @@ class BatchNorm(Layer):
     # ------------------------------------------------ training
 
     def forward(self, ops: Ops, x: Array) -> Array:
-        xhat = self.xhat if self.affine else self.y
+        """y = x′ s + t  with  x′ = x − k,  s = γ/√(σ²+ε),  t = β − (μ − k) s,  k the mean of the first block
+
+        All that is summed are x′ and x′², so x is read once for both. Subtracting k first keeps σ² = mean(x′²) −
+        (μ − k)² from cancelling: the second term is at most n/m times σ², m the rows of the first block.
+        """
         for of in self._ghosts():
-            x_, xhat_, y_ = self._rows(x, of), self._rows(xhat, of), self._rows(self.y, of)
-            mean, var, inv = of.pick(self.mean), of.pick(self.var), of.pick(self.inv)
+            x_, moved, y_ = self._rows(x, of), self._rows(self.moved, of), self._rows(self.y, of)
+            origin, mean, var, inv = map(of.pick, (self.origin, self.mean, self.var, self.inv))
             n = x_.shape[-2]
-            ops.sum_batch(x_, out=mean)
-            ops.multiply(mean, 1 / n, out=mean)
-            for rows_, work in self._blocks(of, n):
-                ops.subtract(x_[rows_], mean, out=xhat_[rows_])
-                ops.square(xhat_[rows_], out=work)
-                self._add_sum(ops, of, rows_, work, out=var)
-            ops.multiply(var, 1 / n, out=var)
-            ops.add(var, self.eps, out=inv)
-            ops.sqrt(inv, out=inv)
-            ops.divide(1.0, inv, out=inv)
-            for rows_, _ in self._blocks(of, n):
-                ops.multiply(xhat_[rows_], inv, out=xhat_[rows_])
-                if self.affine:
-                    ops.multiply(xhat_[rows_], self.gamma[..., None, :, :], out=y_[rows_])
-                    ops.add(y_[rows_], self.beta[..., None, :, :], out=y_[rows_])
+            for block, work in self._blocks(of, n):
+                if block[1].start == 0:
+                    ops.sum_batch(x_[block], out=origin)
+                    ops.multiply(origin, 1 / work.shape[-2], out=origin)
+                ops.subtract(x_[block], origin, out=moved[block])
+                self._add_sum(ops, of, block, moved[block], out=mean)
+                ops.square(moved[block], out=work)
+                self._add_sum(ops, of, block, work, out=var)
+            self._finish_moments(ops, of, n)
+            scale, shift = self._scale_and_shift(ops, of)
+            for block, _ in self._blocks(of, n):
+                ops.multiply(moved[block], scale, out=y_[block])
+                ops.add(y_[block], shift, out=y_[block])
+            ops.add(origin, mean, out=origin)
             for k in range(of.count):
-                self._remember(ops, mean[..., k, :, :], 1.0, self.running_mean)
+                self._remember(ops, origin[..., k, :, :], 1.0, self.running_mean)
                 self._remember(ops, var[..., k, :, :], n / (n - 1), self.running_var)
         return self.y
+
+    def _finish_moments(self, ops: Ops, of: _Ghosts, n: int) -> None:
+        """mean = Σ x′ / n    var = Σ x′² / n − mean²    inv = 1/√(var + ε)"""
+        mean, var, inv = of.pick(self.mean), of.pick(self.var), of.pick(self.inv)
+        ops.multiply(mean, 1 / n, out=mean)
+        ops.multiply(var, 1 / n, out=var)
+        ops.square(mean, out=inv)
+        ops.subtract(var, inv, out=var)
+        ops.add(var, self.eps, out=inv)
+        ops.sqrt(inv, out=inv)
+        ops.divide(1.0, inv, out=inv)
+
+    def _scale_and_shift(self, ops: Ops, of: _Ghosts) -> tuple[Array, Array]:
+        """s = γ inv    t = β − mean s"""
+        scale, shift = of.pick(self.scale), of.pick(self.shift)
+        if self.affine:
+            ops.multiply(of.pick(self.inv), self.gamma[..., None, :, :], out=scale)
+        else:
+            ops.copy(of.pick(self.inv), out=scale)
+        ops.multiply(of.pick(self.mean), scale, out=shift)
+        if self.affine:
+            ops.subtract(self.beta[..., None, :, :], shift, out=shift)
+        else:
+            ops.negative(shift, out=shift)
+        return scale, shift
 
     def _blocks(self, of: _Ghosts, n: int) -> Iterator[tuple[Any, Array]]:
         """Yield runs of rows (…, G, m, C) that fit into the cache, and scratch for each.
@@ -137,9 +164,9 @@ class BatchNorm(Layer):
             work = reshaped(self.work[..., : prod(shape)], (*self.lead, *shape))
             yield (..., slice(start, stop), slice(None)), work
 
-    def _add_sum(self, ops: Ops, of: _Ghosts, rows_: Any, a: Array, *, out: Array) -> None:
+    def _add_sum(self, ops: Ops, of: _Ghosts, block: Any, a: Array, *, out: Array) -> None:
         """out (…, G, 1, C) ← Σ a for the first block of rows, out + Σ a for the others"""
-        if rows_[1].start == 0:
+        if block[1].start == 0:
             ops.sum_batch(a, out=out)
         else:
             part = of.pick(self.part)
@@ -154,42 +181,49 @@ class BatchNorm(Layer):
 
     def backward(self, ops: Ops, dy: Array) -> Array | None:
         """dγ = Σ dy x̂    dβ = Σ dy    dx = γ/√(σ²+ε) · (dy − mean(dy) − x̂ mean(dy x̂))"""
-        xhat = self.xhat if self.affine else self.y
         for of in self._ghosts():
-            dy_, xhat_ = self._rows(dy, of), self._rows(xhat, of)
-            ops.sum_batch(dy_, out=of.pick(self.sum_dy))
-            for rows_, work in self._blocks(of, dy_.shape[-2]):
-                ops.multiply(dy_[rows_], xhat_[rows_], out=work)
-                self._add_sum(ops, of, rows_, work, out=of.pick(self.sum_dy_xhat))
+            dy_, moved = self._rows(dy, of), self._rows(self.moved, of)
+            sum_dy, sum_dy_xhat, part = map(of.pick, (self.sum_dy, self.sum_dy_xhat, self.part))
+            for block, work in self._blocks(of, dy_.shape[-2]):
+                self._add_sum(ops, of, block, dy_[block], out=sum_dy)
+                ops.multiply(dy_[block], moved[block], out=work)
+                self._add_sum(ops, of, block, work, out=sum_dy_xhat)
+            # Σ dy x̂ = inv (Σ dy x′ − mean Σ dy)
+            ops.multiply(of.pick(self.mean), sum_dy, out=part)
+            ops.subtract(sum_dy_xhat, part, out=sum_dy_xhat)
+            ops.multiply(sum_dy_xhat, of.pick(self.inv), out=sum_dy_xhat)
         if self.affine:
             used = slice(0, of.first + of.count)
             ops.sum(self.sum_dy[..., used, :, :], -3, out=self.dbeta)
             ops.sum(self.sum_dy_xhat[..., used, :, :], -3, out=self.dgamma)
         if self.dx is not None:
             for of in self._ghosts():
-                self._input_gradient(ops, of, dy, xhat, self.dx)
+                self._input_gradient(ops, of, dy, self.dx)
         return self.dx
 
-    def _input_gradient(self, ops: Ops, of: _Ghosts, dy: Array, xhat: Array, dx: Array) -> None:
-        dy_, xhat_, dx_ = self._rows(dy, of), self._rows(xhat, of), self._rows(dx, of)
+    def _input_gradient(self, ops: Ops, of: _Ghosts, dy: Array, dx: Array) -> None:
+        """dx = s dy + p x′ + q  with  p = −s inv mean(dy x̂),  q = −s mean(dy) − p mean"""
+        dy_, moved, dx_ = self._rows(dy, of), self._rows(self.moved, of), self._rows(dx, of)
         n = dy_.shape[-2]
-        sum_dy, sum_dy_xhat, scale = of.pick(self.sum_dy), of.pick(self.sum_dy_xhat), of.pick(self.inv)
-        ops.multiply(sum_dy, 1 / n, out=sum_dy)
-        ops.multiply(sum_dy_xhat, 1 / n, out=sum_dy_xhat)
-        if self.affine:
-            scale = of.pick(self.var)  # scratch of forward; inv stays what it was
-            ops.multiply(of.pick(self.inv), self.gamma[..., None, :, :], out=scale)
-        for rows_, work in self._blocks(of, n):
-            ops.multiply(xhat_[rows_], sum_dy_xhat, out=work)
-            ops.subtract(dy_[rows_], work, out=dx_[rows_])
-            ops.subtract(dx_[rows_], sum_dy, out=dx_[rows_])
-            ops.multiply(dx_[rows_], scale, out=dx_[rows_])
+        scale, slope, shift = of.pick(self.scale), of.pick(self.sum_dy_xhat), of.pick(self.sum_dy)
+        self._scale_and_shift(ops, of)
+        for factor in (of.pick(self.inv), scale, -1 / n):
+            ops.multiply(slope, factor, out=slope)
+        for factor in (scale, -1 / n):
+            ops.multiply(shift, factor, out=shift)
+        ops.multiply(slope, of.pick(self.mean), out=of.pick(self.part))
+        ops.subtract(shift, of.pick(self.part), out=shift)
+        for block, work in self._blocks(of, n):
+            ops.multiply(moved[block], slope, out=work)
+            ops.add(work, shift, out=work)
+            ops.multiply(dy_[block], scale, out=dx_[block])
+            ops.add(dx_[block], work, out=dx_[block])
 
     # ------------------------------------------------ evaluation
 
     def infer(self, ops: Ops, x: Array) -> Array:
         """y = x s + t  with  s = γ/√(r_var + ε),  t = β − r_mean s"""
-        scale, shift = self.row, self.shift
+        scale, shift = self.row, self.shift[..., 0, :, :]
         ops.add(self.running_var, self.eps, out=scale)
         ops.sqrt(scale, out=scale)
         ops.divide(self.gamma if self.affine else 1.0, scale, out=scale)
