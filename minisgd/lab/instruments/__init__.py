@@ -4,20 +4,40 @@ from __future__ import annotations
 
 from minisgd.lab.instruments.hessian import TraceEstimate, hessian_eigenvalues, hessian_vector, hutchinson_trace
 from minisgd.lab.instruments.keskar import Keskar, keskar_sharpness
+from minisgd.lab.instruments.latency import LatencyPoint, latency
+from minisgd.lab.instruments.memory_fit import MemoryFit, MemoryPoint, memory_fit
 from minisgd.lab.instruments.objective import Objective
 from minisgd.lab.instruments.sam import SAM, sam_sharpness
 from minisgd.lab.instruments.sharpness import Sharpness, sharpness
+from minisgd.lab.instruments.speed import Speed, SpeedPoint, speed
+from minisgd.lab.instruments.speed_pairs import PowerOfTwo, PowersOfTwo, powers_of_two
+from minisgd.lab.instruments.trace import Trace, TraceResult
+from minisgd.lab.instruments.trace_picture import draw_trace
 
 __all__ = [
     "SAM",
     "Keskar",
+    "LatencyPoint",
+    "MemoryFit",
+    "MemoryPoint",
     "Objective",
+    "PowerOfTwo",
+    "PowersOfTwo",
     "Sharpness",
+    "Speed",
+    "SpeedPoint",
+    "Trace",
     "TraceEstimate",
+    "TraceResult",
+    "draw_trace",
     "hessian_eigenvalues",
     "hessian_vector",
     "hutchinson_trace",
     "keskar_sharpness",
+    "latency",
+    "memory_fit",
+    "powers_of_two",
     "sam_sharpness",
     "sharpness",
+    "speed",
 ]

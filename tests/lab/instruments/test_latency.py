@@ -9,7 +9,6 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import minisgd as ms
-from minisgd.lab.instruments import latency as module
 from minisgd.lab.instruments.latency import LatencyPoint, latency
 from minisgd.lab.instruments.speed_clock import Task
 
@@ -31,7 +30,7 @@ def test_known_times_give_known_percentiles(digits: ms.Dataset, monkeypatch: pyt
         slow = np.where(np.arange(200) % 50 == 49, 10.0, 1.0)
         return (1e-3 + b / 64_000) * slow
 
-    monkeypatch.setattr(module.Task, "each", each)
+    monkeypatch.setattr(Task, "each", each)
     found = latency(network(), digits, [1, 64, 1024], visits=5)
     assert_allclose([found.t0_seconds, found.examples_per_second, found.knee], [1e-3, 64_000, 64], rtol=1e-9)
     for point in found.points:
