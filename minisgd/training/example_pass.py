@@ -75,10 +75,11 @@ class SumOfSquares:
 class ExamplePass:
     """Forward and backward in evaluation over examples of a data set, read example by example.
 
-    gradient (P,): the *sum* of the gradients of the examples last passed   losses (n,): their losses
+    losses (n,): of the examples last passed
 
     network: a single one, on its device; its weights are read where they are, and nothing of it is written.
     Dropout is the identity and BatchNorm uses its running statistics, so every example has a gradient of its own.
+    gradient (P,): where the *sum* of their gradients goes; where it is not wanted, it is not computed
     chunk: the most examples at a time; by default as many as keep memory within bounds
     """
 
@@ -97,7 +98,8 @@ class ExamplePass:
         self.source, self.readers, self.loss, self.feed = network, readers, clone(loss), feed.each_its_own()
         self.ops, self.chunk = network.ops, min(len(data), chunk or examples_at_a_time(network, len(data)))
         self.network: Network = tapped(clone(network).frozen(), (1, *network.input_shape), readers)
-        self.gradient = self.ops.zeros((network.n_parameters,), network.dtype) if gradient is None else gradient
+        self._wanted = gradient is not None
+        self._gradient = self.ops.zeros((network.n_parameters,), network.dtype) if gradient is None else gradient
         self.losses: Array
         bound = bind_training(self.network, self.loss, self.feed, self.chunk)
         self._arena = Arena(self.ops, Plan([*bound.requests(), *self.feed.held().values()]), ())
@@ -107,14 +109,17 @@ class ExamplePass:
     def chunks(self, index: HostArray) -> Iterator[tuple[slice, int]]:
         """Pass over examples by number, (b,); after each chunk yield where in the index it lies, and its n."""
         for start in range(0, len(index), self.chunk):
-            part = index[start : start + self.chunk]
-            n = len(part)
-            if n not in self._programs:
-                self._programs[n] = self._record(n)
-            program, place, self.losses = self._programs[n]
-            self.data.choose(self.ops, part, out=place)
-            program.replay()
+            n = min(self.chunk, len(index) - start)
+            self.over(index[start : start + n], n)
             yield slice(start, start + n), n
+
+    def over(self, index: HostArray, n: int) -> None:
+        """Pass over examples by number, (n,) or (1, n), at most ``chunk`` of them."""
+        if n not in self._programs:
+            self._programs[n] = self._record(n)
+        program, place, self.losses = self._programs[n]
+        self.data.choose(self.ops, index, out=place)
+        program.replay()
 
     def _record(self, n: int) -> tuple[Program, Array, Array]:
         net, loss, ops = self.network, self.loss, self.ops
@@ -122,7 +127,7 @@ class ExamplePass:
             reader.start(ops, net.layout, n, net.dtype)
         bound = bind_training(net, loss, self.feed, n)
         assert net.input_shape is not None
-        net.attach(net.input_shape, self.source.vector, self.source.statistics, self.gradient)
+        net.attach(net.input_shape, self.source.vector, self.source.statistics, self._gradient)
         batch = bound.realize(self._arena, ())
         with ops.record() as program, ops.scope("per example"):
             self.feed.gather(ops, self._arena, self.data, n, ())
@@ -131,6 +136,8 @@ class ExamplePass:
             delta = loss.gradient(ops)
             ops.multiply(delta, n, out=delta)  # δ of each example's own loss: the loss is a mean
             net.backward(ops, delta)
+        if not self._wanted:
+            program = without_writing(ops, program, self._gradient)
         return program, self.feed.index(self._arena, n, ()), loss.losses
 
 
@@ -144,6 +151,15 @@ def examples_at_a_time(network: Network, n: int) -> int:
             y = leaf.declaration.y
             largest = max(largest, sum(sizes) + prod(y[1:-1]) * max(sizes) // y[-1])
     return min(evaluation_batch(network, n), max(1, STACKED_ELEMENTS // largest))
+
+
+def without_writing(ops: Ops, program: Program, array: Array) -> Program:
+    """Return the program without the calls that write to an array which nothing reads."""
+    first, kept = ops.address(array), ops.new_program()
+    for call in program:
+        if not first <= ops.address(call.out) < first + array.nbytes:
+            kept.append(call)
+    return kept
 
 
 def host_sum(ops: Ops, array: Array) -> HostArray:

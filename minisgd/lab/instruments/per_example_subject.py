@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,18 @@ class Examples:
     def __len__(self) -> int:
         """N, the number of examples."""
         return len(self.data)
+
+    def subset(self, rows: HostArray) -> Examples:
+        """Return these examples alone.  rows (n,)"""
+        part = self.dataset.train.take(rows)
+        return replace(self, dataset=replace(self.dataset, train=part), data=HostData.of(part, DTYPE))
+
+    def total(self) -> HostArray:
+        """Return the sum of the gradients of all examples, (P,)."""
+        total, chunk = np.zeros(self.network.n_parameters), np.zeros(self.network.n_parameters)
+        for _ in self.passed(gradient=chunk):
+            total += chunk
+        return total
 
     def passed(
         self, *readers: ExampleReader, gradient: Array | None = None, rows: HostArray | None = None
