@@ -39,6 +39,12 @@ from minisgd.training.session import quiet_arithmetic
 
 EventHook = Callable[[str, Mapping[str, Any]], None]
 
+CHAINS = 2
+"""Searches side by side: upwards and downwards from the pilot's batch size."""
+
+VISITS, VISIT_SECONDS = 7, 0.01
+"""How often and how long a step of a single network is timed: a fraction of the whole study."""
+
 
 @dataclass(frozen=True)
 class Study:
@@ -114,11 +120,11 @@ def study(
     limit = None if memory_limit is None else parse_bytes(memory_limit)
     each = resolve_seeds(seeds, seed)
     optimizer = optimizer or SGD(lr=0.1, momentum=0.9)
-    trial = Trial(network, dataset, optimizer, loss, dtype, device)
+    workers = choose_threads(math.inf, threads)
+    trial = Trial(network, dataset, optimizer, loss, dtype, device, threads=max(1, workers // CHAINS))
     trial.prepare(sizes[-1], 0)  # refuses what does not fit together before anything is written
     for b in sizes:
         trial.prepare(b, 0).session(last_batch="drop")
-    workers = choose_threads(math.inf, threads)
     settings = journal_settings(trial, sizes, rates, each, goal, budget)
     journal = Journal(None if out is None else Path(out), settings, Cell)
     stop = Event()
@@ -149,7 +155,8 @@ def study(
         outcomes = _sweep(search, sizes, pilot, workers)
     emit("note", {"text": "timing single networks"})
     still = trial.with_lr(STILL)
-    visits = time_steps(lambda b: still.prepare(b, 0), sizes, threads, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    visits = time_steps(lambda b: still.prepare(b, 0), sizes, threads, rng, visits=VISITS, seconds=VISIT_SECONDS)
     step_seconds = np.median(visits, axis=0).tolist()
     setting = Setting(
         data=dataset.name,
@@ -181,7 +188,7 @@ def _sweep(search: Search, sizes: list[int], pilot: Pilot, workers: int) -> list
         with quiet_arithmetic():  # NumPy's error state belongs to a thread
             return search.chain(part, pilot)
 
-    with ThreadPoolExecutor(max_workers=min(2, workers)) as pool:
+    with ThreadPoolExecutor(max_workers=min(CHAINS, workers)) as pool:
         chains = [pool.submit(chain, down), pool.submit(chain, up)]
         try:
             outcomes = [outcome for future in chains for outcome in future.result()]
@@ -249,7 +256,7 @@ def _estimate(
         # half of a step is for the weights, half for the examples: near enough for an estimate
         seconds += steps * per_size * pilot.replica_step_seconds * (0.5 + 0.5 * b / pilot.batch_size)
     one = Plan(trial.prepare(sizes[-1], 0).recipe.requests()).bytes()
-    memory = min(one * per_size, max(one, half_of_memory())) * min(2, workers)
-    seconds /= min(2, workers)
+    memory = min(one * per_size, max(one, half_of_memory())) * min(CHAINS, workers)
+    seconds /= min(CHAINS, workers)
     text = f"about {words.seconds(seconds)} and at most {format_bytes(memory)} for {per_size * len(sizes)} trainings"
     emit("estimate", {"text": text, "seconds": seconds, "bytes": memory})

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from threading import Event
 
 import numpy as np
@@ -15,9 +17,9 @@ from minisgd.lab.study.result import Target
 from minisgd.lab.study.statistics import crossing
 from minisgd.nn import Loss, Network
 from minisgd.optim import Optimizer
+from minisgd.training.crew import Crew
 from minisgd.training.evaluation import Score
 from minisgd.training.prepare import Prepared, prepare
-from minisgd.training.session import Session
 from minisgd.typing import HostArray
 
 HOPELESS = 4.0
@@ -42,6 +44,8 @@ class Trial:
     loss: Loss | None
     dtype: str
     device: str
+    threads: int = 1
+    """Among which the replicas of a stack are shared out."""
 
     def prepare(self, batch_size: int, seeds: Sequence[int] | int) -> Prepared:
         """Return a training of this kind, of one network or a stack of replicas."""
@@ -55,6 +59,12 @@ class Trial:
             device=self.device,
             seeds=seeds,
         )
+
+    def crew(self, batch_size: int, seeds: Sequence[int], rates: Sequence[float]) -> Crew:
+        """Return a stack of replicas, each with its seed and learning rate, shared out among threads."""
+        prepare_some = partial(self.prepare, batch_size)
+        threads = self.threads if self.device == "cpu" else 1
+        return Crew(prepare_some, seeds, rates, threads=threads, last_batch="drop")
 
     def with_lr(self, lr: float) -> Trial:
         """Return the same with another learning rate."""
@@ -88,25 +98,35 @@ def train_stack(
     Batches have exactly B examples: what is left of an epoch is dropped. Replicas that reached the target,
     diverged or became hopeless leave the stack. best: the fewest median steps known at this batch size.
     """
-    seeds = [seed for _, seed in cells]
-    prepared = trial.with_lr(1.0).prepare(batch_size, seeds)
-    session = prepared.session(last_batch="drop", lr_factors=[lr for lr, _ in cells])
-    evaluator = prepared.evaluator()
-    assert evaluator is not None
+    rates, seeds = zip(*cells, strict=True)
+    with closing(trial.with_lr(1.0).crew(batch_size, seeds, rates)) as crew:
+        return _train(crew, batch_size, cells, target, budget, best, on_cells, stop)
+
+
+def _train(
+    crew: Crew,
+    batch_size: int,
+    cells: Sequence[tuple[float, int]],
+    target: Target | None,
+    budget: Budget,
+    best: float,
+    on_cells: Callable[[list[Cell]], None],
+    stop: Event,
+) -> list[Cell]:
     rows = [_Row(batch_size, lr, seed) for lr, seed in cells]
     alive = list(range(len(rows)))  # replica k of the stack trains rows[alive[k]]
     train_loss = np.full(len(rows), np.nan)
     while True:
-        score = evaluator.score()
+        score = crew.score()
         finished = []
         for k, r in enumerate(alive):
             if rows[r].open:
-                rows[r].see(session.steps, train_loss[k], score, k, target)
+                rows[r].see(crew.steps, train_loss[k], score, k, target)
         limit = float(budget.max_steps)
         if budget.to_target:
             limit = min(limit, max(FEW_STEPS, HOPELESS * _best_median(rows, best)))
         for r in alive:
-            if rows[r].open and rows[r].ends(budget.to_target, session.steps >= limit):
+            if rows[r].open and rows[r].ends(budget.to_target, crew.steps >= limit):
                 finished.append(rows[r].cell())
         if finished:
             on_cells(finished)
@@ -116,18 +136,10 @@ def train_stack(
         if stop.is_set():
             raise Stopped
         if len(going) <= 0.75 * len(alive):
-            session.keep(going)
-            evaluator.forget_programs()
+            crew.keep(going)
             alive = [alive[k] for k in going]
-        _take(session, max(1, min(budget.every, budget.max_steps - session.steps)))
-        train_loss = session.take_train_loss()
-
-
-def _take(session: Session, updates: int) -> None:
-    """Take so many updates, as many at once as the device likes."""
-    last = session.steps + updates
-    while session.steps < last:
-        session.advance(lambda: session.steps >= last)
+        crew.advance(max(1, min(budget.every, budget.max_steps - crew.steps)))
+        train_loss = crew.take_train_loss()
 
 
 def _best_median(rows: list[_Row], best: float) -> float:
