@@ -21,3 +21,17 @@ def fake_cupy(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     if reason is not None:
         pytest.skip(reason)
     return fake_cupy.install(monkeypatch)
+
+
+@pytest.fixture
+def launched(fake_cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Return the list to which the double adds every CUDA graph when it is launched."""
+    graphs: list[object] = []
+    launch = fake_cupy.cuda.Graph.launch
+
+    def noted(graph: object, stream: object = None) -> None:
+        graphs.append(graph)
+        launch(graph, stream)
+
+    monkeypatch.setattr(fake_cupy.cuda.Graph, "launch", noted)
+    return graphs

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from minisgd.backend import Program
 from minisgd.optim.optimizer import FLUSH_EVERY
 from minisgd.training.session import Session
-from minisgd.typing import Array
+from minisgd.typing import Array, HostArray
 
 
 class AheadSession(Session):
@@ -24,17 +25,22 @@ class AheadSession(Session):
     """
 
     def advance(self, until: Callable[[], bool]) -> None:
-        """Take updates, at most K and at least one, and none after which ``until`` holds is passed."""
+        """Take updates, at most K and at least one, and none after which ``until`` holds is passed.
+
+        One, where the schedule of the batch size measures the gradient: the host then looks at every update.
+        """
+        if self.meter is not None:
+            return self.step()
         b, n = self._draw(until)
-        feed, ops = self.recipe.feed, self.ops
-        if not feed.shared:
-            ops.upload(self._indices[:n], out=self._table("indices", b)[:n])
+        ops = self.ops
+        gather, _, index = self._gradient(b)
+        if not self.recipe.feed.shared:
+            self._tell("indices", index, self._indices[:n])
         elif self._shared_batch != b:
-            gather, _, index = self._gradient(b)
             self.data.choose(ops, np.arange(b), out=index)
             gather.replay()
             self._shared_batch = b
-        ops.upload(self._rates[:n], out=self._table("rates", 1)[:n])
+        self._tell("rates", self.lr_array, self._rates[:n])
         ops.upload(0, out=self._turn)
         one, all_of_them = self._updates(b)
         if n == self.recipe.ahead:
@@ -70,13 +76,22 @@ class AheadSession(Session):
         left = sampler.left if sampler.batches_left(self.size) else sampler.n
         return min(self.size, left)
 
+    def _tell(self, name: str, row: Array, values: HostArray) -> None:
+        """Write the first rows of a table."""
+        n = len(values)
+        self.ops.upload(values.reshape(n, *row.shape), out=self._table(name, row)[:n])
+
+    def keep(self, rows: Any) -> None:
+        self.ops.synchronize()  # no program may go while it runs
+        super().keep(rows)
+
     # ------------------------------------------------ on the device
 
-    def _table(self, name: str, columns: int) -> Array:
-        """Return a table of K rows, each with so many columns for every replica."""
+    def _table(self, name: str, row: Array) -> Array:
+        """Return a table of K rows, each in the shape of an array that it is copied to."""
         storage = self.arena.storage[self.recipe.ahead_requests()[name].key]
-        table: Array = storage.reshape(-1)[: self.recipe.ahead * self.replicas * columns]
-        return table.reshape(self.recipe.ahead, self.replicas * columns)
+        flat: Array = storage.reshape(-1)[: self.recipe.ahead * row.size]
+        return flat.reshape(self.recipe.ahead, *row.shape)
 
     @property
     def _turn(self) -> Array:
@@ -89,15 +104,11 @@ class AheadSession(Session):
             ops, turn = self.ops, self._turn
             with ops.record() as take, ops.scope("gather", "turn"):
                 if not self.recipe.feed.shared:
-                    ops.take(self._table("indices", b), turn, out=index.reshape(1, -1))
-                ops.take(self._table("rates", 1), turn, out=self.lr_array.reshape(1, -1))
+                    ops.take(self._table("indices", index), turn, out=index[None])
+                ops.take(self._table("rates", self.lr_array), turn, out=self.lr_array[None])
                 ops.add(turn, 1, out=turn)
-            parts = (
-                [take, gradient, self._update()]
-                if self.recipe.feed.shared
-                else [take, gather, gradient, self._update()]
-            )
-            one = ops.join(*parts)
+            # a batch that all replicas share is gathered once, before the first update
+            one = ops.join(take, *([] if self.recipe.feed.shared else [gather]), gradient, self._update())
             self._joined[b] = one, ops.join(*[one] * self.recipe.ahead)
         return self._joined[b]
 

@@ -41,6 +41,7 @@ class Evaluator:
 
     def forget_programs(self) -> None:
         """Record again before the next evaluation: the number of replicas has changed."""
+        self.ops.synchronize()  # no program may go while it runs
         self._programs: dict[int, tuple[Program, Array]] = {}
         lead = self.network.lead
         self.loss_sum, self.hit_sum, self.part = (self.arena.view(r, lead) for r in _sum_requests())

@@ -1,0 +1,168 @@
+"""A recorded program on the GPU: one plain replay, one capture, and from then on one launch a replay."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from minisgd.backend import get_ops
+
+
+@pytest.fixture
+def ops(fake_cupy: Any) -> Any:
+    return get_ops("cuda")
+
+
+def counting(ops: Any) -> tuple[Any, Any]:
+    """Return a program of three calls, x ← 2 (x + 1) + x, and x."""
+    x, y = ops.zeros((4,), "float32"), ops.zeros((4,), "float32")
+    with ops.record() as program:
+        ops.add(x, 1.0, out=y)
+        ops.multiply(y, 2.0, out=y)
+        ops.add(y, x, out=x)
+    return program, x
+
+
+def expected(replays: int) -> float:
+    x = 0.0
+    for _ in range(replays):
+        x = 2 * (x + 1) + x
+    return x
+
+
+@pytest.mark.parametrize(("replays", "graphs"), [(1, 0), (2, 1), (5, 4)])
+def test_every_replay_counts_and_all_but_the_first_are_launches(
+    ops: Any, launched: list[Any], replays: int, graphs: int
+) -> None:
+    program, x = counting(ops)
+    for _ in range(replays):
+        program.replay()
+    assert_array_equal(ops.to_host(x), expected(replays))
+    assert len(launched) == graphs and len(set(map(id, launched))) <= 1
+
+
+def test_uploads_between_replays_come_in_their_order(ops: Any, launched: list[Any]) -> None:
+    lr, w = ops.zeros((), "float32"), ops.zeros((3,), "float32")
+    with ops.record() as program:
+        ops.subtract(w, lr, out=w)
+    for step in range(6):
+        ops.upload(float(10**step), out=lr)
+        program.replay()
+    assert_array_equal(ops.to_host(w), -111111)
+    assert len(launched) == 5
+
+
+def test_what_was_uploaded_may_change_afterwards(ops: Any) -> None:
+    index, out = ops.zeros((4,), "int64"), ops.zeros((4,), "int64")
+    with ops.record() as program:
+        ops.add(out, index, out=out)
+    host = np.zeros(4, np.int64)
+    for step in range(4):
+        host[:] = step
+        ops.upload(host, out=index)
+        program.replay()
+        host[:] = 99
+    assert_array_equal(ops.to_host(out), 6)
+
+
+def test_joined_programs_are_one_graph(ops: Any, launched: list[Any]) -> None:
+    program, x = counting(ops)
+    joined = ops.join(program, program, program)
+    assert len(joined) == 9
+    for _ in range(3):
+        joined.replay()
+    assert_array_equal(ops.to_host(x), expected(9))
+    assert len(launched) == 2
+
+
+def asks_the_host(ops: Any, x: Any) -> None:
+    ops.run("ask", lambda a: int(a), (x[0],), (x,), x)
+
+
+def uses_cublas(ops: Any, x: Any) -> None:
+    ops.run("product", ops.xp.matmul, (x.reshape(2, 2), x.reshape(2, 2)), (x,), x)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [(asks_the_host, "capturing"), (uses_cublas, "cuBLAS")],
+)
+def test_what_cannot_be_captured_is_replayed_with_a_warning_that_says_why(
+    ops: Any, launched: list[Any], spoil: Any, reason: str
+) -> None:
+    x = ops.zeros((4,), "float32")
+    with ops.record() as program, ops.scope("forward"):
+        ops.add(x, 1.0, out=x)
+        spoil(ops, x)
+        ops.add(x, 1.0, out=x)
+    program.replay()
+    with pytest.warns(RuntimeWarning, match=rf"the program \(forward\) cannot be captured .* 3 calls .*{reason}"):
+        program.replay()
+    program.replay()  # in silence
+    assert_array_equal(ops.to_host(x), 6)
+    assert not launched
+
+
+def test_temporary_arrays_of_a_graph_are_its_own(ops: Any, launched: list[Any]) -> None:
+    """Calls may need memory: it is there after the first replay, and nobody else is given it afterwards."""
+    x, out = ops.zeros((300,), "float32"), ops.zeros((300,), "float32")
+    cupy = ops.xp
+
+    def needs_memory(a: Any, out: Any) -> None:
+        cupy.add(a + a, 1.0, out)
+
+    with ops.record() as program:
+        ops.add(x, 1.0, out=x)
+        ops.run("odd", needs_memory, (x, out), (x,), out)
+    for step in range(1, 5):
+        program.replay()
+        other = [ops.zeros((300,), "float32") for _ in range(4)]
+        for array in other:
+            ops.upload(np.full(300, np.nan, np.float32), out=array)
+        assert_array_equal(ops.to_host(out), 2 * step + 1)
+    assert len(launched) == 3
+
+
+def test_a_program_keeps_the_arrays_it_works_on(ops: Any, launched: list[Any]) -> None:
+    x, out = ops.zeros((4,), "float32"), ops.zeros((4,), "float32")
+    with ops.record() as program:
+        between = ops.zeros((4,), "float32")
+        ops.add(x, 1.0, out=between)
+        ops.add(between, out, out=out)
+    del between
+    gc.collect()
+    for _ in range(3):
+        program.replay()
+    assert_array_equal(ops.to_host(out), 3)
+
+
+def test_interrupting_a_capture_leaves_the_program_as_it_was(ops: Any, launched: list[Any]) -> None:
+    x, nervous = ops.zeros((4,), "float32"), [False, True, False, False]
+    with ops.record() as program:
+        ops.add(x, 1.0, out=x)
+
+        def interrupted(a: Any) -> None:
+            if nervous.pop(0):
+                raise KeyboardInterrupt
+
+        ops.run("interrupted", interrupted, (x,), (x,), x)
+    program.replay()
+    with pytest.raises(KeyboardInterrupt):
+        program.replay()
+    assert not ops.stream.is_capturing()
+    assert_array_equal(ops.to_host(x), 1)
+    program.replay()
+    program.replay()
+    assert_array_equal(ops.to_host(x), 3)
+    assert len(launched) == 2
+
+
+def test_an_empty_program_replays(ops: Any) -> None:
+    with ops.record() as program:
+        pass
+    for _ in range(3):
+        program.replay()
