@@ -46,7 +46,7 @@ def judge(rng: Generator, times: StepTimes) -> Finding:
 
     def draw(ax: Axes) -> None:
         sizes = np.array(times.batch_sizes, float)
-        against_batch(ax, times.batch_sizes, times.seconds.T, "seconds a step", name="measured")
+        against_batch(ax, times.batch_sizes, times.seconds.T, "seconds of a step", name="measured")
         reference(ax, sizes, line["t0"].value + sizes * line["each"].value, "t0 + B/r")
 
     effects = [Effect(f"overhead's share of a step at batch size {smallest}", share.value, share.low, share.high)]

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from minisgd.lab.study.report.style import BLUE, GREY, INK
+from minisgd.lab.study import words
+from minisgd.lab.study.report.style import BLUE, GREY, INK, log_axis, spread
 from minisgd.typing import HostArray
 
 Axes = Any
@@ -31,10 +32,23 @@ def against_batch(
     ax.plot(sizes, medians, marker="o", ms=6, mec="white", mew=0.8, lw=1.8, color=color, label=name)
     batch_axis(ax, batch_sizes)
     if log:
-        ax.set_yscale("log")
-    ax.set_ylabel(label, fontsize=9.5, color=INK)
+        _log_axis(ax, table, label)
+    else:
+        ax.set_ylabel(label, fontsize=9.5, color=INK)
     if name:
         ax.legend(frameon=False, fontsize=8.8, labelcolor=INK)
+
+
+def _log_axis(ax: Axes, table: HostArray, label: str) -> None:
+    """Scale the axis of values logarithmically, about these and what was drawn before, with plain ticks."""
+    drawn = [float(y) for line in ax.get_lines() for y in np.asarray(line.get_ydata(), float)]
+    say = words.seconds if "seconds" in label else words.memory if "bytes" in label else _say
+    base = 2 if say is words.memory else 10
+    log_axis(ax, *spread([*drawn, *table.ravel().tolist()]), say, label, base=base)
+
+
+def _say(value: float) -> str:
+    return words.short(value) if value >= 1 else words.number(value)
 
 
 def reference(ax: Axes, x: HostArray, y: HostArray, name: str) -> None:

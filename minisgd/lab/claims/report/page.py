@@ -59,7 +59,7 @@ def _entry(answer: Answer) -> dict[str, Any]:
 
 def _effect(effect: Effect) -> dict[str, str]:
     value, low, high = (_number(x) for x in (effect.value, effect.low, effect.high))
-    interval = "" if low == high == value else f"{low} to {high}"
+    interval = "" if effect.low == effect.high else f"{low} to {high}"
     return {"name": effect.name, "value": value, "interval": interval}
 
 
@@ -75,6 +75,6 @@ def _picture(answer: Answer) -> str | None:
     """Draw the evidence of a claim, as base64 of a PNG; None where there is none."""
     if answer.finding.draw is None:
         return None
-    page, ax = style.figure(answer.claim.says, top=1 - 0.5 / style.HEIGHT)
+    page, ax = style.figure("", top=1 - 0.2 / style.HEIGHT)  # the page has the title
     answer.finding.draw(ax)
     return base64.b64encode(style.png(page)).decode()

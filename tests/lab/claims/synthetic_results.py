@@ -1,0 +1,106 @@
+"""Made-up results of experiments, whose truth is known: feed them to ``judge`` and see the verdict turn.
+
+Every builder takes the truth as functions of the batch size, and scatters the seeds a little around it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minisgd.lab.claims.claim import Finding
+from minisgd.lab.claims.fixed_budget import HALVES, Ending, Endings
+from minisgd.lab.claims.gradient_variance import GradientVariance
+from minisgd.lab.claims.measured import Memory, StepTimes
+from minisgd.lab.claims.table import CLAIMS
+from minisgd.lab.claims.to_target import TargetRuns
+from minisgd.lab.study.result import Target
+
+SIZES = (4, 16, 64, 256, 1024)
+SEEDS = 8
+N = 1437
+
+Curve = Callable[[float], float]
+
+
+def judged(number: int, **results: Any) -> Finding:
+    """Return the finding of a claim on results."""
+    return CLAIMS[number].judge(np.random.default_rng(0), **results)
+
+
+def target_runs(
+    steps: Curve,
+    best_lr: Curve = lambda b: 0.1,
+    *,
+    width: float = 1.0,
+    sizes: Sequence[int] = SIZES,
+    seeds: int = SEEDS,
+    noise: float = 0.03,
+    n_train: int = N,
+    reached: Callable[[int, int], bool] = lambda b, seed: True,
+    seed: int = 0,
+) -> TargetRuns:
+    """Make trainings to a target: steps(B) at best_lr(B), more by (1 + distance²) away from it.
+
+    width: decades from the best learning rate at which the steps double
+    """
+    rng = np.random.default_rng(seed)
+    by_seed = rng.normal(size=seeds)  # paired: a seed is easy or hard at every batch size
+    rates, tables = [], []
+    for b in sizes:
+        grid = best_lr(b) * 10 ** (np.arange(-3, 4) / 4)
+        away = 1 + np.square(np.log10(grid / best_lr(b)) / width)
+        table = steps(b) * away[:, None] * np.exp(noise * (by_seed + rng.normal(size=(len(grid), seeds))))
+        table[:, [not reached(b, s) for s in range(seeds)]] = math.inf
+        rates.append(grid)
+        tables.append(table)
+    losses = tuple(np.full(table.shape, 0.1) for table in tables)
+    return TargetRuns(tuple(sizes), tuple(rates), tuple(tables), losses, n_train, Target("val_loss", 0.1))
+
+
+def step_times(
+    t0: float = 2e-5,
+    examples_per_second: float = 4e6,
+    *,
+    sizes: Sequence[int] = (1, *SIZES),
+    visits: int = 11,
+    noise: float = 0.01,
+    n_train: int = N,
+    seconds: Curve | None = None,
+) -> StepTimes:
+    """Make step times t0 + B/r, or any function of the batch size."""
+    rng = np.random.default_rng(0)
+    truth = np.array([seconds(b) if seconds else t0 + b / examples_per_second for b in sizes])
+    return StepTimes(tuple(sizes), truth * np.exp(noise * rng.normal(size=(visits, len(sizes)))), n_train)
+
+
+def memory(fixed: float, activations: float, gradients: float = 0.0, *, sizes: Sequence[int] = (1, *SIZES)) -> Memory:
+    """Make bytes: a fixed part, and what activations and gradients of the weights add for every example."""
+    b = np.array(sizes, float)
+    owners = {"activations": 10 + activations * b, "gradients": fixed / 2 + gradients * b, "parameters": 0 * b + fixed}
+    return Memory(tuple(sizes), fixed + (activations + gradients) * b, owners)
+
+
+def gradient_variance(power: float, *, sizes: Sequence[int] = SIZES, noise: float = 0.02) -> GradientVariance:
+    """Make variances that go as B^power, with the factor of drawing without replacement."""
+    rng, b = np.random.default_rng(0), np.array(sizes, float)
+    truth = b**power * (1 - b / N)
+    return GradientVariance(tuple(sizes), truth[:, None] * np.exp(noise * rng.normal(size=(len(sizes), SEEDS))), N)
+
+
+def endings(
+    value: Callable[[int, float, int], dict[str, Any]],
+    *,
+    sizes: Sequence[int] = SIZES,
+    rates: Sequence[float] = tuple(0.1 * m for m in HALVES),
+    seeds: int = SEEDS,
+    n_train: int = N,
+) -> Endings:
+    """Make trainings with a fixed budget: value(B, lr, seed) gives the fields of Ending that matter."""
+    nothing = {"steps": 100, "diverged": False, "train_loss": 0.1, "train_accuracy": 0.99, "val_loss": 0.2,
+               "val_accuracy": 0.95}  # fmt: skip
+    cells = [[[Ending(b, lr, s, **(nothing | value(b, lr, s))) for s in range(seeds)] for lr in rates] for b in sizes]
+    return Endings(tuple(sizes), np.tile(np.array(rates, float), (len(sizes), 1)), cells, n_train)

@@ -1,0 +1,99 @@
+"""No verdict is written in the code: where the effect is reversed, so is the verdict."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from synthetic_results import N, gradient_variance, judged, memory, step_times, target_runs
+
+from minisgd.lab.claims.table import CLAIMS
+
+HYPERBOLA = target_runs(lambda b: 40 * (1 + 64 / b))
+"""What the literature expects: a critical batch size of 64."""
+SCALING = target_runs(lambda b: 1e6 / b)
+"""Perfect scaling: the batch size changes nothing per example."""
+PLATEAU = target_runs(lambda b: 100.0)
+"""No scaling: a batch is worth one example, whatever its size."""
+CHEAP_SMALL = target_runs(lambda b: 1e6 / b**1.5)
+"""Large batches need fewer examples: no noise limits them."""
+STUCK = target_runs(lambda b: 100.0, reached=lambda b, seed: seed < 3)
+SERIAL = step_times(1e-9, 1e5)
+"""A machine without overhead per step: time is examples."""
+PARALLEL = step_times(1e-4, 1e12)
+"""A machine on which every batch takes the same time: time is steps."""
+USUAL = step_times()
+
+CASES: list[tuple[int, dict[str, Any], str]] = [
+    (1, {"memory": memory(1e5, 1e3)}, "qualified"),
+    (1, {"memory": memory(1e5, 1e3, 1e3)}, "supported"),
+    (1, {"memory": memory(1e8, 1.0)}, "refuted"),
+    (2, {"times": USUAL}, "supported"),
+    (2, {"times": SERIAL}, "refuted"),
+    (3, {"times": USUAL}, "qualified"),
+    (3, {"times": PARALLEL}, "supported"),
+    (3, {"times": SERIAL}, "refuted"),
+    (3, {"times": step_times(seconds=lambda b: 1e-6 * b**1.5)}, "refuted"),
+    (4, {"noise": gradient_variance(-1)}, "supported"),
+    (4, {"noise": gradient_variance(0)}, "refuted"),
+    (4, {"noise": gradient_variance(0.5)}, "refuted"),
+    (6, {"runs": HYPERBOLA, "times": USUAL}, "qualified"),
+    (6, {"runs": HYPERBOLA, "times": SERIAL}, "supported"),
+    (6, {"runs": SCALING, "times": SERIAL}, "refuted"),
+    (6, {"runs": CHEAP_SMALL, "times": USUAL}, "refuted"),
+    (7, {"runs": HYPERBOLA, "times": USUAL}, "qualified"),
+    (7, {"runs": SCALING, "times": PARALLEL}, "supported"),
+    (7, {"runs": PLATEAU, "times": PARALLEL}, "refuted"),
+    (8, {"runs": HYPERBOLA, "times": USUAL}, "supported"),
+    (8, {"runs": HYPERBOLA, "times": PARALLEL}, "qualified"),
+    (8, {"runs": SCALING, "times": PARALLEL}, "refuted"),
+    (9, {"runs": HYPERBOLA}, "refuted"),
+    (9, {"runs": SCALING}, "refuted"),
+    (9, {"runs": CHEAP_SMALL}, "supported"),
+    (9, {"runs": STUCK}, "not decided"),
+    (17, {"sgd": target_runs(lambda b: 99.0, lambda b: b / 1e3), "adam": target_runs(lambda b: 99.0, lambda b: b**0.5)},
+     "supported"),
+    (17, {"sgd": target_runs(lambda b: 99.0, lambda b: b / 1e3), "adam": PLATEAU}, "qualified"),
+    (17, {"sgd": PLATEAU, "adam": PLATEAU}, "refuted"),
+    (17, {"sgd": target_runs(lambda b: 99.0, lambda b: 1 / b), "adam": PLATEAU}, "refuted"),
+]  # fmt: skip
+"""A claim, results, and the verdict that the rule must come to."""
+
+
+@pytest.mark.parametrize(("number", "results", "verdict"), CASES, ids=[f"{n}-{v}" for n, _, v in CASES])
+def test_the_verdict_follows_the_effect(number, results, verdict):
+    finding = judged(number, **results)
+    assert finding.verdict == verdict, finding
+    assert finding.words.endswith(".") and ".." not in finding.words
+    effect = finding.effect
+    if verdict != "not decided":
+        assert effect.low <= effect.value <= effect.high
+
+
+@pytest.mark.parametrize("number", CLAIMS)
+def test_every_claim_has_a_reversal(number):
+    verdicts = {verdict for n, _, verdict in CASES if n == number}
+    assert len(verdicts) >= 2, f"claim {number} never changes its mind in CASES"
+
+
+@pytest.mark.parametrize(("number", "results", "verdict"), CASES, ids=[f"{n}-{v}" for n, _, v in CASES])
+def test_judging_is_pure(number, results, verdict):
+    first, second = judged(number, **results), judged(number, **results)
+    assert repr(first.effect) == repr(second.effect) and first.words == second.words
+
+
+def test_effects_come_out_as_they_were_put_in():
+    finding = judged(9, runs=HYPERBOLA)
+    truth = (1024 * (1 + 64 / 1024)) / (4 * (1 + 64 / 4))
+    np.testing.assert_allclose(finding.effect.value, truth, rtol=0.05)
+    critical = {effect.name: effect for effect in judged(7, runs=HYPERBOLA, times=USUAL).more}
+    assert critical["critical batch size Emin/Smin"].low < 64 * 1.1
+    slope = judged(17, sgd=target_runs(lambda b: 99.0, lambda b: b / 1e3), adam=PLATEAU)
+    np.testing.assert_allclose([slope.effect.value, slope.more[0].value], [1, 0], atol=0.05)
+    np.testing.assert_allclose(judged(4, noise=gradient_variance(-1)).effect.value, -1, atol=0.05)
+    overhead = judged(2, times=USUAL).more
+    np.testing.assert_allclose([effect.value for effect in overhead], [2e-5, 80], rtol=0.1)
+    assert math.isclose(judged(1, memory=memory(1e5, 1e3)).effect.value, 1e3, rel_tol=1e-6)
+    assert HYPERBOLA.n_train == N
