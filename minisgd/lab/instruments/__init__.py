@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from minisgd.lab.instruments.gsnr import GSNR, gsnr
 from minisgd.lab.instruments.hessian import TraceEstimate, hessian_eigenvalues, hessian_vector, hutchinson_trace
 from minisgd.lab.instruments.keskar import Keskar, keskar_sharpness
 from minisgd.lab.instruments.latency import LatencyPoint, latency
 from minisgd.lab.instruments.memory_fit import MemoryFit, MemoryPoint, memory_fit
+from minisgd.lab.instruments.noise import GradientNoise, gradient_noise
+from minisgd.lab.instruments.noise_tracker import NoiseTracker
 from minisgd.lab.instruments.objective import Objective
+from minisgd.lab.instruments.per_example import ExampleNorms, per_example_gradients, per_example_norms
 from minisgd.lab.instruments.sam import SAM, sam_sharpness
 from minisgd.lab.instruments.sharpness import Sharpness, sharpness
 from minisgd.lab.instruments.speed import Speed, SpeedPoint, speed
@@ -15,11 +19,15 @@ from minisgd.lab.instruments.trace import Trace, TraceResult
 from minisgd.lab.instruments.trace_picture import draw_trace
 
 __all__ = [
+    "GSNR",
     "SAM",
+    "ExampleNorms",
+    "GradientNoise",
     "Keskar",
     "LatencyPoint",
     "MemoryFit",
     "MemoryPoint",
+    "NoiseTracker",
     "Objective",
     "PowerOfTwo",
     "PowersOfTwo",
@@ -30,12 +38,16 @@ __all__ = [
     "TraceEstimate",
     "TraceResult",
     "draw_trace",
+    "gradient_noise",
+    "gsnr",
     "hessian_eigenvalues",
     "hessian_vector",
     "hutchinson_trace",
     "keskar_sharpness",
     "latency",
     "memory_fit",
+    "per_example_gradients",
+    "per_example_norms",
     "powers_of_two",
     "sam_sharpness",
     "sharpness",

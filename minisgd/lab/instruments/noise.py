@@ -10,7 +10,7 @@ import numpy as np
 
 from minisgd.data import Dataset, Split
 from minisgd.errors import ArgumentError, DivergedError
-from minisgd.lab.instruments.noise_curvature import Trace, noise_curvature
+from minisgd.lab.instruments.noise_curvature import NoiseCurvature, noise_curvature
 from minisgd.lab.instruments.noise_interval import NoiseInterval, interval_of_examples
 from minisgd.lab.instruments.objective import Objective
 from minisgd.lab.instruments.per_example_subject import Examples
@@ -58,6 +58,21 @@ class GradientNoise:
     def resolved(self) -> bool:
         """True if b_simple is bounded on both sides."""
         return isfinite(self.b_simple) and isfinite(self.high)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as plain numbers."""
+        names = (
+            "grad_sq_norm",
+            "trace_covariance",
+            "b_simple",
+            "b_noise",
+            "lr_max",
+            "examples",
+            "exact",
+            "low",
+            "high",
+        )
+        return {name: getattr(self, name) for name in names}
 
     @property
     def prediction(self) -> StepPrediction:
@@ -167,7 +182,7 @@ def _spread(examples: Examples, population: int) -> tuple[NoiseInterval, HostArr
     return interval_of_examples(sq_norms, products, float(total @ total), population), total / n
 
 
-def _in_words(n: int, population: int, trace: Trace, probes: int) -> str:
+def _in_words(n: int, population: int, trace: NoiseCurvature, probes: int) -> str:
     norms = "all examples, exactly" if n == population else f"per-example gradients of {n} of {population} examples"
     curvature = "along every direction of the noise" if trace.error == 0 else f"along {probes} random directions of it"
     return f"{norms}; tr(HΣ) {curvature}"

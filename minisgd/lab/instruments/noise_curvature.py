@@ -20,7 +20,7 @@ ELEMENTS = 1 << 24
 
 
 @dataclass(frozen=True)
-class Trace:
+class NoiseCurvature:
     """tr(HΣ), with the standard error of the random directions it was found along; 0 where it is exact."""
 
     value: float
@@ -29,7 +29,7 @@ class Trace:
 
 def noise_curvature(
     objective: Objective, examples: Examples, mean: HostArray, probes: int, rng: Generator, *, complete: bool
-) -> Trace:
+) -> NoiseCurvature:
     """Return tr(HΣ) = Σ_k u_kᵀ H u_k for any u_k with Σ_k u_k u_kᵀ = Σ (or so on average).
 
     Where the noise has at most ``DIRECTIONS`` dimensions, u_k are its principal axes, and the trace is exact. Else
@@ -44,9 +44,9 @@ def noise_curvature(
     w = objective.start
     along = np.array([u @ objective.hessian_vector(w, u) for u in directions])
     if exact:
-        return Trace(float(along.sum()), 0.0)
+        return NoiseCurvature(float(along.sum()), 0.0)
     error = float(along.std(ddof=1) / np.sqrt(len(along))) if len(along) > 1 else np.inf
-    return Trace(float(along.mean()), error)
+    return NoiseCurvature(float(along.mean()), error)
 
 
 def _axes(examples: Examples, mean: HostArray) -> HostArray:
@@ -54,7 +54,8 @@ def _axes(examples: Examples, mean: HostArray) -> HostArray:
     centred = (gradients_of(examples, np.arange(len(examples))) - mean) / np.sqrt(len(examples) - 1)
     _, s, axes = np.linalg.svd(centred, full_matrices=False)
     kept = s > s[0] * np.finfo(s.dtype).eps * max(centred.shape)
-    return s[kept, None] * axes[kept]
+    scaled: HostArray = s[kept, None] * axes[kept]
+    return scaled
 
 
 def _mixtures(examples: Examples, mean: HostArray, probes: int, rng: Generator) -> HostArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, nan, sqrt
+from math import inf, sqrt
 
 import numpy as np
 
@@ -61,17 +61,15 @@ def interval_of_examples(
 
 def fieller(a: float, b: float, covariance: HostArray, t: float) -> tuple[float, float]:
     """Return the ρ ≥ 0 with (a − ρ b)² ≤ t² Var(a − ρ b), for estimates a > 0 and b with covariance (2, 2)."""
-    (aa, ab), (_, bb) = (t**2 * covariance).tolist()
+    aa, ab, bb = (float(t**2 * covariance[at]) for at in ((0, 0), (0, 1), (1, 1)))
     square, linear, constant = b * b - bb, a * b - ab, a * a - aa
     root = linear * linear - square * constant
     if square > 0 and b > 0:
         half = sqrt(max(root, 0.0))
         return max(0.0, (linear - half) / square), (linear + half) / square
-    if constant <= 0 or root < 0:  # neither is told from zero
+    if constant <= 0 or root < 0 or square == 0:  # tr Σ is not told from zero either
         return 0.0, inf
-    if square < 0:
-        return max(0.0, (linear - sqrt(root)) / square), inf
-    return (constant / (2 * linear) if linear > 0 else nan, inf) if square == 0 else (nan, inf)
+    return max(0.0, (linear - sqrt(root)) / square), inf
 
 
 def student(degrees: int) -> float:
