@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minisgd.errors import ArgumentError, DataError
+from minisgd.errors import ArgumentError, DataError, DtypeError
 from minisgd.lab.claims.claim import Claim
 from minisgd.lab.claims.lab import FEWEST_SIZES, default_sizes
 from minisgd.nn import Network
@@ -81,7 +81,11 @@ def resolve_sizes(n: int) -> tuple[int, ...]:
 
 
 def check_network(network: Network) -> None:
-    """Refuse a network with weights that are not finite: whoever hands it over expects something of them."""
+    """Refuse what is no network, and weights that are not finite: whoever hands them over expects something of them."""
+    if not isinstance(network, Network):
+        raise DtypeError(
+            "network", expected="an ms.Network", got=type(network).__name__, fix="wrap the layers: ms.Network(...)"
+        )
     if network.is_built and not np.isfinite(network.ops.to_host(network.vector)).all():
         raise DataError(
             "network",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
@@ -19,7 +20,7 @@ from minisgd.lab.claims.plan import WORKERS, Conductor, Missing, Outcome, estima
 from minisgd.lab.claims.result import Answer, Claims
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.claims.table import CLAIMS
-from minisgd.lab.study import words
+from minisgd.lab.study import words as say
 from minisgd.lab.study.arguments import fingerprint
 from minisgd.lab.study.environment import environment
 from minisgd.nn import Loss, Network
@@ -85,12 +86,23 @@ def claims(
         interrupted = True
     for claim in chosen:
         rng = np.random.default_rng([seed, claim.number])
-        repeat = f"{command} --only {claim.number}" if command.startswith("minisgd") else command
+        repeat = _repeat(command, claim.number)
         outcomes = {name: conductor.outcomes.get(e) for name, e in claim.needs.items()}
         spent = sum(o.seconds for o in outcomes.values() if o)
         answers[claim.number] = Answer(claim, find(claim, outcomes, rng), spent, repeat)
     setting = _setting(lab, model_name or repr(network), threads, allowed)
     return Claims(answers, setting, command, perf_counter() - begun, interrupted)
+
+
+def _repeat(command: str, number: int) -> str:
+    """Return the command that answers one claim alone."""
+    if not command.startswith("minisgd "):
+        return f"ms.claims(..., only=[{number}])"
+    words, kept = shlex.split(command), list[str]()
+    for word, before in zip(words, ["", *words], strict=False):
+        if before != "--only" and word.partition("=")[0] != "--only":
+            kept.append(word)
+    return shlex.join([*kept, "--only", str(number)])
 
 
 def find(claim: Claim, outcomes: Mapping[str, Outcome | None], rng: np.random.Generator) -> Finding:
@@ -116,6 +128,7 @@ def _laboratory(
     out: str | Path | None,
 ) -> Lab:
     """Check that everything fits together, before anything is written."""
+    check_network(network)
     dataset = as_dataset(data, validation, seed)
     if dataset.validation is None:
         dataset = as_dataset(dataset, 0.2, seed)
@@ -126,7 +139,6 @@ def _laboratory(
     trial = lab.trial(Setting())
     for b in sizes:
         trial.prepare(b, 0).session(last_batch="drop")
-    check_network(network)
     settings = {
         "data": fingerprint(dataset),
         "model": repr(network),
@@ -142,7 +154,7 @@ def _estimate(emit: EventHook, seconds: Mapping[Any, float], workers: int, allow
     alone = sum(s for e, s in seconds.items() if e.alone)
     rest = sum(s for e, s in seconds.items() if not e.alone)
     total = alone + rest / workers
-    text = f"about {words.seconds(total)} for {len(seconds)} experiments, of {words.seconds(allowed)} allowed"
+    text = f"about {say.seconds(total)} for {len(seconds)} experiments, of {say.seconds(allowed)} allowed"
     emit("estimate", {"text": text, "seconds": total})
 
 
@@ -168,6 +180,6 @@ def _setting(lab: Lab, model: str, threads: int | None, allowed: float) -> tuple
         ("model", model),
         ("batch sizes", ", ".join(map(str, lab.sizes))),
         ("seeds", f"{len(lab.seeds)}, the same for everything compared"),
-        ("budget", words.seconds(allowed)),
+        ("budget", say.seconds(allowed)),
     ]
     return (*pairs, *((key, str(value)) for key, value in environment(threads).items()))
