@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,9 @@ import numpy as np
 from minisgd.backend.cuda_graph import GraphProgram
 from minisgd.backend.cuda_stream import on_stream
 from minisgd.backend.cuda_trouble import find_trouble, no_cupy
+from minisgd.backend.cupy_vocabulary import CupyVocabulary
 from minisgd.backend.lane import Lane, PinnedLane
-from minisgd.backend.ops import Operand, Ops
+from minisgd.backend.ops import Ops
 from minisgd.backend.program import Program
 from minisgd.typing import Array, HostArray, Shape
 
@@ -32,15 +33,18 @@ def import_cupy() -> Any:
     return cupy
 
 
-class CupyOps(Ops):
-    """Array operations in the memory of a CUDA device."""
+class CupyOps(CupyVocabulary):
+    """Array operations in the memory of a CUDA device.
+
+    precision: "full", or "tf32" for large float32 products that may round their elements, see `CupyVocabulary`
+    """
 
     device = "cuda"
     updates_ahead = 8
 
     def __init__(self, precision: str = "full") -> None:
-        self.cupy, self.precision = import_cupy(), precision
-        super().__init__(self.cupy)
+        self.cupy = import_cupy()
+        super().__init__(self.cupy, precision)
         self.stream = self.cupy.cuda.Stream(non_blocking=True)
 
     def new_program(self) -> Program:
@@ -95,40 +99,10 @@ class CupyOps(Ops):
     def address(self, array: Array) -> int:
         return int(array.data.ptr)  # type: ignore[attr-defined]
 
-    def elementwise(self, op: str, *operands: Operand, out: Array) -> None:
-        self.run(op, getattr(self.xp, op), (*operands, out), operands, out)
-
-    def max(self, a: Array, axis: int, *, out: Array, keepdims: bool = False) -> None:
-        # CuPy's ufuncs reduce by addition and multiplication only
-        self.run("max", self.xp.amax, (a, axis, out, keepdims), (a,), out)
-
-    def argmax(self, a: Array, axis: int, *, out: Array) -> None:
-        self.run("argmax", self.xp.argmax, (a, axis, None, out), (a,), out)  # its third argument is a dtype
-
-    def take(self, a: Array, index: Array, *, out: Array) -> None:
-        self.run("take", self.xp.take, (a, index, 0, out), (a, index), out)
-
-    def dot(self, a: Array, b: Array, *, out: Array) -> None:
-        def inner(a: Array, b: Array, out: Array) -> None:
-            self.xp.sum(a * b, axis=-1, out=out)
-
-        self.run("dot", inner, (a, b, out), (a, b), out)
-
     def erf(self, a: Array, *, out: Array) -> None:
         import cupyx.scipy.special
 
-        self.run("erf", cupyx.scipy.special.erf, (a, out), (a,), out)
-
-    def uniform(self, seeds: Sequence[int], clock: Array, stream: int, *, out: Array) -> None:
-        def draw(clock: Array, out: Array) -> None:
-            # drawn on the host until a kernel draws the same numbers in place
-            from minisgd.backend.numpy_ops import NumpyOps
-
-            numbers = np.empty(out.shape, out.dtype)
-            NumpyOps().uniform(seeds, np.asarray(int(clock)), stream, out=numbers)
-            out.set(numbers)  # type: ignore[attr-defined]
-
-        self.run("uniform", draw, (clock, out), (clock,), out)
+        self.run("erf", cupyx.scipy.special.erf, (self.operand(a, out), out), (a,), out)
 
     def synchronize(self) -> None:
         self.stream.synchronize()

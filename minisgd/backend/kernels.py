@@ -200,9 +200,9 @@ class KernelLibrary:
         return Kernel(function, definition.signature, self)
 
     @contextmanager
-    def prepare(self) -> Iterator[list[Launch]]:
-        """Collect the launches of this block, checked and bound, instead of running them."""
-        launches: list[Launch] = []
+    def prepare(self, launches: list[Launch] | None = None) -> Iterator[list[Launch]]:
+        """Collect the launches of this block, checked and bound, instead of running them; in the given list"""
+        launches = [] if launches is None else launches
         outer, self.take = self.take, launches.append
         try:
             yield launches

@@ -38,6 +38,10 @@ def _each_operand(call: Call) -> int:
     return max(int(a.size) for a in call.reads)
 
 
+def _affine(call: Call) -> int:
+    return _inner_products(call) + _each_result(call)
+
+
 def _inner_products(call: Call) -> int:
     """2 K for every number of the result, K the length of the sums: 2·M·N·K for a matrix product."""
     return 2 * int(call.out.size) * int(call.reads[0].shape[-1])
@@ -45,6 +49,7 @@ def _inner_products(call: Call) -> int:
 
 COSTS: dict[str, Cost] = {
     "matmul": Cost(_inner_products, "{0} @ {1}"),
+    "affine": Cost(_affine, "{0} @ {1} + {2}"),
     "dot": Cost(_inner_products, "Σ {0} · {1}"),
     "add": Cost(_each_result, "{0} + {1}", "+="),
     "subtract": Cost(_each_result, "{0} − {1}", "−="),
@@ -77,6 +82,8 @@ COSTS: dict[str, Cost] = {
 }
 """A row for every operation of the vocabulary."""
 
+PRODUCTS = ("matmul", "affine")
+
 
 def flops(call: Call) -> int:
     """Return the floating-point operations of a call."""
@@ -85,7 +92,7 @@ def flops(call: Call) -> int:
 
 def largest_product(programs: Iterable[Program]) -> int:
     """Return the FLOPs of the largest single matrix product; a stack of replicas is as many products."""
-    products = (call for program in programs for call in program if call.op == "matmul")
+    products = (call for program in programs for call in program if call.op in PRODUCTS)
     return max((flops(call) // max(1, prod(call.out.shape[:-2])) for call in products), default=0)
 
 

@@ -69,10 +69,12 @@ class Affine:
     def workspace(self, R: int, B: int, I: int, O: int) -> int:  # noqa: E741
         """Return the elements of workspace that the fastest cuts of the three products need, 0 if they do not split."""
         forms = ((B, O, I, 0), (B, I, O, 0), (I, O, B, O))
-        return max(
-            cut.splits * R * (M * N + sums) if (cut := self._cut(R, M, N, K, True)).splits > 1 else 0
-            for M, N, K, sums in forms
-        )
+        return max(self.workspace_of(R, M, N, K, sums=sums) for M, N, K, sums in forms)
+
+    def workspace_of(self, R: int, M: int, N: int, K: int, *, sums: int = 0) -> int:
+        """Return the same for R products (M, K) (K, N) alone.  sums: N for a weight gradient, for its column sums"""
+        cut = self._cut(R, M, N, K, True)
+        return cut.splits * R * (M * N + sums) if cut.splits > 1 else 0
 
     def forward(
         self,

@@ -89,6 +89,7 @@ def _modules() -> dict[str, ModuleType]:
     for name in "float32 float64 int32 int64 uint8 uint64 bool_ dtype newaxis".split():
         setattr(cupy, name, getattr(np, name))
     cupy.ndarray, cupy.RawModule, cupy.RawKernel = ndarray, RawModule, RawKernel
+    cupy._core = SimpleNamespace(_routines_linalg=functions)
     cupy.get_default_memory_pool = lambda: DEVICE.pool
     runtime = SimpleNamespace(
         CUDARuntimeError=CUDARuntimeError,

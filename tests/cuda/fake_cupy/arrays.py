@@ -20,10 +20,10 @@ PINNED: list[Host] = []
 class ndarray:  # noqa: N801  (CuPy's name)
     """An array on the device, a view of its memory."""
 
-    __slots__ = ("__weakref__", "host", "memory")
+    __slots__ = ("__weakref__", "base", "host", "memory")
 
-    def __init__(self, host: Host, memory: Memory) -> None:
-        self.host, self.memory = host, memory
+    def __init__(self, host: Host, memory: Memory, base: ndarray | None = None) -> None:
+        self.host, self.memory, self.base = host, memory, base
 
     # ------------------------------------------------ what NumPy must not do
 
@@ -72,7 +72,7 @@ class ndarray:  # noqa: N801  (CuPy's name)
     # ------------------------------------------------ views
 
     def _view(self, host: Host) -> ndarray:
-        return ndarray(host, self.memory)
+        return ndarray(host, self.memory, self if self.base is None else self.base)
 
     def reshape(self, *shape: Any) -> ndarray:
         shape = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape

@@ -29,7 +29,8 @@ class ufunc:  # noqa: N801  (CuPy's name)
         if len(args) > nin:
             *args, out = args  # type: ignore[assignment]
         operands = [_operand(self.__name__, a) for a in args]
-        shape = np.broadcast_shapes(*(a.shape for a in operands if isinstance(a, ndarray)))
+        shapes = [a.shape for a in operands if isinstance(a, ndarray)] + ([] if out is None else [out.shape])
+        shape = np.broadcast_shapes(*shapes)
         kinds = tuple(a.dtype if isinstance(a, ndarray | np.generic) else type(a) for a in operands)
         result = self.function.resolve_dtypes((*kinds, None))[-1]
         if out is None:
@@ -126,6 +127,20 @@ def all(a: ndarray, axis: Any = None, out: Any = None, keepdims: bool = False) -
     return reduction(np.all, a, axis, out, keepdims=keepdims)
 
 
+COMPUTE_TYPE_FP32, COMPUTE_TYPE_TF32 = 4, 7
+_COMPUTE_TYPES = {np.dtype("float32"): COMPUTE_TYPE_FP32}
+
+
+def set_compute_type(dtype: Any, compute_type: int) -> None:
+    """Say for the whole process how cuBLAS computes."""
+    _COMPUTE_TYPES[np.dtype(dtype)] = compute_type
+
+
+def _tf32(a: Host) -> Host:
+    """Keep ten bits of the mantissa."""
+    return (np.ascontiguousarray(a).view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32)
+
+
 def matmul(a: ndarray, b: ndarray, out: ndarray | None = None) -> ndarray:
     a, b = _array("matmul", a), _array("matmul", b)
     if DEVICE.current.is_capturing():
@@ -138,7 +153,10 @@ def matmul(a: ndarray, b: ndarray, out: ndarray | None = None) -> ndarray:
     if not out.flags.c_contiguous or overlaps(a, out) or overlaps(b, out):
         allocate(product.shape, product.dtype)
     one, other, target = a.host, b.host, out.host
-    submit(lambda: np.copyto(target, one @ other, casting="same_kind"), a, b, out)
+    rounded = (
+        _tf32 if a.dtype == np.float32 and _COMPUTE_TYPES[np.dtype("float32")] == COMPUTE_TYPE_TF32 else np.asarray
+    )
+    submit(lambda: np.copyto(target, rounded(one) @ rounded(other), casting="same_kind"), a, b, out)
     DEVICE.products += 1
     return out
 
@@ -221,7 +239,7 @@ def copyto(dst: ndarray, src: Any, casting: Any = "same_kind", where: Any = None
 
 
 def broadcast_to(array: ndarray, shape: Any) -> ndarray:
-    return ndarray(np.broadcast_to(_array("broadcast_to", array).host, shape), array.memory)
+    return _array("broadcast_to", array)._view(np.broadcast_to(array.host, shape))
 
 
 def result_type(*operands: Any) -> np.dtype[Any]:
@@ -237,7 +255,7 @@ def shares_memory(a: ndarray, b: ndarray) -> bool:
 
 
 def as_strided(x: ndarray, shape: Any = None, strides: Any = None) -> ndarray:
-    return ndarray(np.lib.stride_tricks.as_strided(x.host, shape, strides), x.memory)
+    return x._view(np.lib.stride_tricks.as_strided(x.host, shape, strides))
 
 
 lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=as_strided))
