@@ -22,10 +22,10 @@ TRAININGS = [(w.name, b) for w in WORKLOADS.values() if w.kind != "predict" for 
 def test_step(benchmark, name, batch_size):
     rival = Minisgd(Task(name, batch_size, n=N // batch_size * batch_size))  # no short batch: every step is the same
     try:
-        rival.session.step()
+        rival.sessions[0].step()
         benchmark.extra_info["examples"] = batch_size * rival.workload.replicas
-        benchmark(rival.session.step)
-        assert np.isfinite(rival.session.take_train_loss()).all()
+        benchmark(rival.sessions[0].step)
+        assert np.isfinite(rival.sessions[0].take_train_loss()).all()
     finally:
         rival.contexts.close()
 
