@@ -8,6 +8,9 @@ No verdict is written anywhere: it follows from intervals measured in this run, 
 Experiments are frozen dataclasses; claims that name equal ones share a single run. ``RunToTarget`` tunes the learning
 rate at every batch size, ``FixedBudget`` trains over one grid, ``TimeSteps`` and ``MeasureMemory`` look at single
 networks with nothing else running. ``c09_epochs_to_target.py`` is the one to imitate.
+
+Two tests wait for a new claim: ``PRESENT`` in test_claim_table lists the numbers that exist, and ``CASES`` in
+test_claim_reversals asks of each for made-up results that turn its verdict.
 """
 
 from __future__ import annotations

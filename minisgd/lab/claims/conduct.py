@@ -16,7 +16,7 @@ from minisgd.data import Dataset
 from minisgd.lab.claims.arguments import check_network, chosen_claims, parse_seconds, resolve_seeds, resolve_sizes
 from minisgd.lab.claims.claim import Claim, Finding, undecided
 from minisgd.lab.claims.lab import Lab
-from minisgd.lab.claims.plan import WORKERS, Conductor, Missing, Outcome, estimates, experiments_of, in_order
+from minisgd.lab.claims.plan import WORKERS, Conductor, Missing, Outcome, experiments_of
 from minisgd.lab.claims.result import Answer, Claims
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.claims.table import CLAIMS
@@ -29,8 +29,8 @@ from minisgd.training.prepare import as_dataset
 
 EventHook = Callable[[str, Mapping[str, Any]], None]
 
-REPORT_SHARE = 0.08
-"""Share of the budget that is kept for judging and drawing."""
+REPORT_SHARE, REPORT_SECONDS = 0.1, 15.0
+"""What is kept of the budget for judging and drawing: a share, but never more seconds than that."""
 
 
 def claims(
@@ -74,14 +74,12 @@ def claims(
     answers: dict[int, Answer] = {}
     readers = experiments_of(chosen)
     interrupted = False
-    conductor = Conductor(lab, begun + (1 - REPORT_SHARE) * allowed, workers, lambda name, outcome: None)
+    tally = _Tally(emit, allowed)
+    deadline = begun + allowed - min(REPORT_SHARE * allowed, REPORT_SECONDS)
+    conductor = Conductor(lab, deadline, workers, tally.done)
     try:
         emit("note", {"text": "pilots: short trainings to find targets and where to search"})
-        seconds = estimates(readers, lab)
-        _estimate(emit, seconds, workers, allowed)
-        tally = _Tally(emit, seconds)
-        conductor.on_done = tally.done
-        conductor.run(in_order(readers, seconds), seconds)
+        conductor.run(readers, tally.estimate)
     except KeyboardInterrupt:
         interrupted = True
     for claim in chosen:
@@ -150,28 +148,26 @@ def _laboratory(
     return Lab(network, dataset, loss, dtype, device, seeds, sizes, threads, folder, settings)
 
 
-def _estimate(emit: EventHook, seconds: Mapping[Any, float], workers: int, allowed: float) -> None:
-    alone = sum(s for e, s in seconds.items() if e.alone)
-    rest = sum(s for e, s in seconds.items() if not e.alone)
-    total = alone + rest / workers
-    text = f"about {say.seconds(total)} for {len(seconds)} experiments, of {say.seconds(allowed)} allowed"
-    emit("estimate", {"text": text, "seconds": total})
-
-
 class _Tally:
     """Counts what is done, by estimated seconds, for whoever shows progress."""
 
-    def __init__(self, emit: EventHook, seconds: Mapping[Any, float]) -> None:
-        self.emit, self.spent = emit, 0.0
-        self.share = {e.name: s for e, s in seconds.items()}
-        self.total = sum(self.share.values())
+    def __init__(self, emit: EventHook, allowed: float) -> None:
+        self.emit, self.allowed, self.spent = emit, allowed, 0.0
+        self.seconds: Mapping[str, float] = {}
+
+    def estimate(self, seconds: Mapping[str, float], total: float) -> None:
+        """Say how long it will take."""
+        self.seconds = seconds
+        text = f"about {say.seconds(total)} for {len(seconds)} experiments, of {say.seconds(self.allowed)} allowed"
+        self.emit("estimate", {"text": text, "seconds": total})
 
     def done(self, name: str, outcome: Outcome) -> None:
         """Count an experiment, and say so where it could not be made."""
-        self.spent += self.share[name]
+        self.spent += self.seconds[name]
         if isinstance(outcome.result, Missing):
             self.emit("note", {"text": f"{name}: not made, {outcome.result.why}"})
-        self.emit("progress", {"share": min(1.0, self.spent / max(self.total, 1e-9)), "text": name})
+        share = self.spent / max(sum(self.seconds.values()), 1e-9)
+        self.emit("progress", {"share": min(1.0, share), "text": name})
 
 
 def _setting(lab: Lab, model: str, threads: int | None, allowed: float) -> tuple[tuple[str, str], ...]:

@@ -7,6 +7,7 @@ table), at one scaled with the batch (a diagonal), and at the tuned one (the bes
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol, Self
@@ -159,7 +160,7 @@ class FixedBudget(Experiment[Endings]):
             parts.append("lr-" + "-".join(f"{m:g}" for m in self.multiples))
         parts += [f"power-{self.power:g}"] if self.power else []
         parts += [self.sampling] if self.sampling != "shuffle" else []
-        parts += [repr(measure).split("(")[0].lower() for measure in self.measures]
+        parts += [re.sub(r"[^a-z0-9.]+", "-", repr(measure).lower()).strip("-") for measure in self.measures]
         return "-".join([*parts, *map(str, self.batch_sizes)])
 
     def steps_at(self, batch_size: int, n: int) -> int:
@@ -216,6 +217,8 @@ class FixedBudget(Experiment[Endings]):
         for k, (lr, seed) in enumerate(cells):
             diverged = not (math.isfinite(seen.loss[k]) and math.isfinite(last.loss[k]))
             extra: dict[str, float] = {}
+            if lab.stop.is_set():
+                raise Stopped
             for measure in () if diverged else self.measures:
                 extra |= measure(session.network.replica(k), trial)
             endings.append(

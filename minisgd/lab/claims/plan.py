@@ -57,12 +57,22 @@ class Conductor:
         self.lab, self.deadline, self.workers, self.on_done = lab, deadline, workers, on_done
         self.outcomes: dict[Experiment[Any], Outcome] = {}
 
-    def run(self, order: list[Experiment[Any]], seconds: Mapping[Experiment[Any], float]) -> None:
-        """Fill in the outcomes; an interrupted run leaves the finished ones."""
+    def run(
+        self, readers: Mapping[Experiment[Any], int], on_estimate: Callable[[Mapping[str, float], float], None]
+    ) -> None:
+        """Estimate every experiment, then make them; an interrupted run leaves the outcomes of the finished ones.
+
+        on_estimate: told the seconds of each by name, and of all together
+        """
         timer = Timer(max(0.0, self.deadline - perf_counter()), self.lab.stop.set)
         timer.daemon = True
         timer.start()
         try:
+            seconds = estimates(readers, self.lab)
+            alone = sum(s for e, s in seconds.items() if e.alone)
+            side_by_side = sum(s for e, s in seconds.items() if not e.alone) / self.workers
+            on_estimate({e.name: s for e, s in seconds.items()}, alone + side_by_side)
+            order = in_order(readers, seconds)
             for experiment in order:
                 if experiment.alone:
                     self._keep(experiment, self._run(experiment, seconds[experiment]))
@@ -95,7 +105,7 @@ class Conductor:
     def _run(self, experiment: Experiment[Any], estimate: float) -> Outcome:
         begun = perf_counter()
         left = self.deadline - begun
-        if estimate > max(left, 0.0):
+        if left <= 0 or estimate > left:
             why = f"it would take about {words.seconds(estimate)}, and {words.seconds(max(left, 0.0))} are left"
             return Outcome(Missing(why), 0.0)
         result: Any
@@ -117,12 +127,15 @@ class Conductor:
 
 
 def estimates(readers: Iterable[Experiment[Any]], lab: Lab) -> dict[Experiment[Any], float]:
-    """Estimate the seconds of every experiment; what cannot be made takes none, and says so when it is run."""
+    """Estimate the seconds of every experiment; what cannot be made takes none, and says so when it is run.
+
+    Estimates rest on pilots, so this trains a little.
+    """
     seconds = {}
     with blas_threads(1), quiet_arithmetic():
         for experiment in readers:
             try:
                 seconds[experiment] = experiment.seconds(lab)
-            except (Unsuitable, MinisgdError):
+            except (Stopped, Unsuitable, MinisgdError):
                 seconds[experiment] = 0.0
     return seconds
