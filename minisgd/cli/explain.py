@@ -10,7 +10,8 @@ from minisgd.cli.parser import Parser
 EXAMPLES = """\
   minisgd explain --model mlp:128 --input 64 --batch-size 32
   minisgd explain --model cnn --data digits --optimizer adam --time
-  minisgd explain --model mlp:256,128 --input 28x28x1 --outputs 10 --json"""
+  minisgd explain --model mlp:256,128 --input 28x28x1 --outputs 10 --json
+  minisgd explain --model mlp:128 --data digits --trace runs/trace/trace.jsonl"""
 
 
 def configure(parser: Parser) -> None:
@@ -21,12 +22,16 @@ def configure(parser: Parser) -> None:
     options.add_optimizer(parser)
     parser.add_argument("--batch-size", default="32", metavar="B", help="32, or full with --data (32)")
     parser.add_argument("--time", action="store_true", help="measure every call too: median microseconds")
+    parser.add_argument(
+        "--trace", metavar="FILE", help="put the norms of a training beside it: what 'minisgd probe trace --out' wrote"
+    )
     options.add_common(parser)
 
 
 def run(args: Namespace) -> int:
     from minisgd.training.explain import explain
     from minisgd.training.memory import default_loss
+    from minisgd.training.trace import TraceResult
 
     data = options.data_if_given(args)
     network, shape = options.load_model(args, data)
@@ -41,6 +46,7 @@ def run(args: Namespace) -> int:
         loss=loss,
         dtype=args.dtype,
         time=args.time,
+        trace=TraceResult.load(args.trace) if args.trace else None,
     )
     if args.json:
         print(explanation.to_json(), end="")

@@ -15,12 +15,14 @@ from minisgd.nn.layer import Layer, Leaf
 from minisgd.nn.network import clone
 from minisgd.optim import SGD, ConstantBatch, Optimizer
 from minisgd.training.cost import bytes_moved, flops, formula
+from minisgd.training.explain_trace import beside, require_layers
 from minisgd.training.explanation import Explanation, Line, fold
 from minisgd.training.feed import ExampleSpec, Feed, HostData
 from minisgd.training.naming import Names, constant
 from minisgd.training.recipe import Recipe
 from minisgd.training.session import Session
 from minisgd.training.timing import time_calls
+from minisgd.training.trace import TraceResult
 from minisgd.typing import Array, Shape
 
 __all__ = ["explain"]
@@ -35,13 +37,15 @@ def explain(
     loss: Loss | None = None,
     dtype: str = "float32",
     time: bool = False,
+    trace: TraceResult | None = None,
 ) -> Explanation:
     """Record one training step and return what it does: a line for every array call. The network is not changed.
 
     input_shape: of one example; a network that has weights knows its own   time: measure every call as well
+    trace: of a training of this network, whose norms are put beside the lines (see ``ms.Trace``)
 
-    Errors: ShapeError if the network does not fit the input; ArgumentError without an input shape, or for a
-    batch size that is not positive.
+    Errors: ShapeError if the network does not fit the input; ArgumentError without an input shape, for a batch size
+    that is not positive, or for the trace of another network.
     """
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise ArgumentError("batch_size", expected="a positive integer", got=batch_size, fix="32, for example")
@@ -52,10 +56,13 @@ def explain(
         )
     session = _session(network, batch_size, shape, optimizer or SGD(lr=0.1), loss or SoftmaxCrossEntropy(), dtype)
     arrays = _announce(session)
+    if trace is not None:
+        require_layers(trace, list(arrays))
     gather, gradient, index = session.record_gradient(batch_size)
     session.ops.upload(np.arange(batch_size), out=index)
     programs = [gather, gradient, session.record_update()]
     micros = time_calls(programs) if time else None
+    lines = _read(session, programs, arrays, micros)
     recipe, net = session.recipe, session.network
     assert net.input_shape is not None
     return Explanation(
@@ -65,7 +72,8 @@ def explain(
         dtype=dtype,
         loss=repr(recipe.loss),
         optimizer=recipe.optimizer.describe(),
-        lines=fold(_read(session, programs, arrays, micros)),
+        lines=fold(lines if trace is None else beside(lines, trace)),
+        traced=None if trace is None else (int(trace.steps[0]), int(trace.steps[-1])),
     )
 
 

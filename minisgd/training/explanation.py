@@ -16,6 +16,8 @@ class Line:
     """One array call of the step, or the same call made ``count`` times.
 
     shapes: of the operands, the result's last   flops, bytes, microseconds: of all ``count`` calls together
+    norm: of the result in a traced training, at its first and at its last traced step; of an update, |Δw|
+    dead: beside it, the share of a ReLU's units that no example activates   ratio: of an update, |Δw|/|w|
     """
 
     phase: str
@@ -27,6 +29,9 @@ class Line:
     bytes: int
     microseconds: float | None = None
     count: int = 1
+    norm: tuple[float, float] | None = None
+    dead: tuple[float, float] | None = None
+    ratio: tuple[float, float] | None = None
 
     def repeats(self, other: Line) -> bool:
         """True if the other line differs in its costs at most."""
@@ -57,6 +62,8 @@ class Explanation:
     loss: str
     optimizer: str
     lines: tuple[Line, ...]
+    traced: tuple[int, int] | None = None
+    """The first and the last step of the traced training beside it."""
 
     @property
     def phases(self) -> dict[str, list[Line]]:
@@ -78,11 +85,14 @@ class Explanation:
 
     @property
     def headline(self) -> str:
-        """What was recorded, in two lines."""
+        """What was recorded, in two or three lines."""
         shape = "×".join(map(str, self.input_shape))
-        return (
+        text = (
             f"One training step on a batch of {self.batch_size}, input {shape}\n"
             f"{self.parameters:,} parameters, {self.dtype}, {self.loss}, {self.optimizer}"
+        )
+        return (
+            text if self.traced is None else f"{text}\nnorms of a training, at step {self.traced[0]} → {self.traced[1]}"
         )
 
     def to_json(self) -> str:
@@ -94,7 +104,8 @@ class Explanation:
 
     def rows(self) -> Iterator[tuple[str, ...]]:
         """Yield the table as text, its header first; a phase and a layer are rows of one cell."""
-        yield ("formula", "shapes", "FLOPs", "bytes", "µs")[: 4 if self.total.microseconds is None else 5]
+        timed = () if self.total.microseconds is None else ("µs",)
+        yield ("formula", "shapes", "FLOPs", "bytes", *timed, *self._beside("norm"))
         for phase, lines in self.phases.items():
             yield (phase,)
             layer = ""
@@ -103,10 +114,14 @@ class Explanation:
                     layer = line.layer
                     yield (f"  {layer}",)
                 times = f"  ×{line.count}" if line.count > 1 else ""
-                yield (f"    {line.formula}{times}", _shapes(line.shapes), *_costs(line))
+                yield (f"    {line.formula}{times}", _shapes(line.shapes), *_costs(line), *self._beside(_norm(line)))
             total = self.totals[phase]
-            yield (f"  {phase} in all", _calls(total), *_costs(total))
-        yield ("whole step", _calls(self.total), *_costs(self.total))
+            yield (f"  {phase} in all", _calls(total), *_costs(total), *self._beside(""))
+        yield ("whole step", _calls(self.total), *_costs(self.total), *self._beside(""))
+
+    def _beside(self, cell: str) -> tuple[str, ...]:
+        """Return a cell of the column of norms, where there is one."""
+        return () if self.traced is None else (cell,)
 
     def __str__(self) -> str:
         rows = list(self.rows())
@@ -164,6 +179,9 @@ def _merged(lines: Sequence[Line]) -> Line:
         bytes=sum(line.bytes for line in lines),
         microseconds=_sum(lines),
         count=sum(line.count for line in lines),
+        norm=lines[-1].norm,
+        dead=lines[-1].dead,
+        ratio=lines[-1].ratio,
     )
 
 
@@ -189,6 +207,18 @@ def _shapes(shapes: tuple[Shape, ...]) -> str:
     *reads, out = ("×".join(map(str, shape)) or "1" for shape in shapes)
     arrays = [text for text in reads if text != "1"]
     return f"{', '.join(arrays)} → {out}" if arrays else f"→ {out}"
+
+
+def _norm(line: Line) -> str:
+    """Say how a norm changed: 4.7 → 7.1, dead 8% → 9%."""
+    if line.norm is None:
+        return ""
+    text = "{:.3g} → {:.3g}".format(*line.norm)
+    if line.dead is not None:
+        text += ", dead {:.0%} → {:.0%}".format(*line.dead)
+    if line.ratio is not None:
+        text += ", {:.2g} → {:.2g} of w".format(*line.ratio)
+    return text
 
 
 def _calls(total: Total) -> str:

@@ -67,6 +67,17 @@ class TraceResult:
         weight = self.weight
         return np.asarray(np.divide(self.update, weight, out=np.full_like(weight, np.nan), where=weight > 0))
 
+    @property
+    def step_norm(self) -> HostArray:
+        """Norm of the whole update |Δw|, (T,)."""
+        return np.asarray(np.sqrt(np.square(self.updates).sum(axis=1)))
+
+    @property
+    def step_ratio(self) -> HostArray:
+        """Norm of the whole update by that of all weights, |Δw|/|w|, (T,)."""
+        weight = np.sqrt(np.square(self.weights).sum(axis=1))
+        return np.asarray(np.divide(self.step_norm, weight, out=np.full_like(weight, np.nan), where=weight > 0))
+
     def _by_layer(self, norms: HostArray) -> HostArray:
         """Add the tensors of every layer up: √(Σ |w_s|²).  norms (T, S)   result (T, L)"""
         owner = np.array([self.layers.index(layer) for layer, _ in self.tensors], dtype=int)

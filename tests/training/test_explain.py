@@ -123,6 +123,7 @@ def test_text_and_json_say_the_same() -> None:
     assert document["lines"][2] == {
         "phase": "forward", "layer": "Linear hidden", "op": "matmul", "formula": "y = x @ W",
         "shapes": [[4, 5], [5, 8], [4, 8]], "flops": 320, "bytes": 368, "microseconds": None, "count": 1,
+        "norm": None, "dead": None, "ratio": None,
     }  # fmt: skip
     for line in document["lines"]:
         assert line["formula"] in text

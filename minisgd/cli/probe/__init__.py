@@ -16,14 +16,20 @@ from __future__ import annotations
 from minisgd.cli.group import Group
 
 PROBES = {
+    "speed": "seconds of a training step, or of a prediction, as the batch grows",
+    "noise": "how much single gradients differ: the noise scale, and the learning rates it predicts",
     "sharpness": "curvature of the loss: extreme eigenvalues, trace, how far it rises, the largest stable lr",
     "memory": "bytes of a training step: by owner, and as the batch grows",
+    "trace": "activations, gradients, updates and dead units of every layer during a training",
 }
 """A module in this package for each."""
 
 EXAMPLES = """\
+  minisgd probe speed --data digits --model mlp:128
+  minisgd probe noise --data digits --model mlp:128
   minisgd probe sharpness --data digits --model mlp:128 --lr 0.1 --batch-size 32
-  minisgd probe memory --data digits --model mlp:128 --batch-size 256"""
+  minisgd probe memory --data digits --model mlp:128 --batch-size 256
+  minisgd probe trace --data digits --model mlp:128 --out runs/trace"""
 
 GROUP = Group(
     prog="minisgd probe",

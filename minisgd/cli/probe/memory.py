@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from minisgd.cli import options, output
 from minisgd.cli.parser import Parser
+from minisgd.errors import ArgumentError
 
 if TYPE_CHECKING:
+    from minisgd.lab.instruments import MemoryFit
     from minisgd.training import MemoryPlan
 
 EXAMPLES = """\
   minisgd probe memory --data digits --model mlp:128 --batch-size 256
   minisgd probe memory --input 28x28x1 --model cnn --optimizer adam --memory-limit 512MiB
-  minisgd probe memory --data digits --model cnn --batch-size full --json"""
+  minisgd probe memory --data digits --model cnn --batch-size full --json
+  minisgd probe memory --data digits --model mlp-bn:64 --measure"""
 
 
 def configure(parser: Parser) -> None:
@@ -25,34 +28,48 @@ def configure(parser: Parser) -> None:
     options.add_optimizer(parser)
     parser.add_argument("--batch-size", default="32", metavar="B", help="32, or full with --data (32)")
     parser.add_argument("--memory-limit", metavar="BYTES", help="512MiB (the memory that is available)")
+    parser.add_argument("--measure", action="store_true", help="with --data: also measure steps at several batch sizes")
     options.add_common(parser)
 
 
 def run(args: Namespace) -> int:
     """Print the bytes of a training step by owner, how they grow with the batch, and the largest that fits."""
     from minisgd.cli.machine import available_memory
+    from minisgd.lab.instruments import memory_fit
     from minisgd.training import memory_plan
     from minisgd.training.feed import ExampleSpec
     from minisgd.training.memory import default_loss
 
     data = options.data_if_given(args)
+    if args.measure and (data is None or args.device != "cpu"):
+        raise ArgumentError(
+            "--measure",
+            expected="given beside --data, on the CPU",
+            got="--input" if data is None else f"--device {args.device}",
+            fix="name the data: --data digits" if data is None else "leave --device out",
+        )
     network, shape = options.load_model(args, data)
-    loss = options.make_loss(args)
+    loss, optimizer = options.make_loss(args), options.make_optimizer(args)
     available, source = available_memory()
     plan = memory_plan(
         network,
         shape,
         options.fixed_batch_size(args.batch_size, data),
-        options.make_optimizer(args),
+        optimizer,
         loss=loss if loss or data is None else default_loss(data.task),
         dtype=args.dtype,
         memory_limit=available if args.memory_limit is None else args.memory_limit,
         spec=None if data is None else ExampleSpec.of(data.train, data.scale, args.dtype),
     )
+    measured = None
+    if args.measure and data is not None:
+        measured = memory_fit(network, data, optimizer=optimizer, loss=loss, dtype=args.dtype, seed=args.seed)
     if args.json:
-        output.print_json(_document(plan))
+        output.print_json(_document(plan) | ({"measured": measured.to_dict()} if measured else {}))
     else:
         _print(plan)
+        if measured:
+            _print_measured(measured)
         output.note("the data set itself is not counted: it stays as it is", args.quiet)
     if args.memory_limit is None:
         output.note(f"limit: {source}; another: --memory-limit 512MiB", args.quiet)
@@ -77,3 +94,17 @@ def _print(plan: MemoryPlan) -> None:
         rows.append(("so it is made of micro-batches of", f"{plan.micro_batch:,}", ""))
     total = len(plan.by_owner)
     output.print_table(("", "", "bytes"), rows, strong=lambda position: position == total)
+
+
+def _print_measured(found: MemoryFit) -> None:
+    from minisgd.training.memory import format_bytes
+
+    low, high = found.slope_interval
+    print()
+    output.print_text(
+        f"Measured: {found.slope:.3f} ({low:.3f} to {high:.3f}) times the plan, and "
+        f"{format_bytes(found.overhead_bytes)}; R² = {found.r_squared:.5f}."
+    )
+    print()
+    rows = [(str(p.batch_size), format_bytes(p.planned_bytes), format_bytes(p.measured_bytes)) for p in found.points]
+    output.print_table(("batch", "planned", "measured"), rows, left=0)

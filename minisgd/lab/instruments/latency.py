@@ -21,7 +21,7 @@ from minisgd.lab.instruments.speed import (
     still,
     summarise,
 )
-from minisgd.lab.instruments.speed_clock import VISITS, Task, in_turn
+from minisgd.lab.instruments.speed_clock import VISITS, ProgressHook, Task, in_turn
 from minisgd.nn import Network
 from minisgd.nn.inference import Inference
 from minisgd.training.cost import largest_product
@@ -59,6 +59,7 @@ def latency(
     threads: int | None = None,
     visits: int = VISITS,
     seed: Seed = 0,
+    on_progress: ProgressHook | None = None,
 ) -> Speed:
     """Time predictions, every call by itself, and fit t(B) = t0 + B/r to their medians. The network is not changed.
 
@@ -66,6 +67,7 @@ def latency(
     Batch sizes are visited in a random order, anew in every round. The points are ``LatencyPoint``.
 
     batch_sizes: by default the powers of two up to 1024 that the data set has   visits: to each of them
+    on_progress: called with the share of the visits done
 
     Errors: ArgumentError for fewer than two batch sizes, one that the data set does not have, or too few visits;
     those of ``ms.train`` for a network and data that do not fit.
@@ -76,11 +78,12 @@ def latency(
     require_visits(visits)
     rng = np.random.default_rng(seed)
     tasks = [_task(net, dataset, b, threads) for b in sizes]
-    taken = [np.array(calls) for calls in in_turn(tasks, Task.each, rng, visits=visits, most=CALLS)]  # (K) of (V, n)
-    middle = np.array([np.median(calls, axis=1) for calls in taken]).T  # (V, K)
+    calls = in_turn(tasks, Task.each, rng, visits=visits, most=CALLS, on_progress=on_progress)
+    taken = [np.array(each) for each in calls]  # (K) of (V, n)
+    middle = np.array([np.median(each, axis=1) for each in taken]).T  # (V, K)
     how = f"median and 99th percentile of the calls at {visits} visits to each of {len(sizes)} batch sizes"
     line = summarise(sizes, middle, len(dataset), f"{how}, in a random order anew in every round", rng)
-    points = tuple(_point(point, calls, rng) for point, calls in zip(line.points, taken, strict=True))
+    points = tuple(_point(point, each, rng) for point, each in zip(line.points, taken, strict=True))
     return replace(line, points=points)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from minisgd.data import Dataset
 from minisgd.errors import ArgumentError
-from minisgd.lab.instruments.speed_clock import STILL, VISITS, time_steps
+from minisgd.lab.instruments.speed_clock import STILL, VISITS, ProgressHook, time_steps
 from minisgd.lab.instruments.speed_fit import fit_step_time
 from minisgd.lab.study.statistics import percentiles
 from minisgd.nn import Loss, Network
@@ -92,6 +92,7 @@ def speed(
     threads: int | None = None,
     visits: int = VISITS,
     seed: Seed = 0,
+    on_progress: ProgressHook | None = None,
 ) -> Speed:
     """Time training steps and fit t(B) = t0 + B/r by least squares on relative errors. The network is not changed.
 
@@ -100,6 +101,7 @@ def speed(
 
     batch_sizes: by default the powers of two up to 1024 that the data set has   visits: to each of them
     optimizer: SGD by default; its learning rate is made so small that the weights stay
+    on_progress: called with the share of the visits done
 
     Errors: ArgumentError for fewer than two batch sizes, one that the data set does not have, or too few visits;
     those of ``ms.train`` for a network, data, loss and optimizer that do not fit.
@@ -111,7 +113,7 @@ def speed(
     sizes = choose_sizes(batch_sizes, least, len(dataset))
     require_visits(visits)
     rng = np.random.default_rng(seed)
-    taken = time_steps(preparation, sizes, threads, rng, visits=visits)
+    taken = time_steps(preparation, sizes, threads, rng, visits=visits, on_progress=on_progress)
     how = f"median of {visits} visits to each of {len(sizes)} batch sizes, in a random order anew in every round"
     return summarise(sizes, taken, len(dataset), how, rng)
 

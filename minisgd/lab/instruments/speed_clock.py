@@ -58,6 +58,8 @@ class Task:
 
 
 Lap = Callable[[Task, int], HostArray]
+ProgressHook = Callable[[float], object]
+"""Called with the share of the visits done."""
 
 
 def in_turn(
@@ -68,6 +70,7 @@ def in_turn(
     visits: int = VISITS,
     seconds: float = SECONDS,
     most: int = 10**6,
+    on_progress: ProgressHook | None = None,
 ) -> list[list[HostArray]]:
     """Return what every task took at every visit, a list for each task: (K) of (V) of what a lap returns.
 
@@ -85,6 +88,8 @@ def in_turn(
                 calls[k] = min(max(1, round(seconds / float(times.mean()))), most)
             else:
                 taken[k].append(times)
+        if on_progress:
+            on_progress((visit + 1) / (visits + 1))
     return taken
 
 
@@ -96,6 +101,7 @@ def time_steps(
     *,
     visits: int = VISITS,
     seconds: float = SECONDS,
+    on_progress: ProgressHook | None = None,
 ) -> HostArray:
     """Return seconds per update, (V, K): gathering, gradient and update as recorded, without evaluation.
 
@@ -105,4 +111,5 @@ def time_steps(
     for b in batch_sizes:
         session = prepare(b).session(last_batch="drop")
         tasks.append(Task(session.step, session.ops, choose_threads(session.largest_product(), threads)))
-    return np.array(in_turn(tasks, Task.mean, rng, visits=visits, seconds=seconds))[:, :, 0].T
+    taken = in_turn(tasks, Task.mean, rng, visits=visits, seconds=seconds, on_progress=on_progress)
+    return np.array(taken)[:, :, 0].T

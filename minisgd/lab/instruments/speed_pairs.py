@@ -14,7 +14,7 @@ import numpy as np
 from minisgd.data import Dataset
 from minisgd.errors import ArgumentError
 from minisgd.lab.instruments.speed import RESAMPLES, Interval, intervals, still
-from minisgd.lab.instruments.speed_clock import time_steps
+from minisgd.lab.instruments.speed_clock import ProgressHook, time_steps
 from minisgd.nn import Loss, Network
 from minisgd.optim import Optimizer
 from minisgd.training.prepare import as_dataset
@@ -73,6 +73,7 @@ def powers_of_two(
     device: str = "cpu",
     threads: int | None = None,
     seed: Seed = 0,
+    on_progress: ProgressHook | None = None,
 ) -> PowersOfTwo:
     """Time training steps at powers of two and at their neighbours, in random order and in pairs.
 
@@ -80,6 +81,7 @@ def powers_of_two(
     three are visited in the same round, so that a busy moment is shared.
 
     powers: by default those from 8 to 256 that the data set has
+    on_progress: called with the share of the work done
 
     Errors: ArgumentError for what is no power of two from 4, or larger than the data set allows.
     """
@@ -88,7 +90,11 @@ def powers_of_two(
     sizes = [size for power in chosen for size in (power - 1, power, power + 1)]
     rng = np.random.default_rng(seed)
     preparation = still(network, dataset, optimizer, loss, dtype, device, seed)
-    builds = [time_steps(preparation, sizes, threads, rng, visits=VISITS, seconds=SECONDS) for _ in range(BUILDS)]
+    builds = []
+    for build in range(BUILDS):
+        builds.append(time_steps(preparation, sizes, threads, rng, visits=VISITS, seconds=SECONDS))
+        if on_progress:
+            on_progress((build + 1) / BUILDS)
     how = f"median over {BUILDS} builds of {VISITS} visits to each of {len(sizes)} batch sizes, in random order"
     return compare(chosen, np.array(builds), len(dataset), how, rng)
 

@@ -37,7 +37,7 @@ class Trace(Callback):
 
     >>> trace = ms.Trace(every=50)
     >>> ms.train(net, data, callbacks=[trace])
-    >>> trace.result.save("trace.jsonl"), ms.draw_trace(trace.result, "trace.png"), ms.explain(net, trace=trace)
+    >>> trace.result.save("trace.jsonl"), ms.draw_trace(trace.result, "trace.png"), ms.explain(net, trace=trace.result)
 
     Errors: ArgumentError if ``every`` is not a positive integer.
     """

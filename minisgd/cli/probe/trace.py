@@ -1,0 +1,92 @@
+"""``minisgd probe trace``: what goes on in every layer while the network trains."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minisgd.cli import options, output
+from minisgd.cli.parser import Parser, number, whole
+from minisgd.cli.probe import subject
+
+if TYPE_CHECKING:
+    from minisgd.training.trace import TraceResult
+    from minisgd.typing import HostArray
+
+EXAMPLES = """\
+  minisgd probe trace --data digits --model mlp:128,64 --epochs 5 --out runs/trace
+  minisgd probe trace --data digits --model cnn --lr 0.05 --momentum 0.9 --every 10 --json
+  minisgd explain --data digits --model mlp:128,64 --trace runs/trace/trace.jsonl"""
+
+
+def configure(parser: Parser) -> None:
+    subject.configure(parser)
+    options.add_optimizer(parser)
+    options.add_learning_rate(parser)
+    group = parser.add_argument_group("training")
+    group.add_argument("--batch-size", default="32", metavar="B", help="32, full, or grow:32,1024,5 (32)")
+    group.add_argument("--epochs", type=number, metavar="X", default=5.0, help="passes over the data (5)")
+    group.add_argument("--every", type=whole, metavar="N", default=10, help="steps from one trace to the next (10)")
+    group.add_argument("--out", type=Path, metavar="DIR", help="write trace.jsonl and trace.png")
+
+
+def run(args: Namespace) -> int:
+    from minisgd.lab.instruments import Trace, draw_trace
+    from minisgd.training import train
+
+    trace = Trace(args.every)
+    if args.out:
+        output.require_writable(args.out)
+    network, data, loss = subject.load(args)
+    with output.ProgressBar(args.quiet) as bar:
+        train(
+            network,
+            data,
+            optimizer=options.make_optimizer(args, options.make_schedule(args, args.epochs)),
+            loss=loss,
+            batch_size=options.batch_size(args.batch_size),
+            epochs=args.epochs,
+            callbacks=[trace],
+            dtype=args.dtype,
+            device=args.device,
+            threads=args.threads,
+            seed=args.seed,
+            on_progress=lambda share, record: bar.show(share, "training"),
+        )
+    result = trace.result
+    if args.json:
+        output.print_json(result.to_dict())
+    else:
+        _print(result)
+    if args.out:
+        written = result.save(args.out / "trace.jsonl"), draw_trace(result, args.out / "trace.png")
+        output.note(f"written: {written[0]} and {written[1]}", args.quiet)
+    return 0
+
+
+def _print(trace: TraceResult) -> None:
+    first, last = int(trace.steps[0]), int(trace.steps[-1])
+    output.print_text(f"Norms at step {first} → {last}, of {len(trace)} steps traced:")
+    print()
+    rows = [
+        (
+            layer,
+            _change(trace.activation[:, k]),
+            _change(trace.gradient[:, k]),
+            _change(trace.update[:, k]),
+            _change(trace.ratio[:, k]),
+            _change(100 * trace.dead[:, k], "%"),
+        )
+        for k, layer in enumerate(trace.layers)
+    ]
+    output.print_table(("", "activation", "gradient", "update", "update / weight", "dead"), rows)
+
+
+def _change(values: HostArray, unit: str = "") -> str:
+    """Say where a quantity began and where it ended; nothing where a layer has none."""
+    if not np.isfinite(values).any():
+        return ""
+    return f"{values[0]:.2g}{unit} → {values[-1]:.2g}{unit}"

@@ -1,0 +1,60 @@
+"""``minisgd probe trace``, and ``minisgd explain --trace`` that reads what it wrote."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from minisgd.cli import main
+
+LINE = "probe trace --data digits --model mlp:8 --epochs 0.5 --every 7"
+
+
+def out(line: str, capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(line.split()) == 0
+    return capsys.readouterr().out
+
+
+def test_the_document_has_the_arrays(capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(out(f"{LINE} --json", capsys), parse_constant=pytest.fail)
+    assert found["steps"] == [1, 8, 15, 22, 29] and found["every"] == 7
+    assert list(found["layers"]) == ["Linear hidden1", "ReLU 2", "Linear output"]
+    assert found["layers"]["ReLU 2"]["gradient"] == [None] * 5
+    assert all(0 < ratio < 1 for ratio in found["layers"]["Linear output"]["ratio"])
+
+
+def test_files_are_written_and_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = out(f"{LINE} --out {tmp_path / 'run'}", capsys)
+    assert "step 1 → 29, of 5 steps traced" in text and "update / weight" in text
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["trace.jsonl", "trace.png"]
+    line = f"explain --data digits --model mlp:8 --trace {tmp_path / 'run' / 'trace.jsonl'}"
+    assert "of w" in out(line, capsys)
+    document = json.loads(out(f"{line} --json", capsys))
+    assert document["traced"] == [1, 29] and any(row["norm"] for row in document["lines"])
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "says"),
+    [
+        (f"{LINE} --every 0", 2, ["every", "positive"]),
+        (f"{LINE} --out blocked", 1, ["--out 'blocked'", "another folder"]),
+        (f"{LINE} --epochs 0", 2, ["epochs", "10, for example"]),
+        ("explain --data digits --model mlp:8 --trace nowhere.jsonl", 1, ["nowhere.jsonl", "probe trace --out"]),
+        ("explain --data digits --model mlp:8 --trace blocked", 1, ["blocked", "JSON lines"]),
+    ],
+)
+def test_refusals(
+    line: str,
+    code: int,
+    says: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("blocked").write_text("no folder")
+    assert main(line.split()) == code
+    captured = capsys.readouterr()
+    assert captured.out == "" and [part for part in says if part not in captured.err] == []
