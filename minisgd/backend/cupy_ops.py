@@ -10,6 +10,7 @@ import numpy as np
 from minisgd.backend.cuda_graph import GraphProgram
 from minisgd.backend.cuda_stream import on_stream
 from minisgd.backend.cuda_trouble import find_trouble, no_cupy
+from minisgd.backend.cupy_kernels import FLOATS, SCRATCH
 from minisgd.backend.cupy_vocabulary import CupyVocabulary
 from minisgd.backend.lane import Lane, PinnedLane
 from minisgd.backend.ops import Ops
@@ -63,6 +64,9 @@ class CupyOps(CupyVocabulary):
     def free_memory(self) -> int:
         free, _ = self.cupy.cuda.runtime.memGetInfo()
         return int(free + self.cupy.get_default_memory_pool().free_bytes())
+
+    def own_bytes(self) -> int:
+        return SCRATCH * sum(np.dtype(dtype).itemsize for dtype in FLOATS)
 
     def identify(self) -> tuple[str, int]:
         properties = self.cupy.cuda.runtime.getDeviceProperties(0)

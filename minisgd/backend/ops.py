@@ -121,6 +121,10 @@ class Ops:
         """Return the bytes that can still be had, or None where the arrays of the host are used as they are."""
         return None
 
+    def own_bytes(self) -> int:
+        """Return the bytes of the device that the operations keep for themselves, beside all plans."""
+        return 0
+
     def identify(self) -> tuple[str, int | None]:
         """Return the name of the device and the bytes of its memory, None where that is the machine's own."""
         return self.device, None

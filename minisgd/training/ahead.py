@@ -25,12 +25,7 @@ class AheadSession(Session):
     """
 
     def advance(self, until: Callable[[], bool]) -> None:
-        """Take updates, at most K and at least one, and none after which ``until`` holds is passed.
-
-        One, where the schedule of the batch size measures the gradient: the host then looks at every update.
-        """
-        if self.meter is not None:
-            return self.step()
+        """Take updates, at most K and at least one, and none after which ``until`` holds is passed."""
         b, n = self._draw(until)
         ops = self.ops
         gather, _, index = self._gradient(b)

@@ -104,33 +104,45 @@ def memory_plan(
 
 @dataclass(frozen=True)
 class StepSize:
-    """Bytes of a training step as a function of the batch and the micro-batch."""
+    """Bytes of a training step as a function of the batch and the micro-batch.
+
+    ahead: updates that a device is told at once   beside: bytes that a limit has to cover as well
+    """
 
     network: Network
     loss: Loss
     optimizer: Optimizer
     feed: Feed
     clip: ClipNorm | None = None
+    ahead: int = 1
+    beside: int = 0
 
     def plan(self, batch_size: int, micro_batch: int) -> Plan:
         """Return the memory of a step."""
-        recipe = Recipe(self.network, self.loss, self.optimizer, self.feed, batch_size, micro_batch, self.clip)
-        return Plan(recipe.requests())
+        return Plan(self.recipe(batch_size, micro_batch).requests())
+
+    def recipe(self, batch_size: int, micro_batch: int) -> Recipe:
+        """Return what is trained and how."""
+        ahead = self.ahead if micro_batch == batch_size else 1  # micro-batches need the host in between
+        return Recipe(self.network, self.loss, self.optimizer, self.feed, batch_size, micro_batch, self.clip, ahead)
+
+    def _bytes(self, batch_size: int, micro_batch: int) -> int:
+        return self.plan(batch_size, micro_batch).bytes() + self.beside
 
     def largest(self, limit: int) -> int | None:
         """Return the largest batch that fits in one piece, or None."""
-        return _largest(lambda b: self.plan(b, b).bytes() <= limit, LARGEST_BATCH)
+        return _largest(lambda b: self._bytes(b, b) <= limit, LARGEST_BATCH)
 
     def micro_batch(self, batch_size: int, limit: int) -> int:
         """Return the most examples at a time with which a batch fits: the batch itself, or less.
 
         Errors: MemoryLimitError if a single example does not fit.
         """
-        if self.plan(batch_size, batch_size).bytes() <= limit:
+        if self._bytes(batch_size, batch_size) <= limit:
             return batch_size
-        found = _largest(lambda m: self.plan(batch_size, m).bytes() <= limit, batch_size - 1)
+        found = _largest(lambda m: self._bytes(batch_size, m) <= limit, batch_size - 1)
         if found is None:
-            least = self.plan(batch_size, 1).bytes()
+            least = self._bytes(batch_size, 1)
             raise MemoryLimitError(
                 "memory_limit",
                 expected=f"at least {format_bytes(least)}, what one example at a time takes",

@@ -137,7 +137,11 @@ def prepare(
     limit = None if memory_limit is None else parse_bytes(memory_limit)
 
     def size(kind: type[Feed]) -> StepSize:
-        return StepSize(net, loss, optimizer, kind(spec, dtype, shared=whole, n=len(data)), clip)
+        # on the CPU a limit is for the step alone, as in the memory plan
+        beside = 0 if kind is Feed else evaluation(kind) + net.ops.own_bytes()
+        foreseeable = kind is ResidentFeed and measures_every(schedule) is None
+        ahead = net.ops.updates_ahead if foreseeable else 1
+        return StepSize(net, loss, optimizer, kind(spec, dtype, shared=whole, n=len(data)), clip, ahead, beside)
 
     def evaluation(kind: type[Feed]) -> int:
         part = data.validation
@@ -148,16 +152,13 @@ def prepare(
         return evaluation_plan(net, loss, feed, len(part)).bytes(len(each))
 
     def training(kind: type[Feed]) -> int:
-        return size(kind).plan(schedule.largest, largest).bytes(len(each)) + evaluation(kind)
+        wanted = size(kind)
+        return wanted.plan(schedule.largest, largest).bytes(len(each)) + wanted.beside
 
     kind = place(net.ops, room(net.ops, limit), training)
     if limit is not None:
-        # on the CPU the limit is for the step alone, as in the memory plan
-        reserved = 0 if kind is Feed else evaluation(kind)
-        largest = min(largest, size(kind).micro_batch(largest, max(limit - reserved, 1)))
-    known = largest == schedule.largest and measures_every(schedule) is None  # the updates to come, by the host
-    ahead = net.ops.updates_ahead if kind is ResidentFeed and known else 1
-    recipe = Recipe(net, loss, optimizer, size(kind).feed, schedule.largest, largest, clip, ahead)
+        largest = min(largest, size(kind).micro_batch(largest, limit))
+    recipe = size(kind).recipe(schedule.largest, largest)
     return Prepared(recipe, data, schedule, each)
 
 

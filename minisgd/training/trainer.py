@@ -158,7 +158,7 @@ def train(
         examples=session.examples,
         seconds=training.seconds,
         train_seconds=training.train_seconds,
-        memory_bytes=session.plan.bytes() + evaluation_bytes,
+        memory_bytes=session.plan.bytes() + evaluation_bytes + session.ops.own_bytes(),
         stopped=stopped,
         device=session.ops.device,
     )

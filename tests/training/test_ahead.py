@@ -120,14 +120,6 @@ def test_single_steps_in_between() -> None:
     assert_same(one, other)
 
 
-def test_a_measured_gradient_is_measured_at_every_update() -> None:
-    prepared = prepare(net(), DATA, ms.SGD(lr=0.1), batch_size=ms.GrowBatch(8, 32, every=1))
-    prepared = replace(prepared, recipe=replace(prepared.recipe, ahead=4))
-    session = prepared.session()
-    session.meter = type("Meter", (), {"every": 2, "measure": lambda self, index, lr: len(index)})()  # type: ignore
-    assert run(session, 6) == [1] * 6
-
-
 def test_its_tables_are_in_the_memory_plan() -> None:
     one, other = pair(ahead=8)
     assert other.plan.bytes() - one.plan.bytes() == 8 * 32 * 8 + 8 * 4 + 8
