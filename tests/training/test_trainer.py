@@ -213,7 +213,7 @@ BAD = [
     ({"loss": "mse"}, ms.DtypeError, "loss must be a loss object"),
     ({"loss": ms.MeanSquaredError()}, ms.ShapeError, "target"),
     ({"dtype": "float16"}, ms.ArgumentError, "dtype must be 'float32' or 'float64'"),
-    ({"device": "tpu"}, ms.ArgumentError, "device must be 'cpu' or 'cuda'"),
+    ({"device": "tpu"}, ms.ArgumentError, "device must be 'cpu', 'cuda' or 'auto'"),
     ({"clip_norm": 0}, ms.ArgumentError, "max_norm"),
     ({"micro_batch": 0}, ms.ArgumentError, "micro_batch"),
     ({"memory_limit": "lots"}, ms.ArgumentError, "memory_limit must be bytes"),
