@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from math import isfinite
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from minisgd.cli import output
@@ -12,12 +13,15 @@ from minisgd.cli.probe import subject
 from minisgd.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from minisgd.lab.instruments.noise import GradientNoise
+    from minisgd.lab.instruments import GradientNoise, Objective
 
 EXAMPLES = """\
   minisgd probe noise --data digits --model mlp:128 --weights runs/a/weights.safetensors
   minisgd probe noise --data digits --model linear --init zeros --exact --json
   minisgd probe noise --data idx:DIR --model cnn --examples 2000"""
+
+WORTH_TELLING = 3.0
+"""Seconds of work that are announced before they begin."""
 
 SAMPLE = 1024
 """Examples that are looked at where no number is given."""
@@ -30,19 +34,21 @@ def configure(parser: Parser) -> None:
     group = parser.add_argument_group("noise")
     group.add_argument("--examples", type=whole, metavar="N", help=f"a random draw of so many ({SAMPLE}, or all)")
     group.add_argument("--exact", action="store_true", help="look at all examples")
-    group.add_argument("--probes", type=whole, metavar="N", default=32, help="random directions for the curvature (32)")
+    group.add_argument("--probes", type=whole, metavar="N", default=16, help="random directions for the curvature (16)")
 
 
 def run(args: Namespace) -> int:
     """Measure and print."""
     from minisgd.backend.threads import available_cores, blas_threads
-    from minisgd.lab.instruments.noise import gradient_noise
+    from minisgd.lab.instruments import Objective, gradient_noise
 
     if args.exact and args.examples is not None:
         raise ArgumentError("--examples", expected="left out beside --exact", got=args.examples, fix="choose one")
     network, data, loss = subject.load(args)
     few = min(SAMPLE, len(data)) if args.examples is None else args.examples
     with blas_threads(args.threads or available_cores()):
+        if args.exact or few in range(1, len(data) + 1):
+            _announce(Objective(network, data, loss=loss, examples=None if args.exact else few), args)
         found = gradient_noise(
             network, data, loss=loss, examples=None if args.exact else few, probes=args.probes, seed=args.seed
         )
@@ -55,6 +61,19 @@ def run(args: Namespace) -> int:
             fix = "train less, or take more data" if found.exact else "more examples: --examples, --exact"
             output.note(f"the gradient is lost in its noise; {fix}", args.quiet)
     return 0
+
+
+def _announce(objective: Objective, args: Namespace) -> None:
+    """Say how long it may take, where that is worth saying, by the time of one gradient."""
+    from minisgd.lab.study import words
+
+    w = objective.start
+    objective.gradient(w)
+    begun = perf_counter()
+    objective.gradient(w)
+    seconds = (perf_counter() - begun) * (10 + 5 * args.probes)
+    if seconds > WORTH_TELLING:
+        output.note(f"{objective.examples:,} examples, about {words.seconds(seconds)}", args.quiet)
 
 
 def _print(found: GradientNoise, n: int) -> None:

@@ -95,21 +95,21 @@ def gradient_noise(
     loss: Loss | None = None,
     split: str = "train",
     examples: int | None = None,
-    probes: int = 32,
+    probes: int = 16,
     seed: Seed = 0,
 ) -> GradientNoise:
     """Measure |G|², tr Σ, B_simple, B_noise and what they predict, at the network's present weights, in float64.
 
-    Over all examples |G|², tr Σ and B_simple are exact. From a sample drawn without replacement they are unbiased
-    estimates, with an interval for B_simple. tr(HΣ) then is exact up to 1024 dimensions of noise; else it is
-    estimated along ``probes`` random directions. Cost: two gradients with per-example norms; and a gradient and a
-    Hessian-vector product (about four gradients) for each direction.
+    Over all examples |G|², tr Σ and B_simple are exact; tr(HΣ) is for one dense layer, and up to 1024 dimensions of
+    noise. From a sample, drawn without replacement, all are estimates, and B_simple has an interval. Cost: two
+    gradients with per-example norms; and where tr(HΣ) is estimated, or worked out direction by direction, a gradient
+    and a Hessian-vector product (about four gradients) for each.
 
     Everything is as in evaluation: dropout off, batch normalisation by running statistics; weight decay, which
     belongs to the optimizer, is no part of it.
 
     data: a Dataset, of which ``split`` is taken; a Split; or (x, y)   loss: by default that of the task
-    examples: how many to draw, by ``seed``; by default all
+    examples: how many to draw, by ``seed``; by default all   probes: random directions for tr(HΣ)
 
     Errors: ArgumentError for a network without weights or with weights that are not finite, for fewer than 4
     examples or more than there are; ShapeError or DataError for data that do not fit; DivergedError where gradients
@@ -121,7 +121,7 @@ def gradient_noise(
     population = len(everything)
     n = _checked(examples, population)
     if isinstance(probes, bool) or not isinstance(probes, int) or probes < 2:
-        raise ArgumentError("probes", expected="an integer of at least 2", got=probes, fix="32 give some 5%")
+        raise ArgumentError("probes", expected="an integer of at least 2", got=probes, fix="16 give some 10%")
     rng = np.random.default_rng(seed)
     chosen = everything if n == population else everything.subset(np.sort(rng.permutation(population)[:n]))
     found, mean = _spread(chosen, population)
@@ -184,5 +184,5 @@ def _spread(examples: Examples, population: int) -> tuple[NoiseInterval, HostArr
 
 def _in_words(n: int, population: int, trace: NoiseCurvature, probes: int) -> str:
     norms = "all examples, exactly" if n == population else f"per-example gradients of {n} of {population} examples"
-    curvature = "along every direction of the noise" if trace.error == 0 else f"along {probes} random directions of it"
+    curvature = "exactly" if trace.error == 0 else f"along {probes} random directions"
     return f"{norms}; tr(HΣ) {curvature}"

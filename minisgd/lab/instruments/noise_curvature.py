@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from minisgd.lab.instruments.noise_linear import is_dense_layer, linear_noise_curvature
 from minisgd.lab.instruments.objective import Objective
 from minisgd.lab.instruments.per_example import gradients_of
 from minisgd.lab.instruments.per_example_subject import Examples
@@ -14,6 +15,9 @@ from minisgd.typing import Generator, HostArray
 
 DIRECTIONS = 1024
 """Hessian-vector products up to which tr(HΣ) is worked out along every direction that the noise has."""
+
+PRODUCTS = 20_000
+"""Examples of which all pairs are formed, for a network that is one dense layer."""
 
 ELEMENTS = 1 << 24
 """Per-example gradients in memory at once, for that."""
@@ -32,13 +36,15 @@ def noise_curvature(
 ) -> NoiseCurvature:
     """Return tr(HΣ) = Σ_k u_kᵀ H u_k for any u_k with Σ_k u_k u_kᵀ = Σ (or so on average).
 
-    Where the noise has at most ``DIRECTIONS`` dimensions, u_k are its principal axes, and the trace is exact. Else
-    they are random mixtures u = Σ_i ε_i (g_i − G)/√(N − 1), ε_i = ±1: each costs a gradient and a Hessian-vector
-    product (Hutchinson 1990).
+    For one dense layer there is a closed form. Where the noise has at most ``DIRECTIONS`` dimensions, u_k are its
+    principal axes, and the trace is exact too. Else they are random mixtures u = Σ_i ε_i (g_i − G)/√(N − 1), ε_i = ±1:
+    each costs a gradient and a Hessian-vector product (Hutchinson 1990).
 
     mean (P,): G   complete: whether these are all examples; of a sample, more directions than probes are not worth it
     """
     n, p = len(examples), objective.parameters
+    if complete and n <= PRODUCTS and is_dense_layer(examples.network):
+        return NoiseCurvature(linear_noise_curvature(examples), 0.0)
     exact = min(n, p) <= (DIRECTIONS if complete else probes) and n * p <= ELEMENTS
     directions = _axes(examples, mean) if exact else _mixtures(examples, mean, probes, rng)
     w = objective.start

@@ -76,4 +76,6 @@ def student(degrees: int) -> float:
     """Return the two-sided quantile of Student's t from the normal one (Abramowitz and Stegun 26.7.5)."""
     z = _QUANTILE
     terms = ((z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96, (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384)
-    return z + sum(term / degrees ** (k + 1) for k, term in enumerate(terms))
+    for k, term in enumerate(terms):
+        z += term / float(degrees) ** (k + 1)
+    return z
