@@ -16,7 +16,7 @@ FLOATS = ("float32", "float64")
 """The dtypes that kernels are built for."""
 
 SCRATCH = 1 << 20
-"""Elements of scratch that are always there; more only where a kernel cannot do without."""
+"""Elements of scratch for partial results, of each dtype that is used."""
 
 
 class CudaKernels:
@@ -40,12 +40,16 @@ class CudaKernels:
         """Tell whether arrays of these dtypes are all of one dtype that kernels are built for."""
         return len(set(dtypes)) == 1 and np.dtype(dtypes[0]).name in FLOATS
 
-    def scratch(self, dtype: Any, elements: int) -> Array:
-        """Return scratch of at least so many elements; what it holds is lost at the next launch."""
+    def scratch(self, dtype: Any, elements: int) -> Array | None:
+        """Return scratch for so many elements, or None where it has fewer: one block then does the work of several.
+
+        What it holds is lost at the next launch.
+        """
+        if elements > SCRATCH:
+            return None
         name = np.dtype(dtype).name
-        if name not in self._scratch or self._scratch[name].size < elements:
-            # launches that are already prepared keep the smaller one alive
-            self._scratch[name] = self.empty((max(elements, SCRATCH),), name)
+        if name not in self._scratch:
+            self._scratch[name] = self.empty((SCRATCH,), name)
         return self._scratch[name]
 
     @contextmanager

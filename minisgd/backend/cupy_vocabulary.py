@@ -118,7 +118,7 @@ class CupyVocabulary(Ops):
         fold: Fold = self.family(Fold, a.dtype)
         return fold
 
-    def _long(self, fold: Fold, x: Array, out: Array) -> Array:
+    def _long(self, fold: Fold, x: Array, out: Array) -> Array | None:
         return self.kernels.scratch(out.dtype, fold.workspace(*x.shape))
 
     def _fold(self, op: str, a: Array, axes: list[int], out: Array, emit: Callable[[Array, Array], object]) -> bool:

@@ -1,0 +1,110 @@
+"""Every layer, loss and optimizer on the GPU path, without a GPU: captured whole, with the results of the CPU."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+for folder in ("nn", "optim"):
+    sys.path.insert(0, str(Path(__file__).parents[1] / folder))
+
+from layer_bench import Bench  # noqa: E402
+from layer_tables import LAYERS, LOSSES  # noqa: E402
+from optimizer_table import LAYOUT, OPTIMIZERS  # noqa: E402
+
+from minisgd.backend import Arena, NumpyOps, Ops, Plan  # noqa: E402
+from minisgd.backend.cuda_graph import GraphProgram  # noqa: E402
+from minisgd.backend.cupy_ops import CupyOps  # noqa: E402
+from minisgd.nn import Linear  # noqa: E402
+
+SHAPES = {"features": (6,), "images": (5, 6, 3)}
+CASES = [(name, kind) for name, row in LAYERS.items() for kind in row.kinds]
+SEEDS = {"one": 3, "three": (3, 4, 5)}
+
+
+@pytest.fixture
+def cuda(fake_cupy) -> CupyOps:
+    return CupyOps()
+
+
+def is_captured(program) -> bool:
+    """Tell whether a program that was replayed twice has become one launch; tests make warnings errors besides."""
+    assert isinstance(program, GraphProgram)
+    return program._replay not in (program._warm_up, program._launch_each)
+
+
+def compare(cuda: CupyOps, make, clock: int, draw=None) -> None:
+    """Compare a step on both devices; on the GPU the third replay of the recorded one, which is a graph's second."""
+    host, device = make(NumpyOps()), make(cuda)
+    host.fill(np.random.default_rng(0), draw)
+    device.take_from(host)
+    for bench in (host, device):
+        bench.ops.upload(clock, out=bench.clock)
+        bench.ops.upload(np.full(bench.gradient.shape, np.nan), out=bench.gradient)
+    statistics = host.ops.to_host(host.network.statistics)
+    expected = host.results()
+    with cuda.record() as program:
+        dx = device.step()
+    for _ in range(3):
+        cuda.upload(statistics, out=device.network.statistics)
+        program.replay()
+    assert is_captured(program)
+    found = device.snapshot(dx)
+    for name, values in expected.items():
+        assert_allclose(found[name], values, rtol=1e-9, atol=1e-10, err_msg=name)
+
+
+@pytest.mark.parametrize("seeds", SEEDS)
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_a_layer(cuda, name, kind, seeds):
+    shape = SHAPES[kind]
+
+    def make(ops: Ops) -> Bench:
+        # a short batch in the memory of a longer one: replicas lie apart
+        return Bench([LAYERS[name].make(shape)], shape, 5, seeds=SEEDS[seeds], largest=7, ops=ops)
+
+    compare(cuda, make, clock=2)
+
+
+@pytest.mark.parametrize("seeds", SEEDS)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss(cuda, name, weighted, seeds):
+    row = LOSSES[name]
+
+    def make(ops: Ops) -> Bench:
+        options = {"loss": row.make(), "kind": row.kind, "weighted": weighted, "seeds": SEEDS[seeds]}
+        return Bench([Linear(4)], (6,), 5, largest=7, ops=ops, **options)
+
+    compare(cuda, make, clock=0, draw=row.draw)
+
+
+def update(optimizer, ops: Ops, lead, dtype: str, replays: int) -> np.ndarray:
+    """Return w after some updates with a learning rate that the host changes in between."""
+    arena = Arena(ops, Plan(optimizer.requests(LAYOUT, dtype)), lead)
+    w, g, lr = (ops.zeros((*lead, n), dtype) for n in (LAYOUT.size, LAYOUT.size, 1))
+    rng = np.random.default_rng(0)
+    ops.upload(rng.normal(0, 1, w.shape).astype(dtype), out=w)
+    with ops.record() as program:
+        optimizer.step(ops, optimizer.buffers(arena, LAYOUT, w, g, lr))
+    for k in range(replays):
+        ops.upload(rng.normal(0, 1, g.shape).astype(dtype), out=g)
+        ops.upload(np.full(lr.shape, optimizer.lr / (1 + k), dtype), out=lr)
+        program.replay()
+    if isinstance(ops, CupyOps):
+        assert is_captured(program)
+    return ops.to_host(w)
+
+
+@pytest.mark.parametrize("lead", [(), (3,)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimizer(cuda, name, dtype, lead):
+    found = update(OPTIMIZERS[name], cuda, lead, dtype, 5)
+    expected = update(OPTIMIZERS[name], NumpyOps(), lead, dtype, 5)
+    tolerance = 1e-5 if dtype == "float32" else 1e-12
+    assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
