@@ -13,25 +13,24 @@ from minisgd.typing import HostArray
 
 
 def beside(lines: Sequence[Line], trace: TraceResult) -> list[Line]:
-    """Return the lines with first and last traced norms: of y in forward, dW and the like in backward, Δw in update."""
+    """Return the lines with what was traced of their results, at the first and at the last traced step.
+
+    The norm of y stands where a layer's forward pass finishes it, that of dW and its like in backward, |Δw| and its ratio
+    to |w| where the update writes w; the share of dead units at the mask of a ReLU, which tells who is alive.
+    """
     finishing = {(line.phase, line.layer, _written(line)): position for position, line in enumerate(lines)}
     result = list(lines)
     for (phase, layer, array), position in finishing.items():
-        result[position] = replace(lines[position], **_known(trace, phase, layer, array))
+        line = lines[position]
+        if phase == "forward" and array == "y":
+            result[position] = replace(line, norm=_ends(trace.norms(layer, "y")))
+        elif phase == "backward" and array == "mask":
+            result[position] = replace(line, dead=_ends(trace.dead_units(layer)))
+        elif phase == "backward" and array != "y":
+            result[position] = replace(line, norm=_ends(trace.norms(layer, array)))
+        elif phase == "update" and array == "w":
+            result[position] = replace(line, norm=_ends(trace.step_norm), ratio=_ends(trace.step_ratio))
     return result
-
-
-def _known(trace: TraceResult, phase: str, layer: str, array: str) -> dict[str, tuple[float, float]]:
-    """Return what was traced of an array: none, some or all of norm, dead and ratio."""
-    known: dict[str, HostArray | None] = {}
-    if phase == "forward" and array == "y":
-        known = {"norm": trace.norms(layer, "y"), "dead": trace.dead_units(layer)}
-    elif phase == "backward" and array != "y":
-        known = {"norm": trace.norms(layer, array)}
-    elif phase == "update" and array == "w":
-        known = {"norm": trace.step_norm, "ratio": trace.step_ratio}
-    ends = {name: (float(values[0]), float(values[-1])) for name, values in known.items() if values is not None}
-    return {name: pair for name, pair in ends.items() if all(map(isfinite, pair))}
 
 
 def require_layers(trace: TraceResult, layers: Sequence[str]) -> None:
@@ -53,3 +52,10 @@ def require_layers(trace: TraceResult, layers: Sequence[str]) -> None:
 def _written(line: Line) -> str:
     """Return the array that a line writes to: y of ``y[…] += b``."""
     return line.formula.partition(" ")[0].partition("[")[0].removesuffix("ᵀ")
+
+
+def _ends(values: HostArray | None) -> tuple[float, float] | None:
+    """Return the first and the last value; None where there are none, or none that is finite."""
+    if values is None or not all(map(isfinite, values[[0, -1]])):
+        return None
+    return float(values[0]), float(values[-1])

@@ -17,7 +17,7 @@ class Line:
 
     shapes: of the operands, the result's last   flops, bytes, microseconds: of all ``count`` calls together
     norm: of the result in a traced training, at its first and at its last traced step; of an update, |Δw|
-    dead: beside it, the share of a ReLU's units that no example activates   ratio: of an update, |Δw|/|w|
+    dead: in the same way, the share of a ReLU's units that no example activates   ratio: of an update, |Δw|/|w|
     """
 
     phase: str
@@ -92,7 +92,7 @@ class Explanation:
             f"{self.parameters:,} parameters, {self.dtype}, {self.loss}, {self.optimizer}"
         )
         return (
-            text if self.traced is None else f"{text}\nnorms of a training, at step {self.traced[0]} → {self.traced[1]}"
+            text if self.traced is None else f"{text}\nin training: norms at step {self.traced[0]} → {self.traced[1]}"
         )
 
     def to_json(self) -> str:
@@ -105,7 +105,7 @@ class Explanation:
     def rows(self) -> Iterator[tuple[str, ...]]:
         """Yield the table as text, its header first; a phase and a layer are rows of one cell."""
         timed = () if self.total.microseconds is None else ("µs",)
-        yield ("formula", "shapes", "FLOPs", "bytes", *timed, *self._beside("norm"))
+        yield ("formula", "shapes", "FLOPs", "bytes", *timed, *self._beside("in training"))
         for phase, lines in self.phases.items():
             yield (phase,)
             layer = ""
@@ -114,9 +114,9 @@ class Explanation:
                     layer = line.layer
                     yield (f"  {layer}",)
                 times = f"  ×{line.count}" if line.count > 1 else ""
-                yield (f"    {line.formula}{times}", _shapes(line.shapes), *_costs(line), *self._beside(_norm(line)))
+                yield (f"    {line.formula}{times}", _shapes(line.shapes), *_costs(line), *self._beside(_traced(line)))
             total = self.totals[phase]
-            yield (f"  {phase} in all", _calls(total), *_costs(total), *self._beside(""))
+            yield (f"  {phase} in all", _calls(total), *_costs(total), *self._beside(_ratio(lines)))
         yield ("whole step", _calls(self.total), *_costs(self.total), *self._beside(""))
 
     def _beside(self, cell: str) -> tuple[str, ...]:
@@ -209,16 +209,16 @@ def _shapes(shapes: tuple[Shape, ...]) -> str:
     return f"{', '.join(arrays)} → {out}" if arrays else f"→ {out}"
 
 
-def _norm(line: Line) -> str:
-    """Say how a norm changed: 4.7 → 7.1, dead 8% → 9%."""
-    if line.norm is None:
-        return ""
-    text = "{:.3g} → {:.3g}".format(*line.norm)
+def _traced(line: Line) -> str:
+    """Say how a result changed during a training: 4.68 → 7.07."""
     if line.dead is not None:
-        text += ", dead {:.0%} → {:.0%}".format(*line.dead)
-    if line.ratio is not None:
-        text += ", {:.2g} → {:.2g} of w".format(*line.ratio)
-    return text
+        return "{:.0%} → {:.0%} dead".format(*line.dead)
+    return "" if line.norm is None else "{:.3g} → {:.3g}".format(*line.norm)
+
+
+def _ratio(lines: Sequence[Line]) -> str:
+    """Say how large an update was beside the weights, where one of the lines knows: 0.76% → 0.35% of w."""
+    return next(("{:.2g}% → {:.2g}% of w".format(*(100 * x for x in line.ratio)) for line in lines if line.ratio), "")
 
 
 def _calls(total: Total) -> str:
