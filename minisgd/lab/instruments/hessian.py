@@ -46,7 +46,7 @@ def hessian_eigenvalues(
 
     Errors: those of ``Objective``; DivergedError where weights or products are not finite.
     """
-    smooth = as_smooth(network, data, **options)
+    smooth = as_smooth(network, data, seed=seed, **options)
     return extremes(smooth, smooth.start, seed=seed, tolerance=tolerance, products=products)
 
 
@@ -78,7 +78,7 @@ def extremes(
 
 
 @dataclass(frozen=True)
-class TraceEstimate:
+class HessianTrace:
     """tr H as Hutchinson's estimator gives it.
 
     value: the mean over the samples   standard_error: of that mean; 0 where the trace is exact   samples: how many
@@ -91,7 +91,7 @@ class TraceEstimate:
 
 def hutchinson_trace(
     network: Subject, data: Examples | None = None, *, samples: int = SAMPLES, seed: Seed = 0, **options: Any
-) -> TraceEstimate:
+) -> HessianTrace:
     """Return the trace of the Hessian: tr H = E[zᵀ H z] for z of independent signs (Hutchinson 1990).
 
     The variance is 2 Σ_{i≠j} H_ij², nothing of the diagonal. With as many samples as parameters, the unit vectors
@@ -101,11 +101,11 @@ def hutchinson_trace(
 
     Errors: ArgumentError for fewer than two samples; those of ``Objective``.
     """
-    smooth = as_smooth(network, data, **options)
+    smooth = as_smooth(network, data, seed=seed, **options)
     p, w = smooth.parameters, smooth.start
     if positive(samples, "samples") >= p:
         trace = sum(smooth.hessian_vector(w, np.eye(1, p, i)[0])[i] for i in range(p))
-        return TraceEstimate(float(trace), 0.0, p)
+        return HessianTrace(float(trace), 0.0, p)
     if samples < 2:
         raise ArgumentError("samples", expected="at least 2, for an error to be known", got=samples, fix="use 100")
     rng = np.random.default_rng(seed)
@@ -114,4 +114,4 @@ def hutchinson_trace(
         z = rng.choice([-1.0, 1.0], p)
         each[i] = z @ smooth.hessian_vector(w, z)
     require_finite(each, "the Hessian's product with a vector")
-    return TraceEstimate(float(each.mean()), float(each.std(ddof=1) / np.sqrt(samples)), samples)
+    return HessianTrace(float(each.mean()), float(each.std(ddof=1) / np.sqrt(samples)), samples)

@@ -65,7 +65,7 @@ def keskar_sharpness(
     Errors: those of ``Objective``; DivergedError where loss or weights are not finite.
     """
     within("(0, inf)", epsilon, "epsilon", "1e-3 and 5e-4 are customary")
-    smooth = as_smooth(network, data, **options)
+    smooth = as_smooth(network, data, seed=seed, **options)
     x, rng = smooth.start, np.random.default_rng(seed)
     box = epsilon * (np.abs(x) + 1)
     f = smooth.value(x)

@@ -48,7 +48,7 @@ def sam_sharpness(
     Errors: those of ``Objective``; DivergedError where loss or weights are not finite.
     """
     within("(0, inf)", rho, "rho", "0.05 is customary")
-    smooth = as_smooth(network, data, **options)
+    smooth = as_smooth(network, data, seed=seed, **options)
     w = smooth.start
     value, gradient = smooth.value_and_gradient(w)
     require_finite(value, "the loss")

@@ -148,7 +148,7 @@ def sharpness(
         positive(batch_size, "batch_size")
     within("[0, 1)", momentum, "momentum", "0.9 is customary")
     within("(0, 1)", tolerance, "tolerance", "1e-6 is customary")
-    smooth = as_smooth(network, data, **({"seed": seed} | options if data is not None else options))
+    smooth = as_smooth(network, data, seed=seed, **options)
     w = smooth.start
     loss, gradient = smooth.value_and_gradient(w)
     require_finite(loss, "the loss")

@@ -7,10 +7,10 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from minisgd.data import Dataset, Split
-from minisgd.errors import DataError, DivergedError, DtypeError
+from minisgd.errors import ArgumentError, DataError, DivergedError, DtypeError
 from minisgd.lab.instruments.objective import Objective
 from minisgd.nn import Network
-from minisgd.typing import HostArray
+from minisgd.typing import HostArray, Seed
 
 Examples: TypeAlias = Dataset | Split | tuple[Any, Any]
 
@@ -40,18 +40,18 @@ Subject: TypeAlias = Network | Smooth
 """A network, to which data belong; or the smooth function itself."""
 
 
-def as_smooth(subject: Subject, data: Examples | None, **options: Any) -> Smooth:
+def as_smooth(subject: Subject, data: Examples | None, *, seed: Seed = 0, **options: Any) -> Smooth:
     """Return the objective of a network on data, or the function that was given instead.
 
-    options: those of ``Objective``
+    seed, options: those of ``Objective``; a function that is given has no options
 
-    Errors: DtypeError for neither; DataError for a network without data; DivergedError where the weights are not
-    finite.
+    Errors: DtypeError for neither; DataError for a network without data; ArgumentError for options beside a function;
+    DivergedError where the weights are not finite.
     """
     if isinstance(subject, Network):
         if data is None:
             raise DataError("data", expected="examples beside a network", got=None, fix="pass a Dataset or (x, y)")
-        objective = Objective(subject, data, **options)
+        objective = Objective(subject, data, seed=seed, **options)
         require_finite(objective.start, "the network's weights")
         return objective
     if data is not None or not all(hasattr(subject, name) for name in ("start", "value", "hessian_vector")):
@@ -60,6 +60,13 @@ def as_smooth(subject: Subject, data: Examples | None, **options: Any) -> Smooth
             expected="an ms.Network and data, or an ms.Objective alone",
             got=type(subject).__name__,
             fix="pass run.network and the data",
+        )
+    if options:
+        raise ArgumentError(
+            next(iter(options)),
+            expected="left out beside an objective, which has its own",
+            got=next(iter(options.values())),
+            fix="give it to ms.Objective(network, data, …)",
         )
     return subject
 

@@ -124,6 +124,8 @@ def test_wrong_uses_are_refused() -> None:
         hessian_eigenvalues("mlp", data)  # type: ignore[arg-type]
     with pytest.raises(DtypeError, match=r"an ms\.Objective alone"):
         hessian_eigenvalues(objective, data)
+    with pytest.raises(ArgumentError, match="examples must be left out beside an objective"):
+        hessian_eigenvalues(objective, examples=5)
     with pytest.raises(ShapeError, match="v must be a real vector"):
         hessian_vector(objective.network, data, np.ones(3))
     with pytest.raises(ArgumentError, match="samples must be at least 2"):

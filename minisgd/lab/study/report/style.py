@@ -132,12 +132,12 @@ def log_axis(
     (ax.set_yscale if which == "y" else ax.set_xscale)("log")
     (ax.set_ylim if which == "y" else ax.set_xlim)(low, high)
     axis = ax.yaxis if which == "y" else ax.xaxis
-    ticks = _round_numbers(low, high, most, base)
+    ticks = round_numbers(low, high, most, base)
     _fixed_ticks(axis, ticks, [say(tick) for tick in ticks])
     axis.set_label_text(label, fontsize=9.5, color=INK)
 
 
-def _round_numbers(low: float, high: float, most: int, base: int) -> list[float]:
+def round_numbers(low: float, high: float, most: int = 8, base: int = 10) -> list[float]:
     """Give the finest set of round numbers in [low, high] that has at most `most` of them."""
     powers = range(math.floor(math.log(low, base)), math.ceil(math.log(high, base)) + 1)
     between = (

@@ -1,0 +1,77 @@
+"""The path of a training through parameter space, sampled."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minisgd.errors import ArgumentError
+from minisgd.nn.layer import positive
+from minisgd.training.callbacks import Callback
+from minisgd.training.trainer import Training
+from minisgd.typing import HostArray
+
+
+class Trajectory(Callback):
+    """Remember the weights of a training: before the first step, and after every ``every``-th.
+
+    weights (K, P) float64   steps (K,)
+
+    A sample costs one copy of the P weights, in time and in memory. The training does not notice.
+
+    >>> path = Trajectory(every=10)
+    >>> run = train(net, data, callbacks=[path])
+    >>> loss_plane(run.network, data, directions=path.principal_directions(), path=path.weights).save("path.png")
+    """
+
+    def __init__(self, every: int = 10) -> None:
+        self.every = positive(every, "every")
+        self._steps: list[int] = []
+        self._weights: list[HostArray] = []
+
+    def on_start(self, training: Training) -> None:
+        self._steps, self._weights = [], []
+        self._sample(training)
+
+    def on_step(self, training: Training) -> None:
+        if training.session.steps % self.every == 0:
+            self._sample(training)
+
+    def on_end(self, training: Training) -> None:
+        if self._steps[-1] != training.session.steps:
+            self._sample(training)
+
+    def _sample(self, training: Training) -> None:
+        network = training.network
+        self._steps.append(training.session.steps)
+        self._weights.append(network.ops.to_host(network.vector).reshape(-1).astype(np.float64))
+
+    @property
+    def steps(self) -> HostArray:
+        """Updates done at each sample, (K,)."""
+        return np.array(self._steps)
+
+    @property
+    def weights(self) -> HostArray:
+        """The samples, (K, P)."""
+        return np.stack(self._weights) if self._weights else np.zeros((0, 0))
+
+    def principal_directions(self) -> tuple[HostArray, HostArray]:
+        """Return the two orthogonal unit vectors, (P,), that the path, seen from its end, varies most along.
+
+        The leading right singular vectors of w_k − w_K  (Li et al. 2018, section 7).
+
+        Errors: ArgumentError for a path of fewer than three samples, which has no two directions.
+        """
+        if len(self._weights) < 3:
+            raise ArgumentError(
+                "Trajectory: path",
+                expected="at least 3 samples",
+                got=len(self._weights),
+                fix="train on, or sample more",
+            )
+        moved = self.weights - self._weights[-1]
+        # eigenvectors of the small (K, K) matrix give those of the large one
+        _, vectors = np.linalg.eigh(moved @ moved.T)
+        first, second = (moved.T @ vectors[:, -k] for k in (1, 2))
+        second = second - (second @ first) / (first @ first) * first
+        return first / np.linalg.norm(first), second / np.linalg.norm(second)
