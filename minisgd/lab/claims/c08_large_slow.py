@@ -15,7 +15,7 @@ def judge(rng: Generator, runs: TargetRuns, times: StepTimes) -> Finding:
     axes = three_axes.compare(runs, times, rng)
     sides = axes.sides() | {"seconds": side(axes.slower, QUARTER)}
     slower = [axis for axis, it in sides.items() if it == "more"]
-    if "unclear" in sides.values() and len(slower) < 2:
+    if "unclear" in sides.values() and not slower:
         verdict = "not decided"
     else:
         verdict = ("refuted", "qualified", "supported", "supported")[len(slower)]
