@@ -15,8 +15,8 @@ from minisgd.typing import HostArray
 def beside(lines: Sequence[Line], trace: TraceResult) -> list[Line]:
     """Return the lines with what was traced of their results, at the first and at the last traced step.
 
-    The norm of y stands where a layer's forward pass finishes it, that of dW and its like in backward, |Δw| and its ratio
-    to |w| where the update writes w; the share of dead units at the mask of a ReLU, which tells who is alive.
+    The norm of y stands where a layer's forward pass finishes it, that of dW and its like in backward, |Δw| and |Δw|
+    by |w| where the update writes w; the share of dead units at the mask of a ReLU, which tells who is alive.
     """
     finishing = {(line.phase, line.layer, _written(line)): position for position, line in enumerate(lines)}
     result = list(lines)
