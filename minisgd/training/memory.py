@@ -133,14 +133,15 @@ class StepSize:
         """Return the largest batch that fits in one piece, or None."""
         return _largest(lambda b: self._bytes(b, b) <= limit, LARGEST_BATCH)
 
-    def micro_batch(self, batch_size: int, limit: int) -> int:
-        """Return the most examples at a time with which a batch fits: the batch itself, or less.
+    def micro_batch(self, batch_size: int, limit: int, most: int | None = None) -> int:
+        """Return the most examples at a time with which a batch fits, ``most`` at most: the batch itself, or less.
 
         Errors: MemoryLimitError if a single example does not fit.
         """
-        if self._bytes(batch_size, batch_size) <= limit:
-            return batch_size
-        found = _largest(lambda m: self._bytes(batch_size, m) <= limit, batch_size - 1)
+        most = most or batch_size
+        if self._bytes(batch_size, most) <= limit:
+            return most
+        found = _largest(lambda m: self._bytes(batch_size, m) <= limit, most - 1)
         if found is None:
             least = self._bytes(batch_size, 1)
             raise MemoryLimitError(

@@ -157,7 +157,7 @@ def prepare(
 
     kind = place(net.ops, room(net.ops, limit), training)
     if limit is not None:
-        largest = min(largest, size(kind).micro_batch(largest, limit))
+        largest = size(kind).micro_batch(schedule.largest, limit, largest)
     recipe = size(kind).recipe(schedule.largest, largest)
     return Prepared(recipe, data, schedule, each)
 

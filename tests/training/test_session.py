@@ -244,6 +244,15 @@ def test_memory_limit_names_the_largest_batch_and_the_micro_batch():
         ms.memory_plan(net, (12,), 10, memory_limit="1KB")
 
 
+def test_a_given_micro_batch_must_fit_the_limit_too():
+    """Adding micro-batches up takes an array of the size of the gradient, which the limit has to cover."""
+    whole = ms.memory_plan(plain(), (12,), 8, dtype="float64").bytes
+    session = begin("plain", batch_size=80, micro_batch=8, memory_limit=whole + 20000)
+    assert session.plan.bytes() <= whole + 20000 and session.recipe.micro_batch == 8
+    session = begin("plain", batch_size=80, micro_batch=8, memory_limit=whole)
+    assert session.plan.bytes() <= whole and session.recipe.micro_batch < 8
+
+
 def test_velocities_of_dead_weights_do_not_linger_among_the_denormals():
     x = np.zeros((40, 3))
     x[:2, 0] = 1  # the first weight sees two examples, the others none

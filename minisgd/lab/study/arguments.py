@@ -57,6 +57,7 @@ def journal_settings(
     return {
         "data": fingerprint(trial.data),
         "model": repr(trial.network),
+        "weights": initial_weights(trial),
         "optimizer": trial.optimizer.describe("lr"),
         "loss": repr(trial.loss),
         "dtype": trial.dtype,
@@ -66,6 +67,12 @@ def journal_settings(
         "target": None if goal is None else asdict(goal),
         "budget": budget,
     }
+
+
+def initial_weights(trial: Trial) -> str:
+    """Return a digest of the weights that seed 0 draws: how a model begins is not in how it is written."""
+    network = trial.prepare(1, [0]).recipe.network
+    return hashlib.sha256(network.ops.to_host(network.vector).tobytes()).hexdigest()[:16]
 
 
 def fingerprint(data: Dataset) -> str:

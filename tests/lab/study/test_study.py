@@ -112,6 +112,16 @@ def test_a_folder_of_another_study_is_refused(blobs, tmp_path):
         small(blobs, out=tmp_path, batch_sizes=[16], seeds=1)
 
 
+def test_a_folder_of_other_initial_weights_is_refused(blobs, tmp_path):
+    def one(init):
+        net = ms.Network(ms.Linear(3, init=init))
+        ms.study(net, blobs, out=tmp_path, batch_sizes=[32], seeds=1, target_accuracy=0.8)
+
+    one(ms.init.HeNormal())
+    with pytest.raises(ms.ArgumentError, match="weights"):
+        one(ms.init.XavierNormal())
+
+
 def test_given_learning_rates_are_not_extended_and_an_edge_is_flagged(blobs):
     result = small(blobs, batch_sizes=[32], learning_rates=[0.001, 0.01], target_accuracy=0.8).result
     assert [row.lr for row in result.batch_sizes[0].lr_grid] == [0.001, 0.01]
