@@ -76,6 +76,9 @@ class CupyOps(CupyVocabulary):
     def run(
         self, op: str, function: Callable[..., Any], args: tuple[Any, ...], reads: tuple[Any, ...], out: Array
     ) -> None:
+        for array in (*reads, out):
+            if isinstance(array, np.ndarray):
+                self.require(array, op)
         super().run(op, function, args, reads, out)
 
     empty = on_stream(Ops.empty)
@@ -101,6 +104,7 @@ class CupyOps(CupyVocabulary):
         return host
 
     def address(self, array: Array) -> int:
+        self.require(array, "operand")
         return int(array.data.ptr)  # type: ignore[attr-defined]
 
     def erf(self, a: Array, *, out: Array) -> None:
