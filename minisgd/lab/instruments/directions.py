@@ -33,7 +33,7 @@ def filter_normalised(layout: Layout, w: HostArray, d: HostArray) -> HostArray:
 def random_direction(smooth: Smooth, rng: Generator) -> HostArray:
     """Return a random direction, (P,): filter-normalised for a network, of length 1 for other functions."""
     w = smooth.start
-    d: HostArray = rng.normal(size=w.shape)
+    d: HostArray = rng.standard_normal(len(w))
     if not isinstance(smooth, Objective):
         return d / float(np.linalg.norm(d))
     d = filter_normalised(smooth.network.layout, w, d)
