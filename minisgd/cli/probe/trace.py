@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import numpy as np
 from minisgd.cli import options, output
 from minisgd.cli.parser import Parser, number, whole
 from minisgd.cli.probe import subject
+from minisgd.errors import DivergedError
 
 if TYPE_CHECKING:
     from minisgd.training.trace import TraceResult
@@ -34,6 +36,7 @@ def configure(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
+    from minisgd.cli import INTERRUPTED
     from minisgd.lab.instruments import Trace, draw_trace
     from minisgd.training import train
 
@@ -41,21 +44,25 @@ def run(args: Namespace) -> int:
     if args.out:
         output.require_writable(args.out)
     network, data, loss = subject.load(args)
+    diverged, stopped = None, ""
     with output.ProgressBar(args.quiet) as bar:
-        train(
-            network,
-            data,
-            optimizer=options.make_optimizer(args, options.make_schedule(args, args.epochs)),
-            loss=loss,
-            batch_size=options.batch_size(args.batch_size),
-            epochs=args.epochs,
-            callbacks=[trace],
-            dtype=args.dtype,
-            device=args.device,
-            threads=args.threads,
-            seed=args.seed,
-            on_progress=lambda share, record: bar.show(share, "training"),
-        )
+        try:
+            stopped = train(
+                network,
+                data,
+                optimizer=options.make_optimizer(args, options.make_schedule(args, args.epochs)),
+                loss=loss,
+                batch_size=options.batch_size(args.batch_size),
+                epochs=args.epochs,
+                callbacks=[trace],
+                dtype=args.dtype,
+                device=args.device,
+                threads=args.threads,
+                seed=args.seed,
+                on_progress=lambda share, record: bar.show(share, "training"),
+            ).stopped
+        except DivergedError as problem:
+            diverged = problem  # whose trace is the one to look at
     result = trace.result
     if args.json:
         output.print_json(result.to_dict())
@@ -64,29 +71,27 @@ def run(args: Namespace) -> int:
     if args.out:
         written = result.save(args.out / "trace.jsonl"), draw_trace(result, args.out / "trace.png")
         output.note(f"written: {written[0]} and {written[1]}", args.quiet)
-    return 0
+    if diverged:
+        raise diverged
+    return INTERRUPTED if stopped == "interrupted" else 0
 
 
 def _print(trace: TraceResult) -> None:
+    from minisgd.lab.study import words
+
     first, last = int(trace.steps[0]), int(trace.steps[-1])
-    output.print_text(f"Norms at step {first} → {last}, of {len(trace)} steps traced:")
+    output.print_text(f"Norms at step {first:,} → {last:,}, of {words.plural(len(trace), 'step')} traced:")
     print()
+    norms = (trace.activation, trace.gradient, trace.update, trace.ratio)
     rows = [
-        (
-            layer,
-            _change(trace.activation[:, k]),
-            _change(trace.gradient[:, k]),
-            _change(trace.update[:, k]),
-            _change(trace.ratio[:, k]),
-            _change(100 * trace.dead[:, k], "%"),
-        )
+        (layer, *(_change(norm[:, k], words.short) for norm in norms), _change(trace.dead[:, k], "{:.0%}".format))
         for k, layer in enumerate(trace.layers)
     ]
     output.print_table(("", "activation", "gradient", "update", "update / weight", "dead"), rows)
 
 
-def _change(values: HostArray, unit: str = "") -> str:
+def _change(values: HostArray, say: Callable[[float], str]) -> str:
     """Say where a quantity began and where it ended; nothing where a layer has none."""
     if not np.isfinite(values).any():
         return ""
-    return f"{values[0]:.2g}{unit} → {values[-1]:.2g}{unit}"
+    return f"{say(values[0])} → {say(values[-1])}"

@@ -39,9 +39,9 @@ def _figure(trace: TraceResult) -> Any:
         "Inside the network while it trained", 2, height, rows=2, wspace=0.26, hspace=0.34, left=0.085, bottom=0.075
     )
     panels = (
-        (trace.activation, "norm of an example's activation", words.number),
-        (trace.gradient, "norm of the gradient", words.number),
-        (trace.ratio, "update / weight", words.number),
+        (trace.activation, "norm of an example's activation", words.short),
+        (trace.gradient, "norm of the gradient", words.short),
+        (trace.ratio, "update / weight", words.short),
     )
     looks = _looks(trace)
     for ax, (norms, label, say) in zip(axes, panels, strict=False):
@@ -57,6 +57,7 @@ def _figure(trace: TraceResult) -> Any:
     axes[3].set_ylabel("dead ReLU units, %", fontsize=9.5, color=style.INK)
     for ax in axes[2:]:
         ax.set_xlabel("step", fontsize=9.5, color=style.INK, labelpad=2)
+    page.align_ylabels(axes)
     keys = [style.key(name, **look) for name, look in zip(trace.layers, looks, strict=True)]
     keys.append(style.key(f"update = {HEALTHY:g} weight", color=style.GREY, lw=1.2, ls=(0, (1, 2))))
     style.legend(page, keys, columns=COLUMNS)

@@ -35,6 +35,16 @@ def test_files_are_written_and_explained(tmp_path: Path, capsys: pytest.CaptureF
     assert document["traced"] == [1, 29] and any(row["norm"] for row in document["lines"])
 
 
+def test_the_trace_of_a_divergence_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(f"{LINE} --lr 1e6 --momentum 0.9 --every 1 --out {tmp_path} --json".split()) == 1
+    captured = capsys.readouterr()
+    found = json.loads(captured.out, parse_constant=pytest.fail)
+    assert len(found["steps"]) == 29 and "lower the learning rate" in captured.err
+    activation = found["layers"]["Linear output"]["activation"]
+    assert activation[0] < 10 and (activation[-1] is None or activation[-1] > 1e3)
+    assert (tmp_path / "trace.png").exists()
+
+
 @pytest.mark.parametrize(
     ("line", "code", "says"),
     [
