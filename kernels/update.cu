@@ -6,7 +6,7 @@
 //   g       (R, P)   gradient of the mean loss, only read
 //   lr      (R)      learning rate; in device memory, so that a recorded graph sees a schedule move
 //   v m s   (R, P)   what the optimizer remembers
-//   clock   (3)      float64: t, the updates done; correction and eps_hat of Adam, derived from t
+//   t, correction, eps_hat   ()   float64, of Adam: the updates done, and two numbers that derive from them
 //
 // launch   grid (ceil(P / (BLOCK * ELEMENTS)), R)   block BLOCK
 // moves    bytes a parameter in float32: sgd 12, momentum and nesterov 20, rmsprop 20, adam 28
@@ -23,18 +23,17 @@
   _Pragma("unroll") for (int e = 0; e < ELEMENTS; e++)                                      \
     if (const long long p = first + e * BLOCK, i = row + p; p < P)
 
-// t <- t + 1. One thread, before the update: the update's blocks run in any order and must all see the same t.
-extern "C" __global__ void tick(double* __restrict__ clock /* (1) */) { clock[0] += 1; }
-
-// The same, and the two numbers that undo Adam's start at zero (Kingma and Ba 2015, end of section 2):
+// t <- t + 1, and the two numbers that undo Adam's start at zero (Kingma and Ba 2015, end of section 2):
 //   correction = sqrt(1 - beta2^t) / (1 - beta1^t)      eps_hat = eps sqrt(1 - beta2^t)
-// Powers in double precision cost hundreds of cycles: here they are taken once, not once a parameter.
-extern "C" __global__ void adam_tick(double* __restrict__ clock /* (3) */, double beta1, double beta2, double eps) {
-  const double t = clock[0] + 1;
-  const double root = sqrt(1 - pow(beta2, t));
-  clock[0] = t;
-  clock[1] = root / (1 - pow(beta1, t));
-  clock[2] = eps * root;
+// One thread, before the update: the update's blocks run in any order and must all see the same t. Powers in double
+// precision cost hundreds of cycles: here they are taken once, not once a parameter.
+extern "C" __global__ void adam_tick(double* __restrict__ t, double* __restrict__ correction,
+                                     double* __restrict__ eps_hat, double beta1, double beta2, double eps) {
+  const double now = *t + 1;
+  const double root = sqrt(1 - pow(beta2, now));
+  *t = now;
+  *correction = root / (1 - pow(beta1, now));
+  *eps_hat = eps * root;
 }
 
 // w <- w - lr (g + decay w)
@@ -111,20 +110,20 @@ adam_update(REAL& w, REAL& m, REAL& v, REAL slope, REAL step, REAL eps_hat, REAL
 
 extern "C" __global__ void __launch_bounds__(BLOCK)
 adam(REAL* __restrict__ w, REAL* __restrict__ m, REAL* __restrict__ v, const REAL* __restrict__ g,
-     const REAL* __restrict__ lr, const double* __restrict__ clock, long long P, REAL beta1,
-     REAL rest1 /* 1 - beta1 */, REAL beta2, REAL rest2 /* 1 - beta2 */, REAL decay) {
-  const REAL step = (REAL)clock[1] * lr[blockIdx.y], eps_hat = (REAL)clock[2];
-  FOR_EVERY_PARAMETER(i) adam_update(w[i], m[i], v[i], g[i] + decay * w[i], step, eps_hat, beta1, rest1, beta2, rest2);
+     const REAL* __restrict__ lr, const double* __restrict__ correction, const double* __restrict__ eps_hat,
+     long long P, REAL beta1, REAL rest1 /* 1 - beta1 */, REAL beta2, REAL rest2 /* 1 - beta2 */, REAL decay) {
+  const REAL step = (REAL)*correction * lr[blockIdx.y], eps = (REAL)*eps_hat;
+  FOR_EVERY_PARAMETER(i) adam_update(w[i], m[i], v[i], g[i] + decay * w[i], step, eps, beta1, rest1, beta2, rest2);
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK)
 adamw(REAL* __restrict__ w, REAL* __restrict__ m, REAL* __restrict__ v, const REAL* __restrict__ g,
-      const REAL* __restrict__ lr, const double* __restrict__ clock, long long P, REAL beta1, REAL rest1, REAL beta2,
-      REAL rest2, REAL shrink) {
-  const REAL step = (REAL)clock[1] * lr[blockIdx.y], eps_hat = (REAL)clock[2];
+      const REAL* __restrict__ lr, const double* __restrict__ correction, const double* __restrict__ eps_hat,
+      long long P, REAL beta1, REAL rest1, REAL beta2, REAL rest2, REAL shrink) {
+  const REAL step = (REAL)*correction * lr[blockIdx.y], eps = (REAL)*eps_hat;
   const REAL keep = 1 - lr[blockIdx.y] * shrink;
   FOR_EVERY_PARAMETER(i) {
     w[i] *= keep;
-    adam_update(w[i], m[i], v[i], g[i], step, eps_hat, beta1, rest1, beta2, rest2);
+    adam_update(w[i], m[i], v[i], g[i], step, eps, beta1, rest1, beta2, rest2);
   }
 }

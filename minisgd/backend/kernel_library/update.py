@@ -12,17 +12,20 @@ BLOCK, ELEMENTS = 256, 4
 MACROS = {"BLOCK": BLOCK, "ELEMENTS": ELEMENTS}
 
 
-def _definition(name: str, vectors: Sequence[str], numbers: Sequence[str], clock: bool = False) -> Definition:
-    arrays = [array(v, "real") for v in (*vectors, "lr")] + ([array("clock", "float64")] if clock else [])
+def _definition(name: str, vectors: Sequence[str], numbers: Sequence[str], clocks: Sequence[str] = ()) -> Definition:
+    arrays = [array(v, "real") for v in (*vectors, "lr")] + [array(c, "float64") for c in clocks]
     return Definition(
         "update", Signature(name, (*arrays, scalar("P", "int64"), *(scalar(n, "real") for n in numbers))), (MACROS,)
     )
 
 
-TICK = Definition("update", Signature("tick", (array("clock", "float64"),)), (MACROS,))
+CLOCKS = ("t", "correction", "eps_hat")
 ADAM_TICK = Definition(
     "update",
-    Signature("adam_tick", (array("clock", "float64"), *(scalar(n, "float64") for n in ("beta1", "beta2", "eps")))),
+    Signature(
+        "adam_tick",
+        (*(array(c, "float64") for c in CLOCKS), *(scalar(n, "float64") for n in ("beta1", "beta2", "eps"))),
+    ),
     (MACROS,),
 )
 SGD = _definition("sgd", "wg", ["decay"])
@@ -30,39 +33,32 @@ MOMENTUM = _definition("momentum", "wvg", ["mu", "decay"])
 NESTEROV = _definition("nesterov", "wvg", ["mu", "decay"])
 RMSPROP = _definition("rmsprop", "wsg", ["alpha", "rest", "eps", "decay"])
 RMSPROP_MOMENTUM = _definition("rmsprop_momentum", "wsvg", ["alpha", "rest", "eps", "mu", "decay"])
-ADAM = _definition("adam", "wmvg", ["beta1", "rest1", "beta2", "rest2", "decay"], clock=True)
-ADAMW = _definition("adamw", "wmvg", ["beta1", "rest1", "beta2", "rest2", "shrink"], clock=True)
+ADAM = _definition("adam", "wmvg", ["beta1", "rest1", "beta2", "rest2", "decay"], CLOCKS[1:])
+ADAMW = _definition("adamw", "wmvg", ["beta1", "rest1", "beta2", "rest2", "shrink"], CLOCKS[1:])
 
-DEFINITIONS = (TICK, ADAM_TICK, SGD, MOMENTUM, NESTEROV, RMSPROP, RMSPROP_MOMENTUM, ADAM, ADAMW)
+DEFINITIONS = (ADAM_TICK, SGD, MOMENTUM, NESTEROV, RMSPROP, RMSPROP_MOMENTUM, ADAM, ADAMW)
 
 
 class Update:
     """Updates of R flat vectors, with the formulas of `minisgd.optim`.
 
-    w, g and the states (R, P)   lr (R, 1)   clock (1,) or, for Adam, (3,) float64: t, then what derives from it
-    Each update counts t first, so its kernels must run in order. g is only read.
+    w, g and the states (R, P), g only read   lr (R, 1)
+    clocks: of Adam, three arrays () float64: t, and the two numbers that the update derives from it first
     """
 
     def __init__(self, library: KernelLibrary) -> None:
         self._kernels = {d.name: library.kernel(d, **MACROS) for d in DEFINITIONS}
 
-    def sgd(self, w: Array, g: Array, lr: Array, clock: Array, *, weight_decay: float = 0.0) -> None:
+    def sgd(self, w: Array, g: Array, lr: Array, *, weight_decay: float = 0.0) -> None:
         """w ← w − lr (g + λ w)"""
-        self._tick(clock)
         self._launch("sgd", w, (g,), lr, weight_decay)
 
-    def momentum(
-        self, w: Array, v: Array, g: Array, lr: Array, clock: Array, *, momentum: float, weight_decay: float = 0.0
-    ) -> None:
+    def momentum(self, w: Array, v: Array, g: Array, lr: Array, *, momentum: float, weight_decay: float = 0.0) -> None:
         """v ← μ v + g    w ← w − lr v"""
-        self._tick(clock)
         self._launch("momentum", w, (v, g), lr, momentum, weight_decay)
 
-    def nesterov(
-        self, w: Array, v: Array, g: Array, lr: Array, clock: Array, *, momentum: float, weight_decay: float = 0.0
-    ) -> None:
+    def nesterov(self, w: Array, v: Array, g: Array, lr: Array, *, momentum: float, weight_decay: float = 0.0) -> None:
         """v ← μ v + g    w ← w − lr (g + μ v)"""
-        self._tick(clock)
         self._launch("nesterov", w, (v, g), lr, momentum, weight_decay)
 
     def rmsprop(
@@ -71,7 +67,6 @@ class Update:
         s: Array,
         g: Array,
         lr: Array,
-        clock: Array,
         *,
         v: Array | None = None,
         alpha: float = 0.99,
@@ -80,7 +75,6 @@ class Update:
         weight_decay: float = 0.0,
     ) -> None:
         """s ← α s + (1 − α) g²    v ← μ v + g / (√s + ε)    w ← w − lr v;  without v, the step itself"""
-        self._tick(clock)
         if v is None:
             self._launch("rmsprop", w, (s, g), lr, alpha, 1 - alpha, eps, weight_decay)
         else:
@@ -93,14 +87,14 @@ class Update:
         v: Array,
         g: Array,
         lr: Array,
-        clock: Array,
+        clocks: Sequence[Array],
         *,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
         """w ← w − lr m̂ / (√v̂ + ε), the decay inside the moments"""
-        self._moments("adam", w, m, v, g, lr, clock, betas, eps, weight_decay)
+        self._moments("adam", w, m, v, g, lr, clocks, betas, eps, weight_decay)
 
     def adamw(
         self,
@@ -109,14 +103,14 @@ class Update:
         v: Array,
         g: Array,
         lr: Array,
-        clock: Array,
+        clocks: Sequence[Array],
         *,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.01,
     ) -> None:
         """w ← (1 − lr λ) w − lr m̂ / (√v̂ + ε)"""
-        self._moments("adamw", w, m, v, g, lr, clock, betas, eps, weight_decay)
+        self._moments("adamw", w, m, v, g, lr, clocks, betas, eps, weight_decay)
 
     def _moments(
         self,
@@ -126,26 +120,28 @@ class Update:
         v: Array,
         g: Array,
         lr: Array,
-        clock: Array,
+        clocks: Sequence[Array],
         betas: tuple[float, float],
         eps: float,
         decay: float,
     ) -> None:
-        require_shape(clock, f"{name}: clock", (3,))
+        for clock, what in zip(clocks, CLOCKS, strict=True):
+            require_shape(clock, f"{name}: {what}", ())
         one, two = betas
-        self._kernels["adam_tick"]((1, 1, 1), (1, 1, 1), clock, one, two, eps)
-        self._launch(name, w, (m, v, g), lr, one, 1 - one, two, 1 - two, decay, clock=clock)
-
-    def _tick(self, clock: Array) -> None:
-        require_shape(clock, "update: clock", (1,))
-        self._kernels["tick"]((1, 1, 1), (1, 1, 1), clock)
+        self._kernels["adam_tick"]((1, 1, 1), (1, 1, 1), *clocks, one, two, eps)
+        self._launch(name, w, (m, v, g), lr, one, 1 - one, two, 1 - two, decay, clocks=clocks[1:])
 
     def _launch(
-        self, name: str, w: Array, others: tuple[Array, ...], lr: Array, *numbers: float, clock: Array | None = None
+        self,
+        name: str,
+        w: Array,
+        others: tuple[Array, ...],
+        lr: Array,
+        *numbers: float,
+        clocks: Sequence[Array] = (),
     ) -> None:
         R, P = w.shape
         for vector in others:
             require_shape(vector, f"{name}: vectors", w.shape)
         require_shape(lr, f"{name}: lr", (R, 1))
-        grid, clocks = (blocks(P, BLOCK * ELEMENTS), R, 1), () if clock is None else (clock,)
-        self._kernels[name](grid, (BLOCK, 1, 1), w, *others, lr, *clocks, P, *numbers)
+        self._kernels[name]((blocks(P, BLOCK * ELEMENTS), R, 1), (BLOCK, 1, 1), w, *others, lr, *clocks, P, *numbers)
