@@ -53,9 +53,8 @@ class AdaptiveBatch(ABC):
             return self.start
         if progress.measured is None:
             return progress.batch_size
-        return min(
-            self.largest, max(self.start, ceil(min(self.wanted(progress.measured, progress.batch_size), self.largest)))
-        )
+        wanted = self.wanted(progress.measured, progress.batch_size)
+        return max(self.start, ceil(min(wanted, self.largest)))
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,8 @@ class InnerProductTest(AdaptiveBatch):
         positive("theta", self.theta, "0.9 is customary")
 
     def wanted(self, measured: GradientMeasure, size: int) -> float:
-        return max(size, _ratio(measured.inner_variance, self.theta**2 * measured.grad_sq_norm**2))
+        bound = self.theta * measured.grad_sq_norm
+        return max(size, _ratio(measured.inner_variance, bound * bound))
 
 
 @dataclass(frozen=True)

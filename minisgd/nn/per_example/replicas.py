@@ -10,25 +10,25 @@ from minisgd.nn.per_example.factors import Factor, Stacked, copied
 from minisgd.typing import Array, Shape
 
 
-def by_replicas(layer: Layer, path: str, ops: Ops, delta: Array) -> dict[str, Factor]:
+def by_replicas(layer: Layer, path: str, ops: Ops, x: Array, delta: Array) -> dict[str, Factor]:
     """Run n replicas of a layer, the same weights in each, on one example each; return their gradients.
 
-    layer: has run on a batch, and keeps its input in ``x``   delta (n, *out): the gradient by its output
+    x (n, *in) what the layer read, before it may have written over it   delta (n, *out): the gradient by its output
     """
     n, dtype = len(delta), delta.dtype.name
     twin: Layer = clone(layer)
-    one: Shape = (1, *layer.x.shape[1:])
+    one: Shape = (1, *x.shape[1:])
     binder = Binder(dtype, training=True)
-    x = Request("replicas.x", one, dtype, "data")
-    y = twin.bind_forward(binder, path, Place(x, free=False))
+    one_x = Request("replicas.x", one, dtype, "data")
+    y = twin.bind_forward(binder, path, Place(one_x, free=False))
     dy = Request("replicas.dy", y.shape, dtype, "data")
     twin.bind_backward(binder, path, Place(dy, free=False), needs_dx=False)
-    arena = Arena(ops, Plan([x, dy, *binder.requests()]), (n,))
+    arena = Arena(ops, Plan([one_x, dy, *binder.requests()]), (n,))
     binder.realize(arena, (n,))
     gradients = _attach(layer, twin, path, ops, one, n)
-    for request, batch in ((x, layer.x), (dy, delta)):
+    for request, batch in ((one_x, x), (dy, delta)):
         ops.copy(batch[:, None], out=arena.view(request, (n,)))
-    twin.forward(ops, arena.view(x, (n,)))
+    twin.forward(ops, arena.view(one_x, (n,)))
     twin.backward(ops, arena.view(dy, (n,)))
     return {name: Stacked(gradient.reshape(n, -1)) for name, gradient in gradients.items()}
 

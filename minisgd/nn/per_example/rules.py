@@ -71,15 +71,20 @@ RULES: dict[type[Layer], Callable[[Any, Ops, Array], dict[str, Factor]]] = {
 """By the exact type: a subclass may compute something else."""
 
 
-def factors_of(layer: Layer, path: str, ops: Ops, delta: Array) -> dict[str, Factor]:
+def has_rule(layer: Layer) -> bool:
+    """Tell whether the layer's per-example gradients are known without running it again."""
+    return type(layer) in RULES
+
+
+def factors_of(layer: Layer, path: str, ops: Ops, x: Array | None, delta: Array) -> dict[str, Factor]:
     """Return the per-example gradients by each parameter of a layer, by the parameter's full name.
 
     The layer has run forward on a batch of n. Call it before the layer's own ``backward``; OuterProduct and the
     bias of a dense layer refer to δ, which dense layers leave alone.
 
+    x (n, *in): a copy of what the layer read, None where it has a rule
     delta (n, *out): the gradient of example i's loss by y_i, not divided by n
     """
-    rule = RULES.get(type(layer))
-    if rule is None:
-        return by_replicas(layer, path, ops, delta)
-    return {f"{path}.{name}": factor for name, factor in rule(layer, ops, delta).items()}
+    if x is not None:
+        return by_replicas(layer, path, ops, x, delta)
+    return {f"{path}.{name}": factor for name, factor in RULES[type(layer)](layer, ops, delta).items()}

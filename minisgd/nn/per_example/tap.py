@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from minisgd.backend import Ops
 from minisgd.nn.binding import Binder, Place
 from minisgd.nn.layer import Declaration, Layer, Leaf
-from minisgd.nn.per_example.factors import Factor
-from minisgd.nn.per_example.rules import factors_of
+from minisgd.nn.per_example.factors import Factor, copied
+from minisgd.nn.per_example.rules import factors_of, has_rule
 from minisgd.nn.sequential import Sequential
 from minisgd.typing import Array, Shape
 
@@ -29,6 +29,8 @@ class Tap(Layer):
         super().__init__(inside.name)
         self.inside, self.readers = inside, readers
         self.path = ""
+        self.kept: Array | None = None
+        """What a layer without a rule read: it may write over it."""
 
     def declare(self, x: Shape) -> Declaration:
         return self.inside.declare(x)
@@ -47,10 +49,11 @@ class Tap(Layer):
         return self.inside.bind_backward(binder, path, dy, needs_dx)
 
     def forward(self, ops: Ops, x: Array) -> Array:
+        self.kept = None if has_rule(self.inside) else copied(ops, x)
         return self.inside.forward(ops, x)
 
     def backward(self, ops: Ops, dy: Array) -> Array | None:
-        factors = factors_of(self.inside, self.path, ops, dy)  # first: dx may take the place of dy
+        factors = factors_of(self.inside, self.path, ops, self.kept, dy)  # first: dx may take the place of dy
         dx = self.inside.backward(ops, dy)  # then: a reader may want the gradient of the batch
         for name, factor in factors.items():
             for reader in self.readers:
