@@ -66,8 +66,9 @@ class SharpnessTracker(Callback):
     tolerance: of the eigenvalue's residual, relative; the error is about its square where λmax stands alone
     products: Hessian-vector products at most, each of about four gradients over the examples
 
-    A sample starts from the last eigenvector and takes some 10 to 30 products: as long as 40 to 120 full-batch steps
-    on those examples. ``seconds`` is what they took altogether.
+    A sample starts from the last eigenvector and takes some 10 to 30 products: as long as 35 to 100 gradients of those
+    examples. (On one core, digits and 128 hidden units: 52 ms a sample on all 1,797 examples, 8 ms on 200.)
+    ``seconds`` is what they took altogether.
 
     samples: what was found, in order; as arrays ``steps``, ``lambda_max``, ``threshold``, ``loss``.
     """

@@ -47,15 +47,15 @@ def quadratic(*eigenvalues: float, at: Any = None, seed: int | None = None) -> Q
     return Quadratic(H, np.ones(p) if at is None else np.asarray(at, float))
 
 
-def softmax_regression() -> tuple[Objective, HostArray]:
-    """Return softmax regression at zero weights on the digits, and the eigenvalues of its Hessian.
+def softmax_regression(data: ms.Dataset | None = None) -> tuple[Objective, HostArray]:
+    """Return softmax regression at zero weights on data, the digits if none, and the eigenvalues of its Hessian.
 
     H = (1/C)(I − 11ᵀ/C) ⊗ XᵀX/N: those of XᵀX/N, divided by C, C − 1 times each; and as many zeros as features.
     """
-    data = ms.datasets.digits(validation=0.0)
+    data = data or ms.datasets.digits(validation=0.0)
     network = ms.model("linear", data.input_shape, 10).build(data.input_shape)
     network.vector[...] = 0
-    x = np.c_[data.train.x * data.scale, np.ones(len(data))]  # the bias is one more feature
+    x = np.c_[data.train.x.reshape(len(data), -1) * data.scale, np.ones(len(data))]  # the bias is one more feature
     features = np.linalg.eigvalsh(x.T @ x / len(x)) / 10
     return Objective(network, data), np.sort(np.r_[np.tile(features, 9), np.zeros(x.shape[1])])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,8 @@ import minisgd as ms
 from minisgd.errors import ArgumentError, DataError, DivergedError, DtypeError, ShapeError
 from minisgd.lab.instruments.hessian import hessian_eigenvalues, hessian_vector, hutchinson_trace
 from minisgd.lab.instruments.objective import Objective
+
+FOLDER = os.environ.get("MINISGD_MNIST", "")
 
 NETWORKS: dict[str, tuple[tuple[int, ...], Any]] = {
     "tanh": ((20,), lambda: [ms.Linear(30), ms.Tanh(), ms.Linear(4)]),
@@ -57,6 +61,16 @@ def test_softmax_regression_at_zero_has_its_closed_form() -> None:
     assert_allclose(found.top.value, eigenvalues[-1], rtol=1e-6)
     assert_allclose(found.bottom.value, 0, atol=1e-6 * eigenvalues[-1])
     assert_allclose(hutchinson_trace(objective, samples=650).value, eigenvalues.sum(), rtol=1e-10)
+
+
+@pytest.mark.skipif(not (FOLDER and Path(FOLDER).is_dir()), reason="MINISGD_MNIST names no folder with the files")
+def test_softmax_regression_on_ten_thousand_images() -> None:
+    objective, eigenvalues = softmax_regression(ms.load(f"idx:{FOLDER}", validation=0.0))
+    found = hessian_eigenvalues(objective, products=40)
+    assert_allclose(found.top.value, eigenvalues[-1], rtol=1e-6)
+    assert found.top.converged
+    guessed = hutchinson_trace(objective, samples=20)
+    assert abs(guessed.value - eigenvalues.sum()) < 4 * guessed.standard_error
 
 
 def test_the_dense_hessian_is_that_of_torch() -> None:
