@@ -40,7 +40,8 @@ class MemoryPoint:
 class MemoryFit:
     """The line measured = a · planned + M0 over batch sizes.
 
-    slope: a, 1 where the plan forgets nothing that grows with the batch
+    slope: a, 1 where the plan forgets nothing that grows with the batch. It plans arrays and not the programs, of
+    which a layer that works in chunks, such as Conv2d, records more calls for a larger batch.
     overhead_bytes: M0, what is there whatever the batch: programs, the sampler's order, data that were converted
     r_squared: the share of the variance that the line explains
     Intervals hold 95% of what resampled batch sizes give.
