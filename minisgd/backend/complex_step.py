@@ -18,6 +18,7 @@ import numpy as np
 
 from minisgd.backend.erf import erf_into
 from minisgd.backend.ops import Operand, Ops
+from minisgd.errors import DtypeError
 from minisgd.typing import Array
 
 STEP = 1e-20
@@ -31,6 +32,18 @@ class ComplexStepOps(Ops):
 
     def __init__(self) -> None:
         super().__init__(np)
+
+    def run(
+        self, op: str, function: Callable[..., Any], args: tuple[Any, ...], reads: tuple[Any, ...], out: Array
+    ) -> None:
+        if out.dtype.kind == "f" and any(np.iscomplexobj(a) for a in reads):
+            raise DtypeError(
+                f"{self._layer or 'network'}: result of {op}",
+                expected="an array of the network's dtype, complex while derivatives are taken",
+                got=f"{out.dtype}, which would drop the derivative",
+                fix="declare the Buffer without a dtype",
+            )
+        super().run(op, function, args, reads, out)
 
     def elementwise(self, op: str, *operands: Operand, out: Array) -> None:
         if op in COMPARISONS:

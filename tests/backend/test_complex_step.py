@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose
 
 from minisgd.backend import NumpyOps, Ops
 from minisgd.backend.complex_step import STEP, ComplexStepOps
+from minisgd.errors import DtypeError
 
 SMOOTH: dict[str, Callable[[Any], Any]] = {
     "negative": lambda x: -np.ones_like(x),
@@ -65,6 +66,14 @@ def test_comparisons_look_at_the_real_part(op: str) -> None:
     getattr(NumpyOps(), op)(real, 2.0, out=plain)
     assert_allclose(run(op, a, b), plain)
     assert_allclose(run(op, a, 2.0), plain)
+
+
+def test_a_result_that_would_drop_the_derivative_is_refused() -> None:
+    ops, a, out = ComplexStepOps(), np.ones(3, complex), np.empty(3)
+    for operation in (ops.copy, ops.exp, ops.absolute):
+        with pytest.raises(DtypeError, match=r"result of \w+ must be an array of the network's dtype.*without a dtype"):
+            operation(a, out=out)
+    ops.greater(a, 0.0, out=out)  # decided by the real part, and constant
 
 
 def test_the_step_can_be_recorded_and_keeps_the_signatures() -> None:

@@ -69,7 +69,7 @@ def _announce(objective: Objective, args: Namespace) -> None:
     objective.gradient(w)
     begun = perf_counter()
     objective.gradient(w)
-    seconds = (perf_counter() - begun) * (400 + 4 * (min(args.products, 100) + args.samples))
+    seconds = (perf_counter() - begun) * (300 + 4 * (min(args.products, 100) + args.samples))
     if seconds > WORTH_TELLING:
         from minisgd.lab.study import words
 

@@ -12,7 +12,7 @@ from minisgd.lab.instruments.smooth import Examples, Smooth, Subject, as_smooth,
 from minisgd.nn.layer import within
 from minisgd.typing import HostArray, Seed
 
-ITERATIONS = 50
+ITERATIONS = 30
 RANDOM_STARTS = 2
 
 ARMIJO = 1e-4
@@ -27,7 +27,7 @@ MEMORY = 10
 SHORTEST = 1e-10
 """Shortest part of a step that is tried."""
 
-NOTHING = 1e-12
+NOTHING = 1e-10
 """A promised rise, relative to 1 + f, that is not worth a step."""
 
 

@@ -137,7 +137,7 @@ def sharpness(
     lr, batch_size, momentum: those in use, to be printed beside what is stable
     rho: radius of SAM   samples: of the trace   tolerance, products: see ``hessian_eigenvalues``
 
-    Takes about 4·(k + samples) + 400 gradients of the whole set, k products of Lanczos (30 to 300).
+    Takes about 4·(k + samples) + 300 gradients of the whole set, k products of Lanczos (30 to 300).
 
     Errors: ArgumentError for options out of range; those of ``Objective``; DivergedError for a network whose weights,
     loss or curvature are not finite.
