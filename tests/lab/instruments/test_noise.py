@@ -167,9 +167,7 @@ def test_wrong_uses_are_refused(digits: ms.Dataset, options: dict[str, Any], mat
 
 
 def test_networks_that_cannot_be_measured_are_refused(digits: ms.Dataset) -> None:
-    with pytest.raises(
-        ms.ArgumentError, match="examples must be an integer from 4 to the 3 there are, got 3; a spread"
-    ):
+    with pytest.raises(ms.ArgumentError, match="^examples must be .* to the 3 there are, got 3; a spread"):
         ms.gradient_noise(at_zero(digits), digits.train.take(np.array([0, 1, 2])))
     net = at_zero(digits)
     net.vector[5] = np.nan

@@ -86,9 +86,7 @@ def test_dropout_is_off_and_training_mode_with_it_refused() -> None:
     net, x, y = case("images")
     assert_allclose(ms.per_example_gradients(net, x, y), ms.per_example_gradients(net, x, y), rtol=0)
     for function in (ms.per_example_gradients, ms.per_example_norms):
-        with pytest.raises(
-            ms.ArgumentError, match="^mode must be 'evaluation' .* BatchNorm, which couples .*ms.LayerNorm"
-        ):
+        with pytest.raises(ms.ArgumentError, match="^mode must be 'evaluation' .* BatchNorm, which .*ms.LayerNorm"):
             function(net, x, y, mode="train")
     masked = ms.Network(ms.Dropout(0.5), ms.Linear(3)).build((5,))
     with pytest.raises(ms.ArgumentError, match="^mode must be 'evaluation' .* Dropout, which draws a mask"):
@@ -126,9 +124,7 @@ def test_wrong_uses_are_refused(change: Any, error: type[Exception], match: str)
 def test_a_network_that_diverged_is_refused_by_name() -> None:
     net, x, y = case("dense")
     net.parameters()["2.W"][1, 1] = np.inf
-    with pytest.raises(
-        ms.ArgumentError, match="^network must be finite weights, got inf in 2.W; the training has diverged"
-    ):
+    with pytest.raises(ms.ArgumentError, match="^network must be finite weights, got inf in 2.W; the training"):
         ms.per_example_norms(net, x, y)
     with pytest.raises(ms.ArgumentError, match="^mode must be 'evaluation' or 'train'"):
         ms.per_example_norms(net, x, y, mode="eval")
