@@ -1,11 +1,18 @@
-"""Prove and time the kernels on this machine's GPU: python -m benchmarks.gpu_check [--out FILE]
+"""Prove and time minisgd on this machine's GPU: python -m benchmarks.gpu_check [--out FILE] [--legs L,L] [--dry]
 
-The tests of kernels as everywhere, through CuPy; compute-sanitizer's memcheck and racecheck over the small
-shapes of the same tests; then each kernel at its natural size: occupancy, and what it reaches of the device's
-peak when only the least it must move or compute is counted; and the same products by cuBLAS. One JSON file
-holds all of it, with device, driver, versions and commit. Without a GPU it says so and exits with 1.
+tests      of the kernels as everywhere, through CuPy
+timing     of each kernel at its natural size: occupancy, its share of the device's peak; the same products by cuBLAS
+agreement  of fifty steps of every optimizer with the CPU, in float64
+race       against PyTorch eager, compiled with CUDA graphs and vmapped, and JAX, at equal precision
+study      the default one, on both devices
+growth     of throughput and step time with the batch size, up to the memory limit; with a picture
+memcheck, racecheck   compute-sanitizer over the small shapes of the tests
 
-Every leg is a process of its own that is ended at its limit, and the limits add up to less than eight minutes.
+One JSON file holds all of it, with device, driver, versions and commit. Without a GPU it says so and exits with 1.
+--dry runs agreement, race, study and growth, small, on a test double, to see that they run: nothing is measured
+then, and the file says so.
+
+Every leg is a process of its own that is ended at its limit, and the limits add up to less than nine minutes.
 What was stopped or skipped for lack of time is listed in the file.
 """
 
@@ -24,36 +31,88 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu_device import facts, usable_cupy
+from benchmarks.gpu_dry import install
+from benchmarks.gpu_growth import draw
 from benchmarks.machine import ROOT, provenance
 from minisgd.errors import MissingExtraError
 from minisgd.files import write_atomically
 
-LIMITS = {"tests": 150, "memcheck": 100, "racecheck": 100, "timing": 100}
-"""Seconds of each leg."""
+LIMITS = {
+    "tests": 90,
+    "timing": 65,
+    "agreement": 40,
+    "race": 130,
+    "study": 45,
+    "growth": 35,
+    "memcheck": 50,
+    "racecheck": 50,
+}
+"""Seconds of each leg, in the order in which they run."""
 LAST_WORKLOAD = 15
-"""Seconds before the limit of the timing at which no workload begins any more."""
+"""Seconds before the limit of a leg at which none of its workloads begins any more."""
+
+LISTED = {
+    "timing": "workloads",
+    "agreement": "agreement_rows",
+    "race": "races",
+    "study": "studies",
+    "growth": "batches",
+}
+"""The legs that write rows, and what these are called in the file."""
 
 KERNEL_TESTS = ["tests/kernels", "-q", "-p", "no:cacheprovider", "-k", "not random"]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run every leg; 0 if all passed, 1 if one failed or was stopped, or there is no GPU."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu_check", description=__doc__)
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "gpu_check.json")
-    out = parser.parse_args(arguments).out
+    """Run the legs; 0 if all passed, 1 if one failed or was stopped, or there is no GPU."""
+    args = _parser().parse_args(arguments)
+    legs = [leg for leg in LIMITS if leg in (DRY if args.dry else LIMITS) and leg in (args.legs or LIMITS)]
+    if args.dry:
+        install()
     try:
         cupy = usable_cupy()
     except MissingExtraError as error:
         print(f"no GPU check: {error}", file=sys.stderr)
         return 1
-    result: dict[str, Any] = {**provenance(), "gpu": facts(cupy)}
-    result["tests"] = run([sys.executable, "-m", "pytest", *KERNEL_TESTS], LIMITS["tests"])
-    result["memcheck"], result["racecheck"] = (run_sanitizer(tool) for tool in ("memcheck", "racecheck"))
-    result["timing"], result["workloads"] = run_timing()
-    result["left_out_for_lack_of_time"] = lacking_time(result)
-    write_atomically(out, json.dumps(result, indent=1).encode() + b"\n")
-    print(summary(result), f"\n{out}")
-    return 0 if all(result[leg]["passed"] is not False for leg in LIMITS) else 1
+    gpu = {"name": "none: a test double"} if args.dry else facts(cupy)
+    result: dict[str, Any] = {"benchmark": "gpu_check", **provenance(), "dry": args.dry, "gpu": gpu}
+    for leg in legs:
+        result[leg], rows = run_leg(leg, args.dry)
+        if leg in LISTED:
+            result[LISTED[leg]] = rows
+        result["left_out_for_lack_of_time"] = lacking_time(result)
+        # after every leg, so that an interruption loses nothing
+        write_atomically(args.out, json.dumps(result, indent=1).encode() + b"\n")
+    if any("seconds" in row for row in result.get("batches", [])):
+        draw(result["batches"], result["gpu"]["name"], args.out.with_suffix(".png"))
+    print(summary(result), f"\n{args.out}")
+    return 0 if all(result[leg]["passed"] is not False for leg in legs) else 1
+
+
+DRY = ("agreement", "race", "study", "growth")
+"""The legs that can run on the double."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.gpu_check", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "gpu_check.json", metavar="FILE")
+    parser.add_argument("--legs", type=lambda text: text.split(","), metavar="L,L", help=f"some of {', '.join(LIMITS)}")
+    parser.add_argument("--dry", action="store_true", help="on a test double, to see that it runs: give --out too")
+    return parser
+
+
+def run_leg(leg: str, dry: bool = False) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Run a leg; return how it went, and its rows, as many as were done if it was stopped."""
+    if leg == "tests":
+        return run([sys.executable, "-m", "pytest", *KERNEL_TESTS], LIMITS[leg]), []
+    if leg not in LISTED:
+        return run_sanitizer(leg), []
+    with tempfile.TemporaryDirectory() as folder:
+        file, seconds = Path(folder) / "rows.jsonl", LIMITS[leg] - LAST_WORKLOAD
+        command = [sys.executable, "-m", f"benchmarks.gpu_{leg}", str(file), str(seconds), *(["--dry"] if dry else [])]
+        return run(command, LIMITS[leg]), read_rows(file)
 
 
 def run_sanitizer(tool: str) -> dict[str, Any]:
@@ -63,14 +122,6 @@ def run_sanitizer(tool: str) -> dict[str, Any]:
         return {"passed": None, "why": "compute-sanitizer is not installed"}
     small = [sys.executable, "tests/cuda/sanitize.py", "--inside", *KERNEL_TESTS]
     return run([program, "--tool", tool, "--error-exitcode", "9", *small], LIMITS[tool])
-
-
-def run_timing() -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Time all workloads; return how the leg went and a row for each, as many as were done if it was stopped."""
-    with tempfile.TemporaryDirectory() as folder:
-        file, seconds = Path(folder) / "rows.jsonl", LIMITS["timing"] - LAST_WORKLOAD
-        leg = run([sys.executable, "-m", "benchmarks.gpu_timing", str(file), str(seconds)], LIMITS["timing"])
-        return leg, read_rows(file)
 
 
 def read_rows(file: Path) -> list[dict[str, Any]]:
@@ -110,24 +161,55 @@ def run(command: list[str], limit: float) -> dict[str, Any]:
 
 def lacking_time(result: dict[str, Any]) -> list[str]:
     """Return the legs that were stopped and the workloads that did not begin."""
-    stopped = [leg for leg in LIMITS if result[leg].get("stopped")]
-    return stopped + [row["name"] for row in result["workloads"] if "skipped" in row]
+    stopped = [leg for leg in LIMITS if result.get(leg, {}).get("stopped")]
+    return stopped + [row["name"] for rows in LISTED.values() for row in result.get(rows, []) if "skipped" in row]
 
 
 def summary(result: dict[str, Any]) -> str:
     """Return the result as lines for a terminal."""
-    lines = [f"{result['gpu']['name']}, driver {result['gpu']['driver']}"]
+    gpu = result["gpu"]
+    lines = [f"{gpu['name']}, driver {gpu['driver']}" if "driver" in gpu else "dry run: nothing here is a measurement"]
     for leg in LIMITS:
-        outcome = {True: "passed", False: "FAILED", None: "skipped"}[result[leg]["passed"]]
-        lines.append(f"{leg:36} {outcome} {result[leg].get('why', '')}".rstrip())
-    for row in result["workloads"]:
-        if "skipped" in row:
-            lines.append(f"{row['name']:36} skipped {row['skipped']}")
-            continue
-        lines.append(_line(row["name"], row))
-        if len(row["kernels"]) > 1:
-            lines += [_line(f"    {kernel}", figures) for kernel, figures in row["kernels"].items()]
+        if leg in result:
+            outcome = {True: "passed", False: "FAILED", None: "skipped"}[result[leg]["passed"]]
+            lines.append(f"{leg:36} {outcome} {result[leg].get('why', '')}".rstrip())
+    for rows in LISTED.values():
+        for row in result.get(rows, []):
+            lines += _said(row)
     return "\n".join(lines)
+
+
+def _said(row: dict[str, Any]) -> list[str]:
+    """Return the lines of one row."""
+    name = row["name"]
+    for trouble in ("skipped", "error"):
+        if trouble in row:
+            return [f"{name:36} {trouble} {row[trouble]}"]
+    if "difference" in row:
+        return [f"{name:36} apart by {row['difference']:.1e} {'' if row['passed'] else '  TOO FAR'}".rstrip()]
+    if "rivals" in row:
+        skipped = [f"    {each['rival']:32} skipped {each['reason']}" for each in row["skipped_rivals"]]
+        raced = [
+            f"    {rival:32} {1e6 * figures['step_seconds']:10.1f} µs a step, minisgd {row['ratios'][rival]:.2f} × as fast"
+            for rival, figures in row["rivals"].items()
+        ]
+        return [f"{name}: {row['title']}", *raced, *skipped, *map(_aimed, row["targets"])]
+    if "examples_per_second" in row:
+        return [f"{name:36} {1e6 * row['seconds']:10.1f} µs {row['examples_per_second']:14,.0f} examples/s"]
+    if "why" in row:
+        return [f"{name:36} {row['seconds']:10.1f} s  {row['why']}"]
+    more = row["kernels"] if len(row["kernels"]) > 1 else {}
+    return [_line(name, row), *(_line(f"    {kernel}", figures) for kernel, figures in more.items())]
+
+
+def _aimed(target: dict[str, Any]) -> str:
+    if "at_most" in target:
+        met = target["step_microseconds"] <= target["at_most"]
+        text = f"{target['step_microseconds']:.1f} µs a step, at most {target['at_most']:g}"
+    else:
+        met = target["ratio"] >= target["target"]
+        text = f"{target['ratio']:.2f} × {target['against']}, at least {target['target']:g}"
+    return f"    target: {text}: {'met' if met else 'MISSED'}"
 
 
 def _line(name: str, figures: dict[str, Any]) -> str:

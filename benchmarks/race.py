@@ -94,7 +94,9 @@ def _ask(workers: dict[str, Worker], out: list[dict[str, str]], name: str, do: s
 # ---------------------------------------------------------------- the same losses
 
 
-def check(workers: dict[str, Worker], task: Task, out: list[dict[str, str]]) -> dict[str, float]:
+def check(
+    workers: dict[str, Worker], task: Task, out: list[dict[str, str]], tolerance: float = TOLERANCE
+) -> dict[str, float]:
     """Return how far each rival's losses are from minisgd's over some steps, short batch included.
 
     Errors: Failed if one is too far: then the rivals do not do the same work.
@@ -107,7 +109,7 @@ def check(workers: dict[str, Worker], task: Task, out: list[dict[str, str]]) -> 
             losses[name] = np.array(answer["losses"])
     ours = losses["minisgd"]
     differences = {name: _distance(theirs, ours) for name, theirs in losses.items()}
-    wrong = {name: d for name, d in differences.items() if not d <= TOLERANCE}
+    wrong = {name: d for name, d in differences.items() if not d <= tolerance}
     if wrong:
         told = ", ".join(f"{name} by {d:.2g}" for name, d in wrong.items())
         raise Failed(f"{task.workload} B={task.batch_size}: losses differ from minisgd's: {told}")

@@ -15,11 +15,15 @@ STATUS = "/proc/self/status"
 
 
 def main() -> None:
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a library prints must not be taken for an answer
     task = json.loads(sys.argv[2])
     pin(task["cores"])
-    served = _Served(sys.argv[1], task)
+    serve(Served(sys.argv[1], task))
+
+
+def serve(served: Served) -> None:
+    """Obey the commands of the parent until there are no more."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever a library prints must not be taken for an answer
     for line in sys.stdin:
         command = json.loads(line)
         try:
@@ -36,7 +40,7 @@ def pin(cores: int) -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-cores:])
 
 
-class _Served:
+class Served:
     """What a worker can be asked for."""
 
     def __init__(self, name: str, task: dict[str, Any]) -> None:
