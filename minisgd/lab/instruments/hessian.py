@@ -9,7 +9,7 @@ import numpy as np
 
 from minisgd.errors import ArgumentError
 from minisgd.lab.instruments.lanczos import End, Extremes, lanczos
-from minisgd.lab.instruments.smooth import Examples, Smooth, Subject, as_smooth, require_finite
+from minisgd.lab.instruments.smooth import Examples, Smooth, Subject, as_smooth, examples_of, require_finite
 from minisgd.nn.layer import positive
 from minisgd.typing import HostArray, Seed
 
@@ -82,11 +82,18 @@ class HessianTrace:
     """tr H as Hutchinson's estimator gives it.
 
     value: the mean over the samples   standard_error: of that mean; 0 where the trace is exact   samples: how many
+    examples: N, None for a function that has none
     """
 
     value: float
     standard_error: float
     samples: int
+    examples: int | None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95% interval, value ± 1.96 standard errors."""
+        return self.value - 1.96 * self.standard_error, self.value + 1.96 * self.standard_error
 
 
 def hutchinson_trace(
@@ -105,7 +112,7 @@ def hutchinson_trace(
     p, w = smooth.parameters, smooth.start
     if positive(samples, "samples") >= p:
         trace = sum(smooth.hessian_vector(w, np.eye(1, p, i)[0])[i] for i in range(p))
-        return HessianTrace(float(trace), 0.0, p)
+        return HessianTrace(float(trace), 0.0, p, examples_of(smooth))
     if samples < 2:
         raise ArgumentError("samples", expected="at least 2, for an error to be known", got=samples, fix="use 100")
     rng = np.random.default_rng(seed)
@@ -114,4 +121,5 @@ def hutchinson_trace(
         z = rng.choice([-1.0, 1.0], p)
         each[i] = z @ smooth.hessian_vector(w, z)
     require_finite(each, "the Hessian's product with a vector")
-    return HessianTrace(float(each.mean()), float(each.std(ddof=1) / np.sqrt(samples)), samples)
+    error = float(each.std(ddof=1) / np.sqrt(samples))
+    return HessianTrace(float(each.mean()), error, samples, examples_of(smooth))

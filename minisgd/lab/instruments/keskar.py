@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minisgd.lab.instruments.hessian import extremes
-from minisgd.lab.instruments.smooth import Examples, Smooth, Subject, as_smooth, require_finite
+from minisgd.lab.instruments.smooth import Examples, Smooth, Subject, as_smooth, examples_of, require_finite
 from minisgd.nn.layer import within
 from minisgd.typing import HostArray, Seed
 
@@ -35,7 +35,7 @@ NOTHING = 1e-10
 class Keskar:
     """φ = 100 (max f(x + z) − f(x)) / (1 + f(x)) over the box |z_i| ≤ ε (|x_i| + 1), in percent.
 
-    value φ   epsilon ε   z (P,): where the maximum was found   gradients: how many the search took
+    value φ   epsilon ε   z (P,): where the maximum was found   gradients: how many the search took   examples: N
     A maximum that is found by search is a lower bound of the true one.
     """
 
@@ -43,6 +43,7 @@ class Keskar:
     epsilon: float
     z: HostArray
     gradients: int
+    examples: int | None
 
 
 def keskar_sharpness(
@@ -79,7 +80,8 @@ def keskar_sharpness(
     climbs = [_climb(smooth, x, box, u) for u in starts]
     highest = max(climbs, key=lambda climb: climb[0])
     rise = max(highest[0] - f, 0.0)
-    return Keskar(100 * rise / (1 + f), epsilon, box * highest[1], sum(climb[2] for climb in climbs))
+    taken = sum(climb[2] for climb in climbs)
+    return Keskar(100 * rise / (1 + f), epsilon, box * highest[1], taken, examples_of(smooth))
 
 
 def _climb(smooth: Smooth, x: HostArray, box: HostArray, u: HostArray) -> tuple[float, HostArray, int]:

@@ -14,7 +14,7 @@ from minisgd.errors import ArgumentError
 from minisgd.files import write_atomically
 from minisgd.lab.instruments.directions import hold_mixture, points_of, random_direction, require_direction
 from minisgd.lab.instruments.objective import Objective
-from minisgd.lab.instruments.smooth import Examples, Smooth, Subject, as_smooth
+from minisgd.lab.instruments.smooth import Examples, Smooth, Subject, as_smooth, examples_of
 from minisgd.nn import Network
 from minisgd.nn.layer import positive
 from minisgd.typing import HostArray, Seed
@@ -118,7 +118,7 @@ def loss_line(
         val_loss=None if held is None else along(held),
         length=float(np.linalg.norm(d)),
         ends="direction" if to is None else "networks",
-        examples=getattr(smooth, "examples", None),
+        examples=examples_of(smooth),
     )
 
 

@@ -13,7 +13,7 @@ from minisgd.errors import ArgumentError
 from minisgd.files import write_atomically
 from minisgd.lab.instruments.directions import hold_mixture, points_of, random_direction, require_direction
 from minisgd.lab.instruments.loss_line import places
-from minisgd.lab.instruments.smooth import Examples, Subject, as_smooth
+from minisgd.lab.instruments.smooth import Examples, Subject, as_smooth, examples_of
 from minisgd.nn import Network
 from minisgd.typing import HostArray, Seed
 
@@ -134,7 +134,7 @@ def loss_plane(
         path=tuple((float(x), float(y)) for x, y in way),
         lengths=(float(np.linalg.norm(d1)), float(np.linalg.norm(d2))),
         kind=kind,
-        examples=getattr(smooth, "examples", None),
+        examples=examples_of(smooth),
     )
 
 

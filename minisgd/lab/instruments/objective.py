@@ -20,7 +20,9 @@ from minisgd.typing import HostArray, Seed
 
 
 class Objective:
-    """f(w) = 1/N Σ_i ℓ(network_w(x_i), t_i), with its gradient and the product of its Hessian with a vector.
+    """f(w) = 1/N Σ_i c_i ℓ(network_w(x_i), t_i), with its gradient and the product of its Hessian with a vector.
+
+    c_i: the weights of examples, 1 where the data have none.
 
     w, v, ∇f, Hv (P,) host arrays of ``dtype``; f a number. The sum runs over chunks of the examples, in order, so
     memory is bounded and the same call gives the same bits. The network is copied, never changed; the work is
@@ -98,7 +100,7 @@ class Objective:
     def hessian_vector(self, w: HostArray, v: HostArray) -> HostArray:
         """Return H(w) v, (P,): Im ∇f(w + i h v) / h, exact to rounding (see ``minisgd.backend.complex_step``).
 
-        It costs about four gradients, in time and in memory.
+        It takes as long as three to four gradients, and arrays of its own, twice as large as theirs.
         """
         w, v = self.point(w, "w"), self.point(v, "v")
         scale = float(np.abs(v).max())

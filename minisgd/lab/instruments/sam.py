@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minisgd.lab.instruments.hessian import extremes
-from minisgd.lab.instruments.smooth import Examples, Subject, as_smooth, require_finite
+from minisgd.lab.instruments.smooth import Examples, Subject, as_smooth, examples_of, require_finite
 from minisgd.nn.layer import within
 from minisgd.typing import HostArray, Seed
 
@@ -21,11 +21,13 @@ class SAM:
     """L(w + ρ d) − L(w).
 
     value: the rise   rho: ρ   along: what d is, "gradient" or, at a stationary point, "top eigenvector"
+    examples: N
     """
 
     value: float
     rho: float
     along: str
+    examples: int | None
 
 
 def sam_sharpness(
@@ -54,8 +56,8 @@ def sam_sharpness(
     require_finite(value, "the loss")
     norm = float(np.linalg.norm(gradient))
     if norm > STATIONARY * (1 + abs(value)):
-        return SAM(smooth.value(w + rho * gradient / norm) - value, rho, "gradient")
+        return SAM(smooth.value(w + rho * gradient / norm) - value, rho, "gradient", examples_of(smooth))
     if top is None:
         top = extremes(smooth, w, seed=seed, ends=("top",)).top.vector
     rise = max(smooth.value(w + sign * rho * top) for sign in (1, -1)) - value
-    return SAM(rise, rho, "top eigenvector")
+    return SAM(rise, rho, "top eigenvector", examples_of(smooth))

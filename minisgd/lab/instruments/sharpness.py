@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from math import inf
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from minisgd.lab.instruments.hessian import PRODUCTS, SAMPLES, TOLERANCE, extremes, hutchinson_trace
 from minisgd.lab.instruments.keskar import keskar_sharpness
 from minisgd.lab.instruments.sam import sam_sharpness
-from minisgd.lab.instruments.smooth import Examples, Subject, as_smooth, require_finite
+from minisgd.lab.instruments.smooth import Examples, Subject, as_smooth, examples_of, require_finite
 from minisgd.nn.layer import positive, within
 from minisgd.typing import Seed
 
@@ -71,9 +71,11 @@ class Sharpness:
         return None if self.lr is None or self.batch_size is None else self.lr / self.batch_size
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain numbers, ready for JSON."""
-        derived = ("lr_max", "lr_max_momentum", "lr_per_example")
-        return asdict(self) | {name: getattr(self, name) for name in derived}
+        """Return everything as plain numbers, ready for JSON: null where any learning rate is stable."""
+        plain = asdict(self)
+        for name in ("lr_max", "lr_max_momentum"):
+            plain[name] = getattr(self, name) if isfinite(getattr(self, name)) else None
+        return plain | {"lr_per_example": self.lr_per_example}
 
     def __str__(self) -> str:
         """Write the result for people, a figure a line."""
@@ -174,7 +176,7 @@ def sharpness(
         sam_along=sam.along,
         loss=loss,
         gradient_norm=float(np.linalg.norm(gradient)),
-        examples=getattr(smooth, "examples", None),
+        examples=examples_of(smooth),
         parameters=smooth.parameters,
         lr=lr,
         batch_size=batch_size,

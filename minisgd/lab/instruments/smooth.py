@@ -71,6 +71,11 @@ def as_smooth(subject: Subject, data: Examples | None, *, seed: Seed = 0, **opti
     return subject
 
 
+def examples_of(smooth: Smooth) -> int | None:
+    """Return N, the examples that a function is the mean over; None where it has none."""
+    return getattr(smooth, "examples", None)
+
+
 def require_finite(array: HostArray | float, what: str) -> None:
     """Refuse numbers that say nothing."""
     if not np.isfinite(array).all():

@@ -115,6 +115,7 @@ def test_hutchinson_states_its_error(samples: int) -> None:
     exact, quantile = np.trace(subject.H), {10: 2.262, 100: 1.984}[samples]
     found = [hutchinson_trace(subject, samples=samples, seed=seed) for seed in range(200)]
     within = [abs(t.value - exact) <= quantile * t.standard_error for t in found]
+    assert_allclose(np.diff(found[0].interval), 2 * 1.96 * found[0].standard_error)
     assert 0.91 <= np.mean(within) <= 0.99
     assert_allclose(np.mean([t.value for t in found]), exact, rtol=0.02)
     variance = 2 * ((subject.H**2).sum() - (np.diag(subject.H) ** 2).sum()) / samples

@@ -35,7 +35,8 @@ def test_the_quadratic_of_methods() -> None:
     found = ms.sharpness(quadratic(1, 9), momentum=0.9)
     assert_allclose([found.lr_max, found.lr_max_momentum, found.trace], [2 / 9, 3.8 / 9, 10], rtol=1e-12)
     assert found.trace_error == 0 and found.examples is None
-    assert ms.sharpness(quadratic(-1, -2)).lr_max == np.inf
+    downwards = ms.sharpness(quadratic(-1, -2))
+    assert downwards.lr_max == np.inf and downwards.to_dict()["lr_max"] is None
 
 
 def test_what_is_printed_and_written() -> None:
