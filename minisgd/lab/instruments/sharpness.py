@@ -83,10 +83,11 @@ class Sharpness:
 
     def rows(self) -> list[tuple[str, str, str]]:
         """Return name, value and remark of every figure, as they are printed."""
+        trace_error = f"± {self.trace_error:.2g} standard error, " if self.trace_error else "exact, "
         rows = [
             ("λmax", f"{self.lambda_max:.5g}", f"± {self.lambda_max_error:.1g}{self._doubt}"),
             ("λmin", f"{self.lambda_min:.5g}", f"± {self.lambda_min_error:.1g}{self._doubt}"),
-            ("trace", f"{self.trace:.5g}", f"± {self.trace_error:.2g} standard error, {self.trace_samples} vectors"),
+            ("trace", f"{self.trace:.5g}", f"{trace_error}{self.trace_samples} vectors"),
             ("largest stable lr", f"{self.lr_max:.5g}", "2/λmax, full-batch gradient descent"),
         ]
         if self.momentum:
