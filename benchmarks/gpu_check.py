@@ -48,12 +48,15 @@ LIMITS = {
     "racecheck": 50,
 }
 """Seconds of each leg, in the order in which they run."""
+DRY = ("agreement", "race", "study", "growth")
+"""The legs that can run on the double."""
+
 LAST_WORKLOAD = 15
 """Seconds before the limit of a leg at which none of its workloads begins any more."""
 
 LISTED = {
     "timing": "workloads",
-    "agreement": "agreement_rows",
+    "agreement": "agreements",
     "race": "races",
     "study": "studies",
     "growth": "batches",
@@ -65,7 +68,7 @@ KERNEL_TESTS = ["tests/kernels", "-q", "-p", "no:cacheprovider", "-k", "not rand
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the legs; 0 if all passed, 1 if one failed or was stopped, or there is no GPU."""
-    args = _parser().parse_args(arguments)
+    args = _arguments(arguments)
     legs = [leg for leg in LIMITS if leg in (DRY if args.dry else LIMITS) and leg in (args.legs or LIMITS)]
     if args.dry:
         install()
@@ -89,18 +92,21 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if all(result[leg]["passed"] is not False for leg in legs) else 1
 
 
-DRY = ("agreement", "race", "study", "growth")
-"""The legs that can run on the double."""
-
-
-def _parser() -> argparse.ArgumentParser:
+def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "python -m benchmarks.gpu_check", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "gpu_check.json", metavar="FILE")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="(benchmarks/results/gpu_check.json)")
     parser.add_argument("--legs", type=lambda text: text.split(","), metavar="L,L", help=f"some of {', '.join(LIMITS)}")
     parser.add_argument("--dry", action="store_true", help="on a test double, to see that it runs: give --out too")
-    return parser
+    args = parser.parse_args(words)
+    if args.dry and args.out is None:
+        parser.error("--dry must come with --out, since it has no results; write --out /somewhere/dry.json")
+    unknown = set(args.legs or []) - set(LIMITS)
+    if unknown:
+        parser.error(f"--legs must be some of {', '.join(LIMITS)}, got {', '.join(sorted(unknown))}")
+    args.out = args.out or ROOT / "benchmarks" / "results" / "gpu_check.json"
+    return args
 
 
 def run_leg(leg: str, dry: bool = False) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -112,7 +118,8 @@ def run_leg(leg: str, dry: bool = False) -> tuple[dict[str, Any], list[dict[str,
     with tempfile.TemporaryDirectory() as folder:
         file, seconds = Path(folder) / "rows.jsonl", LIMITS[leg] - LAST_WORKLOAD
         command = [sys.executable, "-m", f"benchmarks.gpu_{leg}", str(file), str(seconds), *(["--dry"] if dry else [])]
-        return run(command, LIMITS[leg]), read_rows(file)
+        went, rows = run(command, LIMITS[leg]), read_rows(file)
+        return went, [unmeasured(row) for row in rows] if dry else rows
 
 
 def run_sanitizer(tool: str) -> dict[str, Any]:
@@ -122,6 +129,15 @@ def run_sanitizer(tool: str) -> dict[str, Any]:
         return {"passed": None, "why": "compute-sanitizer is not installed"}
     small = [sys.executable, "tests/cuda/sanitize.py", "--inside", *KERNEL_TESTS]
     return run([program, "--tool", tool, "--error-exitcode", "9", *small], LIMITS[tool])
+
+
+def unmeasured(row: dict[str, Any]) -> dict[str, Any]:
+    """Return what a dry run may tell: that something ran, and how far it was from what it should be."""
+    kept = {key: row[key] for key in ("name", "steps", "difference", "passed", "skipped", "error") if key in row}
+    if "rivals" in row:
+        kept["loss_differences"] = {rival: figures["loss_difference"] for rival, figures in row["rivals"].items()}
+        kept["skipped_rivals"] = row["skipped_rivals"]
+    return kept
 
 
 def read_rows(file: Path) -> list[dict[str, Any]]:
@@ -190,12 +206,14 @@ def _said(row: dict[str, Any]) -> list[str]:
     if "rivals" in row:
         skipped = [f"    {each['rival']:32} skipped {each['reason']}" for each in row["skipped_rivals"]]
         raced = [
-            f"    {rival:32} {1e6 * figures['step_seconds']:10.1f} µs a step, minisgd {row['ratios'][rival]:.2f} × as fast"
-            for rival, figures in row["rivals"].items()
+            f"    {rival:32} {1e6 * each['step_seconds']:10.1f} µs a step, minisgd {row['ratios'][rival]:.2f} × as fast"
+            for rival, each in row["rivals"].items()
         ]
         return [f"{name}: {row['title']}", *raced, *skipped, *map(_aimed, row["targets"])]
     if "examples_per_second" in row:
         return [f"{name:36} {1e6 * row['seconds']:10.1f} µs {row['examples_per_second']:14,.0f} examples/s"]
+    if "seconds" not in row:
+        return [f"{name:36} ran"]
     if "why" in row:
         return [f"{name:36} {row['seconds']:10.1f} s  {row['why']}"]
     more = row["kernels"] if len(row["kernels"]) > 1 else {}

@@ -40,7 +40,7 @@ def rows(leg: Leg) -> Iterator[dict[str, Any]]:
     free = get_ops("cuda").free_memory()
     assert free is not None
     # half of the free memory is left for the data set and for evaluation
-    sizes = [1, 4, 16] if leg.dry else batch_sizes(min(LIMIT, free // 2))
+    sizes = [1, 4] if leg.dry else batch_sizes(min(LIMIT, free // 2))
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (sizes[-1], 28, 28, 1), np.uint8)
     data = ms.Dataset.from_arrays(
@@ -52,12 +52,12 @@ def rows(leg: Leg) -> Iterator[dict[str, Any]]:
             yield about | {"skipped": "no time left"}
             continue
         try:
-            yield about | _measure(data, b)
+            yield about | _measure(data, b, 1 if leg.dry else ROUNDS)
         except Exception as problem:
             yield about | {"error": f"{type(problem).__name__}: {problem}"[:300]}
 
 
-def _measure(data: ms.Dataset, b: int) -> dict[str, Any]:
+def _measure(data: ms.Dataset, b: int, rounds: int) -> dict[str, Any]:
     optimizer = ms.SGD(lr=1e-6, momentum=0.9)
     session = prepare(_network(), data, optimizer, batch_size=b, device="cuda").session(last_batch="drop")
 
@@ -69,11 +69,11 @@ def _measure(data: ms.Dataset, b: int) -> dict[str, Any]:
         return time.perf_counter() - begun
 
     ahead = session.recipe.ahead
-    for _ in range(3):  # plain, captured, launched
+    for _ in range(2):  # plain, then captured and launched
         take(1)
         once = take(ahead) / ahead
     updates = ahead * max(1, round(SECONDS_EACH / ROUNDS / max(once, 1e-9) / ahead))
-    taken = [take(updates) / updates for _ in range(ROUNDS)]
+    taken = [take(updates) / updates for _ in range(rounds)]
     middle = statistics.median(taken)
     return {
         "seconds": middle,
