@@ -46,6 +46,7 @@ from minisgd.nn import (
 from minisgd.nn.binding import Place
 from minisgd.optim import Adam
 from minisgd.training import prepare as preparation
+from minisgd.training.ahead import AheadSession
 
 ROOT = Path(minisgd.__file__).parent
 FLOORS = {
@@ -234,6 +235,10 @@ class GuardedOps(NumpyOps):
     """NumPy pretending to be another device: its arrays refuse everybody else."""
 
     device = "guarded"
+    updates_ahead = 3
+
+    def free_memory(self) -> int:
+        return 1 << 30
 
     def run(self, op: str, function: Any, args: Any, reads: Any, out: Any) -> None:
         for array in [*reads, out]:
@@ -384,9 +389,12 @@ def test_the_guard_catches_what_it_is_for() -> None:
         ops.add(np.zeros(3), 1.0, out=a[0])
 
 
+@pytest.mark.parametrize("micro_batch", [6, None], ids=["in parts", "ahead"])
 @pytest.mark.parametrize("seeds", [0, [0, 1, 2]], ids=["single", "stack"])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_training_leaves_device_arrays_to_the_backend(name: str, seeds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_leaves_device_arrays_to_the_backend(
+    name: str, seeds: Any, micro_batch: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A whole training on the guarded device: steps, micro-batches, evaluation, leaving replicas, prediction."""
     layers, shape, loss, kind = NETWORKS[name]
     rng = np.random.default_rng(0)
@@ -405,15 +413,17 @@ def test_training_leaves_device_arrays_to_the_backend(name: str, seeds: Any, mon
             Adam(lr=0.01),
             loss=loss,
             batch_size=12,
-            micro_batch=6,
+            micro_batch=micro_batch,
             clip_norm=1.0,
             seeds=seeds,
         )
         session, evaluator = prepared.session(last_batch="drop"), prepared.evaluator()
         assert evaluator is not None
-        for step in range(6):
-            session.step()
-            if step == 3 and seeds:
+        assert (type(session) is AheadSession) == (ops.updates_ahead > 1 and micro_batch is None)
+        for goal in (4, 6):
+            while session.steps < goal:
+                session.advance(lambda session=session, goal=goal: session.steps >= goal)
+            if goal == 4 and seeds:
                 session.keep([0, 2])
                 evaluator.forget_programs()
         scores = [session.take_train_loss(), evaluator.score().loss]
