@@ -115,11 +115,15 @@ class ExamplePass:
 
     def over(self, index: HostArray, n: int) -> None:
         """Pass over examples by number, (n,) or (1, n), at most ``chunk`` of them."""
-        if n not in self._programs:
-            self._programs[n] = self._record(n)
+        self.record(n)
         program, place, self.losses = self._programs[n]
         self.data.choose(self.ops, index, out=place)
         program.replay()
+
+    def record(self, n: int) -> None:
+        """Record the pass over n examples, if it is not."""
+        if n not in self._programs:
+            self._programs[n] = self._record(n)
 
     def _record(self, n: int) -> tuple[Program, Array, Array]:
         net, loss, ops = self.network, self.loss, self.ops
@@ -136,6 +140,7 @@ class ExamplePass:
             delta = loss.gradient(ops)
             ops.multiply(delta, n, out=delta)  # δ of each example's own loss: the loss is a mean
             net.backward(ops, delta)
+        program = without_writing(ops, program, loss.value)
         if not self._wanted:
             program = without_writing(ops, program, self._gradient)
         return program, self.feed.index(self._arena, n, ()), loss.losses

@@ -25,7 +25,8 @@ class NoiseTracker(Callback):
     every: updates between samples   examples: of each sample (at least 2)   decay: β of the averages
 
     Cost of a sample: one forward and backward pass over ``examples``, so about examples/B steps, and on small networks
-    no less than two thirds of one. A batch of one example is passed over.
+    no less than two thirds of one. (An mlp:128 on 64 features at B = 32 takes 4 to 5% longer with it, at every = 20.) A
+    batch of one example is passed over.
 
     steps: updates done before each sample   once: the estimates of each sample alone
     averages: bias-corrected averages of |G|² and tr Σ, divided last   mean: the latest of them
@@ -75,12 +76,15 @@ class NoiseTracker(Callback):
         self._pass = ExamplePass(
             net, recipe.loss, data, recipe.feed, [self._norms], gradient=self._sum, chunk=self.examples
         )
+        self._pass.record(self._pass.chunk)
         self._square = net.ops.zeros((), net.dtype)
 
     def on_gradient(self, training: Training, index: HostArray, gradient: Array) -> None:
         session = training.session
+        if session.steps % self.every:
+            return
         b = index.shape[-1]
-        if session.steps % self.every or b < 2:
+        if b < 2:
             return
         ops, n = session.ops, min(b, self.examples)
         self._pass.over(index[:, :n], n)
