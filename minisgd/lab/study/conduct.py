@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minisgd.backend import Plan
+from minisgd.backend import Plan, get_ops
 from minisgd.backend.threads import blas_threads, choose_threads
 from minisgd.data import Dataset
 from minisgd.lab.instruments.speed_clock import STILL, time_steps
@@ -120,7 +120,10 @@ def study(
     limit = None if memory_limit is None else parse_bytes(memory_limit)
     each = resolve_seeds(seeds, seed)
     optimizer = optimizer or SGD(lr=0.1, momentum=0.9)
-    workers = choose_threads(math.inf, threads)
+    ops = get_ops(device)
+    device, free = ops.device, ops.free_memory()
+    # a GPU works on one stack at a time
+    workers = choose_threads(math.inf, threads) if free is None else 1
     trial = Trial(network, dataset, optimizer, loss, dtype, device, threads=max(1, workers // CHAINS))
     trial.prepare(sizes[-1], 0)  # refuses what does not fit together before anything is written
     for b in sizes:
@@ -147,7 +150,7 @@ def study(
             rates,
             pilot.target,
             fixed,
-            limit or half_of_memory(),
+            limit or (half_of_memory() if free is None else free // 2),
             journal,
             tally,
             stop,
