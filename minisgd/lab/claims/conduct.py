@@ -21,7 +21,7 @@ from minisgd.lab.claims.result import Answer, Claims
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.claims.table import CLAIMS
 from minisgd.lab.study import words as say
-from minisgd.lab.study.arguments import fingerprint
+from minisgd.lab.study.arguments import fingerprint, initial_weights
 from minisgd.lab.study.environment import environment
 from minisgd.nn import Loss, Network
 from minisgd.training.memory import default_loss
@@ -140,6 +140,7 @@ def _laboratory(
     settings = {
         "data": fingerprint(dataset),
         "model": repr(network),
+        "weights": initial_weights(trial),
         "loss": repr(loss),
         "dtype": dtype,
         "batch_sizes": sizes,

@@ -148,8 +148,8 @@ class Journal(Generic[C]):
         self._path = folder / "cells.jsonl"
         for cell in _read_cells(self._path, kind):
             self.cells[cell.key] = cell
-        # a line that a kill cut short is dropped, so that the next one begins on a line of its own
-        write_atomically(self._path, "".join(c.to_line() for c in self.cells.values()).encode())
+        if self._path.exists():  # a line that a kill cut short is dropped, so that the next begins on its own
+            write_atomically(self._path, "".join(c.to_line() for c in self.cells.values()).encode())
 
     def remember(self, **facts: Any) -> None:
         """Keep something that a continued study must not find out anew."""

@@ -73,6 +73,18 @@ def test_other_data_do_not_continue_a_run(answered):
         ms.claims(NETWORK, gaussian_blobs(400, 5, 3, 3.0, seed=1), only=[9], seeds=5, out=folder)
 
 
+def test_other_initial_weights_do_not_continue_a_run(answered):
+    _, folder = answered
+    other = ms.Network(ms.Linear(8, name="hidden", init=ms.init.XavierNormal()), ms.ReLU(), ms.Linear(3))
+    with pytest.raises(ms.ArgumentError, match="other .*weights"):
+        ms.claims(other, DATA, only=[9], seeds=5, out=folder)
+
+
+def test_only_what_trainings_left_is_a_file(answered):
+    _, folder = answered
+    assert sorted(path.name for path in folder.iterdir()) == ["journal.json", "trainings"]
+
+
 def test_no_budget_decides_nothing():
     found = ms.claims(NETWORK, DATA, only=[9, 17], budget="0.01s", seeds=5, threads=1)
     assert {answer.verdict for answer in found} == {"not decided"}
