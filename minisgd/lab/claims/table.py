@@ -12,6 +12,9 @@ from minisgd.lab.claims import (
     c08_large_slow,
     c09_epochs_to_target,
     c17_learning_rate,
+    c20_optimizers,
+    c21_diversity,
+    c22_compute,
 )
 from minisgd.lab.claims.claim import Claim
 
@@ -25,6 +28,9 @@ MODULES = (
     c08_large_slow,
     c09_epochs_to_target,
     c17_learning_rate,
+    c20_optimizers,
+    c21_diversity,
+    c22_compute,
 )
 
 CLAIMS: dict[int, Claim] = {module.CLAIM.number: module.CLAIM for module in MODULES}

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from minisgd.lab.claims.claim import Finding
+from minisgd.lab.claims.distinct import Distinct
 from minisgd.lab.claims.fixed_budget import HALVES, Ending, Endings
 from minisgd.lab.claims.gradient_variance import GradientVariance
 from minisgd.lab.claims.measured import Memory, StepTimes
+from minisgd.lab.claims.step_flops import StepFlops
 from minisgd.lab.claims.table import CLAIMS
 from minisgd.lab.claims.to_target import TargetRuns
 from minisgd.lab.study.result import Target
@@ -104,3 +106,19 @@ def endings(
                "val_accuracy": 0.95}  # fmt: skip
     cells = [[[Ending(b, lr, s, **(nothing | value(b, lr, s))) for s in range(seeds)] for lr in rates] for b in sizes]
     return Endings(tuple(sizes), np.tile(np.array(rates, float), (len(sizes), 1)), cells, n_train)
+
+
+def distinct(examples: Curve, classes: Curve | None = None, *, sizes: Sequence[int] = SIZES) -> Distinct:
+    """Make counts of what a batch shows, nearly alike for all seeds."""
+    rng = np.random.default_rng(0)
+    tables = [
+        np.array([[curve(b)] for b in sizes]) * np.exp(0.01 * rng.normal(size=(len(sizes), SEEDS)))
+        for curve in (examples, classes)
+        if curve is not None
+    ]
+    return Distinct(tuple(sizes), tables[0], tables[1] if classes else None)
+
+
+def step_flops(each: float, update: float, *, sizes: Sequence[int] = SIZES) -> StepFlops:
+    """Make the arithmetic of a step: so much for every example, and for the update."""
+    return StepFlops(tuple(sizes), update + each * np.array(sizes, float))

@@ -7,7 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic_results import N, gradient_variance, judged, memory, step_times, target_runs
+from synthetic_results import (
+    N,
+    distinct,
+    gradient_variance,
+    judged,
+    memory,
+    step_flops,
+    step_times,
+    target_runs,
+)
 
 from minisgd.lab.claims.table import CLAIMS
 
@@ -15,6 +24,8 @@ HYPERBOLA = target_runs(lambda b: 40 * (1 + 64 / b))
 """What the literature expects: a critical batch size of 64."""
 SCALING = target_runs(lambda b: 1e6 / b)
 """Perfect scaling: the batch size changes nothing per example."""
+NEARLY_SCALING = target_runs(lambda b: 4 + 16e3 / b, noise=0.001)
+"""A critical batch size far beyond the batches tried."""
 PLATEAU = target_runs(lambda b: 100.0)
 """No scaling: a batch is worth one example, whatever its size."""
 CHEAP_SMALL = target_runs(lambda b: 1e6 / b**1.5)
@@ -58,6 +69,17 @@ CASES: list[tuple[int, dict[str, Any], str]] = [
     (17, {"sgd": target_runs(lambda b: 99.0, lambda b: b / 1e3), "adam": PLATEAU}, "qualified"),
     (17, {"sgd": PLATEAU, "adam": PLATEAU}, "refuted"),
     (17, {"sgd": target_runs(lambda b: 99.0, lambda b: 1 / b), "adam": PLATEAU}, "refuted"),
+    (20, {"sgd": HYPERBOLA, "adam": target_runs(lambda b: 30 * (1 + 256 / b))}, "supported"),
+    (20, {"sgd": NEARLY_SCALING, "adam": target_runs(lambda b: 2 + 16e3 / b, noise=0.001)}, "qualified"),
+    (20, {"sgd": HYPERBOLA, "adam": HYPERBOLA}, "refuted"),
+    (20, {"sgd": HYPERBOLA, "adam": target_runs(lambda b: 30 * (1 + 16 / b))}, "refuted"),
+    (21, {"counts": distinct(lambda b: b, lambda b: min(b, 10))}, "refuted"),
+    (21, {"counts": distinct(lambda b: 1.0)}, "refuted"),
+    (21, {"counts": distinct(lambda b: b, lambda b: 10 / b)}, "qualified"),
+    (21, {"counts": distinct(lambda b: 100 / b, lambda b: 10 / b)}, "supported"),
+    (22, {"runs": HYPERBOLA, "times": USUAL, "flops": step_flops(100, 10)}, "qualified"),
+    (22, {"runs": HYPERBOLA, "times": SERIAL, "flops": step_flops(100, 10)}, "refuted"),
+    (22, {"runs": SCALING, "times": USUAL, "flops": step_flops(100, 1e4)}, "supported"),
 ]  # fmt: skip
 """A claim, results, and the verdict that the rule must come to."""
 
