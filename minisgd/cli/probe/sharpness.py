@@ -30,7 +30,10 @@ def configure(parser: Parser) -> None:
     group.add_argument("--batch-size", type=whole, metavar="B", help="batch size in use, for lr/B")
     group.add_argument("--momentum", type=number, metavar="X", default=0.0, help="momentum in use (0)")
     group.add_argument("--rho", type=number, metavar="X", default=0.05, help="radius of SAM's step (0.05)")
-    group.add_argument("--samples", type=whole, metavar="N", default=100, help="random vectors for the trace (100)")
+    group.add_argument(
+        "--samples", type=whole, metavar="N", help="random vectors for the trace (100, or exact for a small model)"
+    )
+    group.add_argument("--exact", action="store_true", help="the exact trace: a product for every parameter")
     group.add_argument("--products", type=whole, metavar="N", default=300, help="Lanczos steps at most (300)")
 
 
@@ -42,14 +45,15 @@ def run(args: Namespace) -> int:
     network, data, loss = subject.load(args)
     objective = Objective(network, data, loss=loss, examples=args.examples, seed=args.seed)
     with blas_threads(choose_threads(objective.largest_product, args.threads)):
-        _announce(objective, args)
+        samples = objective.parameters if args.exact else args.samples
+        _announce(objective, samples, args)
         found = sharpness(
             objective,
             lr=args.lr,
             batch_size=args.batch_size,
             momentum=args.momentum,
             rho=args.rho,
-            samples=args.samples,
+            samples=samples,
             products=args.products,
             seed=args.seed,
         )
@@ -63,13 +67,16 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _announce(objective: Objective, args: Namespace) -> None:
+def _announce(objective: Objective, samples: int | None, args: Namespace) -> None:
     """Say how long it may take, where that is worth saying, by the time of one gradient."""
+    from minisgd.lab.instruments.hessian import default_samples
+
     w = objective.start
     objective.gradient(w)
     begun = perf_counter()
     objective.gradient(w)
-    seconds = (perf_counter() - begun) * (300 + 4 * (min(args.products, 100) + args.samples))
+    products = min(args.products, 100) + (samples or default_samples(objective.parameters))
+    seconds = (perf_counter() - begun) * (300 + 4 * products)
     if seconds > WORTH_TELLING:
         from minisgd.lab.study import words
 

@@ -16,6 +16,8 @@ from minisgd.typing import HostArray, Seed
 TOLERANCE = 1e-6
 PRODUCTS = 300
 SAMPLES = 100
+EXACT_PARAMETERS = 1024
+"""Up to so many parameters the trace is exact, unless a number of samples is asked for."""
 
 
 def hessian_vector(network: Subject, data: Examples | None, v: HostArray, **options: Any) -> HostArray:
@@ -96,23 +98,31 @@ class HessianTrace:
         return self.value - 1.96 * self.standard_error, self.value + 1.96 * self.standard_error
 
 
+def default_samples(parameters: int) -> int:
+    """Return for how many products a trace is worth: all of them where they are few."""
+    return parameters if parameters <= EXACT_PARAMETERS else SAMPLES
+
+
 def hutchinson_trace(
-    network: Subject, data: Examples | None = None, *, samples: int = SAMPLES, seed: Seed = 0, **options: Any
+    network: Subject, data: Examples | None = None, *, samples: int | None = None, seed: Seed = 0, **options: Any
 ) -> HessianTrace:
     """Return the trace of the Hessian: tr H = E[zᵀ H z] for z of independent signs (Hutchinson 1990).
 
     The variance is 2 Σ_{i≠j} H_ij², nothing of the diagonal. With as many samples as parameters, the unit vectors
     take the place of random signs and the trace is exact.
 
-    network, data, options: as for ``Objective``; or an Objective alone   samples: one Hessian-vector product each
+    network, data, options: as for ``Objective``; or an Objective alone
+    samples: one Hessian-vector product each; by default 100, or for up to 1024 parameters as many as there are
 
     Errors: ArgumentError for fewer than two samples; those of ``Objective``.
     """
     smooth = as_smooth(network, data, seed=seed, **options)
     p, w = smooth.parameters, smooth.start
+    samples = default_samples(p) if samples is None else samples
     if positive(samples, "samples") >= p:
-        trace = sum(smooth.hessian_vector(w, np.eye(1, p, i)[0])[i] for i in range(p))
-        return HessianTrace(float(trace), 0.0, p, examples_of(smooth))
+        diagonal = np.array([smooth.hessian_vector(w, np.eye(1, p, i)[0])[i] for i in range(p)])
+        require_finite(diagonal, "the Hessian's product with a vector")
+        return HessianTrace(float(diagonal.sum()), 0.0, p, examples_of(smooth))
     if samples < 2:
         raise ArgumentError("samples", expected="at least 2, for an error to be known", got=samples, fix="use 100")
     rng = np.random.default_rng(seed)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minisgd.lab.instruments.hessian import PRODUCTS, SAMPLES, TOLERANCE, extremes, hutchinson_trace
+from minisgd.lab.instruments.hessian import PRODUCTS, TOLERANCE, extremes, hutchinson_trace
 from minisgd.lab.instruments.keskar import keskar_sharpness
 from minisgd.lab.instruments.sam import sam_sharpness
 from minisgd.lab.instruments.smooth import Examples, Subject, as_smooth, examples_of, require_finite
@@ -125,7 +125,7 @@ def sharpness(
     batch_size: int | None = None,
     momentum: float = 0.0,
     rho: float = 0.05,
-    samples: int = SAMPLES,
+    samples: int | None = None,
     tolerance: float = TOLERANCE,
     products: int = PRODUCTS,
     seed: Seed = 0,
@@ -138,7 +138,7 @@ def sharpness(
     network, data: as for ``Objective``, with its options ``loss``, ``split``, ``examples``, ``dtype``; or an
     Objective alone   seed: of all that is random here, ``examples`` included
     lr, batch_size, momentum: those in use, to be printed beside what is stable
-    rho: radius of SAM   samples: of the trace   tolerance, products: see ``hessian_eigenvalues``
+    rho: radius of SAM   samples: of the trace, see ``hutchinson_trace``   tolerance, products: see ``hessian_eigenvalues``
 
     Takes about 4·(k + samples) + 300 gradients of the whole set, k products of Lanczos (30 to 300).
 

@@ -19,7 +19,10 @@ def test_every_figure_of_softmax_regression_at_zero() -> None:
     assert_allclose(found.lambda_max, eigenvalues[-1], rtol=1e-6)
     assert abs(found.lambda_max - eigenvalues[-1]) <= found.lambda_max_error + 1e-12
     assert_allclose(found.lambda_min, 0, atol=1e-6 * eigenvalues[-1])
-    assert abs(found.trace - eigenvalues.sum()) < 4 * found.trace_error
+    assert_allclose(found.trace, eigenvalues.sum(), rtol=1e-10)
+    assert (found.trace_samples, found.trace_error) == (650, 0)
+    guessed = ms.sharpness(objective, samples=100)
+    assert abs(guessed.trace - eigenvalues.sum()) < 4 * guessed.trace_error
     assert_allclose(found.lr_max, 2 / eigenvalues[-1], rtol=1e-6)
     assert_allclose(found.lr_max_momentum, 3.8 / eigenvalues[-1], rtol=1e-6)
     assert_allclose(found.loss, np.log(10), rtol=1e-12)
