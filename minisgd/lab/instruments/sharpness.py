@@ -138,7 +138,7 @@ def sharpness(
     network, data: as for ``Objective``, with its options ``loss``, ``split``, ``examples``, ``dtype``; or an
     Objective alone   seed: of all that is random here, ``examples`` included
     lr, batch_size, momentum: those in use, to be printed beside what is stable
-    rho: radius of SAM   samples: of the trace, see ``hutchinson_trace``   tolerance, products: see ``hessian_eigenvalues``
+    rho: radius of SAM   samples: see ``hutchinson_trace``   tolerance, products: see ``hessian_eigenvalues``
 
     Takes about 4·(k + samples) + 300 gradients of the whole set, k products of Lanczos (30 to 300).
 
