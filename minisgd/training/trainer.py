@@ -195,13 +195,16 @@ def _loop(
                 session.step(between)
             else:
                 session.advance(due_now)
+            done = _share_done(session, epochs, steps)
+            evaluating = session.epochs >= due or done >= 1
+            if evaluating:
+                session.ops.synchronize()  # a device may still be at work, and that is training time
             training.train_seconds += perf_counter() - begun
             for callback in callbacks:
                 callback.on_step(training)
-            done = _share_done(session, epochs, steps)
             if session.steps == 1:
                 training.first_loss = float(session.train_loss()[0])
-            if session.epochs >= due or done >= 1:
+            if evaluating:
                 due = (session.epochs // evaluate_every + 1) * evaluate_every
                 training.seconds = perf_counter() - start
                 record = training.evaluate()
@@ -216,6 +219,7 @@ def _loop(
                 on_progress(done, None)
     except KeyboardInterrupt:
         stopped = "interrupted"
+    session.ops.synchronize()  # what was put on the device's way is done before its programs go
     for callback in callbacks:
         callback.on_end(training)
     training.seconds = perf_counter() - start
