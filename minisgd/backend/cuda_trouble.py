@@ -26,7 +26,14 @@ def no_cupy(problem: ImportError) -> MissingExtraError:
 def find_trouble(cupy: Any) -> MissingExtraError | None:
     """Return what is wrong with an installation, or None: driver, its CUDA version, a device, the compiler."""
     runtime = cupy.cuda.runtime
-    built, driver = int(runtime.runtimeGetVersion()), _driver(runtime)
+    try:
+        built = int(runtime.runtimeGetVersion())
+    except Exception as problem:
+        return _trouble(
+            f"the CUDA runtime is not there: {_first_line(problem)}",
+            "pip install 'minisgd[cuda12]' or 'minisgd[cuda13]', which bring it, whichever nvidia-smi names",
+        )
+    driver = _driver(runtime)
     ours = f"cuda{built // 1000}"
     if driver == 0:
         return _trouble(

@@ -10,7 +10,7 @@ import pytest
 from minisgd.backend.cuda_trouble import find_trouble, no_cupy
 
 
-def cupy(*, built: int = 13000, driver: Any = 13000, devices: Any = 1, nvrtc: Any = (13, 0)) -> Any:
+def cupy(*, built: Any = 13000, driver: Any = 13000, devices: Any = 1, nvrtc: Any = (13, 0)) -> Any:
     """Return a CuPy that says so; an exception is raised instead."""
 
     def says(value: Any) -> Any:
@@ -43,6 +43,7 @@ TROUBLE = {
     "no device": (cupy(devices=NO_DEVICE), "shows no GPU", "CUDA_VISIBLE_DEVICES"),
     "zero devices": (cupy(devices=0), "shows no GPU", "CUDA_VISIBLE_DEVICES"),
     "other error": (cupy(devices=RuntimeError("cudaErrorSystemNotReady: …")), "cudaErrorSystemNotReady", "nvidia-smi"),
+    "no runtime": (cupy(built=RuntimeError("libcudart.so.13")), "libcudart.so.13", r"pip install 'minisgd[cuda12]'"),
     "no NVRTC": (cupy(nvrtc=NO_LIBRARY), "NVRTC", r"pip install 'minisgd[cuda13]'"),
 }
 

@@ -18,7 +18,9 @@ import minisgd as ms
 from minisgd import cli
 from minisgd.backend import get_ops
 from minisgd.lab.study import pilot
+from minisgd.training import prepare as preparation
 from minisgd.training.ahead import AheadSession
+from minisgd.training.device_feeds import StreamedFeed
 from minisgd.training.prepare import prepare
 
 RNG = np.random.default_rng(0)
@@ -84,6 +86,7 @@ def test_twenty_steps_give_the_weights_of_the_cpu(model: str, optimizer: str) ->
 
 
 OPTIONS: dict[str, dict[str, Any]] = {
+    "small memory": {"memory_limit": "12.2MiB", "batch_size": 60},
     "micro-batches": {"micro_batch": 10},
     "clipped": {"clip_norm": 0.1},
     "whole set": {"batch_size": "full"},
@@ -100,6 +103,28 @@ def test_every_way_to_train(name: str) -> None:
     options = {"optimizer": ms.SGD(lr=0.05, momentum=0.9), "steps": 20, "batch_size": 32, **OPTIONS[name]}
     cpu, gpu = both(mlp, TABLE, **options)
     assert_agree(cpu, gpu, 1e-10 if name == "float64" else 1e-5)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_data_that_stream_in_train_as_those_that_are_there(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bit for bit, whether the set is in device memory or every batch comes through pinned buffers."""
+    network, data = MODELS[model]
+    options: dict[str, Any] = {"steps": 20, "batch_size": 32, "device": "cuda", "optimizer": ms.Adam(lr=0.01)}
+    resident = ms.train(network(), data, **options)
+    monkeypatch.setattr(preparation, "place", lambda ops, room, needed: StreamedFeed)
+    streamed = ms.train(network(), data, **options)
+    for name, array in resident.network.to_numpy().items():
+        assert_array_equal(streamed.network.to_numpy()[name], array)
+    for one, other in zip(resident.history, streamed.history, strict=True):
+        assert (one["train_loss"], one["val_loss"]) == (other["train_loss"], other["val_loss"])
+
+
+def test_tf32_is_for_those_who_ask() -> None:
+    asked = ms.train(mlp(), TABLE, steps=3, device="cuda", precision="tf32")
+    assert asked.network.ops.precision == "tf32" and asked.device == "cuda"
+    assert ms.train(mlp(), TABLE, steps=3, device="cuda").network.ops.precision == "full"
+    with pytest.raises(ms.ArgumentError, match="precision must be 'full' on the CPU"):
+        ms.train(mlp(), TABLE, steps=3, device="cpu", precision="tf32")
 
 
 @pytest.mark.parametrize("model", MODELS)
