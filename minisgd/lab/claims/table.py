@@ -15,6 +15,7 @@ from minisgd.lab.claims import (
     c20_optimizers,
     c21_diversity,
     c22_compute,
+    c27_normalisation,
 )
 from minisgd.lab.claims.claim import Claim
 
@@ -31,6 +32,7 @@ MODULES = (
     c20_optimizers,
     c21_diversity,
     c22_compute,
+    c27_normalisation,
 )
 
 CLAIMS: dict[int, Claim] = {module.CLAIM.number: module.CLAIM for module in MODULES}

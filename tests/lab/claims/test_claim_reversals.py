@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from synthetic_results import (
+    Curve,
     N,
     distinct,
+    endings,
     gradient_variance,
     judged,
     memory,
@@ -18,6 +20,7 @@ from synthetic_results import (
     target_runs,
 )
 
+from minisgd.lab.claims.fixed_budget import Endings
 from minisgd.lab.claims.table import CLAIMS
 
 HYPERBOLA = target_runs(lambda b: 40 * (1 + 64 / b))
@@ -36,6 +39,24 @@ SERIAL = step_times(1e-9, 1e5)
 PARALLEL = step_times(1e-4, 1e12)
 """A machine on which every batch takes the same time: time is steps."""
 USUAL = step_times()
+
+
+def norms(none: Curve, batch: Curve, gap: float) -> dict[str, Any]:
+    """Make accuracies with and without normalisation, and the ratio of the losses in both modes."""
+    rng = np.random.default_rng(0)
+
+    def runs(curve: Curve, **options: Any) -> Endings:
+        return endings(
+            lambda b, lr, seed: {
+                "val_accuracy": curve(b) + 0.002 * rng.normal(),
+                "extra": {"training_mode_loss": 0.1 * gap * math.exp(0.05 * rng.normal())},
+            },
+            rates=(0.05, 0.1, 0.2),
+            **options,
+        )
+
+    return {"none": runs(none), "batch": runs(batch), "ghost": runs(batch), "small": runs(batch, sizes=(4,))}
+
 
 CASES: list[tuple[int, dict[str, Any], str]] = [
     (1, {"memory": memory(1e5, 1e3)}, "qualified"),
@@ -80,6 +101,11 @@ CASES: list[tuple[int, dict[str, Any], str]] = [
     (22, {"runs": HYPERBOLA, "times": USUAL, "flops": step_flops(100, 10)}, "qualified"),
     (22, {"runs": HYPERBOLA, "times": SERIAL, "flops": step_flops(100, 10)}, "refuted"),
     (22, {"runs": SCALING, "times": USUAL, "flops": step_flops(100, 1e4)}, "supported"),
+    (27, norms(lambda b: 0.95 - 0.1 * (b > 64), lambda b: 0.95, 3.0), "supported"),
+    (27, norms(lambda b: 0.95 - 0.1 * (b > 64), lambda b: 0.95, 1.0), "qualified"),
+    (27, norms(lambda b: 0.95, lambda b: 0.97, 0.3), "qualified"),
+    (27, norms(lambda b: 0.9, lambda b: 0.97, 1.0), "refuted"),
+    (27, norms(lambda b: math.nan, lambda b: math.nan, 3.0), "not decided"),
 ]  # fmt: skip
 """A claim, results, and the verdict that the rule must come to."""
 
