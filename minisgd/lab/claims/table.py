@@ -12,10 +12,13 @@ from minisgd.lab.claims import (
     c08_large_slow,
     c09_epochs_to_target,
     c17_learning_rate,
+    c18_powers_of_two,
     c20_optimizers,
     c21_diversity,
     c22_compute,
     c27_normalisation,
+    c28_prediction,
+    c29_favoured_sizes,
 )
 from minisgd.lab.claims.claim import Claim
 
@@ -29,10 +32,13 @@ MODULES = (
     c08_large_slow,
     c09_epochs_to_target,
     c17_learning_rate,
+    c18_powers_of_two,
     c20_optimizers,
     c21_diversity,
     c22_compute,
     c27_normalisation,
+    c28_prediction,
+    c29_favoured_sizes,
 )
 
 CLAIMS: dict[int, Claim] = {module.CLAIM.number: module.CLAIM for module in MODULES}

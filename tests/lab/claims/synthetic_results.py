@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ from minisgd.lab.claims.measured import Memory, StepTimes
 from minisgd.lab.claims.step_flops import StepFlops
 from minisgd.lab.claims.table import CLAIMS
 from minisgd.lab.claims.to_target import TargetRuns
+from minisgd.lab.instruments.latency import LatencyPoint
+from minisgd.lab.instruments.speed import Speed, summarise
+from minisgd.lab.instruments.speed_pairs import PowersOfTwo, compare
 from minisgd.lab.study.result import Target
 
 SIZES = (4, 16, 64, 256, 1024)
@@ -122,3 +126,21 @@ def distinct(examples: Curve, classes: Curve | None = None, *, sizes: Sequence[i
 def step_flops(each: float, update: float, *, sizes: Sequence[int] = SIZES) -> StepFlops:
     """Make the arithmetic of a step: so much for every example, and for the update."""
     return StepFlops(tuple(sizes), update + each * np.array(sizes, float))
+
+
+def powers_of_two(ratio: Curve, *, noise: float = 0.01) -> PowersOfTwo:
+    """Make step times on a straight line, but for the powers of two: there times a ratio."""
+    rng, powers = np.random.default_rng(0), (8, 16, 32, 64, 128, 256)
+    truth = np.array([(1e-5 + 1e-7 * (b + d)) * (1 if d else ratio(b)) for b in powers for d in (-1, 0, 1)])
+    seconds = truth * np.exp(noise * rng.normal(size=(5, 5, len(truth))))  # (builds, visits, 3K)
+    return compare(powers, seconds, N, "made up", rng)
+
+
+def predictions(p50: Curve, *, sizes: Sequence[int] = (1, *SIZES)) -> Speed:
+    """Make times of predictions: their medians, of which one in a hundred calls takes half as long again."""
+    rng = np.random.default_rng(0)
+    taken = np.array([p50(b) for b in sizes]) * np.exp(0.01 * rng.normal(size=(11, len(sizes))))
+    line = summarise(sizes, taken, N, "made up", rng)
+    points = [(point.batch_size, point.step_seconds, point.interval, 1.0, 0.0) for point in line.points]
+    slow = [(1.5 * t, (1.4 * t, 1.6 * t)) for _, t, *_ in points]
+    return replace(line, points=tuple(LatencyPoint(*a, a[1], *b, 1000) for a, b in zip(points, slow, strict=True)))

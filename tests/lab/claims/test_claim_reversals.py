@@ -15,11 +15,14 @@ from synthetic_results import (
     gradient_variance,
     judged,
     memory,
+    powers_of_two,
+    predictions,
     step_flops,
     step_times,
     target_runs,
 )
 
+from minisgd.lab.claims.c29_favoured_sizes import SIZES as EVEN_SIZES
 from minisgd.lab.claims.fixed_budget import Endings
 from minisgd.lab.claims.table import CLAIMS
 
@@ -90,6 +93,10 @@ CASES: list[tuple[int, dict[str, Any], str]] = [
     (17, {"sgd": target_runs(lambda b: 99.0, lambda b: b / 1e3), "adam": PLATEAU}, "qualified"),
     (17, {"sgd": PLATEAU, "adam": PLATEAU}, "refuted"),
     (17, {"sgd": target_runs(lambda b: 99.0, lambda b: 1 / b), "adam": PLATEAU}, "refuted"),
+    (18, {"powers": powers_of_two(lambda b: 1.0)}, "refuted"),
+    (18, {"powers": powers_of_two(lambda b: 1.2)}, "refuted"),
+    (18, {"powers": powers_of_two(lambda b: 0.8 if b == 64 else 1.0)}, "qualified"),
+    (18, {"powers": powers_of_two(lambda b: 0.8)}, "supported"),
     (20, {"sgd": HYPERBOLA, "adam": target_runs(lambda b: 30 * (1 + 256 / b))}, "supported"),
     (20, {"sgd": NEARLY_SCALING, "adam": target_runs(lambda b: 2 + 16e3 / b, noise=0.001)}, "qualified"),
     (20, {"sgd": HYPERBOLA, "adam": HYPERBOLA}, "refuted"),
@@ -106,6 +113,11 @@ CASES: list[tuple[int, dict[str, Any], str]] = [
     (27, norms(lambda b: 0.95, lambda b: 0.97, 0.3), "qualified"),
     (27, norms(lambda b: 0.9, lambda b: 0.97, 1.0), "refuted"),
     (27, norms(lambda b: math.nan, lambda b: math.nan, 3.0), "not decided"),
+    (28, {"predictions": predictions(lambda b: 2e-5 + b / 4e6)}, "supported"),
+    (28, {"predictions": predictions(lambda b: 1e-3)}, "qualified"),
+    (28, {"predictions": predictions(lambda b: b / 1e5)}, "qualified"),
+    (29, {"times": step_times(sizes=EVEN_SIZES)}, "refuted"),
+    (29, {"times": step_times(sizes=EVEN_SIZES, seconds=lambda b: 1e-4 if b == 96 else 2e-4)}, "supported"),
 ]  # fmt: skip
 """A claim, results, and the verdict that the rule must come to."""
 
