@@ -106,16 +106,13 @@ def _with_codes(network: Network, data: Any) -> Any:
     if not (isinstance(data, tuple) and len(data) == 2) or network.classes is not None:
         return data
     y = as_host(data[1], "y")
-    if y.dtype.kind not in "iu" or y.ndim != 1:
+    if y.dtype.kind not in "iu" or y.ndim != 1 or not y.size:
         return data
+    if y.min() < 0:
+        raise ArgumentError("y", expected="labels from 0", got=int(y.min()), fix="number the classes from 0")
     x = as_features(data[0])
-    scale = network.input_scale if x.dtype == np.uint8 else 1.0
+    scale = network.input_scale if x.dtype == np.uint8 and network.input_scale != 1 else None
+    values = Dataset.from_arrays(x, y.astype(np.float64), validation=None, scale=scale)
+    split = Split(values.train.x, y.astype(np.int64))
     codes = tuple(map(str, range(network.output_shape[-1])))
-    negative = y[y < 0]
-    if negative.size:
-        raise ArgumentError("y", expected="labels from 0", got=int(negative[0]), fix="number the classes from 0")
-    return _dataset(Split(x, y.astype(np.int64)), codes, scale, network)
-
-
-def _dataset(split: Split, codes: tuple[str, ...], scale: float, network: Network) -> Any:
-    return Dataset("examples", split, classes=codes, scale=scale) if split.y.max() < len(codes) else split
+    return replace(values, train=split, classes=codes) if y.max() < len(codes) else split

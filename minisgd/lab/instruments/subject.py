@@ -40,11 +40,15 @@ def training_part(network: Network, data: Any, split: str) -> Dataset:
         if classes is None and data.y.dtype.kind == "i":
             classes = tuple(map(str, range(network.output_shape[-1])))
     elif isinstance(data, tuple) and len(data) == 2:
+        classes, y = network.classes, np.asarray(data[1])
+        if classes is None and y.dtype.kind in "iu" and y.size and y.max() < network.output_shape[-1]:
+            # codes as they are: a data set in which a class is missing would number the classes anew
+            classes = tuple(map(str, range(network.output_shape[-1])))
         own_scale = np.asarray(data[0]).dtype == np.uint8 and network.input_scale != 1
         whole = Dataset.from_arrays(
             *data,
             validation=None,
-            classes=network.classes,
+            classes=classes,
             scale=network.input_scale if own_scale else None,
         )
         part, scale, classes = whole.train, whole.scale, whole.classes

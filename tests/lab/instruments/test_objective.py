@@ -169,3 +169,10 @@ def test_vectors_of_another_shape_are_refused() -> None:
             objective.value(wrong)  # type: ignore[arg-type]
     with pytest.raises(ShapeError, match="v must be a real vector"):
         objective.hessian_vector(objective.start, np.zeros(3))
+
+
+def test_labels_of_a_pair_are_codes_though_a_class_is_missing() -> None:
+    network = ms.Network(ms.Linear(3)).build((2,))
+    x, y = np.random.default_rng(0).normal(size=(4, 2)), np.array([1, 2, 2, 1])
+    pair, split = Objective(network, (x, y)), Objective(network, ms.Split(x, y))
+    assert_array_equal(pair.gradient(pair.start), split.gradient(split.start))
