@@ -14,8 +14,9 @@ class GraphProgram(Program):
     """A recorded program that replays as one CUDA graph on a stream of its own device.
 
     The first replay launches every call: that compiles, loads and allocates all that the calls need, and is a
-    replay like any other. The second captures them. What cannot be captured (a call that asks the host, or one
-    of cuBLAS) is replayed call by call for good, with a warning that says why.
+    replay like any other. The second captures them. What cannot be captured (a call that asks the host, or a large
+    product that is left to cuBLAS and says so as ``uncapturable``) is replayed call by call for good, with a
+    warning that says why.
 
     Temporary arrays of the calls come from a pool of the program's own: the graph remembers their addresses, so
     nobody else may ever be given them.
@@ -40,19 +41,22 @@ class GraphProgram(Program):
             super().replay()
 
     def _capture_and_launch(self) -> None:
-        try:
-            graph = self._capture()
-        except Exception as problem:
-            reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+        reason = next((call.function.uncapturable for call in self if hasattr(call.function, "uncapturable")), None)
+        if reason is None:
+            try:
+                graph = self._capture()
+            except Exception as problem:
+                reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+            else:
+                self._replay = lambda: graph.launch(self.stream)
+        if reason is not None:
+            self._replay = self._launch_each
             warnings.warn(
                 f"{self._name()} cannot be captured as a CUDA graph, so its {len(self)} calls are launched one by one: "
                 f"{reason}",
                 RuntimeWarning,
                 stacklevel=3,
             )
-            self._replay = self._launch_each
-        else:
-            self._replay = lambda: graph.launch(self.stream)
         self._replay()
 
     def _capture(self) -> Any:

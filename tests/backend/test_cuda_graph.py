@@ -107,6 +107,26 @@ def test_what_cannot_be_captured_is_replayed_with_a_warning_that_says_why(
     assert not launched
 
 
+def test_a_call_that_says_it_cannot_be_captured_is_not_tried(ops: Any, launched: list[Any]) -> None:
+    class Large:
+        uncapturable = "it is left to cuBLAS"
+        captured = False
+
+        def __call__(self, a: Any) -> None:
+            self.captured = self.captured or ops.stream.is_capturing()
+
+    x, large = ops.zeros((4,), "float32"), Large()
+    with ops.record() as program, ops.scope("forward"):
+        ops.run("matmul", large, (x,), (x,), x)
+        ops.add(x, 1.0, out=x)
+    program.replay()
+    with pytest.warns(RuntimeWarning, match="one by one: it is left to cuBLAS"):
+        program.replay()
+    program.replay()
+    assert_array_equal(ops.to_host(x), 3)
+    assert not launched and not large.captured
+
+
 def test_temporary_arrays_of_a_graph_are_its_own(ops: Any, launched: list[Any]) -> None:
     """Calls may need memory: it is there after the first replay, and nobody else is given it afterwards."""
     x, out = ops.zeros((300,), "float32"), ops.zeros((300,), "float32")
