@@ -14,6 +14,7 @@ import numpy as np
 
 from minisgd.lab.claims.claim import Finding
 from minisgd.lab.claims.distinct import Distinct
+from minisgd.lab.claims.escape import Escape
 from minisgd.lab.claims.fixed_budget import HALVES, Ending, Endings
 from minisgd.lab.claims.gradient_variance import GradientVariance
 from minisgd.lab.claims.measured import Memory, StepTimes
@@ -144,3 +145,26 @@ def predictions(p50: Curve, *, sizes: Sequence[int] = (1, *SIZES)) -> Speed:
     points = [(point.batch_size, point.step_seconds, point.interval, 1.0, 0.0) for point in line.points]
     slow = [(1.5 * t, (1.4 * t, 1.6 * t)) for _, t, *_ in points]
     return replace(line, points=tuple(LatencyPoint(*a, a[1], *b, 1000) for a, b in zip(points, slow, strict=True)))
+
+
+def escape(lambda_max: float, train_loss: float) -> Escape:
+    """Make an excursion to a small batch that changes λmax and the training loss by these factors, in the end."""
+    rng, steps = np.random.default_rng(0), (100, 200, 204, 300, 400, 404, 500, 600)
+
+    def runs(sharpness: float, loss: float) -> dict[str, Any]:
+        ends = {"lambda_max": 3 * sharpness, "train_loss": 0.1 * loss, "val_loss": 0.2 * loss}
+        return {k: v * np.exp(0.03 * rng.normal(size=(len(steps), SEEDS))) for k, v in ends.items()}
+
+    return Escape(4, 1024, 0.1, 200, 400, steps, runs(lambda_max, train_loss), runs(1, 1))
+
+
+def sharpness(factor: float) -> Endings:
+    """Make sharpness that changes by a factor from the smallest to the largest batch size."""
+    rng = np.random.default_rng(0)
+
+    def ending(b: int, _: float, seed: int) -> dict[str, Any]:
+        value = factor ** (math.log(b / SIZES[0]) / math.log(SIZES[-1] / SIZES[0]))
+        extra = {name: value * math.exp(0.03 * rng.normal()) for name in ("lambda_max", "keskar", "sam")}
+        return {"extra": extra}
+
+    return endings(ending, rates=(0.1,))
