@@ -114,6 +114,17 @@ def bootstrap_fit(
     return BootstrapFit(fit, float(low), float(high), at, band_low, band_high, "")
 
 
+def critical_batch_sizes(batch_sizes: Sequence[int] | HostArray, steps: HostArray) -> HostArray:
+    """Return Emin/Smin of the fit to every row of steps (R, K), to (R,); NaN with fewer than three finite points."""
+    sizes = positive_sizes(batch_sizes)
+    y = _log_steps(sizes, steps)
+    enough = np.isfinite(y).sum(axis=1) >= 3
+    found = np.full(len(y), np.nan)
+    s_min, e_min, _ = _fit_rows(sizes, y[enough])
+    found[enough] = np.divide(e_min, s_min, out=np.full_like(e_min, np.inf), where=s_min > 0)
+    return found
+
+
 def time_optimal_batch(t0: float, r: float, b_crit: float) -> float:
     """Give B* = √(t0·r·Bcrit), the minimum of S(B)·t(B): few examples, and few pauses between them.
 

@@ -63,6 +63,17 @@ def norms(none: Curve, batch: Curve, gap: float) -> dict[str, Any]:
     return {"none": runs(none), "batch": runs(batch), "ghost": runs(batch), "small": runs(batch, sizes=(4,))}
 
 
+def critical(b_crit: float) -> Any:
+    """Return trainings with a critical batch size."""
+    return target_runs(lambda b: 40 * (1 + b_crit / b), sizes=(4, 16, 64, 256))
+
+
+def data_sizes(quarter: float, half: float, whole: float) -> dict[str, Any]:
+    """Return what claim 23 reads, from critical batch sizes."""
+    by_data = {"quarter": critical(quarter), "half": critical(half), "whole": critical(whole)}
+    return by_data | {"own": HYPERBOLA, "narrow": critical(64), "medium": critical(64), "wide": critical(64)}
+
+
 CASES: list[tuple[int, dict[str, Any], str]] = [
     (1, {"memory": memory(1e5, 1e3)}, "qualified"),
     (1, {"memory": memory(1e5, 1e3, 1e3)}, "supported"),
@@ -110,6 +121,14 @@ CASES: list[tuple[int, dict[str, Any], str]] = [
     (22, {"runs": HYPERBOLA, "times": USUAL, "flops": step_flops(100, 10)}, "qualified"),
     (22, {"runs": HYPERBOLA, "times": SERIAL, "flops": step_flops(100, 10)}, "refuted"),
     (22, {"runs": SCALING, "times": USUAL, "flops": step_flops(100, 1e4)}, "supported"),
+    (23, data_sizes(64, 64, 64), "refuted"),
+    (23, data_sizes(64, 32, 16), "refuted"),
+    (23, data_sizes(16, 20, 26), "qualified"),
+    (23, data_sizes(16, 32, 64), "supported"),
+    (25, {"clean": critical(16), "some": critical(32), "many": critical(64), "own": HYPERBOLA}, "refuted"),
+    (25, {"clean": critical(64), "some": critical(64), "many": critical(64), "own": HYPERBOLA}, "refuted"),
+    (25, {"clean": critical(64), "some": critical(32), "many": critical(16), "own": HYPERBOLA}, "supported"),
+    (25, {"clean": critical(64), "some": critical(32), "many": STUCK, "own": HYPERBOLA}, "not decided"),
     (27, norms(lambda b: 0.95 - 0.1 * (b > 64), lambda b: 0.95, 3.0), "supported"),
     (27, norms(lambda b: 0.95 - 0.1 * (b > 64), lambda b: 0.95, 1.0), "qualified"),
     (27, norms(lambda b: 0.95, lambda b: 0.97, 0.3), "qualified"),

@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose
 from minisgd.errors import ArgumentError
 from minisgd.lab.study.fit import (
     bootstrap_fit,
+    critical_batch_sizes,
     fit_steps,
     local_slopes,
     time_optimal_batch,
@@ -154,6 +155,18 @@ def test_vectorised_replicates_agree_with_one_fit_each():
     single = np.sort([fit_steps(SIZES, np.median(table[:, d], axis=1)).b_crit for d in draws])
     boot = bootstrap_fit(SIZES, table, np.random.default_rng(7), n=200)
     assert_allclose([boot.b_crit_low, boot.b_crit_high], [single[4], single[195]], rtol=1e-9)
+
+
+def test_critical_batch_sizes_of_many_rows_are_those_of_one_fit_each():
+    rows = seeds_table(0.1).T  # (S, K)
+    rows[1, :3] = math.inf
+    rows[2, 2:] = math.inf  # two points are left
+    found = critical_batch_sizes(SIZES, rows)
+    single = [fit_steps(SIZES, row) for row in rows]
+    assert single[2] is None and np.isnan(found[2])
+    assert_allclose(np.delete(found, 2), [fit.b_crit for fit in single if fit is not None], rtol=1e-9)
+    assert critical_batch_sizes(SIZES, 1e6 / SIZES[None])[0] == math.inf
+    assert critical_batch_sizes(SIZES, np.full((1, 8), 100.0))[0] == 0
 
 
 def test_more_noise_means_a_wider_interval():
