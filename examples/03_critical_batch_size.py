@@ -16,7 +16,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from _style import BLUE, GREEN, GREY, ORANGE, arguments, panels, save
+from _style import BLUE, GREY, ORANGE, arguments, panels, save
 
 import minisgd as ms
 

@@ -6,8 +6,8 @@ no longer at every step: the edge of stability (Cohen et al. 2021, Gradient desc
 occurs at the edge of stability, section 3). So the learning rate chooses the curvature.
 
 Look at: λmax climbs to 2/lr and holds there, for each learning rate at its own height; the last column should be
-near 1. Past that point the loss is jagged, and falls nevertheless. Squared error, tanh and 200 digits, as in the paper's
-small experiments; with cross-entropy λmax falls again once all examples are fitted.
+near 1. Past that point the loss is jagged, and falls nevertheless. Squared error, tanh and 200 digits, like the
+paper's small experiments; with cross-entropy λmax falls again once all examples are fitted.
 """
 
 from __future__ import annotations
