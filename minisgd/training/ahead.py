@@ -30,7 +30,7 @@ class AheadSession(Session):
         ops = self.ops
         gather, _, index = self._gradient(b)
         if not self.recipe.feed.shared:
-            self._tell("indices", index, self._indices[:n])
+            self._tell("indices", self._whole_index(), self._indices[:n])
         elif self._shared_batch != b:
             self.data.choose(ops, np.arange(b), out=index)
             gather.replay()
@@ -49,12 +49,12 @@ class AheadSession(Session):
     def _draw(self, until: Callable[[], bool]) -> tuple[int, int]:
         """Draw batches of one size b for the coming n updates; return b and n."""
         b = self._coming()
-        self._indices = np.empty((self.recipe.ahead, self.replicas * b), np.int64)
+        self._indices = np.zeros((self.recipe.ahead, self.replicas, self.recipe.batch_size), np.int64)
         self._rates = np.empty((self.recipe.ahead, self.replicas), self.network.dtype)
         for k in range(self.recipe.ahead):
             if k and self._coming() != b:
                 return b, k
-            self._indices[k] = self.sampler.next(self.size).reshape(-1)
+            self._indices[k, :, :b] = self.sampler.next(self.size)
             self._rates[k] = self.lr * self.lr_factors
             self.steps += 1
             self.examples += b
@@ -76,6 +76,13 @@ class AheadSession(Session):
         n = len(values)
         self.ops.upload(values.reshape(n, *row.shape), out=self._table(name, row)[:n])
 
+    def _whole_index(self) -> Array:
+        """Return the array of indices for the largest batch, of which a short one fills the beginning of each row.
+
+        Kernels copy to whole rows: with replicas, those of a short batch do not follow one another in memory.
+        """
+        return self.recipe.feed.index(self.arena, self.recipe.batch_size, self.network.lead)
+
     def keep(self, rows: Any) -> None:
         self.ops.synchronize()  # no program may go while it runs
         super().keep(rows)
@@ -95,11 +102,12 @@ class AheadSession(Session):
     def _updates(self, b: int) -> tuple[Program, Program]:
         """Return the programs of one update and of K, for batches of b examples."""
         if b not in self._joined:
-            gather, gradient, index = self._gradient(b)
+            gather, gradient, _ = self._gradient(b)
             ops, turn = self.ops, self._turn
             with ops.record() as take, ops.scope("gather", "turn"):
                 if not self.recipe.feed.shared:
-                    ops.take(self._table("indices", index), turn, out=index[None])
+                    whole = self._whole_index()
+                    ops.take(self._table("indices", whole), turn, out=whole[None])
                 ops.take(self._table("rates", self.lr_array), turn, out=self.lr_array[None])
                 ops.add(turn, 1, out=turn)
             # a batch that all replicas share is gathered once, before the first update

@@ -20,7 +20,7 @@ from minisgd.backend import get_ops
 from minisgd.lab.study import pilot
 from minisgd.training import prepare as preparation
 from minisgd.training.ahead import AheadSession
-from minisgd.training.device_feeds import StreamedFeed
+from minisgd.training.device_feeds import ResidentFeed, StreamedFeed
 from minisgd.training.prepare import prepare
 
 RNG = np.random.default_rng(0)
@@ -117,6 +117,22 @@ def test_data_that_stream_in_train_as_those_that_are_there(model: str, monkeypat
         assert_array_equal(streamed.network.to_numpy()[name], array)
     for one, other in zip(resident.history, streamed.history, strict=True):
         assert (one["train_loss"], one["val_loss"]) == (other["train_loss"], other["val_loss"])
+
+
+def test_a_stack_whose_data_stream_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for kind in (ResidentFeed, StreamedFeed):
+        monkeypatch.setattr(preparation, "place", lambda ops, room, needed, kind=kind: kind)
+        prepared = prepare(
+            cnn(), PICTURES, ms.SGD(lr=0.05, momentum=0.9), device="cuda", batch_size=32, seeds=[1, 1, 2]
+        )
+        session, evaluator = prepared.session(lr_factors=[1.0, 0.1, 0.5]), prepared.evaluator()
+        assert evaluator is not None
+        while session.steps < 9:  # short batches among them
+            session.advance(lambda session=session: session.steps >= 9)
+        found.append([session.ops.to_host(session.network.vector), session.take_train_loss(), evaluator.score().loss])
+    for resident, streamed in zip(*found, strict=True):
+        assert_array_equal(streamed, resident)
 
 
 def test_tf32_is_for_those_who_ask() -> None:
