@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.critical import critical_sizes, trend
 from minisgd.lab.claims.decide import QUARTER, side
 from minisgd.lab.claims.draw import Axes, against_batch
 from minisgd.lab.claims.setting import Setting
-from minisgd.lab.claims.statistics import Estimate, log_slope, ratio_of
+from minisgd.lab.claims.statistics import log_slope, ratio_of
 from minisgd.lab.claims.to_target import RunToTarget, TargetRuns
 from minisgd.lab.study import words
-from minisgd.lab.study.fit import fit_steps
 from minisgd.lab.study.report.style import BLUE, ORANGE
-from minisgd.typing import Generator, HostArray
+from minisgd.typing import Generator
 
 MARGIN = 0.05
 """A slope of the gap within ±0.05 is none: over two decades of batch size, less than a factor of 1.26."""
 
-DRAWS = 200
-"""Resamples of the seeds; each takes two fits."""
-
 
 def judge(rng: Generator, sgd: TargetRuns, adam: TargetRuns) -> Finding:
     """Compare the critical batch sizes, and ask whether Adam's lead grows with the batch."""
-    ratio = critical_ratio(adam, sgd, rng)
+    ratio = trend((0, 1), (sgd, adam), rng)
     lead = sgd.best_steps / adam.best_steps  # (K, S)
     slope = log_slope(sgd.batch_sizes, lead, rng)
     sides = (side(ratio, QUARTER), side(slope, MARGIN))
@@ -37,7 +32,7 @@ def judge(rng: Generator, sgd: TargetRuns, adam: TargetRuns) -> Finding:
     else:
         verdict = "not decided" if "unclear" in sides else "refuted"
     times = ratio_of(ratio)
-    of_adam, of_sgd = (critical(runs, np.arange(runs.seeds)) for runs in (adam, sgd))
+    of_sgd, of_adam = critical_sizes((sgd, adam))
     small, large = sgd.batch_sizes[0], sgd.batch_sizes[-1]
     first, last = (words.count(float(x)) for x in np.median(lead, axis=1)[[0, -1]])
     text = (
@@ -58,21 +53,6 @@ def judge(rng: Generator, sgd: TargetRuns, adam: TargetRuns) -> Finding:
         (Effect("slope of log (steps of SGD / steps of Adam) against log B", slope.value, slope.low, slope.high),),
         (*sgd.cautions(), *(f"Adam: {caution}" for caution in adam.cautions())),
     )
-
-
-def critical_ratio(a: TargetRuns, b: TargetRuns, rng: Generator) -> Estimate:
-    """Estimate the log-ratio of two critical batch sizes over paired seeds."""
-    rows = [np.arange(a.seeds), *rng.integers(a.seeds, size=(DRAWS, a.seeds))]
-    sizes = np.array([[critical(a, row), critical(b, row)] for row in rows])
-    with np.errstate(divide="ignore", invalid="ignore"):  # 0: a plateau from the start; infinite: perfect scaling
-        sample = np.diff(np.log(sizes[:, ::-1]), axis=1)[:, 0]
-    return Estimate.of(float(sample[0]), sample[1:])
-
-
-def critical(runs: TargetRuns, rows: HostArray) -> float:
-    """Return Emin/Smin from the medians over these seeds; not a number with fewer than three points to fit."""
-    fit = fit_steps(runs.batch_sizes, np.median(runs.best_steps[:, rows], axis=1))
-    return math.nan if fit is None else fit.b_crit
 
 
 CLAIM = Claim(

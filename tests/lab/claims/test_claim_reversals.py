@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from synthetic_results import (
+    SIZES,
     Curve,
     N,
     distinct,
@@ -72,6 +73,23 @@ def data_sizes(quarter: float, half: float, whole: float) -> dict[str, Any]:
     """Return what claim 23 reads, from critical batch sizes."""
     by_data = {"quarter": critical(quarter), "half": critical(half), "whole": critical(whole)}
     return by_data | {"own": HYPERBOLA, "narrow": critical(64), "medium": critical(64), "wide": critical(64)}
+
+
+def budgets(constant: Curve, growing: float) -> dict[str, Any]:
+    """Make validation losses of constant batches, and of one that grew with a quarter of the smallest one's updates."""
+    rng = np.random.default_rng(0)
+
+    def runs(loss: Curve, steps: Curve, sizes: tuple[int, ...]) -> Endings:
+        return endings(
+            lambda b, lr, seed: {"val_loss": loss(b) * math.exp(0.03 * rng.normal()), "steps": steps(b)},
+            rates=(0.1,),
+            sizes=sizes,
+        )
+
+    return {
+        "constant": runs(constant, lambda b: 16384 / b, SIZES),
+        "growing": runs(lambda b: growing, lambda b: 1024, SIZES[-1:]),
+    }
 
 
 CASES: list[tuple[int, dict[str, Any], str]] = [
@@ -149,6 +167,10 @@ CASES: list[tuple[int, dict[str, Any], str]] = [
     (16, {"escape": escape(1.5, 0.5)}, "qualified"),
     (16, {"escape": escape(1.0, 1.0)}, "refuted"),
     (16, {"escape": escape(2.0, 2.0)}, "refuted"),
+    (19, budgets(lambda b: 0.1 * (b / 4) ** 0.5, 0.1), "supported"),
+    (19, budgets(lambda b: 0.1 * (1 + b / 256), 0.1), "qualified"),
+    (19, budgets(lambda b: 0.1 * (1 + b / 256), 0.2), "refuted"),
+    (19, budgets(lambda b: math.nan, 0.1), "not decided"),
 ]  # fmt: skip
 """A claim, results, and the verdict that the rule must come to."""
 
