@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from minisgd.backend.blocks import block_order
 from minisgd.backend.erf import erf_into
 from minisgd.backend.ops import Operand, Ops
 from minisgd.backend.products import multiply_pieces, pieces
+from minisgd.backend.program import Program
 from minisgd.backend.rowwise import tile_and_compute, widened
 from minisgd.backend.runs import as_runs
 from minisgd.typing import Array, Shape
@@ -39,6 +41,9 @@ class NumpyOps(Ops):
         start = -raw.ctypes.data % ALIGNMENT
         array: Array = raw[start : start + nbytes].view(dtype).reshape(shape)
         return array
+
+    def arrange(self, program: Program) -> None:
+        program.arrange(block_order(program.calls))
 
     def elementwise(self, op: str, *operands: Operand, out: Array) -> None:
         wide = widened(operands, out)

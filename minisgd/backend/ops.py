@@ -42,6 +42,8 @@ class Ops:
         self._program: Program | None = None
         self._phase = ""
         self._layer = ""
+        self._loops = 0
+        self._block: tuple[int, int] | None = None
         self._constants: dict[tuple[float, str], Array] = {}
         self._rows: dict[tuple[int, str], Array] = {}
 
@@ -51,14 +53,32 @@ class Ops:
     def record(self) -> Iterator[Program]:
         """Collect the operations of this block into a program instead of executing them."""
         outer, self._program = self._program, self.new_program()
+        program = self._program
         try:
-            yield self._program
+            yield program
         finally:
             self._program = outer
+        self.arrange(program)
 
     def new_program(self) -> Program:
         """Return an empty program of this device."""
         return Program()
+
+    def arrange(self, program: Program) -> None:
+        """Choose the order in which the calls of a recorded program are executed, where it is free."""
+
+    def blocks(self, count: int, size: int) -> Iterator[slice]:
+        """Yield 0 … count in slices of a size. What is recorded meanwhile is a loop, which may be joined with others.
+
+        count: of examples   size: of a block; the last one is shorter
+        """
+        self._loops += 1
+        try:
+            for k, start in enumerate(range(0, count, size)):
+                self._block = (self._loops, k)
+                yield slice(start, min(start + size, count))
+        finally:
+            self._block = None
 
     def join(self, *programs: Program) -> Program:
         """Return the calls of several programs, in their order, as one program."""
@@ -66,6 +86,7 @@ class Ops:
         for program in programs:
             for call in program:
                 joined.append(call)
+        self.arrange(joined)
         return joined
 
     @contextmanager
@@ -86,7 +107,7 @@ class Ops:
         if self._program is None:
             function(*args)
         else:
-            self._program.append(Call(function, args, op, reads, out, self._phase, self._layer))
+            self._program.append(Call(function, args, op, reads, out, self._phase, self._layer, self._block))
 
     # ---------------------------------------------------------------- memory
 

@@ -14,7 +14,7 @@ class Call:
     """One array call, bound to the buffers it reads and the buffer it writes.
 
     ``function(*args)`` performs it; everything else is for the readers of the program (explain, the
-    profiler, the FLOP counter).
+    profiler, the FLOP counter, the order of blocks).
     """
 
     function: Callable[..., Any]
@@ -24,6 +24,8 @@ class Call:
     out: Array
     phase: str
     layer: str
+    block: tuple[int, int] | None = None
+    """The number of the loop over blocks that it belongs to, and of the block."""
 
     def execute(self) -> None:
         self.function(*self.args)
@@ -34,14 +36,23 @@ class Program:
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
+        """As they were recorded, layer by layer: what there is to read."""
+        self.order: list[int] = []
+        """The positions of the calls as they are executed."""
         self._bound: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
 
     def append(self, call: Call) -> None:
+        self.order.append(len(self.calls))
         self.calls.append(call)
         self._bound.append((call.function, call.args))
 
+    def arrange(self, order: list[int]) -> None:
+        """Execute the calls in this order from now on."""
+        self.order = order
+        self._bound = [(self.calls[k].function, self.calls[k].args) for k in order]
+
     def replay(self) -> None:
-        """Execute every call in order."""
+        """Execute every call, in the order that was arranged."""
         for function, args in self._bound:
             function(*args)
 

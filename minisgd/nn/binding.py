@@ -110,8 +110,13 @@ class Binder:
     # ------------------------------------------------ shared
 
     def slot(self, what: str, shape: Shape, owner: Owner) -> Request:
-        """Return the slot of this nesting level that the previous one does not occupy."""
-        side = self._side[what, self.depth] = 1 - self._side.get((what, self.depth), 0)
+        """Return a slot of this nesting level that the previous one does not occupy.
+
+        Two take turns. For gradients of images there are three: where layers work on blocks in turn, a third
+        one must not write over what the first has still to read.
+        """
+        slots = 3 if what == "dy" and len(shape) == 4 else 2
+        side = self._side[what, self.depth] = (self._side.get((what, self.depth), 0) + 1) % slots
         return Request(f"{what}{self.depth}.{side}", shape, self.dtype, owner)
 
     def has_parameters(self, path: str) -> bool:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import prod
-from typing import Any
 
 from minisgd.nn.shapes import reshaped
 from minisgd.typing import Array, Shape
@@ -13,20 +11,9 @@ BLOCK = 1 << 16
 """Elements worked on at a time: a few arrays of so many fit into a second-level cache."""
 
 
-def images_at_a_time(x: Shape) -> int:
-    """Return how many images make a block.  x (B, H, W, C)"""
-    return max(1, min(x[0], BLOCK // prod(x[1:])))
-
-
-def blocks(batch: int, n: int, axis: int) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
-    """Yield the blocks of n images, the last one shorter, and as many images at the front of a work array.
-
-    Both are indices of arrays (…, B, …) with ``axis`` axes before the batch axis.
-    """
-    replicas = [slice(None)] * axis
-    for start in range(0, batch, n):
-        stop = min(start + n, batch)
-        yield (*replicas, slice(start, stop)), (*replicas, slice(0, stop - start))
+def images_at_a_time(*shapes: Shape) -> int:
+    """Return how many images make a block, for arrays of images of these shapes (B, H, W, C)."""
+    return max(1, BLOCK // max(prod(shape[1:]) for shape in shapes))
 
 
 def as_runs(x: Array) -> Array:

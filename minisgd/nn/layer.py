@@ -6,12 +6,14 @@ Alphabet of shapes: R replicas (the leading axes, written …), B batch, I in, O
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, field
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from minisgd.backend import Ops
 from minisgd.errors import ArgumentError, ShapeError
+from minisgd.nn.blocks import images_at_a_time
 from minisgd.nn.initializers import Constant, Initializer
 from minisgd.nn.layout import Kind
 from minisgd.typing import Array, Shape
@@ -116,6 +118,10 @@ class Layer:
     """True if y is a nondecreasing function of x, element by element, with derivative 0 wherever it is constant."""
     selects = False
     """True if y consists of elements of x, chosen by their order alone."""
+    by_parts = False
+    """True if every array has the batch axis and every example is computed apart: then images come in blocks."""
+    at_a_time: int | None = None
+    """How many images make a block: set by the network, so that its layers work on the same ones in turn."""
 
     def __init__(self, name: str | None = None) -> None:
         if name is not None and (not isinstance(name, str) or name.isdigit() or not name or "." in name):
@@ -159,6 +165,27 @@ class Layer:
                 fix="override frozen() to return a layer whose forward is this one's infer",
             )
         return self
+
+    # ------------------------------------------------ a few images at a time
+
+    def images(self, x: Shape) -> int:
+        """Return how many images make a block.  x (B, H, W, C)"""
+        return min(x[0], self.at_a_time or images_at_a_time(x))
+
+    def blocks(self, ops: Ops, x: Array) -> Iterator[tuple[Any, Any]]:
+        """Yield the blocks of images x (…, B, H, W, C): one index for arrays of the batch, one for work arrays."""
+        replicas = (slice(None),) * len(self.lead)
+        shape = x.shape[len(self.lead) :]
+        for some in ops.blocks(shape[0], self.images(shape)):
+            yield (*replicas, some), (*replicas, slice(0, some.stop - some.start))
+
+    def on(self, some: Any) -> Self:
+        """Return this layer for some of the examples, with views of its arrays.  some: an index (…, B)"""
+        twin = copy(self)
+        for name, value in vars(self).items():
+            if hasattr(value, "shape") and len(value.shape) > len(self.lead):
+                setattr(twin, name, value[some])
+        return twin
 
     # ------------------------------------------------ how layers compose
 

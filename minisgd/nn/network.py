@@ -12,6 +12,7 @@ import numpy as np
 from minisgd.backend import Ops, get_ops
 from minisgd.errors import ArgumentError, DtypeError, ShapeError
 from minisgd.nn.binding import Binder
+from minisgd.nn.blocks import images_at_a_time
 from minisgd.nn.inference import Inference
 from minisgd.nn.initializers import Initializer, Zeros
 from minisgd.nn.layer import Layer, Leaf, positive
@@ -105,6 +106,9 @@ class Network(Sequential):
             for name, s in leaf.declaration.statistics.items()
         )
         self.input_shape, self.dtype = _input_shape(input_shape), dtype
+        shapes = [shape for leaf in leaves for shape in (leaf.x, leaf.declaration.y) if len(shape) == 4]
+        for leaf in leaves:
+            leaf.layer.at_a_time = images_at_a_time(*shapes) if shapes else None
         return self
 
     def _place(self, rows: list[HostArray], size: int) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from copy import copy
 from dataclasses import replace
-from typing import Self
+from typing import Literal, Self
 
 from minisgd.backend import Ops, Request
 from minisgd.errors import ArgumentError, ShapeError
@@ -57,13 +57,13 @@ class Sequential(Layer):
     def forward(self, ops: Ops, x: Array) -> Array:
         for _, layer in in_order(self.layers):
             with ops.scope(layer=layer.label):
-                x = layer.forward(ops, x)
+                x = _run(layer, "forward", ops, x)
         return x
 
     def infer(self, ops: Ops, x: Array) -> Array:
         for _, layer in in_order(self.layers):
             with ops.scope(layer=layer.label):
-                x = layer.infer(ops, x)
+                x = _run(layer, "infer", ops, x)
         return x
 
     def backward(self, ops: Ops, dy: Array) -> Array | None:
@@ -72,7 +72,7 @@ class Sequential(Layer):
         for _, layer in reversed(in_order(self._trained)):
             if dx is not None:
                 with ops.scope(layer=layer.label):
-                    dx = layer.backward(ops, dx)
+                    dx = _run_back(layer, ops, dx)
         return dx
 
     def frozen(self) -> Self:
@@ -162,6 +162,28 @@ class Residual(Sequential):
         dx = Place(binder.slot("dy", dy.shape, "workspaces"), True) if needs_dx else None
         binder.attach(self, "dx", dx.request if dx else None)
         return dx
+
+
+def _run(layer: Layer, method: Literal["forward", "infer"], ops: Ops, x: Array) -> Array:
+    if not _takes_images(layer):
+        y: Array = getattr(layer, method)(ops, x)
+        return y
+    for some, _ in layer.blocks(ops, x):
+        getattr(layer.on(some), method)(ops, x[some])
+    return layer.y
+
+
+def _run_back(layer: Layer, ops: Ops, dy: Array) -> Array | None:
+    if not _takes_images(layer):
+        return layer.backward(ops, dy)
+    for some, _ in layer.blocks(ops, layer.x):
+        layer.on(some).backward(ops, dy[some])
+    return layer.dx
+
+
+def _takes_images(layer: Layer) -> bool:
+    """Tell whether a layer can be run block by block and has images (…, B, H, W, C) to do so."""
+    return layer.by_parts and layer.x.ndim == len(layer.lead) + 4
 
 
 def _how_to_pass(thing: object) -> str:

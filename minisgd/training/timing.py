@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from time import perf_counter
 
 import numpy as np
 
-from minisgd.backend import Program
+from minisgd.backend import Call, Program
 from minisgd.backend.threads import blas_threads, choose_threads
 from minisgd.training.cost import largest_product
 from minisgd.training.session import quiet_arithmetic
@@ -23,9 +23,10 @@ BUDGET = 0.5
 def time_calls(programs: Sequence[Program]) -> list[float]:
     """Return the median microseconds of every call, over replays of all programs in turn.
 
-    A call that takes less than about a microsecond is mostly the cost of calling it.
+    The calls are executed in the order of a replay and listed in the order in which they were recorded. One that
+    takes less than about a microsecond is mostly the cost of calling it.
     """
-    calls = [(call.function, call.args) for program in programs for call in program]
+    calls = list(_in_order(programs))
     with blas_threads(choose_threads(largest_product(programs))), quiet_arithmetic():
         for _ in range(WARM_UP):
             start = perf_counter()
@@ -35,9 +36,17 @@ def time_calls(programs: Sequence[Program]) -> list[float]:
         replays = int(np.clip(BUDGET / max(once, 1e-9), LEAST, MOST))
         seconds = np.empty((replays, len(calls)))
         for row in seconds:
-            for position, (function, args) in enumerate(calls):
+            for position, call in calls:
                 start = perf_counter()
-                function(*args)
+                call.function(*call.args)
                 row[position] = perf_counter() - start
     micros: list[float] = (1e6 * np.median(seconds, axis=0)).tolist()
     return micros
+
+
+def _in_order(programs: Sequence[Program]) -> Iterator[tuple[int, Call]]:
+    """Yield all calls as they are executed, each with its position among all calls as they were recorded."""
+    before = 0
+    for program in programs:
+        yield from ((before + k, program.calls[k]) for k in program.order)
+        before += len(program)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -184,3 +185,44 @@ def test_evaluation_takes_two_slots_however_deep_the_network() -> None:
     plan = Plan(inference_requests(deep, (5, 4)))
     assert plan.bytes_by_owner()["activations"] == 2 * 5 * 4 * 8
     assert binder.requests() == []
+
+
+def test_max_pooling_goes_before_the_activation_in_front_of_it() -> None:
+    """Same numbers, and same gradients, on K² times fewer of them."""
+    pool, norm = MaxPool2d(2), BatchNorm()
+    shape = (6, 4, 3)
+    written = Bench([norm, ReLU(), pool, Flatten()], shape, 5)
+    swapped = Bench([norm, pool, ReLU(), Flatten()], shape, 5)
+    written.fill(np.random.default_rng(0))
+    swapped.take_from(written)
+    for name, array in written.results().items():
+        assert_array_equal(array, swapped.results()[name] if name != "statistics" else array, err_msg=name)
+    _, relu, pooling, _ = written.network.layers
+    assert relu.y.shape == pooling.y.shape == (5, 3, 2, 3)
+
+
+def test_layers_of_images_take_turns_on_blocks() -> None:
+    """Every loop of the chain runs on the same images, so that each needs only the block that is in the cache."""
+    layers = [Conv2d(8, 3, padding=1), BatchNorm(), ReLU(), MaxPool2d(2), Conv2d(8, 3, padding=1), ReLU(), Flatten()]
+    bench = Bench(layers, (32, 32, 2), 20)
+    program = bench.record("forward")
+    order = [(program.calls[k].layer, program.calls[k].block) for k in program.order]
+    assert {layer.at_a_time for layer in bench.network.layers} == {8}
+    # the second block of the normalised images goes all the way before the third begins
+    second = [k for k, (_, block) in enumerate(order) if block is not None and block[1] == 1]
+    runs = np.split(second, np.flatnonzero(np.diff(second) != 1) + 1)
+    assert [len({order[k][0] for k in run}) for run in runs] == [
+        2,
+        4,
+    ]  # Conv2d, BatchNorm | and then ReLU, MaxPool2d too
+
+
+@pytest.mark.parametrize("channels", [1, 6])
+def test_a_shorter_batch_needs_no_larger_work_arrays(channels: int) -> None:
+    layer = Conv2d(4, 3, padding=1)
+    sizes: dict[str, list[int]] = {}
+    for b in range(1, 40):
+        for name, buffer in layer.declare((b, 26, 26, channels)).buffers.items():
+            sizes.setdefault(name, []).append(prod(buffer.shape))
+    for name, of_batch in sizes.items():
+        assert of_batch == sorted(of_batch), name

@@ -157,7 +157,7 @@ def test_convolution_of_a_few_images_at_a_time(name: str, channels: int, monkeyp
     monkeypatch.setattr("minisgd.nn.layers.conv.PATCH_ELEMENTS", 700)
     shape = (6, 7, channels)
     bench = Bench([LAYERS[name].make(shape)], shape, 9)
-    assert len(list(bench.network.layers[0]._chunks())) > 1  # type: ignore[attr-defined]
+    assert len(list(bench.network.layers[0]._chunks(bench.ops))) > 1  # type: ignore[attr-defined]
     check_against_torch(bench, seed=2, batches=[9, 4, 1])
 
 

@@ -65,10 +65,11 @@ def test_chunks_of_a_convolution_are_folded_and_lose_nothing() -> None:
     assert [line.formula for line in forward[:3]] == [
         "padded[…] = x[…]", "patches = windows(padded)", "y[…] = patchesᵀ @ W",
     ]  # fmt: skip
-    assert forward[0].count == forward[1].count == forward[2].count == 64 // 9
+    # blocks of 20, 20, 20 and 4 images, of which 7, 7 and 6 are unrolled at a time
+    assert sum(line.count for line in forward if line.op == "matmul") == 10
     products = [line.flops for line in forward if line.op == "matmul"]
     assert sum(products) == 2 * 64 * 28 * 28 * 9 * 4
-    assert any(line.formula == "dW = patches @ dy[…]" for line in step.phases["backward"])
+    assert any(line.formula == "products = patches @ dy[…]" for line in step.phases["backward"])
 
 
 def test_names_follow_the_memory_that_a_layer_writes_over() -> None:

@@ -12,6 +12,8 @@ from minisgd.typing import Array, Shape
 class Activation(Layer):
     """An elementwise map whose derivative is a function of y: stored over x, differentiated over dy."""
 
+    by_parts = True
+
     def declare(self, x: Shape) -> Declaration:
         return Declaration(y=x, y_over_x=True, dx_over_dy=True, keeps_y=True, buffers=self.scratch(x))
 
@@ -136,6 +138,7 @@ class GELU(Layer):
     Φ(x) = ½ (1 + erf(x/√2)) exactly, as PyTorch's default; φ(x) = e^(−x²/2)/√(2π).
     """
 
+    by_parts = True
     cdf: Array
     slope: Array
 

@@ -8,14 +8,12 @@ from typing import Any
 
 from minisgd.backend import Ops
 from minisgd.errors import ShapeError
+from minisgd.nn.blocks import BLOCK
 from minisgd.nn.initializers import Ones, Zeros
 from minisgd.nn.layer import Buffer, Declaration, Layer, Parameter, Statistic, positive, within
 from minisgd.nn.layers.frozen import FrozenBatchNorm
 from minisgd.nn.shapes import reshaped, rows
 from minisgd.typing import Array, Shape
-
-BLOCK = 1 << 16
-"""Elements worked on at a time: a few arrays of so many fit into a second-level cache."""
 
 LEAST_ROWS = 64
 """Rows of a block come in multiples of this, so that narrow ones can be joined."""
@@ -79,13 +77,13 @@ class BatchNorm(Layer):
             parameters["gamma"] = Parameter((c,), Ones(), "norm")
             parameters["beta"] = Parameter((c,), Zeros(), "norm")
         buffers = {"moved": Buffer(x, over="x", inference=False)}
-        for name in ("mean", "inv"):
+        for name in ("origin", "mean", "var", "inv", "scale", "sum_dy", "sum_dy_xhat"):
             buffers[name] = Buffer((ghosts, 1, c), inference=False)
-        for name in ("origin", "var", "scale", "sum_dy", "sum_dy_xhat", "part"):
-            buffers[name] = Buffer((ghosts, 1, c), life="scratch", inference=False)
-        buffers["shift"] = Buffer((ghosts, 1, c), life="scratch")
+        buffers["shift"] = Buffer((ghosts, 1, c))
+        buffers["part"] = Buffer((ghosts, 1, c), life="scratch", inference=False)
         buffers["row"] = Buffer((1, c), life="scratch")
-        buffers["work"] = Buffer((min(prod(x), max(BLOCK, ghosts * LEAST_ROWS * c)),), life="scratch", inference=False)
+        block = max(BLOCK, ghosts * LEAST_ROWS * c, self.images(x) * prod(x[1:]) if len(x) == 4 else 0)
+        buffers["work"] = Buffer((min(prod(x), block),), life="scratch", inference=False)
         return Declaration(
             y=x,
             parameters=parameters,
@@ -107,7 +105,7 @@ class BatchNorm(Layer):
             x_, moved, y_ = self._rows(x, of), self._rows(self.moved, of), self._rows(self.y, of)
             origin, mean, var, inv = map(of.pick, (self.origin, self.mean, self.var, self.inv))
             n = x_.shape[-2]
-            for block, work in self._blocks(of, n):
+            for block, work in self._blocks(ops, of, n):
                 if block[1].start == 0:
                     ops.sum_batch(x_[block], out=origin)
                     ops.multiply(origin, 1 / work.shape[-2], out=origin)
@@ -116,14 +114,14 @@ class BatchNorm(Layer):
                 ops.square(moved[block], out=work)
                 self._add_sum(ops, of, block, work, out=var)
             self._finish_moments(ops, of, n)
-            scale, shift = self._scale_and_shift(ops, of)
-            for block, _ in self._blocks(of, n):
-                ops.multiply(moved[block], scale, out=y_[block])
-                ops.add(y_[block], shift, out=y_[block])
             ops.add(origin, mean, out=origin)
             for k in range(of.count):
                 self._remember(ops, origin[..., k, :, :], 1.0, self.running_mean)
                 self._remember(ops, var[..., k, :, :], n / (n - 1), self.running_var)
+            scale, shift = self._scale_and_shift(ops, of)
+            for block, _ in self._blocks(ops, of, n):
+                ops.multiply(moved[block], scale, out=y_[block])
+                ops.add(y_[block], shift, out=y_[block])
         return self.y
 
     def _finish_moments(self, ops: Ops, of: _Ghosts, n: int) -> None:
@@ -151,18 +149,20 @@ class BatchNorm(Layer):
             ops.negative(shift, out=shift)
         return scale, shift
 
-    def _blocks(self, of: _Ghosts, n: int) -> Iterator[tuple[Any, Array]]:
+    def _blocks(self, ops: Ops, of: _Ghosts, n: int) -> Iterator[tuple[Any, Array]]:
         """Yield runs of rows (…, G, m, C) that fit into the cache, and scratch for each.
 
-        What is computed on a block, one operation after the other, is still there for the next operation.
+        One ghost batch of images is cut as all layers cut images, so that they can take turns.
         """
-        c = self.y.shape[-1]
-        m = max(LEAST_ROWS, BLOCK // (prod(self.lead) * of.count * c) // LEAST_ROWS * LEAST_ROWS)
-        for start in range(0, n, m):
-            stop = min(start + m, n)
-            shape = (of.count, stop - start, c)
+        c, shape = self.y.shape[-1], self.y.shape[len(self.lead) :]
+        if of.count == 1 and len(shape) == 4:
+            m = self.images(shape) * shape[1] * shape[2]
+        else:
+            m = max(LEAST_ROWS, BLOCK // (prod(self.lead) * of.count * c) // LEAST_ROWS * LEAST_ROWS)
+        for some in ops.blocks(n, m):
+            shape = (of.count, some.stop - some.start, c)
             work = reshaped(self.work[..., : prod(shape)], (*self.lead, *shape))
-            yield (..., slice(start, stop), slice(None)), work
+            yield (..., some, slice(None)), work
 
     def _add_sum(self, ops: Ops, of: _Ghosts, block: Any, a: Array, *, out: Array) -> None:
         """out (…, G, 1, C) ← Σ a for the first block of rows, out + Σ a for the others"""
@@ -184,7 +184,7 @@ class BatchNorm(Layer):
         for of in self._ghosts():
             dy_, moved = self._rows(dy, of), self._rows(self.moved, of)
             sum_dy, sum_dy_xhat, part = map(of.pick, (self.sum_dy, self.sum_dy_xhat, self.part))
-            for block, work in self._blocks(of, dy_.shape[-2]):
+            for block, work in self._blocks(ops, of, dy_.shape[-2]):
                 self._add_sum(ops, of, block, dy_[block], out=sum_dy)
                 ops.multiply(dy_[block], moved[block], out=work)
                 self._add_sum(ops, of, block, work, out=sum_dy_xhat)
@@ -213,7 +213,7 @@ class BatchNorm(Layer):
             ops.multiply(shift, factor, out=shift)
         ops.multiply(slope, of.pick(self.mean), out=of.pick(self.part))
         ops.subtract(shift, of.pick(self.part), out=shift)
-        for block, work in self._blocks(of, n):
+        for block, work in self._blocks(ops, of, n):
             ops.multiply(moved[block], slope, out=work)
             ops.add(work, shift, out=work)
             ops.multiply(dy_[block], scale, out=dx_[block])

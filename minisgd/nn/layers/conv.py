@@ -8,6 +8,7 @@ from typing import Any
 
 from minisgd.backend import Ops
 from minisgd.errors import ArgumentError, ShapeError
+from minisgd.nn.blocks import images_at_a_time
 from minisgd.nn.initializers import HeNormal, Initializer, Zeros
 from minisgd.nn.layer import Buffer, Declaration, Layer, Parameter, positive
 from minisgd.nn.shapes import reshaped, rows, transpose
@@ -15,6 +16,9 @@ from minisgd.typing import Array, Shape
 
 PATCH_ELEMENTS = 1 << 16
 """Patches of so many elements are gathered at a time, so that they are still in cache when multiplied."""
+
+UNPACKED = 1_000_000
+"""Multiplications up to which OpenBLAS reads both operands of a product where they are, half as fast again."""
 
 FEW_CHANNELS = 4
 """Up to so many channels, patches are laid out by position, so that copying them moves rows of the image."""
@@ -25,8 +29,9 @@ class Conv2d(Layer):
 
     x (…, B, H, W, C)   W (…, K, K, C, O)   b (…, 1, O)   y (…, B, OH, OW, O), OH = (H + 2P − K) / S + 1.
 
-    A few images at a time are unrolled into patches (n·OH·OW, K·K·C) and multiplied with W; backward unrolls
-    them again rather than keep K² copies of x. Defaults: W He normal, b zero.
+    A few images at a time are unrolled into patches (n, OH·OW, K·K·C) and multiplied with W, image by image where
+    such products are small; backward unrolls them again rather than keep K² copies of x.
+    Defaults: W He normal, b zero.
     """
 
     W: Array
@@ -35,7 +40,9 @@ class Conv2d(Layer):
     db: Array
     padded: Array
     patches: Array
+    products: Array
     part: Array
+    part_b: Array
     dy_padded: Array
     dy_patches: Array
     flipped: Array
@@ -88,12 +95,16 @@ class Conv2d(Layer):
         parameters = {"W": Parameter(shape, self.init, "weight", kh * kw * c, kh * kw * o)}
         if self.bias:
             parameters["b"] = Parameter((o,), self.bias_init, "bias", kh * kw * c, kh * kw * o)
-        n = min(batch, max(1, PATCH_ELEMENTS // (oh * ow * kh * kw * c)))
+        n = min(batch, self._unrolled(x, oh * ow * kh * kw * c))
         buffers = {
             "padded": Buffer((n, h + 2 * ph, w + 2 * pw, c), life="own"),
             "patches": Buffer((n * oh * ow * kh * kw * c,), life="scratch"),
+            "products": Buffer((n, *shape), life="scratch", inference=False),
             "part": Buffer(shape, life="scratch", inference=False),
+            "part_b": Buffer((1, o), life="scratch", inference=False),
         }
+        if not self.bias:
+            del buffers["part_b"]
         if self.padding == (0, 0):
             del buffers["padded"]
         if self._correlates:
@@ -108,31 +119,56 @@ class Conv2d(Layer):
 
     def forward(self, ops: Ops, x: Array) -> Array:
         W = reshaped(self.W, (*self.lead, -1, self.channels))  # (…, K·K·C, O)
-        for images in self._chunks():
-            patches = self._unroll(ops, x[images])
-            ops.matmul(patches, W, out=rows(self.y[images], self.lead))
-        if self.bias:
-            y = rows(self.y, self.lead)
-            ops.add(y, self.b, out=y)
+        for images in self._chunks(ops):
+            y = self._matrices(self.y[images])
+            self._multiply(ops, self._unroll(ops, x[images]), W, out=y)
+            if self.bias:
+                y = rows(self.y[images], self.lead)
+                ops.add(y, self.b, out=y)
         return self.y
 
     def backward(self, ops: Ops, dy: Array) -> Array | None:
         """dW = Σ patchesᵀ dy    db = Σ_{B,H,W} dy    dx: see _correlate and _add_overlaps"""
         dW = reshaped(self.dW, (*self.lead, -1, self.channels))
-        part = reshaped(self.part, dW.shape)
         input_gradient = self._correlate if self._correlates else self._add_overlaps
         if self.dx is not None and self._correlates:
             ops.copy(transpose(self.W[..., ::-1, ::-1, :, :]), out=self.flipped)
-        for position, images in enumerate(self._chunks()):
-            patches = self._unroll(ops, self.x[images])
-            ops.matmul(transpose(patches), rows(dy[images], self.lead), out=part if position else dW)
+        for position, images in enumerate(self._chunks(ops)):
+            part = reshaped(self.part, dW.shape) if position else dW
+            self._weight_gradient(ops, self._unroll(ops, self.x[images]), self._matrices(dy[images]), out=part)
             if position:
                 ops.add(dW, part, out=dW)
+            if self.bias:
+                ops.sum_batch(rows(dy[images], self.lead), out=self.part_b if position else self.db)
+                if position:
+                    ops.add(self.db, self.part_b, out=self.db)
             if self.dx is not None:
                 input_gradient(ops, dy[images], self.dx[images])
-        if self.bias:
-            ops.sum_batch(rows(dy, self.lead), out=self.db)
         return self.dx
+
+    def _weight_gradient(self, ops: Ops, patches: Array, dy: Array, *, out: Array) -> None:
+        """out = Σ_n patchesᵀ dy.  patches (…, n, OH·OW, K·K·C)   dy (…, n, OH·OW, O)   out (…, K·K·C, O)"""
+        if not self._apart(patches, dy.shape[-1]):
+            ops.matmul(transpose(joined(patches)), joined(dy), out=out)
+            return
+        products = reshaped(self.products[self._first(patches.shape[-3])], (*patches.shape[:-2], *out.shape[-2:]))
+        ops.matmul(transpose(patches), dy, out=products)
+        ops.sum(products, -3, out=out)
+
+    def _multiply(self, ops: Ops, a: Array, b: Array, *, out: Array) -> None:
+        """out = a b.  a (…, n, pixels, K)   b (…, K, O)   out (…, n, pixels, O)"""
+        if self._apart(a, b.shape[-1]):
+            ops.matmul(a, b[..., None, :, :], out=out)
+        else:
+            ops.matmul(joined(a), b, out=joined(out))
+
+    def _apart(self, patches: Array, columns: int) -> bool:
+        """Tell whether every image is a product of its own."""
+        return int(prod(patches.shape[-2:])) * columns <= UNPACKED
+
+    def _matrices(self, x: Array) -> Array:
+        """Return x (…, n, H, W, C) as one matrix an image, (…, n, H·W, C)."""
+        return reshaped(x, (*x.shape[:-3], x.shape[-3] * x.shape[-2], x.shape[-1]))
 
     # ------------------------------------------------ the gradient by the input
 
@@ -154,7 +190,8 @@ class Conv2d(Layer):
         ops.copy(dy, out=padded[..., qh : h - qh, qw : w - qw, :])
         ops.copy(ops.windows(padded, self.kernel, (1, 1)), out=patches)
         flipped = reshaped(self.flipped, (*self.lead, -1, dx.shape[-1]))
-        ops.matmul(reshaped(patches, (*self.lead, -1, flipped.shape[-2])), flipped, out=rows(dx, self.lead))
+        dx = self._matrices(dx)
+        self._multiply(ops, reshaped(patches, (*dx.shape[:-1], flipped.shape[-2])), flipped, out=dx)
 
     def _add_overlaps(self, ops: Ops, dy: Array, dx: Array) -> None:
         """dx = the patches of dy Wᵀ, added up where they overlap"""
@@ -171,7 +208,7 @@ class Conv2d(Layer):
     # ------------------------------------------------ patches
 
     def _unroll(self, ops: Ops, x: Array) -> Array:
-        """Copy the patches of some images.  x (…, n, H, W, C)   result (…, n·OH·OW, K·K·C)
+        """Copy the patches of some images.  x (…, n, H, W, C)   result (…, n, OH·OW, K·K·C)
 
         In memory a patch is contiguous where that copies long runs; with few channels, position in the patch
         is the outermost axis instead, and the runs are rows of the image.
@@ -181,7 +218,8 @@ class Conv2d(Layer):
             ops.copy(x, out=self._interior(padded))
             x = padded
         windows = ops.windows(x, self.kernel, self.stride)  # (…, n, OH, OW, K, K, C)
-        lead, size, patch = self.lead, prod(windows.shape[-6:]), prod(windows.shape[-3:])
+        lead, size = self.lead, prod(windows.shape[-6:])
+        n, pixels, patch = windows.shape[-6], prod(windows.shape[-5:-3]), prod(windows.shape[-3:])
         few = x.shape[-1] <= FEW_CHANNELS
         if few:
             axis = len(lead)
@@ -189,15 +227,21 @@ class Conv2d(Layer):
         patches = self.patches[..., :size]
         ops.copy(windows, out=reshaped(patches, windows.shape))
         if few:
-            return transpose(reshaped(patches, (*lead, patch, -1)))
-        return reshaped(patches, (*lead, -1, patch))
+            return reshaped(patches, (*lead, patch, n, pixels)).swapaxes(-3, -2).swapaxes(-2, -1)
+        return reshaped(patches, (*lead, n, pixels, patch))
 
-    def _chunks(self) -> Iterator[tuple[slice, ...]]:
-        axis = len(self.lead)
-        batch, oh, ow, _ = self.y.shape[axis:]
+    def _chunks(self, ops: Ops) -> Iterator[tuple[Any, ...]]:
+        """Yield the images of each block, and of those only as many at a time as there is room for patches."""
+        oh, ow = self.y.shape[-3:-1]
         n = self.patches.shape[-1] // (oh * ow * self.kernel[0] * self.kernel[1] * self.x.shape[-1])
-        for start in range(0, batch, n):
-            yield (*[slice(None)] * axis, slice(start, min(start + n, batch)))
+        for (*replicas, block), _ in self.blocks(ops, self.x):
+            for start in range(block.start, block.stop, n):
+                yield (*replicas, slice(start, min(start + n, block.stop)))
+
+    def _unrolled(self, x: Shape, patches: int) -> int:
+        """Return how many images are unrolled at a time, each into so many elements: equal parts of a block."""
+        block = self.at_a_time or images_at_a_time(x)
+        return -(-block // -(-block // max(1, PATCH_ELEMENTS // patches)))
 
     def _first(self, n: int) -> tuple[slice, ...]:
         return (*[slice(None)] * len(self.lead), slice(0, n))
@@ -209,6 +253,12 @@ class Conv2d(Layer):
     def settings(self) -> str:
         kernel = self.kernel[0] if self.kernel[0] == self.kernel[1] else self.kernel
         return f"{self.channels}, {kernel}" + self.options(stride=(1, 1), padding=(0, 0), bias=True)
+
+
+def joined(matrices: Array) -> Array:
+    """Return matrices (…, n, M, K) as one, (…, n·M, K)."""
+    *lead, n, m, k = matrices.shape
+    return reshaped(matrices, (*lead, n * m, k))
 
 
 def pair(value: object, argument: str, least: int) -> tuple[int, int]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from minisgd.backend import Ops
-from minisgd.nn.blocks import as_runs, blocks, images_at_a_time
+from minisgd.nn.blocks import as_runs
 from minisgd.nn.layer import Buffer, Declaration, Layer
 from minisgd.nn.layers.conv import offsets, pair, require_images, strided, window_counts
 from minisgd.nn.shapes import reshaped
@@ -50,11 +49,6 @@ class Pool2d(Layer):
         """Return K·K views of x like y, one for each position inside the window."""
         return [x[strided(i, j, self.stride, self.y.shape[-3:-1])] for i, j in offsets(self.kernel)]
 
-    def blocks(self, x: Array) -> Iterator[tuple[Any, Any]]:
-        """Yield blocks of images, as indices of arrays of the batch and of work arrays.  x (…, B, H, W, C)"""
-        axis = len(self.lead)
-        return blocks(x.shape[axis], images_at_a_time(x.shape[axis:]), axis)
-
     def settings(self) -> str:
         return f"{self.kernel}" + self.options(stride=self.kernel)
 
@@ -81,7 +75,7 @@ class MaxPool2d(Pool2d):
 
     def declare(self, x: Shape) -> Declaration:
         (b, oh, ow, c), (kh, kw) = self.output(x), self.kernel
-        n = images_at_a_time(x)
+        n = self.images(x)
         buffers = {
             "right": Buffer((b, kw - 1, x[1], ow, c), inference=False, dtype="bool"),
             "below": Buffer((b, kh - 1, oh, ow, c), inference=False, dtype="bool"),
@@ -94,13 +88,13 @@ class MaxPool2d(Pool2d):
         return Declaration(y=(b, oh, ow, c), buffers=buffers)
 
     def forward(self, ops: Ops, x: Array) -> Array:
-        for some, n in self.blocks(x):
+        for some, n in self.blocks(ops, x):
             columns = self._across(ops, x[some], self.across[n], self.exceeds[n], self.right[some])
             self._down(ops, columns, self.down[n], self.exceeds[n], self.below[some], out=self.y[some])
         return self.y
 
     def infer(self, ops: Ops, x: Array) -> Array:
-        for some, n in self.blocks(x):
+        for some, n in self.blocks(ops, x):
             columns = self._across(ops, x[some], self.across[n])
             self._down(ops, columns, self.down[n], out=self.y[some])
         return self.y
@@ -148,7 +142,8 @@ class MaxPool2d(Pool2d):
 
     def _taken(self, columns: Array) -> Array:
         """Return what stands where a window begins.  columns (…, W, C)   result (…, OW, C)"""
-        return columns[strided(0, 0, (1, self.stride[1]), (columns.shape[-3], self.y.shape[-2]))]
+        taken: Array = columns[strided(0, 0, (1, self.stride[1]), (columns.shape[-3], self.y.shape[-2]))]
+        return taken
 
     def backward(self, ops: Ops, dy: Array) -> Array | None:
         """dx = dy at the first maximum of each window, 0 elsewhere; windows that overlap add up"""
@@ -156,7 +151,7 @@ class MaxPool2d(Pool2d):
             return None
         if not (self.apart and self.covers(self.dx)):
             ops.fill(0.0, out=self.dx)
-        for some, n in self.blocks(self.dx):
+        for some, n in self.blocks(ops, self.dx):
             self._lead_back(ops, dy[some], self.right[some], self.below[some], n, out=self.dx[some])
         return self.dx
 
@@ -190,6 +185,7 @@ def _split(ops: Ops, d: Array, mask: Array, inside: Array, outside: Array) -> tu
 class AvgPool2d(Pool2d):
     """Mean over each window."""
 
+    by_parts = True
     share: Array
 
     def declare(self, x: Shape) -> Declaration:
@@ -218,6 +214,7 @@ class AvgPool2d(Pool2d):
 class GlobalAvgPool2d(Layer):
     """Mean over the image.  x (…, B, H, W, C)   y (…, B, C)"""
 
+    by_parts = True
     share: Array
 
     def declare(self, x: Shape) -> Declaration:
