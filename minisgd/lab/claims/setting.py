@@ -28,6 +28,7 @@ class Setting:
     optimizer: one of OPTIMIZERS; plain SGD is what the articles speak of
     share: of the training examples, class shares kept   flipped: share of the training labels that are made wrong
     width: factor on the hidden layers   norm: "none", "batch" or "ghost:16" instead of the network's own
+    by_label: training examples sorted by their labels, for trainings that take them in order
     """
 
     optimizer: str = "sgd"
@@ -36,6 +37,7 @@ class Setting:
     flipped: float = 0.0
     width: float = 1.0
     norm: str | None = None
+    by_label: bool = False
 
     @property
     def name(self) -> str:
@@ -45,7 +47,9 @@ class Setting:
             value = getattr(self, field)
             if value != given:
                 parts.append(f"{field.replace('_', '-')}-{value:g}")
-        return "-".join([*parts, *([f"norm-{self.norm.replace(':', '-')}"] if self.norm else [])])
+        parts += [f"norm-{self.norm.replace(':', '-')}"] if self.norm else []
+        parts += ["by-label"] if self.by_label else []
+        return "-".join(parts)
 
     @property
     def problem(self) -> Setting:
@@ -68,7 +72,8 @@ class Setting:
             if n < 2 * max(data.n_classes, 1):
                 raise Unsuitable(f"a share of {self.share:g} of {len(data)} examples is too few")
             data = data.subset(n, seed)
-        return _flipped(data, self.flipped, seed) if self.flipped else data
+        data = _flipped(data, self.flipped, seed) if self.flipped else data
+        return _sorted(data) if self.by_label else data
 
 
 def _flipped(data: Dataset, share: float, seed: int) -> Dataset:
@@ -80,6 +85,13 @@ def _flipped(data: Dataset, share: float, seed: int) -> Dataset:
     rows = rng.choice(len(y), round(share * len(y)), replace=False)
     y[rows] = (y[rows] + rng.integers(1, c, len(rows))) % c
     return replace(data, train=replace(data.train, y=y))
+
+
+def _sorted(data: Dataset) -> Dataset:
+    """Sort the training examples by class, or by the first of the values to predict."""
+    y = data.train.y
+    keys = y if y.ndim == 1 else y.argmax(axis=1) if data.n_classes else y[:, 0]
+    return replace(data, train=data.train.take(np.argsort(keys, kind="stable")))
 
 
 def _plain_layers(network: Network) -> list[Layer]:

@@ -24,6 +24,7 @@ from minisgd.lab.claims import (
     c27_normalisation,
     c28_prediction,
     c29_favoured_sizes,
+    c31_more_data,
 )
 from minisgd.lab.claims.claim import Claim
 
@@ -49,6 +50,7 @@ MODULES = (
     c27_normalisation,
     c28_prediction,
     c29_favoured_sizes,
+    c31_more_data,
 )
 
 CLAIMS: dict[int, Claim] = {module.CLAIM.number: module.CLAIM for module in MODULES}

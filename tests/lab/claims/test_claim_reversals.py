@@ -92,6 +92,19 @@ def budgets(constant: Curve, growing: float) -> dict[str, Any]:
     }
 
 
+def more_data(eighth: float, whole: float, in_order: float) -> dict[str, Any]:
+    """Make accuracies with an eighth and all of the data, and with all of them unshuffled."""
+    rng = np.random.default_rng(0)
+
+    def runs(level: float, n: int) -> Endings:
+        return endings(
+            lambda b, lr, seed: {"val_accuracy": level + 0.002 * rng.normal()}, sizes=(16,), rates=(0.1,), n_train=n
+        )
+
+    parts = {"eighth": runs(eighth, N // 8), "quarter": runs(whole, N // 4), "half": runs(whole, N // 2)}
+    return parts | {"whole": runs(whole, N), "in_order": runs(in_order, N)}
+
+
 CASES: list[tuple[int, dict[str, Any], str]] = [
     (1, {"memory": memory(1e5, 1e3)}, "qualified"),
     (1, {"memory": memory(1e5, 1e3, 1e3)}, "supported"),
@@ -171,6 +184,11 @@ CASES: list[tuple[int, dict[str, Any], str]] = [
     (19, budgets(lambda b: 0.1 * (1 + b / 256), 0.1), "qualified"),
     (19, budgets(lambda b: 0.1 * (1 + b / 256), 0.2), "refuted"),
     (19, budgets(lambda b: math.nan, 0.1), "not decided"),
+    (31, more_data(0.8, 0.95, 0.7), "supported"),
+    (31, more_data(0.95, 0.95, 0.7), "qualified"),
+    (31, more_data(0.8, 0.95, 0.95), "qualified"),
+    (31, more_data(0.95, 0.95, 0.95), "refuted"),
+    (31, more_data(0.97, 0.95, 0.96), "refuted"),
 ]  # fmt: skip
 """A claim, results, and the verdict that the rule must come to."""
 

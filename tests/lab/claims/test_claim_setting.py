@@ -31,6 +31,15 @@ def test_a_share_keeps_classes_and_validation():
     assert np.ptp(np.bincount(part.train.y)) <= 2
 
 
+def test_examples_come_in_the_order_of_their_labels():
+    ordered = Setting(by_label=True).data(DATA, 0)
+    rows = np.argsort(DATA.train.y, kind="stable")
+    np.testing.assert_array_equal(ordered.train.y, np.sort(DATA.train.y))
+    np.testing.assert_array_equal(ordered.train.x, DATA.train.x[rows])
+    assert ordered.validation is DATA.validation
+    assert np.all(np.diff(Setting(by_label=True).data(linear_regression(100), 0).train.y[:, 0]) >= 0)
+
+
 def test_widths_and_norms():
     assert kinds(Setting().network(NETWORK)) == ["Linear", "BatchNorm", "ReLU", "Linear"]
     wide = Setting(width=2).network(NETWORK)
@@ -56,7 +65,14 @@ def test_what_cannot_be_made_says_why(setting, network, data, why):
 
 
 def test_names_tell_settings_apart():
-    settings = [Setting(), Setting("adam"), Setting(share=0.5), Setting(flipped=0.5), Setting(norm="ghost:4")]
+    settings = [
+        Setting(),
+        Setting("adam"),
+        Setting(share=0.5),
+        Setting(flipped=0.5),
+        Setting(norm="ghost:4"),
+        Setting(by_label=True),
+    ]
     assert len({setting.name for setting in settings}) == len(settings)
     assert Setting("adam", 0.1, share=0.5).problem == Setting(share=0.5)
 
