@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from benchmarks.machine import ROOT
 
@@ -30,6 +33,16 @@ def arguments(words: list[str] | None = None) -> Leg:
     if given.dry:
         install()
     return Leg(given.file, given.seconds, given.dry)
+
+
+def write_rows(leg: Leg, rows: Iterable[dict[str, Any]]) -> int:
+    """Write every row as soon as it is there; return 0 if none tells of an error."""
+    good = True
+    with leg.file.open("w", encoding="utf-8") as lines:
+        for row in rows:
+            print(json.dumps(row), file=lines, flush=True)
+            good = good and "error" not in row
+    return 0 if good else 1
 
 
 class _Forever:

@@ -6,7 +6,6 @@ step fits the memory limit. One line of JSON for each batch size. `draw` makes t
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import minisgd as ms
-from benchmarks.gpu_dry import Leg, arguments
+from benchmarks.gpu_dry import Leg, arguments, write_rows
 from minisgd.backend import get_ops
 from minisgd.training.memory import memory_plan
 from minisgd.training.prepare import prepare
@@ -115,12 +114,7 @@ def draw(measured: list[dict[str, Any]], device: str, path: Path) -> None:
 
 def main(leg: Leg) -> int:
     """Write the rows; 0 if no batch size failed."""
-    good = True
-    with leg.file.open("w", encoding="utf-8") as lines:
-        for row in rows(leg):
-            print(json.dumps(row), file=lines, flush=True)
-            good = good and "error" not in row
-    return 0 if good else 1
+    return write_rows(leg, rows(leg))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ so is a race that does not begin in time.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
-from benchmarks.gpu_dry import Leg, arguments
+from benchmarks.gpu_dry import Leg, arguments, write_rows
 from benchmarks.gpu_tasks import ENTRIES, STEP_MICROSECONDS, GpuTask, tasks, tolerance
 from benchmarks.gpu_worker import GpuWorker
 from benchmarks.processes import Failed, Worker
@@ -103,12 +102,7 @@ def targets(task: GpuTask, rates: dict[str, float], results: dict[str, Any]) -> 
 
 def main(leg: Leg) -> int:
     """Write the rows; 0 if no race failed."""
-    good = True
-    with leg.file.open("w", encoding="utf-8") as lines:
-        for row in rows(leg):
-            print(json.dumps(row), file=lines, flush=True)
-            good = good and "error" not in row
-    return 0 if good else 1
+    return write_rows(leg, rows(leg))
 
 
 if __name__ == "__main__":

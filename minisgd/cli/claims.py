@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minisgd.cli import options, output
-from minisgd.cli.parser import Parser, listed, whole
+from minisgd.cli.parser import Parser, listed, whole, whole_or_word
 from minisgd.cli.study import require_report
 
 if TYPE_CHECKING:
@@ -25,15 +25,11 @@ def configure(parser: Parser) -> None:
     options.add_model(parser, default="mlp:64")
     options.add_loss(parser)
     group = parser.add_argument_group("claims")
-    group.add_argument("--only", type=listed(_number), metavar="N,N,…", help="numbers of claims (all)")
+    group.add_argument("--only", type=listed(whole_or_word), metavar="N,N,…", help="numbers of claims (all)")
     group.add_argument("--budget", default="5min", metavar="TIME", help="90s, 5min or 1h, all included (5min)")
     group.add_argument("--seeds", type=whole, default=8, metavar="N", help="trainings of all that is compared (8)")
     group.add_argument("--out", type=Path, default=Path("minisgd-claims"), metavar="DIR", help="(minisgd-claims)")
     options.add_common(parser)
-
-
-def _number(text: str) -> int | str:
-    return int(text) if text.removeprefix("-").isdecimal() else text
 
 
 def run(args: Namespace) -> int:

@@ -90,6 +90,11 @@ def whole(text: str) -> int:
         raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}; for example 5") from None
 
 
+def whole_or_word(text: str) -> int | str:
+    """Read a whole number where there is one, and leave a word for whoever uses it to check."""
+    return int(text) if text.removeprefix("-").isdecimal() else text
+
+
 def natural(text: str) -> int:
     """Read a whole number of at least 0."""
     if (value := whole(text)) < 0:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minisgd.cli import options, output
-from minisgd.cli.parser import Parser, listed, number, whole
+from minisgd.cli.parser import Parser, listed, number, whole, whole_or_word
 from minisgd.errors import ArgumentError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def configure(parser: Parser) -> None:
     options.add_model(parser, default="mlp:64")
     options.add_optimizer(parser)
     group = parser.add_argument_group("study")
-    group.add_argument("--batch-sizes", type=listed(_size), metavar="B,B,…", help="(powers of four, and full)")
+    group.add_argument("--batch-sizes", type=listed(whole_or_word), metavar="B,B,…", help="(powers of four, and full)")
     group.add_argument("--learning-rates", type=listed(number), metavar="LR,LR,…", help="(searched)")
     group.add_argument("--seeds", type=whole, metavar="N", help="trainings of every pair (5)")
     group.add_argument("--target-accuracy", type=number, metavar="A", help="to reach, 0.95 (a pilot finds one)")
@@ -40,10 +40,6 @@ def configure(parser: Parser) -> None:
     group.add_argument("--quick", action="store_true", help="a first answer: 2 seeds, every other batch size")
     group.add_argument("--out", type=Path, default=Path("minisgd-study"), metavar="DIR", help="(minisgd-study)")
     options.add_common(parser)
-
-
-def _size(text: str) -> int | str:
-    return int(text) if text.removeprefix("-").isdecimal() else text
 
 
 def run(args: Namespace) -> int:

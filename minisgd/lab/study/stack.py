@@ -99,47 +99,34 @@ def train_stack(
     diverged or became hopeless leave the stack. best: the fewest median steps known at this batch size.
     """
     rates, seeds = zip(*cells, strict=True)
-    with closing(trial.with_lr(1.0).crew(batch_size, seeds, rates)) as crew:
-        return _train(crew, batch_size, cells, target, budget, best, on_cells, stop)
-
-
-def _train(
-    crew: Crew,
-    batch_size: int,
-    cells: Sequence[tuple[float, int]],
-    target: Target | None,
-    budget: Budget,
-    best: float,
-    on_cells: Callable[[list[Cell]], None],
-    stop: Event,
-) -> list[Cell]:
     rows = [_Row(batch_size, lr, seed) for lr, seed in cells]
     alive = list(range(len(rows)))  # replica k of the stack trains rows[alive[k]]
     train_loss = np.full(len(rows), np.nan)
-    while True:
-        score = crew.score()
-        finished = []
-        for k, r in enumerate(alive):
-            if rows[r].open:
-                rows[r].see(crew.steps, train_loss[k], score, k, target)
-        limit = float(budget.max_steps)
-        if budget.to_target:
-            limit = min(limit, max(FEW_STEPS, HOPELESS * _best_median(rows, best)))
-        for r in alive:
-            if rows[r].open and rows[r].ends(budget.to_target, crew.steps >= limit):
-                finished.append(rows[r].cell())
-        if finished:
-            on_cells(finished)
-        going = [k for k, r in enumerate(alive) if rows[r].open]
-        if not going:
-            return [row.cell() for row in rows]
-        if stop.is_set():
-            raise Stopped
-        if len(going) <= 0.75 * len(alive):
-            crew.keep(going)
-            alive = [alive[k] for k in going]
-        crew.advance(max(1, min(budget.every, budget.max_steps - crew.steps)))
-        train_loss = crew.take_train_loss()
+    with closing(trial.with_lr(1.0).crew(batch_size, seeds, rates)) as crew:
+        while True:
+            score = crew.score()
+            finished = []
+            for k, r in enumerate(alive):
+                if rows[r].open:
+                    rows[r].see(crew.steps, train_loss[k], score, k, target)
+            limit = float(budget.max_steps)
+            if budget.to_target:
+                limit = min(limit, max(FEW_STEPS, HOPELESS * _best_median(rows, best)))
+            for r in alive:
+                if rows[r].open and rows[r].ends(budget.to_target, crew.steps >= limit):
+                    finished.append(rows[r].cell())
+            if finished:
+                on_cells(finished)
+            going = [k for k, r in enumerate(alive) if rows[r].open]
+            if not going:
+                return [row.cell() for row in rows]
+            if stop.is_set():
+                raise Stopped
+            if len(going) <= 0.75 * len(alive):
+                crew.keep(going)
+                alive = [alive[k] for k in going]
+            crew.advance(max(1, min(budget.every, budget.max_steps - crew.steps)))
+            train_loss = crew.take_train_loss()
 
 
 def _best_median(rows: list[_Row], best: float) -> float:
