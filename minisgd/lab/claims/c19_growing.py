@@ -16,11 +16,14 @@ from minisgd.typing import Generator, HostArray
 
 EPOCHS = 10
 
+NOTHING = 1e-6
+"""A loss below this is rounding."""
+
 
 def judge(rng: Generator, constant: Endings, growing: Endings) -> Finding:
     """Compare the grown batch with a constant one of as many updates, and with the size that it started from."""
-    steps, losses = (constant.at(name, constant.tuned()) for name in ("steps", "val_loss"))  # (K, S)
-    grown_steps, grown = (growing.at(name, growing.tuned())[0] for name in ("steps", "val_loss"))  # (S,)
+    steps, losses = constant.at("steps", constant.tuned()), _losses(constant)  # (K, S)
+    grown_steps, grown = growing.at("steps", growing.tuned())[0], _losses(growing)[0]  # (S,)
     better = difference(np.log(grown), np.log(at_equal_steps(steps, losses, grown_steps)), rng)
     kept = difference(np.log(grown), np.log(losses[0]), rng)
     saved = float(np.median(grown_steps) / np.median(steps[0]))
@@ -46,7 +49,7 @@ def judge(rng: Generator, constant: Endings, growing: Endings) -> Finding:
         ax.plot(np.median(grown_steps), np.median(grown), ls="", marker="D", ms=8, mec="white", color=ORANGE,
                 label=f"growing from {first} to {last}")  # fmt: skip
         for b, x, y in zip(constant.batch_sizes, *medians, strict=True):
-            ax.annotate(str(b), (x, y), (0, 9), textcoords="offset points", ha="center", fontsize=8.8, color=INK)
+            ax.annotate(str(b), (x, y), (-11, 8), textcoords="offset points", ha="center", fontsize=8.8, color=INK)
         log_axis(ax, *spread(steps.ravel().tolist()), words.short, "updates", which="x")
         log_axis(ax, *spread([*losses.ravel().tolist(), *grown.tolist()]), words.number, "validation loss")
         ax.legend(frameon=False, fontsize=8.8, labelcolor=INK)
@@ -69,6 +72,12 @@ def judge(rng: Generator, constant: Endings, growing: Endings) -> Finding:
         ),
         tuple(f"Batch size {at}: the best learning rate is on the edge of its grid." for at in edges),
     )
+
+
+def _losses(runs: Endings) -> HostArray:
+    """Return the validation losses at the tuned learning rates, (K, S): at least NOTHING, NaN where one diverged."""
+    losses = runs.at("val_loss", runs.tuned())
+    return np.maximum(np.where(np.isfinite(losses), losses, np.nan), NOTHING)
 
 
 def at_equal_steps(steps: HostArray, losses: HostArray, wanted: HostArray) -> HostArray:

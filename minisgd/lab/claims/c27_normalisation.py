@@ -36,12 +36,12 @@ def judge(rng: Generator, none: Endings, batch: Endings, ghost: Endings, small: 
     """Ask whether what normalisation gains depends on the batch size, and whether small batches see another network."""
     accuracy = {
         name: runs.at("val_accuracy", runs.tuned())  # (K, S)
-        for name, runs in (("none", none), ("batch norm", batch), (f"ghost batches of {GHOST}", ghost))
+        for name, runs in ((NONE, none), ("batch norm", batch), (f"ghost batches of {GHOST}", ghost))
     }
-    if not np.isfinite(accuracy["none"]).any():
+    if not np.isfinite(accuracy[NONE]).any():
         return undecided(ACCURACY, "Accuracy is a matter of classes, and these data have values.")
     first, last = batch.batch_sizes[0], batch.batch_sizes[-1]
-    gain = accuracy["batch norm"] - accuracy["none"]
+    gain = accuracy["batch norm"] - accuracy[NONE]
     change = difference(gain[-1], gain[0], rng)
     ghost_gain = difference(accuracy[f"ghost batches of {GHOST}"][-1], accuracy["batch norm"][-1], rng)
     best = small.tuned()
@@ -69,7 +69,7 @@ def judge(rng: Generator, none: Endings, batch: Endings, ghost: Endings, small: 
         _plain(f"accuracy of ghost batches − of batch norm, batch size {last}", ghost_gain),
     ]
     runs = (none, batch, ghost, small)
-    edges = {"none": none, "batch norm": batch, "ghost batches": ghost}
+    edges = {NONE: none, "batch norm": batch, "ghost batches": ghost}
     return Finding(
         verdict,  # type: ignore[arg-type]
         effects[0],
@@ -84,6 +84,8 @@ def judge(rng: Generator, none: Endings, batch: Endings, ghost: Endings, small: 
         ),
     )
 
+
+NONE = "no normalisation"
 
 ACCURACY = "gain in accuracy by batch normalisation: largest batch − smallest"
 

@@ -20,7 +20,7 @@ EXAMPLES = 512
 TOLERANCE, PRODUCTS = 1e-2, 100
 """Residual of λmax, relative, whose error is about the square of it; Hessian-vector products at most."""
 
-GRADIENTS = {"top": 60, "all": 400}
+GRADIENTS = {"top": 40, "all": 120}
 """About what λmax alone takes, and all three measures."""
 
 MEASURES = {"lambda_max": "λmax", "keskar": "Keskar's φ", "sam": "SAM's rise"}
