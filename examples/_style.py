@@ -40,7 +40,7 @@ def save(figure: Any, out: Path) -> None:
     """Write the picture, with plain numbers on logarithmic axes, and say where."""
     for axis in (axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis) if axis.get_scale() == "log"):
         low, high = axis.get_view_interval()
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 60 else (1,)))
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 200 else (1,)))
         axis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
         axis.set_minor_formatter(NullFormatter())
     out.parent.mkdir(parents=True, exist_ok=True)
