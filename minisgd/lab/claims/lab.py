@@ -24,6 +24,16 @@ SMALLEST, LARGEST, RATIO = 4, 1024, 4
 FEWEST_SIZES = 3
 """A curve against batch size needs three."""
 
+
+class _Full(int):
+    """A batch size that stands for all training examples, whose number an experiment does not know beforehand."""
+
+    def __str__(self) -> str:
+        return "full"
+
+
+FULL = _Full(0)
+
 C = TypeVar("C", bound=Entry)
 T = TypeVar("T")
 
@@ -108,13 +118,14 @@ class Lab:
         return pilot
 
     def within(self, trial: Trial, sizes: tuple[int, ...] = ()) -> tuple[int, ...]:
-        """Return those batch sizes, by default the lab's, that the training set of a trial holds.
+        """Return those batch sizes, by default the lab's, that the training set of a trial holds; FULL is all of it.
 
         Errors: Unsuitable where they are too few for a curve.
         """
-        found = tuple(b for b in sizes or self.sizes if b <= len(trial.data))
+        n = len(trial.data)
+        found = tuple(n if b is FULL else b for b in sizes or self.sizes if b <= n)
         if len(found) < min(FEWEST_SIZES, len(sizes or self.sizes)):
-            raise Unsuitable(f"{len(trial.data)} examples leave too few batch sizes to compare")
+            raise Unsuitable(f"{n} examples leave too few batch sizes to compare")
         return found
 
     def journal(self, experiment: Experiment[Any], kind: type[C]) -> Journal[C]:

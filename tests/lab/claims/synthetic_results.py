@@ -16,6 +16,7 @@ from minisgd.lab.claims.claim import Finding
 from minisgd.lab.claims.distinct import Distinct
 from minisgd.lab.claims.escape import Escape
 from minisgd.lab.claims.fixed_budget import HALVES, Ending, Endings
+from minisgd.lab.claims.gradient_error import GradientError
 from minisgd.lab.claims.gradient_variance import GradientVariance
 from minisgd.lab.claims.measured import Memory, StepTimes
 from minisgd.lab.claims.step_flops import StepFlops
@@ -168,3 +169,10 @@ def sharpness(factor: float) -> Endings:
         return {"extra": extra}
 
     return endings(ending, rates=(0.1,))
+
+
+def gradient_error(smallest: float) -> GradientError:
+    """Make errors that fall as 1/√B from that of the smallest batch, down to none of the full batch."""
+    rng, sizes = np.random.default_rng(0), np.array([*SIZES, N])
+    truth = smallest * np.sqrt((1 / sizes - 1 / N) / (1 / SIZES[0] - 1 / N))
+    return GradientError(tuple(sizes.tolist()), truth[:, None] * np.exp(0.02 * rng.normal(size=(len(sizes), SEEDS))))

@@ -14,6 +14,7 @@ from synthetic_results import (
     distinct,
     endings,
     escape,
+    gradient_error,
     gradient_variance,
     judged,
     memory,
@@ -105,6 +106,12 @@ def more_data(eighth: float, whole: float, in_order: float) -> dict[str, Any]:
     return parts | {"whole": runs(whole, N), "in_order": runs(in_order, N)}
 
 
+def full_batch(runs: Any, steps: Curve, error: float) -> dict[str, Any]:
+    """Return what claim 26 reads: trainings, those of the full batch, and the error of the smallest."""
+    flops = {"flops": step_flops(100, 10), "full_flops": step_flops(100, 10, sizes=(N,))}
+    return flops | {"runs": runs, "full": target_runs(steps, sizes=(N,)), "errors": gradient_error(error)}
+
+
 CASES: list[tuple[int, dict[str, Any], str]] = [
     (1, {"memory": memory(1e5, 1e3)}, "qualified"),
     (1, {"memory": memory(1e5, 1e3, 1e3)}, "supported"),
@@ -160,6 +167,11 @@ CASES: list[tuple[int, dict[str, Any], str]] = [
     (25, {"clean": critical(64), "some": critical(64), "many": critical(64), "own": HYPERBOLA}, "refuted"),
     (25, {"clean": critical(64), "some": critical(32), "many": critical(16), "own": HYPERBOLA}, "supported"),
     (25, {"clean": critical(64), "some": critical(32), "many": STUCK, "own": HYPERBOLA}, "not decided"),
+    (26, full_batch(HYPERBOLA, lambda b: 40 * (1 + 64 / b), 2.0), "supported"),
+    (26, full_batch(HYPERBOLA, lambda b: 40 * (1 + 64 / b), 1e-6), "qualified"),
+    (26, full_batch(SCALING, lambda b: 1e6 / b, 2.0), "qualified"),
+    (26, full_batch(SCALING, lambda b: 1e6 / b, 1e-6), "refuted"),
+    (26, full_batch(STUCK, lambda b: math.inf, 1e-6), "not decided"),
     (27, norms(lambda b: 0.95 - 0.1 * (b > 64), lambda b: 0.95, 3.0), "supported"),
     (27, norms(lambda b: 0.95 - 0.1 * (b > 64), lambda b: 0.95, 1.0), "qualified"),
     (27, norms(lambda b: 0.95, lambda b: 0.97, 0.3), "qualified"),
