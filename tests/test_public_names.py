@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,16 @@ def test_type_checkers_see_the_same_names():
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]
     seen = {alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
     assert seen == set(ms.__all__)
+
+
+def test_type_checkers_see_the_same_objects():
+    """A name that two floors have would be that of whichever is asked first."""
+    tree = ast.parse(Path(ms.__file__).read_text(encoding="utf-8"))
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    for node in block.body:
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                assert getattr(ms, alias.name) is getattr(import_module(node.module), alias.name), alias.name
 
 
 def test_unknown_names_are_refused():
