@@ -112,6 +112,7 @@ def loss_plane(
     else:
         rng = np.random.default_rng(seed)
         d1, d2 = random_direction(smooth, rng), random_direction(smooth, rng)
+        _require_plane(d1, d2 - (d2 @ d1) / (d1 @ d1) * d1, d2)  # a network may have a single weight
         kind = "random"
     axes = np.stack([d1, d2])
     at = _coordinates(axes, np.stack(weights) - w)

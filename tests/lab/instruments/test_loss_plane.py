@@ -70,6 +70,12 @@ def test_files(tmp_path: Path) -> None:
     assert document["points"] == [[0, 0]] and document["kind"] == "chosen"
 
 
+def test_a_single_weight_has_no_plane() -> None:
+    net = ms.Network(ms.Linear(1)).build((1,))
+    with pytest.raises(ArgumentError, match="not parallel.*loss_line"):
+        ms.loss_plane(net, (np.ones((4, 1)), np.ones(4)), points=3)
+
+
 def test_wrong_uses_are_refused() -> None:
     subject, e = quadratic(1, 2, 3), np.eye(3)
     cases: list[tuple[dict[str, Any], str]] = [
