@@ -7,10 +7,16 @@ from minisgd.lab.claims import (
     c02_overhead,
     c03_epoch_time,
     c04_gradient_noise,
+    c05_smooth_curves,
     c06_small_converge_faster,
     c07_large_converge_faster,
     c08_large_slow,
     c09_epochs_to_target,
+    c10_overfitting,
+    c11_better_solution,
+    c12_noise_regularises,
+    c13_small_unstable,
+    c14_large_stable,
     c15_sharp_minima,
     c16_escape,
     c17_learning_rate,
@@ -20,6 +26,7 @@ from minisgd.lab.claims import (
     c21_diversity,
     c22_compute,
     c23_data_size,
+    c24_tune_for_generalisation,
     c25_wrong_labels,
     c26_full_batch,
     c27_normalisation,
@@ -34,10 +41,16 @@ MODULES = (
     c02_overhead,
     c03_epoch_time,
     c04_gradient_noise,
+    c05_smooth_curves,
     c06_small_converge_faster,
     c07_large_converge_faster,
     c08_large_slow,
     c09_epochs_to_target,
+    c10_overfitting,
+    c11_better_solution,
+    c12_noise_regularises,
+    c13_small_unstable,
+    c14_large_stable,
     c15_sharp_minima,
     c16_escape,
     c17_learning_rate,
@@ -47,6 +60,7 @@ MODULES = (
     c21_diversity,
     c22_compute,
     c23_data_size,
+    c24_tune_for_generalisation,
     c25_wrong_labels,
     c26_full_batch,
     c27_normalisation,
@@ -57,11 +71,3 @@ MODULES = (
 
 CLAIMS: dict[int, Claim] = {module.CLAIM.number: module.CLAIM for module in MODULES}
 """Every claim by its number."""
-
-CONTRADICTIONS: tuple[tuple[str, tuple[int, ...]], ...] = (
-    ("Faster or slower? Steps, examples and seconds are three axes", (6, 7, 8)),
-    ("Overfitting, or a better solution?", (10, 11)),
-    ("Which batches are unstable?", (13, 14)),
-    ("Is batch size a knob for generalisation?", (24,)),
-)
-"""What the articles contradict each other about; the last contradicts the Deep Learning Tuning Playbook."""

@@ -28,6 +28,7 @@ from synthetic_results import (
 
 from minisgd.lab.claims.c29_favoured_sizes import SIZES as EVEN_SIZES
 from minisgd.lab.claims.fixed_budget import Endings
+from minisgd.lab.claims.loss_curve import LossCurves
 from minisgd.lab.claims.table import CLAIMS
 
 HYPERBOLA = target_runs(lambda b: 40 * (1 + 64 / b))
@@ -112,6 +113,62 @@ def full_batch(runs: Any, steps: Curve, error: float) -> dict[str, Any]:
     return flops | {"runs": runs, "full": target_runs(steps, sizes=(N,)), "errors": gradient_error(error)}
 
 
+def losses(curve: Curve, steps: int = 100, **options: Any) -> Endings:
+    """Make trainings whose losses are curve(B) at the learning rate 0.4, more on either side, and so many steps."""
+    rng = np.random.default_rng(0)
+
+    def value(b: int, lr: float, seed: int) -> dict[str, Any]:
+        loss = curve(b) * math.exp(0.02 * rng.normal() + np.log2(lr / 0.4) ** 2 / 4)
+        return {"val_loss": loss, "train_loss": loss, "val_accuracy": 1 - loss / 10, "steps": steps}
+
+    return endings(value, **options)
+
+
+def both(epochs: Curve, steps: Curve, **options: Any) -> dict[str, Endings]:
+    """Make the losses that a few epochs, and then many steps, come to."""
+    return {"epochs": losses(epochs, **options), "steps": losses(steps, 400, **options)}
+
+
+def little(epochs: Curve, steps: Curve) -> dict[str, Endings]:
+    """Make the same for little data."""
+    return {f"little_{name}": runs for name, runs in both(epochs, steps, sizes=SIZES[:3]).items()}
+
+
+def decayed(curve: Curve) -> dict[str, Endings]:
+    """Make what little data come to with weight decay."""
+    return {"decayed": losses(curve, sizes=SIZES[:3])}
+
+
+def usable(low: Curve, high: Curve) -> dict[str, Endings]:
+    """Make trainings that end well between two learning rates, and where they began outside."""
+    rng = np.random.default_rng(0)
+
+    def value(b: int, lr: float, seed: int) -> dict[str, Any]:
+        good = low(b) * 1.05 ** rng.normal() < lr < high(b) * 1.05 ** rng.normal()
+        return {"train_loss": 0.1 if good else 2.3, "curve": ((1.0, 2.3, 2.3),)}
+
+    return {"runs": endings(value)}
+
+
+def curves(scatter: Curve, level: Curve = lambda b: 1.0) -> dict[str, LossCurves]:
+    """Make loss curves that scatter about a level."""
+    rng = np.random.default_rng(0)
+    table = [level(b) + scatter(b) * rng.normal(size=(8, 200)) for b in SIZES]
+    return {"curves": LossCurves(SIZES, np.stack(table))}
+
+
+def flat(b: float) -> float:
+    return 0.1
+
+
+def rising(b: float) -> float:
+    return 0.1 * b**0.5
+
+
+def falling(b: float) -> float:
+    return 1.0 / b**0.5
+
+
 CASES: list[tuple[int, dict[str, Any], str]] = [
     (1, {"memory": memory(1e5, 1e3)}, "qualified"),
     (1, {"memory": memory(1e5, 1e3, 1e3)}, "supported"),
@@ -125,6 +182,10 @@ CASES: list[tuple[int, dict[str, Any], str]] = [
     (4, {"noise": gradient_variance(-1)}, "supported"),
     (4, {"noise": gradient_variance(0)}, "refuted"),
     (4, {"noise": gradient_variance(0.5)}, "refuted"),
+    (5, curves(lambda b: 0.1 / b**0.5), "supported"),
+    (5, curves(lambda b: 0.1 / b**0.5, lambda b: 1 / b**0.5), "qualified"),
+    (5, curves(flat), "refuted"),
+    (5, curves(lambda b: 1e-3 * b**0.5), "refuted"),
     (6, {"runs": HYPERBOLA, "times": USUAL}, "qualified"),
     (6, {"runs": HYPERBOLA, "times": SERIAL}, "supported"),
     (6, {"runs": SCALING, "times": SERIAL}, "refuted"),
@@ -139,6 +200,21 @@ CASES: list[tuple[int, dict[str, Any], str]] = [
     (9, {"runs": SCALING}, "refuted"),
     (9, {"runs": CHEAP_SMALL}, "supported"),
     (9, {"runs": STUCK}, "not decided"),
+    (10, both(rising, rising) | little(rising, rising), "supported"),
+    (10, both(rising, flat) | little(rising, flat), "qualified"),
+    (10, both(rising, rising) | little(falling, falling), "qualified"),
+    (10, both(falling, falling) | little(falling, falling), "refuted"),
+    (11, both(flat, falling), "supported"),
+    (11, both(rising, falling), "qualified"),
+    (11, both(rising, flat), "refuted"),
+    (12, both(rising, rising) | little(rising, rising) | decayed(rising), "supported"),
+    (12, both(rising, rising) | little(rising, rising) | decayed(flat), "qualified"),
+    (12, both(rising, flat) | little(rising, flat) | decayed(flat), "refuted"),
+    (13, usable(lambda b: 0.06, lambda b: 0.15 * b**0.5), "supported"),
+    (13, usable(lambda b: 0.02 * b**0.5, lambda b: 1.0), "refuted"),
+    (14, usable(lambda b: 0.02, lambda b: 0.1 * b**0.5), "supported"),
+    (14, usable(lambda b: 0.02, lambda b: 3.0 / b**0.4), "refuted"),
+    (14, usable(lambda b: 0.02, lambda b: 1.1), "refuted"),
     (17, {"sgd": target_runs(lambda b: 99.0, lambda b: b / 1e3), "adam": target_runs(lambda b: 99.0, lambda b: b**0.5)},
      "supported"),
     (17, {"sgd": target_runs(lambda b: 99.0, lambda b: b / 1e3), "adam": PLATEAU}, "qualified"),
@@ -163,6 +239,9 @@ CASES: list[tuple[int, dict[str, Any], str]] = [
     (23, data_sizes(64, 32, 16), "refuted"),
     (23, data_sizes(16, 20, 26), "qualified"),
     (23, data_sizes(16, 32, 64), "supported"),
+    (24, both(rising, rising), "supported"),
+    (24, both(rising, flat), "qualified"),
+    (24, both(flat, flat), "refuted"),
     (25, {"clean": critical(16), "some": critical(32), "many": critical(64), "own": HYPERBOLA}, "refuted"),
     (25, {"clean": critical(64), "some": critical(64), "many": critical(64), "own": HYPERBOLA}, "refuted"),
     (25, {"clean": critical(64), "some": critical(32), "many": critical(16), "own": HYPERBOLA}, "supported"),

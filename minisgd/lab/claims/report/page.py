@@ -9,8 +9,8 @@ from typing import Any
 
 from minisgd.files import write_atomically
 from minisgd.lab.claims.claim import VERDICTS, Effect
+from minisgd.lab.claims.contradictions import CONTRADICTIONS
 from minisgd.lab.claims.result import Answer, Claims
-from minisgd.lab.claims.table import CONTRADICTIONS
 from minisgd.lab.study.report import style
 from minisgd.lab.study.report.template import load_template
 
@@ -35,10 +35,13 @@ def _contradictions(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what contradicts each other, as far as it was asked."""
     by_number = {entry["claim"].number: entry for entry in entries}
     found = []
-    for title, numbers in CONTRADICTIONS:
-        asked = [by_number[n] for n in numbers if n in by_number]
-        if len(asked) == len(numbers):
-            found.append({"title": title, "entries": asked})
+    for it in CONTRADICTIONS:
+        asked = [by_number[n] for n in it.numbers if n in by_number]
+        if len(asked) == len(it.numbers):
+            findings = [entry["finding"] for entry in asked]
+            measured = all(math.isfinite(finding.effect.value) for finding in findings)
+            both = it.resolve(*findings) if measured else "Not everything that this needs was measured in this run."
+            found.append({"title": it.title, "entries": asked, "both": both})
     return found
 
 
