@@ -39,7 +39,7 @@ def judge(rng: Generator, epochs: Endings, steps: Endings, little_epochs: Ending
         text,
         lambda ax: gaps.draw(ax, (arms[0], arms[2], arms[3])),
         (*effects[:-1], *others, train),
-        gaps.edges(epochs=epochs, longer=steps) + gaps.edges(**{"little data": little_steps}),
+        gaps.edges({"epochs": epochs, "longer": steps, "little data": little_steps}),
     )
 
 

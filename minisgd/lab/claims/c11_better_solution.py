@@ -42,7 +42,7 @@ def judge(rng: Generator, epochs: Endings, steps: Endings) -> Finding:
         text,
         draw,
         (effects[1],),
-        gaps.edges(by="train_loss", **{"equal steps": steps, "equal epochs": epochs}),
+        gaps.edges({"equal steps": steps, "equal epochs": epochs}, by="train_loss"),
     )
 
 

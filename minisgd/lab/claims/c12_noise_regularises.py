@@ -59,7 +59,7 @@ def judge(
         text,
         draw,
         tuple(effects[1:]),
-        gaps.edges(longer=steps, **{"little data": little_steps, "weight decay": decayed}),
+        gaps.edges({"longer": steps, "little data": little_steps, "weight decay": decayed}),
     )
 
 

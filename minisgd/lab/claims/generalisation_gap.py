@@ -8,6 +8,7 @@ Only what remains in the last is the batch's own doing.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,7 +102,7 @@ def _arm(name: str, runs: Endings, columns: HostArray) -> Arm:
     return Arm(name, runs.batch_sizes, losses[0], losses[1])
 
 
-def edges(by: str = "val_loss", **budgets: Endings) -> tuple[str, ...]:
+def edges(budgets: Mapping[str, Endings], by: str = "val_loss") -> tuple[str, ...]:
     """Say where the best learning rate of a budget, by a loss, is on the edge of its grid."""
     found = []
     for name, runs in budgets.items():
