@@ -13,6 +13,7 @@ Wall-clock seconds are those of your machine.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from _style import BLUE, GREEN, GREY, ORANGE, arguments, panels, save
@@ -29,7 +30,7 @@ GOAL = 0.15
 """The loss at which the three are compared."""
 
 
-def draw_paths(ax) -> None:
+def draw_paths(ax: Any) -> None:
     """Draw the paths of the three over the loss of a regression with two parameters."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(256, 2)) * [1.0, 0.45]
@@ -50,7 +51,7 @@ def draw_paths(ax) -> None:
     ax.legend(loc="upper left")
 
 
-def main(out: Path, epochs_factor: float = 1.0) -> None:
+def main(out: Path, share: float = 1.0) -> None:
     """Train, print when each reaches the goal, draw."""
     data = ms.datasets.digits(validation=0.2, seed=0)
     net = ms.Network(ms.Linear(32), ms.ReLU(), ms.Linear(10))
@@ -60,26 +61,25 @@ def main(out: Path, epochs_factor: float = 1.0) -> None:
     draw_paths(paths)
     print(f"{'':20}  first validation loss below {GOAL}\n{'':20}{'epochs':>8}{'updates':>9}{'seconds':>9}   accuracy")
     for name, size, lr, epochs, colour in DESCENTS:
-        every = epochs / 100
         run = ms.train(
             net,
             data,
             optimizer=ms.SGD(lr=lr),
             batch_size=size,
-            epochs=epochs * epochs_factor,
-            evaluate_every=every,
+            epochs=epochs * share,
+            evaluate_every=epochs * share / 100,
             seed=0,
         )
         loss = np.array(run.history["val_loss"])
-        first = int(np.argmax(loss < GOAL)) if (loss < GOAL).any() else -1
-        at = run.history[first]
+        reached = np.flatnonzero(loss < GOAL)
+        at = run.history[int(reached[0]) if reached.size else -1]  # where the last is the answer, it was not reached
         print(f"{name:20}{at['epoch']:8.1f}{at['step']:9,}{at['seconds']:9.3f}{run.evaluate()['accuracy']:11.3f}")
         for ax, clock in zip(clocks, ("epoch", "step", "seconds"), strict=True):
             ax.plot(run.history[clock], loss, color=colour, label=name)
     for ax, label in zip(clocks, ("epochs", "updates", "seconds"), strict=True):
         ax.axhline(GOAL, color=GREY, lw=1, ls=":")
         ax.set(xscale="log", yscale="log", xlabel=label, ylabel="validation loss")
-    clocks[0].legend()
+    clocks[1].legend(loc="upper right")
     save(figure, out)
 
 

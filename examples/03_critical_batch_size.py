@@ -14,6 +14,7 @@ with momentum.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from _style import BLUE, GREY, ORANGE, arguments, panels, save
@@ -51,7 +52,7 @@ def fit(batch_sizes: np.ndarray, steps: np.ndarray) -> tuple[float, float]:
     return s_min, e_min
 
 
-def draw(ax, batch_sizes: np.ndarray, steps: np.ndarray, momentum: float) -> float:
+def draw(ax: Any, batch_sizes: np.ndarray, steps: np.ndarray, momentum: float) -> float:
     """Draw steps against batch size with their fit; return the critical batch size."""
     s_min, e_min = fit(batch_sizes, steps)
     fine, colour = np.geomspace(batch_sizes[0], batch_sizes[-1]), COLOURS[momentum]

@@ -7,7 +7,7 @@ lr 0.1 and B 1; 0.0256 at half the rate; 0.0263 at twice the batch.
 
 Look at: per epoch the two curves lie on each other, on real digits and on a regression whose least loss is known, where
 each halving of lr/B halves what is left (the dotted line is the formula). Per update the growing batch is done several
-times sooner: and updates are what can be spread over machines. Held constant, lr and B leave the regression in its noise.
+times sooner: and updates are what takes machines in turn. Held constant, lr and B leave the regression in its noise.
 The digits, which the network fits exactly, need no decay at all: noise vanishes where every example is fitted.
 """
 

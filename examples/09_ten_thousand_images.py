@@ -16,6 +16,7 @@ it the 1,797 digits inside the package are enlarged from 8×8 to 28×28: the sam
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from _style import BLUE, ORANGE, arguments, panels, save
@@ -75,7 +76,7 @@ def main(out: Path, source: str | None = None, epochs: float = 4.0, data: ms.Dat
     save(figure, out)
 
 
-def show_hardest(ax, network: ms.Network, data: ms.Dataset, rows: int = 3, columns: int = 5) -> None:
+def show_hardest(ax: Any, network: ms.Network, data: ms.Dataset, rows: int = 3, columns: int = 5) -> None:
     """Draw the images of the validation split whose own class wins by least, or loses by most."""
     held = data.validation
     scores = network.predict(held.x)  # (N, 10)

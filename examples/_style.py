@@ -44,7 +44,7 @@ def save(figure: Any, out: Path) -> None:
         axis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
         axis.set_minor_formatter(NullFormatter())
     out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=100, metadata={"Software": None})
+    figure.savefig(out, dpi=100, metadata={"Software": None}, pil_kwargs={"optimize": True})
     plt.close(figure)
     print(f"\n{out}")
 
