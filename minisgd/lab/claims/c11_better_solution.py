@@ -24,8 +24,8 @@ def judge(rng: Generator, epochs: Endings, steps: Endings) -> Finding:
     else:
         verdict = "not decided" if "unclear" in sides.values() else "refuted"
     small, large = steps.batch_sizes[0], steps.batch_sizes[-1]
-    said = " and ".join(f"{gaps.times(e)} at equal {name}" for name, e in ratios.items())
-    text = f"The final training loss of batch size {large} is that of batch size {small} {said}."
+    said = " and ".join(f"{gaps.times(e)} that of batch size {small} at equal {name}" for name, e in ratios.items())
+    text = f"The final training loss of batch size {large} is {said}."
 
     def draw(ax: Axes) -> None:
         for (name, table), color in zip(losses.items(), (BLUE, ORANGE), strict=True):

@@ -32,11 +32,11 @@ def judge(rng: Generator, fixed: Endings, per_example: Endings, tuned: Endings) 
     else:
         verdict = "not decided" if "unclear" in sides.values() else "refuted"
     small, large = fixed.batch_sizes[0], fixed.batch_sizes[-1]
-    said = [f"{words.count(ratio_of(ratios[rule, 'lambda_max']).value)} at {rule}" for rule in arms]
+    said = [f"{words.count(ratio_of(ratios[rule, 'lambda_max']).value)} times at {rule}" for rule in arms]
     depth = np.nanmedian([runs.at("train_loss", 0) for runs in arms.values()])
     stability = np.median(tuned.at(lambda end: end.lr * end.extra.get("lambda_max", math.nan) / 2, 0)[-1])
     text = (
-        f"At a training loss of {words.number(float(depth))}, λmax at batch size {large} is that at {small} times "
+        f"At a training loss of {words.number(float(depth))}, batch size {large} has the λmax of batch size {small} "
         f"{words.join(said)}. With the tuned rate, λmax at {large} is {words.count(float(stability))} times 2/lr, "
         "beyond which full-batch descent is unstable."
     )
