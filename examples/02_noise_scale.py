@@ -16,7 +16,9 @@ the batch, the sooner.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from _style import BLUE, GREEN, GREY, ORANGE, arguments, panels, save
@@ -26,6 +28,38 @@ import minisgd as ms
 BATCH_SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
 SHOWN = [(4, ORANGE), (32, BLUE), (1024, GREEN)]
 """Batch sizes of which a whole range of learning rates is tried."""
+
+
+Measure = Callable[[float, int], tuple[float, float]]
+"""From learning rate and batch size to the fall of the loss in a step, and its standard error."""
+
+
+def best_steps(ax: Any, noise: ms.GradientNoise, measured: Measure) -> None:
+    """Take the best step at every batch size; print and draw what it gains beside the prediction."""
+    print("    B   best lr   predicted   measured            ratio")
+    for size in BATCH_SIZES:
+        lr, drop = noise.best_lr(size), noise.loss_drop(size)
+        mean, error = measured(lr, size)
+        print(f"{size:5}{lr:10.4f}{drop:12.5f}{mean:11.5f} ± {error:.5f}{mean / drop:8.2f}")
+        ax.errorbar(size, mean, 2 * error, fmt="o", color=BLUE, ms=4, label="measured" if size == 1 else None)
+    fine = np.geomspace(0.7, 1500)
+    ax.plot(fine, [noise.loss_drop(b) for b in fine], color=GREY, label="predicted")
+    ax.axvline(noise.b_noise, color=GREY, lw=1, ls=":", label="B_noise")
+    ax.set(xscale="log", yscale="log", xlabel="batch size", ylabel="fall of the loss in one step")
+    ax.legend()
+
+
+def steps_of_all_lengths(ax: Any, noise: ms.GradientNoise, measured: Measure) -> None:
+    """Take steps of several learning rates; draw them beside the parabola."""
+    for size, colour in SHOWN:
+        rates = noise.best_lr(size) * np.linspace(0.2, 2.2, 6)
+        mean, error = np.transpose([measured(lr, size) for lr in rates])
+        ax.errorbar(rates, mean, 2 * error, fmt="o", color=colour, ms=4)
+        fine, curvature = np.linspace(0, rates[-1]), noise.gradient_curvature + noise.noise_curvature / size
+        ax.plot(fine, fine * noise.grad_sq_norm - fine**2 * curvature / 2, color=colour, label=f"B = {size}")
+    ax.axhline(0, color=GREY, lw=1)
+    ax.set(xlabel="learning rate", ylabel="fall of the loss in one step")
+    ax.legend()
 
 
 def main(out: Path, trials: int = 150, warm_up: int = 60) -> None:
@@ -43,42 +77,15 @@ def main(out: Path, trials: int = 150, warm_up: int = 60) -> None:
     rng = np.random.default_rng(0)
 
     def measured(lr: float, batch_size: int) -> tuple[float, float]:
-        """Return how much the loss falls in a step, and the standard error, over random batches."""
         drops = []
         for _ in range(trials * max(1, 16 // batch_size)):
             batch = rng.integers(len(gradients), size=batch_size)
             drops.append(before - loss.value(w - lr * gradients[batch].mean(0)))
         return float(np.mean(drops)), float(np.std(drops) / np.sqrt(len(drops)))
 
-    def expected(lr: np.ndarray, batch_size: int) -> np.ndarray:
-        curvature = noise.gradient_curvature + noise.noise_curvature / batch_size
-        return lr * noise.grad_sq_norm - lr**2 * curvature / 2
-
-    figure, (gain, parabola) = panels("gain of the best step", "gain of a step against its learning rate")
-    print("    B   best lr   predicted   measured            ratio")
-    for size in BATCH_SIZES:
-        lr, drop = noise.best_lr(size), noise.loss_drop(size)
-        mean, error = measured(lr, size)
-        print(f"{size:5}{lr:10.4f}{drop:12.5f}{mean:11.5f} ± {error:.5f}{mean / drop:8.2f}")
-        gain.errorbar(size, mean, 2 * error, fmt="o", color=BLUE, ms=4, label="measured" if size == 1 else None)
-    fine = np.geomspace(0.7, 1500)
-    gain.plot(fine, [noise.loss_drop(b) for b in fine], color=GREY, label="predicted")
-    gain.axvline(noise.b_noise, color=GREY, lw=1, ls=":")
-    gain.annotate(
-        "B_noise", (noise.b_noise, 0.02), (4, 0), xycoords=("data", "axes fraction"), textcoords="offset points"
-    )
-    gain.set(xscale="log", yscale="log", xlabel="batch size", ylabel="fall of the loss in one step")
-    gain.legend()
-
-    for size, colour in SHOWN:
-        rates = noise.best_lr(size) * np.linspace(0.2, 2.2, 6)
-        points = [measured(lr, size) for lr in rates]
-        parabola.errorbar(rates, *np.transpose([(m, 2 * e) for m, e in points]), fmt="o", color=colour, ms=4)
-        fine = np.linspace(0, rates[-1])
-        parabola.plot(fine, expected(fine, size), color=colour, label=f"B = {size}")
-    parabola.axhline(0, color=GREY, lw=1)
-    parabola.set(xlabel="learning rate", ylabel="fall of the loss in one step")
-    parabola.legend()
+    figure, (best, lengths) = panels("gain of the best step", "gain of a step against its learning rate")
+    best_steps(best, noise, measured)
+    steps_of_all_lengths(lengths, noise, measured)
     save(figure, out)
 
 

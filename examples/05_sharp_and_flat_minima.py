@@ -36,6 +36,14 @@ def digits_as_values() -> ms.Dataset:
     return ms.Dataset("digits", train, held, scale=data.scale)
 
 
+def trained(data: ms.Dataset, size: int, lr: float, seed: int, time: float) -> ms.Run:
+    """Train an MLP for a time lr · updates."""
+    net = ms.Network(ms.Linear(32), ms.Tanh(), ms.Linear(10))
+    net.build(data.input_shape, seeds=seed, init=ms.init.XavierNormal(0.5))
+    steps = round(time / lr)
+    return ms.train(net, data, optimizer=ms.SGD(lr=lr), batch_size=size, steps=steps, evaluate_every=steps, seed=seed)
+
+
 def main(out: Path, seeds: int = 3, time: float = 1000.0) -> None:
     """Train by both rules, print and draw λmax, look around two of the minima."""
     data = digits_as_values()
@@ -43,28 +51,19 @@ def main(out: Path, seeds: int = 3, time: float = 1000.0) -> None:
     ends = []
     print("rule            B      lr      lr/B   λmax over seeds     2/lr   training loss   validation loss")
     for rule, rate, sizes, colour in RULES:
-        tops = []
-        for size in sizes:
+        tops = np.empty((len(sizes), seeds))
+        for i, size in enumerate(sizes):
             lr = rate(size)
-            found = []
             for seed in range(seeds):
-                net = ms.Network(ms.Linear(32), ms.Tanh(), ms.Linear(10))
-                net.build(data.input_shape, seeds=seed, init=ms.init.XavierNormal(0.5))
-                steps = round(time / lr)
-                optimizer = ms.SGD(lr=lr)
-                run = ms.train(
-                    net, data, optimizer=optimizer, batch_size=size, steps=steps, seed=seed, evaluate_every=steps
-                )
-                found.append(ms.hessian_eigenvalues(run.network, data, tolerance=1e-3).top)
-            tops.append([top.value for top in found])
+                run = trained(data, size, lr, seed, time)
+                top = ms.hessian_eigenvalues(run.network, data, tolerance=1e-3).top
+                tops[i, seed] = top.value
             train, held = run.evaluate("train")["loss"], run.evaluate()["loss"]
-            print(
-                f"{rule:12}{size:5}{lr:8g}{lr / size:10.4g}{np.mean(tops[-1]):10.2f} ± {np.std(tops[-1]):.2f}"
-                f"{2 / lr:12.2f}{train:14.4f}{held:17.4f}"
-            )
+            spread = f"{tops[i].mean():10.2f} ± {tops[i].std():.2f}"
+            print(f"{rule:12}{size:5}{lr:8g}{lr / size:10.4g}{spread}{2 / lr:12.2f}{train:14.4f}{held:17.4f}")
             if rule == "lr fixed" and size in (sizes[0], sizes[-1]):
-                ends.append((size, run.network, found[-1].vector))
-        curvature.errorbar(sizes, np.mean(tops, 1), np.std(tops, 1), color=colour, marker="o", ms=5, label=rule)
+                ends.append((size, run.network, top.vector))
+        curvature.errorbar(sizes, tops.mean(1), tops.std(1), color=colour, marker="o", ms=5, label=rule)
     sizes = np.geomspace(8, 64)
     curvature.plot(sizes, 2 * BATCH / (LR * sizes), color=GREY, ls="--", lw=1, label="2/lr, where lr/B is fixed")
     curvature.set(xscale="log", xlabel="batch size", ylabel="λmax of the Hessian", ylim=(0, 4.8))
