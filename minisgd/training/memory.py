@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from minisgd.backend import Plan
-from minisgd.errors import ArgumentError, MemoryLimitError
+from minisgd.errors import ArgumentError, DtypeError, MemoryLimitError
 from minisgd.nn import Loss, MeanSquaredError, Network, SoftmaxCrossEntropy
 from minisgd.nn.network import clone
 from minisgd.optim import SGD, ClipNorm, Optimizer
@@ -196,6 +196,13 @@ def format_bytes(n: float) -> str:
             return f"{n:.0f} B" if unit == "B" else f"{n:.1f} {unit}"
         n /= 1024
     return f"{n:.1f} GiB"
+
+
+def loss_for(loss: Loss | None, task: str) -> Loss:
+    """Return the loss that was chosen, or else that of the task; refuse what is no loss."""
+    if loss is not None and not isinstance(loss, Loss):
+        raise DtypeError("loss", expected="a loss object", got=loss, fix="for example ms.SoftmaxCrossEntropy()")
+    return default_loss(task) if loss is None else loss
 
 
 def default_loss(task: str) -> Loss:

@@ -27,7 +27,7 @@ from minisgd.training.ahead import AheadSession
 from minisgd.training.device_feeds import ResidentFeed
 from minisgd.training.evaluation import Evaluator, evaluation_plan
 from minisgd.training.feed import ExampleSpec, Feed, HostData
-from minisgd.training.memory import StepSize, default_loss, parse_bytes
+from minisgd.training.memory import StepSize, loss_for, parse_bytes
 from minisgd.training.placement import evaluation_feed, place, planned_memory, room
 from minisgd.training.recipe import Recipe
 from minisgd.training.session import Session
@@ -127,7 +127,7 @@ def prepare(
         )
     schedule = as_batch_schedule(batch_size, len(data))
     net = _built(network, data, dtype, device, precision, seeds)
-    loss = _own(loss or default_loss(data.task))
+    loss = clone(loss_for(loss, data.task))  # a loss carries the arrays of one training
     spec = ExampleSpec.of(data.train, data.scale, dtype)
     _check_outputs(net, loss, data, spec)
     whole = schedule == ConstantBatch(len(data)) and micro_batch is None and memory_limit is None
@@ -190,14 +190,6 @@ def _built(
             network.shape_only(data.input_shape, dtype)  # so that ms.explain(network) knows them too
     net.input_scale, net.classes = data.scale, data.classes
     return net
-
-
-def _own(loss: Loss) -> Loss:
-    """Return a copy: a loss carries the arrays of one training."""
-    if not isinstance(loss, Loss):
-        raise DtypeError("loss", expected="a loss object", got=loss, fix="for example ms.SoftmaxCrossEntropy()")
-    twin: Loss = clone(loss)
-    return twin
 
 
 def _check_outputs(net: Network, loss: Loss, data: Dataset, spec: ExampleSpec) -> None:

@@ -15,7 +15,7 @@ from minisgd.lab.instruments.full_pass import FullPass
 from minisgd.lab.instruments.subject import require_single, training_part
 from minisgd.nn import Loss, Network
 from minisgd.training.evaluation import evaluation_batch
-from minisgd.training.memory import default_loss
+from minisgd.training.memory import loss_for
 from minisgd.typing import HostArray, Seed
 
 
@@ -59,7 +59,7 @@ class Objective:
         if examples is not None:
             dataset = dataset.subset(examples, seed)
         self.network, self.data, self.dtype = network, dataset, dtype
-        self.loss = loss or default_loss(dataset.task)
+        self.loss = loss_for(loss, dataset.task)
         self._chunk = min(len(dataset), chunk or evaluation_batch(network, len(dataset)))
         self._real = self._pass(NumpyOps(), dtype)
         self.refresh()

@@ -17,7 +17,7 @@ from minisgd.nn import Loss, Network
 from minisgd.nn.network import clone
 from minisgd.training.example_pass import ExamplePass, ExampleReader
 from minisgd.training.feed import ExampleSpec, Feed, HostData
-from minisgd.training.memory import default_loss
+from minisgd.training.memory import loss_for
 from minisgd.training.session import quiet_arithmetic
 from minisgd.typing import Array, HostArray
 
@@ -45,7 +45,7 @@ class Examples:
         require_single(network)
         _require_finite(network)
         dataset = training_part(network, _with_codes(network, data), split)
-        loss = loss or default_loss(dataset.task)
+        loss = loss_for(loss, dataset.task)
         loss.check_target(dataset.train.y)
         spec = ExampleSpec.of(dataset.train, dataset.scale, DTYPE)
         return cls(in_float64(network), dataset, loss, Feed(spec, DTYPE), HostData.of(dataset.train, DTYPE))
