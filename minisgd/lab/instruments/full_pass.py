@@ -58,7 +58,7 @@ class FullPass:
         with quiet_arithmetic():
             for b in self._chunks():
                 total += self._forward(b)
-        return total / self.n
+            return total / self.n
 
     def value_and_gradient(self, w: Array) -> tuple[Any, Array]:
         """Return f(w) and ∇f(w), a new array (P,)."""
@@ -70,7 +70,7 @@ class FullPass:
                 total += self._forward(b)
                 self._programs[b][2].replay()
                 gradient += self.part * (b / self.n)
-        return total / self.n, gradient
+            return total / self.n, gradient
 
     @property
     def largest_product(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minisgd.data import Dataset, Split
-from minisgd.errors import ArgumentError
+from minisgd.errors import ArgumentError, DivergedError
 from minisgd.lab.instruments.per_example_subject import Examples
 from minisgd.nn import Loss, Network
 from minisgd.nn.layout import Layout
@@ -84,6 +84,10 @@ def gsnr(
     for _ in examples.passed(SumOfSquares(chunk), gradient=gradient):
         total += gradient
         squares += chunk
+    if not np.isfinite(squares).all():
+        raise DivergedError(
+            "gradient", expected="finite", got="overflow", fix="look at weights from before the training diverged"
+        )
     variance = (squares - total**2 / n) / (n - 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         noisy = (total / n) ** 2 / np.where(variance > ROUNDING * squares / n, variance, 0.0)

@@ -36,7 +36,7 @@ def from_squared_norms(
     """
     if n < 2:
         raise ArgumentError("n", expected="at least 2 examples", got=n, fix="one gradient alone has no spread")
-    trace = (sum_sq_norms - sq_norm_of_sum / n) / (n - 1)
+    trace = max((sum_sq_norms - sq_norm_of_sum / n) / (n - 1), 0.0)  # rounding alone makes it negative
     return NoiseEstimate(sq_norm_of_sum / n**2 - trace * (1 / n - (1 / population if population else 0)), trace)
 
 

@@ -55,6 +55,7 @@ def sam_sharpness(
     value, gradient = smooth.value_and_gradient(w)
     require_finite(value, "the loss")
     norm = float(np.linalg.norm(gradient))
+    require_finite(norm, "the gradient")
     if norm > STATIONARY * (1 + abs(value)):
         return SAM(smooth.value(w + rho * gradient / norm) - value, rho, "gradient", examples_of(smooth))
     if top is None:

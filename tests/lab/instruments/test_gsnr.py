@@ -37,6 +37,8 @@ def test_wrong_uses_are_refused() -> None:
     net = ms.Network(ms.Linear(2)).build((2,))
     with pytest.raises(ms.ArgumentError, match="^data must be at least 2 examples, got 1"):
         ms.gsnr(net, ms.Split(np.zeros((1, 2)), np.array([1])))
+    with pytest.raises(ms.DivergedError, match="^gradient must be finite"):
+        ms.gsnr(ms.Network(ms.Linear(1)).build((2,)), (np.full((3, 2), 1e200), np.ones(3)))
     found = ms.gsnr(net, ms.Split(np.eye(2), np.array([0, 1])))
     with pytest.raises(ms.ArgumentError, match=r"^share must be in \[0, 1\], got 2"):
         found.quantile(2)

@@ -58,6 +58,12 @@ def test_a_negative_squared_norm_is_reported_and_not_clipped() -> None:
     assert NoiseEstimate(0.0, 1.0).b_simple == inf
 
 
+def test_examples_that_are_all_alike_have_no_noise() -> None:
+    g = np.full((12, 3), 0.1)
+    estimate = from_squared_norms(float(np.square(g).sum()) * (1 - 1e-15), float(np.square(g.sum(0)).sum()), 12, 12)
+    assert estimate.trace_covariance == 0 and estimate.b_simple == 0
+
+
 def test_averages_are_kept_apart_and_corrected_for_their_start() -> None:
     average = NoiseAverage(0.9)
     for k in range(1, 40):

@@ -171,6 +171,14 @@ def test_vectors_of_another_shape_are_refused() -> None:
         objective.hessian_vector(objective.start, np.zeros(3))
 
 
+def test_an_overflow_makes_no_noise() -> None:
+    """It is told by numbers that are not finite; a warning would fail this test."""
+    network = ms.Network(ms.Linear(1)).build((2,))
+    objective = Objective(network, (np.full((3, 2), 1e200), np.ones(3)))
+    assert not np.isfinite(objective.value(objective.start))
+    assert not np.isfinite(objective.hessian_vector(objective.start, np.ones(3))).all()
+
+
 def test_labels_of_a_pair_are_codes_though_a_class_is_missing() -> None:
     network = ms.Network(ms.Linear(3)).build((2,))
     x, y = np.random.default_rng(0).normal(size=(4, 2)), np.array([1, 2, 2, 1])

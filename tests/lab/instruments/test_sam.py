@@ -37,6 +37,12 @@ def test_on_a_network_it_is_the_loss_at_the_step() -> None:
     assert expected > 0
 
 
+def test_a_gradient_that_overflows_is_refused() -> None:
+    network = ms.Network(ms.Linear(1)).build((2,))
+    with pytest.raises(ms.DivergedError, match="must be finite"), np.errstate(over="ignore"):
+        ms.sam_sharpness(network, (np.full((3, 2), 1e80), np.ones(3)))
+
+
 def test_a_bad_radius_is_refused() -> None:
     with pytest.raises(ArgumentError, match=r"rho must be a number in \(0, inf\)"):
         ms.sam_sharpness(quadratic(1, 2), rho=-1)
