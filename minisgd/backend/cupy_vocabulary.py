@@ -15,6 +15,7 @@ import numpy as np
 from minisgd.backend.cupy_kernels import CudaKernels, launch_all
 from minisgd.backend.cupy_products import chosen, multiply
 from minisgd.backend.cupy_views import columns, stacks
+from minisgd.backend.fused import fused_method
 from minisgd.backend.kernel_library.affine import Affine
 from minisgd.backend.kernel_library.dropout import Dropout
 from minisgd.backend.kernel_library.fold import Fold
@@ -49,6 +50,9 @@ class CupyVocabulary(Ops):
         with self.kernels.prepare() as launches:
             emit()
         self.run(op, launch_all, (tuple(launches),), reads, out)
+
+    def whole(self, part: object, method: str) -> Callable[..., Any]:
+        return fused_method(part, method) or super().whole(part, method)
 
     # ---------------------------------------------------------------- elementwise
 

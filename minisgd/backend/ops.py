@@ -109,6 +109,11 @@ class Ops:
         else:
             self._program.append(Call(function, args, op, reads, out, self._phase, self._layer, self._block))
 
+    def whole(self, part: object, method: str) -> Callable[..., Any]:
+        """Return a method of a layer, a loss or an optimizer, or what this device runs in its place: see `fused`."""
+        found: Callable[..., Any] = getattr(part, method)
+        return found
+
     # ---------------------------------------------------------------- memory
 
     def empty(self, shape: Shape, dtype: Any) -> Array:

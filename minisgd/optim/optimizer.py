@@ -148,10 +148,14 @@ class Optimizer(ABC):
     # ---------------------------------------------------------------- the update
 
     def step(self, ops: Ops, buffers: UpdateBuffers) -> None:
-        """Emit one whole update: prepare its numbers, then apply the formula everywhere."""
+        """Emit one whole update."""
         with ops.scope(layer=type(self).__name__):
-            self.prepare(ops, buffers)
-            self.sweep(ops, buffers)
+            ops.whole(self, "move")(ops, buffers)
+
+    def move(self, ops: Ops, b: UpdateBuffers) -> None:
+        """Move w: prepare the numbers of the update, then apply the formula everywhere."""
+        self.prepare(ops, b)
+        self.sweep(ops, b)
 
     def prepare(self, ops: Ops, b: UpdateBuffers) -> None:  # noqa: B027 - most formulas have none
         """Emit whatever is computed once an update: clocks and rates, where the formula has them."""

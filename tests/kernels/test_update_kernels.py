@@ -14,7 +14,7 @@ from minisgd.backend import Arena, NumpyOps, Plan
 from minisgd.backend.kernel_library.update import CLOCKS, Update
 from minisgd.errors import ArgumentError, DtypeError, ShapeError
 from minisgd.nn.layout import Layout
-from minisgd.optim import SGD, Adam, AdamW, Optimizer, RMSProp
+from minisgd.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSProp
 
 Step = Callable[[Update, Any, Any, Any, dict[str, Any], Any], None]
 
@@ -36,6 +36,10 @@ CASES: dict[str, tuple[Optimizer, Step]] = {
     "rmsprop momentum": (
         RMSProp(0.01, alpha=0.9, momentum=0.9),
         lambda u, w, g, lr, s, t: u.rmsprop(w, s["mean_square"], g, lr, v=s["velocity"], alpha=0.9, momentum=0.9),
+    ),
+    "adagrad": (
+        Adagrad(0.01, weight_decay=0.01),
+        lambda u, w, g, lr, s, t: u.adagrad(w, s["sum_of_squares"], g, lr, weight_decay=0.01),
     ),
     "adam": (
         Adam(0.01, weight_decay=0.01),

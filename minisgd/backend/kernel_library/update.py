@@ -80,6 +80,12 @@ class Update:
         else:
             self._launch("rmsprop_momentum", w, (s, v, g), lr, alpha, 1 - alpha, eps, momentum, weight_decay)
 
+    def adagrad(
+        self, w: Array, s: Array, g: Array, lr: Array, *, eps: float = 1e-10, weight_decay: float = 0.0
+    ) -> None:
+        """s ← s + g²    w ← w − lr g / (√s + ε):  RMSProp that forgets nothing and takes all of g² in"""
+        self._launch("rmsprop", w, (s, g), lr, 1.0, 1.0, eps, weight_decay)
+
     def adam(
         self,
         w: Array,
