@@ -9,7 +9,7 @@ from minisgd.lab.claims.decide import QUARTER, side
 from minisgd.lab.claims.draw import Axes
 from minisgd.lab.claims.fixed_budget import Endings, FixedBudget
 from minisgd.lab.claims.setting import Setting
-from minisgd.lab.claims.statistics import difference, log_ratio
+from minisgd.lab.claims.statistics import Estimate, difference, log_ratio
 from minisgd.lab.study.report.style import BLUE, INK, ORANGE
 from minisgd.typing import Generator, HostArray
 
@@ -35,9 +35,7 @@ def judge(
     parts = (eighth, quarter, half, whole)
     what, margin = ("accuracy", POINT) if np.isfinite(whole.table("val_accuracy")).any() else ("loss", QUARTER)
     scores, unshuffled = np.stack([score(runs, what) for runs in parts]), score(in_order, what)
-    compare = difference if what == "accuracy" else log_ratio
-    sign = 1 if what == "accuracy" else -1  # so that more is better
-    data, shuffling = (compare(*pair[::sign], rng) for pair in ((scores[-1], scores[0]), (scores[-1], unshuffled)))
+    data, shuffling = (gain(what, scores[-1], other, rng) for other in (scores[0], unshuffled))
     sides = side(data, margin), side(shuffling, margin)
     verdict: Verdict
     if sides == ("more", "more"):
@@ -46,8 +44,7 @@ def judge(
         verdict = "qualified"
     else:
         verdict = "not decided" if "unclear" in sides else "refuted"
-    say = (lambda x: f"{100 * x:.1f}%") if what == "accuracy" else (lambda x: f"{x:.3g}")
-    few, many, unordered = (say(float(np.mean(row))) for row in (scores[0], scores[-1], unshuffled))
+    few, many, unordered = (_say(what, float(np.mean(row))) for row in (scores[0], scores[-1], unshuffled))
     text = (
         f"After {STEPS:,} updates validation {what} is {few} with {eighth.n_train:,} examples and {many} with "
         f"{whole.n_train:,}; with these in the order of their labels, never shuffled, it is {unordered}."
@@ -82,6 +79,15 @@ def judge(
 def score(runs: Endings, what: str) -> HostArray:
     """Return the validation accuracy or loss at the learning rate that is best for it, (S,)."""
     return np.asarray(runs.at(f"val_{what}", runs.tuned(f"val_{what}"))[0])
+
+
+def gain(what: str, better: HostArray, worse: HostArray, rng: Generator) -> Estimate:
+    """Estimate how much more accuracy one has, or how much less loss on a log scale.  better, worse (S,)"""
+    return difference(better, worse, rng) if what == "accuracy" else log_ratio(worse, better, rng)
+
+
+def _say(what: str, value: float) -> str:
+    return f"{100 * value:.1f}%" if what == "accuracy" else f"{value:.3g}"
 
 
 CLAIM = Claim(

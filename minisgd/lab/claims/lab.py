@@ -90,7 +90,7 @@ class Lab:
 
     def _trial(self, setting: Setting) -> Trial:
         return Trial(
-            setting.network(self.network),
+            setting.network(self.network, self.data),
             setting.data(self.data, self.seed),
             OPTIMIZERS[setting.optimizer](setting.weight_decay),
             self.loss,

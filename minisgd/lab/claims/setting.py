@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from minisgd.data import Dataset
+from minisgd.errors import ShapeError
 from minisgd.lab.claims.experiment import Unsuitable
 from minisgd.nn import BatchNorm, Conv2d, Layer, Linear, Network
+from minisgd.nn.models import model
 from minisgd.nn.network import clone
 from minisgd.optim import SGD, Adam, AdamW, Optimizer
 
@@ -28,6 +30,8 @@ class Setting:
     optimizer: one of OPTIMIZERS; plain SGD is what the articles speak of
     share: of the training examples, class shares kept   flipped: share of the training labels that are made wrong
     width: factor on the hidden layers   norm: "none", "batch" or "ghost:16" instead of the network's own
+    model: "cnn", the project's network for images, instead of the reader's
+    most: training examples at most, class shares kept
     by_label: training examples sorted by their labels, for trainings that take them in order
     """
 
@@ -37,6 +41,8 @@ class Setting:
     flipped: float = 0.0
     width: float = 1.0
     norm: str | None = None
+    model: str | None = None
+    most: int | None = None
     by_label: bool = False
 
     @property
@@ -48,6 +54,8 @@ class Setting:
             if value != given:
                 parts.append(f"{field.replace('_', '-')}-{value:g}")
         parts += [f"norm-{self.norm.replace(':', '-')}"] if self.norm else []
+        parts += [self.model] if self.model else []
+        parts += [f"most-{self.most}"] if self.most else []
         parts += ["by-label"] if self.by_label else []
         return "-".join(parts)
 
@@ -56,8 +64,10 @@ class Setting:
         """The same data and network under plain SGD: what has a target of its own."""
         return replace(self, optimizer="sgd", weight_decay=0.0)
 
-    def network(self, network: Network) -> Network:
+    def network(self, network: Network, data: Dataset) -> Network:
         """Return the network of this setting, without weights."""
+        if self.model is not None:
+            network = _model(self.model, data)
         layers = _plain_layers(network) if self.width != 1 or self.norm is not None else list(network.layers)
         if self.width != 1:
             layers = _widened(layers, self.width)
@@ -72,8 +82,17 @@ class Setting:
             if n < 2 * max(data.n_classes, 1):
                 raise Unsuitable(f"a share of {self.share:g} of {len(data)} examples is too few")
             data = data.subset(n, seed)
+        if self.most is not None and self.most < len(data):
+            data = data.subset(self.most, seed)
         data = _flipped(data, self.flipped, seed) if self.flipped else data
         return _sorted(data) if self.by_label else data
+
+
+def _model(name: str, data: Dataset) -> Network:
+    try:
+        return model(name, data.input_shape, data.n_outputs)
+    except ShapeError as reason:
+        raise Unsuitable("these data are no images, and a CNN reads images") from reason
 
 
 def _flipped(data: Dataset, share: float, seed: int) -> Dataset:

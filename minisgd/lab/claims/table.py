@@ -32,6 +32,7 @@ from minisgd.lab.claims import (
     c27_normalisation,
     c28_prediction,
     c29_favoured_sizes,
+    c30_ten_or_hundred,
     c31_more_data,
 )
 from minisgd.lab.claims.claim import Claim
@@ -66,6 +67,7 @@ MODULES = (
     c27_normalisation,
     c28_prediction,
     c29_favoured_sizes,
+    c30_ten_or_hundred,
     c31_more_data,
 )
 

@@ -169,6 +169,18 @@ def falling(b: float) -> float:
     return 1.0 / b**0.5
 
 
+def ten_or_hundred(times: Any, activations: float, power: float, accuracy: float) -> dict[str, Any]:
+    """Return what claim 30 reads; the accuracy is that of batch size 10, against 0.95."""
+    rng = np.random.default_rng(0)
+    runs = endings(
+        lambda b, lr, seed: {"val_accuracy": (accuracy if b == 10 else 0.95) + 0.002 * rng.normal()},
+        sizes=(10, 100),
+        rates=(0.03, 0.1, 0.3),
+    )
+    used, noise = memory(1e5, activations, sizes=(10, 100)), gradient_variance(power, sizes=(10, 100))
+    return {"times": times, "memory": used, "noise": noise, "runs": runs}
+
+
 CASES: list[tuple[int, dict[str, Any], str]] = [
     (1, {"memory": memory(1e5, 1e3)}, "qualified"),
     (1, {"memory": memory(1e5, 1e3, 1e3)}, "supported"),
@@ -275,6 +287,9 @@ CASES: list[tuple[int, dict[str, Any], str]] = [
     (19, budgets(lambda b: 0.1 * (1 + b / 256), 0.1), "qualified"),
     (19, budgets(lambda b: 0.1 * (1 + b / 256), 0.2), "refuted"),
     (19, budgets(lambda b: math.nan, 0.1), "not decided"),
+    (30, ten_or_hundred(step_times(sizes=(10, 100)), 1e3, -1.0, 0.98), "supported"),
+    (30, ten_or_hundred(step_times(sizes=(10, 100)), 1e3, -1.0, 0.95), "qualified"),
+    (30, ten_or_hundred(step_times(1e-9, 1e5, sizes=(10, 100)), 1.0, 0.0, 0.9), "refuted"),
     (31, more_data(0.8, 0.95, 0.7), "supported"),
     (31, more_data(0.95, 0.95, 0.7), "qualified"),
     (31, more_data(0.8, 0.95, 0.95), "qualified"),

@@ -41,11 +41,11 @@ def test_examples_come_in_the_order_of_their_labels():
 
 
 def test_widths_and_norms():
-    assert kinds(Setting().network(NETWORK)) == ["Linear", "BatchNorm", "ReLU", "Linear"]
-    wide = Setting(width=2).network(NETWORK)
+    assert kinds(Setting().network(NETWORK, DATA)) == ["Linear", "BatchNorm", "ReLU", "Linear"]
+    wide = Setting(width=2).network(NETWORK, DATA)
     assert (wide.layers[0].features, wide.layers[3].features) == (16, 5) and NETWORK.layers[0].features == 8
-    assert kinds(Setting(norm="none").network(NETWORK)) == ["Linear", "ReLU", "Linear"]
-    ghost = Setting(norm="ghost:4").network(ms.Network(ms.Linear(8), ms.ReLU(), ms.Linear(5)))
+    assert kinds(Setting(norm="none").network(NETWORK, DATA)) == ["Linear", "ReLU", "Linear"]
+    ghost = Setting(norm="ghost:4").network(ms.Network(ms.Linear(8), ms.ReLU(), ms.Linear(5)), DATA)
     assert kinds(ghost) == ["Linear", "BatchNorm", "ReLU", "Linear"] and ghost.layers[1].ghost == 4
 
 
@@ -55,13 +55,14 @@ def test_widths_and_norms():
         (Setting(width=2), ms.Network(ms.Linear(5)), DATA, "no width"),
         (Setting(norm="batch"), ms.Network(ms.Linear(5)), DATA, "nothing to normalise"),
         (Setting(width=2), ms.Network(ms.Residual(ms.Linear(4)), ms.Linear(5)), DATA, "nested"),
+        (Setting(model="cnn"), NETWORK, DATA, "no images"),
         (Setting(share=0.01), NETWORK, DATA, "too few"),
         (Setting(flipped=0.1), NETWORK, linear_regression(100), "only class labels"),
     ],
 )
 def test_what_cannot_be_made_says_why(setting, network, data, why):
     with pytest.raises(Unsuitable, match=why):
-        setting.network(network), setting.data(data, 0)
+        setting.network(network, data), setting.data(data, 0)
 
 
 def test_names_tell_settings_apart():
