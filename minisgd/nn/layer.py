@@ -12,6 +12,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from minisgd.backend import Ops
+from minisgd.backend.grain import CACHED, Grain
 from minisgd.errors import ArgumentError, ShapeError
 from minisgd.nn.blocks import images_at_a_time
 from minisgd.nn.initializers import Constant, Initializer
@@ -114,12 +115,16 @@ class Layer:
     name: str | None
     couples_batch = False
     """True if an example's output depends on the other examples of its batch."""
+    order_matters = False
+    """True if it depends on which of them stand beside it, so that even the full batch has to be shuffled."""
     monotone = False
     """True if y is a nondecreasing function of x, element by element, with derivative 0 wherever it is constant."""
     selects = False
     """True if y consists of elements of x, chosen by their order alone."""
     by_parts = False
     """True if every array has the batch axis and every example is computed apart: then images come in blocks."""
+    grain: Grain = CACHED
+    """How finely the device wants a batch of images cut: set by the network."""
     at_a_time: int | None = None
     """How many images make a block: set by the network, so that its layers work on the same ones in turn."""
 
@@ -170,7 +175,7 @@ class Layer:
 
     def images(self, x: Shape) -> int:
         """Return how many images make a block.  x (B, H, W, C)"""
-        return min(x[0], self.at_a_time or images_at_a_time(x))
+        return min(x[0], self.at_a_time or images_at_a_time(self.grain, x))
 
     def blocks(self, ops: Ops, x: Array) -> Iterator[tuple[Any, Any]]:
         """Yield the blocks of images x (…, B, H, W, C): one index for arrays of the batch, one for work arrays."""

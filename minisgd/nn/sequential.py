@@ -49,6 +49,11 @@ class Sequential(Layer):
         """True if some layer inside couples the examples of a batch."""
         return any(layer.couples_batch for layer in self.layers)
 
+    @property
+    def order_matters(self) -> bool:  # type: ignore[override]
+        """True if the order of the examples in a batch matters to some layer inside."""
+        return any(layer.order_matters for layer in self.layers)
+
     def declare(self, x: Shape) -> Declaration:
         for _, layer in in_order(self.layers):
             x = layer.declare(x).y
@@ -166,18 +171,19 @@ class Residual(Sequential):
 
 def _run(layer: Layer, method: Literal["forward", "infer"], ops: Ops, x: Array) -> Array:
     if not _takes_images(layer):
-        y: Array = getattr(layer, method)(ops, x)
+        y: Array = ops.whole(layer, method)(ops, x)
         return y
     for some, _ in layer.blocks(ops, x):
-        getattr(layer.on(some), method)(ops, x[some])
+        ops.whole(layer.on(some), method)(ops, x[some])
     return layer.y
 
 
 def _run_back(layer: Layer, ops: Ops, dy: Array) -> Array | None:
     if not _takes_images(layer):
-        return layer.backward(ops, dy)
+        dx: Array | None = ops.whole(layer, "backward")(ops, dy)
+        return dx
     for some, _ in layer.blocks(ops, layer.x):
-        layer.on(some).backward(ops, dy[some])
+        ops.whole(layer.on(some), "backward")(ops, dy[some])
     return layer.dx
 
 

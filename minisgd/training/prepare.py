@@ -131,6 +131,7 @@ def prepare(
     spec = ExampleSpec.of(data.train, data.scale, dtype)
     _check_outputs(net, loss, data, spec)
     whole = schedule == ConstantBatch(len(data)) and micro_batch is None and memory_limit is None
+    whole = whole and not net.order_matters  # then even the full batch is shuffled
     clip = ClipNorm(clip_norm) if clip_norm is not None else None
     each = (int(seeds),) if isinstance(seeds, Integral) else tuple(int(s) for s in seeds)  # type: ignore[union-attr]
     largest = min(schedule.largest, _checked(micro_batch) or schedule.largest)

@@ -278,3 +278,20 @@ def test_flushing_changes_nothing_that_counts():
         flushed.step()
         kept.step()
     assert_array_equal(flushed.network.vector, kept.network.vector)
+
+
+def test_a_full_batch_is_shuffled_where_its_order_matters():
+    """Ghost batches of an order that never changes would be the same examples at every step."""
+
+    def ghosts(ghost):
+        data = ms.datasets.digits(validation=None)
+        net = ms.Network(ms.Linear(4), ms.BatchNorm(ghost=ghost), ms.Linear(10))
+        session = prepare(net, data, ms.SGD(lr=1e-12), batch_size="full").session()
+        seen = []
+        for _ in range(3):
+            session.step()
+            seen.append(float(session.take_train_loss()[0]))
+        return seen
+
+    assert len(set(ghosts(16))) == 3, "other ghosts at every step, and so another loss"
+    assert_allclose(ghosts(None), ghosts(None)[0], rtol=1e-6)

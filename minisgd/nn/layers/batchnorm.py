@@ -8,7 +8,6 @@ from typing import Any
 
 from minisgd.backend import Ops
 from minisgd.errors import ShapeError
-from minisgd.nn.blocks import BLOCK
 from minisgd.nn.initializers import Ones, Zeros
 from minisgd.nn.layer import Buffer, Declaration, Layer, Parameter, Statistic, positive, within
 from minisgd.nn.layers.frozen import FrozenBatchNorm
@@ -67,6 +66,11 @@ class BatchNorm(Layer):
         self.affine = affine
         self.ghost = None if ghost is None else positive(ghost, f"{self.label}: ghost")
 
+    @property
+    def order_matters(self) -> bool:  # type: ignore[override]
+        """True with ghost batches: neighbours in a batch are normalised together."""
+        return self.ghost is not None
+
     def declare(self, x: Shape) -> Declaration:
         if len(x) not in (2, 4):
             self.require_rank(x, 2, "(B, features) or (B, H, W, C)", "flatten or add a channel axis first")
@@ -82,7 +86,7 @@ class BatchNorm(Layer):
         buffers["shift"] = Buffer((ghosts, 1, c))
         buffers["part"] = Buffer((ghosts, 1, c), life="scratch", inference=False)
         buffers["row"] = Buffer((1, c), life="scratch")
-        block = max(BLOCK, ghosts * LEAST_ROWS * c, self.images(x) * prod(x[1:]) if len(x) == 4 else 0)
+        block = max(self.grain.elements, ghosts * LEAST_ROWS * c, self.images(x) * prod(x[1:]) if len(x) == 4 else 0)
         buffers["work"] = Buffer((min(prod(x), block),), life="scratch", inference=False)
         return Declaration(
             y=x,
@@ -158,7 +162,7 @@ class BatchNorm(Layer):
         if of.count == 1 and len(shape) == 4:
             m = self.images(shape) * shape[1] * shape[2]
         else:
-            m = max(LEAST_ROWS, BLOCK // (prod(self.lead) * of.count * c) // LEAST_ROWS * LEAST_ROWS)
+            m = max(LEAST_ROWS, self.grain.elements // (prod(self.lead) * of.count * c) // LEAST_ROWS * LEAST_ROWS)
         for some in ops.blocks(n, m):
             shape = (of.count, some.stop - some.start, c)
             work = reshaped(self.work[..., : prod(shape)], (*self.lead, *shape))
