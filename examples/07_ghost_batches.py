@@ -7,8 +7,8 @@ batches bring it back: they normalise runs of 16 examples apart (Hoffer, Hubara 
 generalize better, algorithm 1).
 
 Look at: left, the error on new digits, with bars of one standard error over the seeds. Normalisation fails at 2 and is
-the best from 8 on. From 256 on ghosts come out ahead, by one to two bars: a hint, with so few digits and seeds. Right, one
-network measured twice. The loss in training is larger the smaller the ghosts, whatever the batch: that is the noise.
+the best from 8 on. From 256 on ghosts come out ahead, by one to two bars: a hint, with so few digits and seeds. Right,
+one network measured twice. The loss in training is larger the smaller the ghosts, whatever the batch: the noise.
 Even the full batch is shuffled where there are ghosts: else they would be the same 16 digits every time, to be learnt
 by heart.
 """
