@@ -16,6 +16,7 @@ from minisgd.backend.cupy_kernels import CudaKernels, launch_all
 from minisgd.backend.cupy_products import chosen, multiply
 from minisgd.backend.cupy_views import columns, stacks
 from minisgd.backend.fused import fused_method
+from minisgd.backend.grain import WHOLE
 from minisgd.backend.kernel_library.affine import Affine
 from minisgd.backend.kernel_library.dropout import Dropout
 from minisgd.backend.kernel_library.fold import Fold
@@ -31,6 +32,8 @@ class CupyVocabulary(Ops):
     precision: "full" multiplies in the dtype of the matrices; "tf32" lets cuBLAS round the elements of float32
     matrices to 10 bits of mantissa where it multiplies (large products; our kernels never do).
     """
+
+    grain = WHOLE
 
     def __init__(self, cupy: Any, precision: str = "full") -> None:
         super().__init__(cupy)
@@ -148,9 +151,9 @@ class CupyVocabulary(Ops):
                 f"{op}: operands and out", expected="arrays of float32, or of float64",
                 got=", ".join(map(str, dtypes)), fix="convert with copy",
             )  # fmt: skip
-        reads, reason = (a, b) if bias is None else (a, b, bias), self._reason_for_cublas(a, b, out)
+        reads, reason = (a, b) if bias is None else (a, b, bias), self.reason_for_cublas(a, b, out)
         if reason is None:
-            affine = self.family(Affine, out.dtype, self.address, self.kernels.multiprocessors)
+            affine = self.affine_kernels(out.dtype)
             with self.kernels.prepare() as launches:
                 done = multiply(self.xp, self.kernels, affine, a, b, bias, out)
             if done:
@@ -161,7 +164,13 @@ class CupyVocabulary(Ops):
         if bias is not None:
             self.add(out, bias, out=out)
 
-    def _reason_for_cublas(self, a: Array, b: Array, out: Array) -> str | None:
+    def affine_kernels(self, dtype: Any) -> Affine:
+        """Return our kernels for products of a dtype."""
+        affine: Affine = self.family(Affine, dtype, self.address, self.kernels.multiprocessors)
+        return affine
+
+    def reason_for_cublas(self, a: Array, b: Array, out: Array) -> str | None:
+        """Return why cuBLAS multiplies these matrices, or None where our kernels do."""
         (M, N), K = out.shape[-2:], a.shape[-1]
         R = out.size // max(1, M * N)
         precision = "tf32" if self.precision == "tf32" and out.dtype == np.float32 else out.dtype.name

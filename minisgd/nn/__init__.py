@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import minisgd.nn.fused  # noqa: F401  (registers what it has)
 from minisgd.nn import initializers as init
 from minisgd.nn.layer import Buffer, Declaration, Layer, Parameter, Statistic
 from minisgd.nn.layers.activations import GELU, LeakyReLU, ReLU, Sigmoid, Softplus, Tanh

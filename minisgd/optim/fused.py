@@ -52,8 +52,11 @@ def adam(self: Adam, ops: CupyVocabulary, b: UpdateBuffers) -> None:
     update, clocks = _update(ops, b), [b.clocks[name] for name in self.clocks]
     w, m, v, g, lr = _rows(b.w, b.slots["m"], b.slots["v"], b.g, b.lr)
     rule = update.adamw if isinstance(self, AdamW) else update.adam
-    options = {"betas": self.betas, "eps": self.eps, "weight_decay": self.weight_decay}
-    _launch(ops, b, lambda: rule(w, m, v, g, lr, clocks, **options))
+    _launch(
+        ops,
+        b,
+        lambda: rule(w, m, v, g, lr, clocks, betas=self.betas, eps=self.eps, weight_decay=self.weight_decay),
+    )
 
 
 def _update(ops: CupyVocabulary, b: UpdateBuffers) -> Update:

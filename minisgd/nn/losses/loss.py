@@ -75,10 +75,14 @@ class Loss:
 
     def total(self, ops: Ops, target: Array) -> None:
         """value = Σ w_i ℓ_i"""
+        ops.whole(self, "weighted")(ops, target)
+        ops.sum(self.losses, -1, out=self.value)
+
+    def weighted(self, ops: Ops, target: Array) -> None:
+        """losses = w_i ℓ_i"""
         self.forward(ops, target)
         if self.weight is not None:
             ops.multiply(self.losses, self.weight, out=self.losses)
-        ops.sum(self.losses, -1, out=self.value)
 
     def mean(self, ops: Ops, target: Array) -> None:
         """value = 1/B Σ w_i ℓ_i"""
@@ -86,13 +90,17 @@ class Loss:
         ops.multiply(self.value, 1 / self.losses.shape[-1], out=self.value)
 
     def gradient(self, ops: Ops) -> Array:
+        """Return dz = w_i/B ∂ℓ_i/∂z_i, after ``total`` and once."""
+        ops.whole(self, "weighted_gradient")(ops)
+        return self.dz
+
+    def weighted_gradient(self, ops: Ops) -> None:
         """dz = w_i/B ∂ℓ_i/∂z_i"""
         self.backward(ops)
         ops.multiply(self.dz, 1 / self.dz.shape[len(self.lead)], out=self.dz)
         if self.weight is not None:
             weight = self.weight.reshape(*self.weight.shape, *[1] * (self.dz.ndim - self.weight.ndim))
             ops.multiply(self.dz, weight, out=self.dz)
-        return self.dz
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
