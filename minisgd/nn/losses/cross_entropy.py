@@ -86,8 +86,8 @@ class SoftmaxCrossEntropy(Loss):
         ops.subtract(self.s, self.target, out=transpose(self.dz))
 
     def check_target(self, labels_or_values: Array) -> None:
-        if self.kind == "values":
-            sums = labels_or_values.sum(-1)
+        if labels_or_values.dtype.kind == "f":
+            sums = labels_or_values.reshape(len(labels_or_values), -1).sum(-1)  # (N,)
             if (labels_or_values < 0).any() or not np.allclose(sums, 1, atol=1e-4):
                 raise DataError(
                     "SoftmaxCrossEntropy: soft targets",
