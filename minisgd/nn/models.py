@@ -148,7 +148,7 @@ def _function(path: Path, function: str) -> Callable[[Shape, int], Any]:
         own = [n for n, value in vars(module).items() if callable(value) and value.__module__ == module.__name__]
         raise ArgumentError(
             f"model file {str(path)!r}",
-            expected=f"to define a function {function}(input_shape, outputs)",
+            expected=f"one that defines a function {function}(input_shape, outputs)",
             got=f"{', '.join(own) or 'none'}",
             fix=_did_you_mean(function, own) or "define it, or name another function",
         )

@@ -21,6 +21,8 @@ EXAMPLES = """\
   minisgd probe landscape --data digits --model mlp:64 --weights a.safetensors --to b.safetensors --out ab.png
   minisgd probe landscape --data digits --model mlp:128 --init he --points 51 --json"""
 
+SUFFIXES = (".png", ".json")
+
 MOST = 2
 """Networks beside the first that fix a plane; one of them fixes a line."""
 
@@ -55,6 +57,9 @@ def run(args: Namespace) -> int:
     if args.out is None and not args.json:
         raise ArgumentError("--out", expected="a file to write", got="none", fix="write --out landscape.png, or --json")
     if args.out is not None:
+        if args.out.suffix.lower() not in SUFFIXES:
+            expected, fix = "a file that ends in .png or .json", "write --out landscape.png"
+            raise ArgumentError("--out", expected=expected, got=str(args.out), fix=fix)
         output.require_writable(args.out.parent)
     about = subject.load(args)
     towards = [about.network.load(path) for path in others]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from minisgd.cli import output
 from minisgd.cli.parser import Parser, number, whole
 from minisgd.cli.probe import subject
+from minisgd.errors import ArgumentError
 
 if TYPE_CHECKING:
     from minisgd.lab.instruments import Objective
@@ -20,6 +21,9 @@ EXAMPLES = """\
 
 WORTH_TELLING = 3.0
 """Seconds of work that are announced before they begin."""
+
+FEWER = 1000
+"""Examples that are suggested where there are more."""
 
 
 def configure(parser: Parser) -> None:
@@ -42,6 +46,8 @@ def run(args: Namespace) -> int:
     from minisgd.backend.threads import blas_threads, choose_threads
     from minisgd.lab.instruments import Objective, sharpness
 
+    if args.exact and args.samples is not None:
+        raise ArgumentError("--samples", expected="left out beside --exact", got=args.samples, fix="choose one")
     network, data, loss = subject.load(args)
     objective = Objective(network, data, loss=loss, examples=args.examples, seed=args.seed)
     with blas_threads(choose_threads(objective.largest_product, args.threads)):
@@ -80,5 +86,5 @@ def _announce(objective: Objective, samples: int | None, args: Namespace) -> Non
     if seconds > WORTH_TELLING:
         from minisgd.lab.study import words
 
-        less = "" if args.examples else "; fewer examples: --examples 1000"
+        less = f"; fewer examples: --examples {FEWER}" if objective.examples > FEWER else ""
         output.note(f"{objective.examples:,} examples, about {words.seconds(seconds)}{less}", args.quiet)
