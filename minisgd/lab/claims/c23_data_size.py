@@ -30,14 +30,15 @@ def judge(
     half: TargetRuns,
     whole: TargetRuns,
     own: TargetRuns,
-    narrow: TargetRuns,
-    medium: TargetRuns,
-    wide: TargetRuns,
+    narrow: TargetRuns | None = None,
+    medium: TargetRuns | None = None,
+    wide: TargetRuns | None = None,
 ) -> Finding:
-    """Fit the slope of log Bcrit against log N, all trained to the same target; then against log width."""
-    by_data, by_width = (quarter, half, whole), (narrow, medium, wide)
+    """Fit the slope of log Bcrit against log N, all trained to the same target; then against log width, if any."""
+    by_data = (quarter, half, whole)
+    by_width = [run for run in (narrow, medium, wide) if run is not None]
     logs = [math.log(part) for part in PARTS]
-    slope, slope_of_width = critical.trend(logs, by_data, rng), critical.trend(logs, by_width, rng)
+    slope = critical.trend(logs, by_data, rng)
     farther = ratio_of(critical.trend((0, 1), (quarter, own), rng))
     verdict: Verdict
     if slope.low > 0:
@@ -47,22 +48,22 @@ def judge(
     names = [f"N = {run.n_train:,}" for run in by_data]
     text = (
         f"Trained to the same target, {words.join([f'{run.n_train:,}' for run in by_data])} examples have critical "
-        f"batch sizes of {critical.say(by_data)}: they go as N^{slope.value:.2f}. Networks of a quarter of the width, "
-        f"half of it and all of it have {critical.say(by_width)}."
+        f"batch sizes of {critical.say(by_data)}: they go as N^{slope.value:.2f}."
     )
+    more = [Effect("Bcrit: N / N/4, each to a target of its own", farther.value, farther.low, farther.high)]
+    if len(by_width) == len(PARTS):
+        text += f" Networks of a quarter of the width, half of it and all of it have {critical.say(by_width)}."
+        wider = critical.trend(logs, by_width, rng)
+        more.insert(0, Effect("slope of log Bcrit against log width", wider.value, wider.low, wider.high))
     return Finding(
         verdict,
         Effect("slope of log Bcrit against log N", slope.value, slope.low, slope.high),
         sum(run.trainings for run in (*by_data, *by_width)),
         text,
         lambda ax: critical.draw(ax, by_data, names),
-        (
-            Effect("slope of log Bcrit against log width", slope_of_width.value, slope_of_width.low,
-                   slope_of_width.high),
-            Effect("Bcrit: N / N/4, each to a target of its own", farther.value, farther.low, farther.high),
-        ),
+        tuple(more),
         critical.cautions(by_data, names),
-    )  # fmt: skip
+    )
 
 
 CLAIM = Claim(
@@ -84,6 +85,8 @@ CLAIM = Claim(
         "half": RunToTarget(Setting(share=0.5), SIZES, target_of=QUARTER),
         "whole": RunToTarget(Setting(), SIZES, target_of=QUARTER),
         "own": RunToTarget(),
+    },
+    wishes={
         "narrow": RunToTarget(NARROW, SIZES),
         "medium": RunToTarget(Setting(width=0.5), SIZES, target_of=NARROW),
         "wide": RunToTarget(Setting(), SIZES, target_of=NARROW),

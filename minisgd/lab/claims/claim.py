@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from minisgd.lab.claims.experiment import Experiment
@@ -50,6 +50,7 @@ class Claim:
     would_change: what would turn the verdict   held_fixed: what was the same in everything compared
     needs: experiments by the name under which ``judge`` takes their results; equal ones are run once
     judge: a pure function judge(rng, **results) to a Finding; rng drives its bootstrap
+    wishes: experiments of which ``judge`` takes None where they cannot be made: the claim stands without them
     """
 
     number: int
@@ -62,6 +63,12 @@ class Claim:
     held_fixed: str
     needs: Mapping[str, Experiment[Any]]
     judge: Callable[..., Finding]
+    wishes: Mapping[str, Experiment[Any]] = field(default_factory=dict)
+
+    @property
+    def reads(self) -> Mapping[str, Experiment[Any]]:
+        """All experiments, needed and wished for."""
+        return {**self.needs, **self.wishes}
 
 
 def undecided(name: str, words: str, n: int = 0) -> Finding:

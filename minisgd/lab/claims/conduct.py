@@ -85,7 +85,7 @@ def claims(
     for claim in chosen:
         rng = np.random.default_rng([seed, claim.number])
         repeat = _repeat(command, claim.number)
-        outcomes = {name: conductor.outcomes.get(e) for name, e in claim.needs.items()}
+        outcomes = {name: conductor.outcomes.get(e) for name, e in claim.reads.items()}
         spent = sum(o.seconds for o in outcomes.values() if o)
         answers[claim.number] = Answer(claim, find(claim, outcomes, rng), spent, repeat)
     setting = _setting(lab, model_name or repr(network), threads, allowed)
@@ -105,11 +105,12 @@ def _repeat(command: str, number: int) -> str:
 
 def find(claim: Claim, outcomes: Mapping[str, Outcome | None], rng: np.random.Generator) -> Finding:
     """Judge a claim by the outcomes of its experiments, or say what is missing."""
-    results = {name: Missing("the run was interrupted before it") if o is None else o.result
-               for name, o in outcomes.items()}  # fmt: skip
-    for name, result in results.items():
-        if isinstance(result, Missing):
+    results: dict[str, Any] = {}
+    for name, outcome in outcomes.items():
+        result = Missing("the run was interrupted before it") if outcome is None else outcome.result
+        if isinstance(result, Missing) and name in claim.needs:
             return undecided(claim.effect, f"Its experiment ({claim.needs[name].name}) was not made: {result.why}.")
+        results[name] = None if isinstance(result, Missing) else result
     return claim.judge(rng, **results)
 
 

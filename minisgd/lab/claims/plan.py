@@ -40,7 +40,7 @@ def experiments_of(claims: Iterable[Claim]) -> dict[Experiment[Any], int]:
     """Return every experiment that the claims need, once, with the number of claims that read it."""
     readers: dict[Experiment[Any], int] = {}
     for claim in claims:
-        for experiment in set(claim.needs.values()):
+        for experiment in set(claim.reads.values()):
             readers[experiment] = readers.get(experiment, 0) + 1
     return readers
 

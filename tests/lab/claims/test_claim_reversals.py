@@ -27,8 +27,10 @@ from synthetic_results import (
 )
 
 from minisgd.lab.claims.c29_favoured_sizes import SIZES as EVEN_SIZES
+from minisgd.lab.claims.conduct import find
 from minisgd.lab.claims.fixed_budget import Endings
 from minisgd.lab.claims.loss_curve import LossCurves
+from minisgd.lab.claims.plan import Missing, Outcome
 from minisgd.lab.claims.table import CLAIMS
 
 HYPERBOLA = target_runs(lambda b: 40 * (1 + 64 / b))
@@ -334,3 +336,14 @@ def test_effects_come_out_as_they_were_put_in():
     np.testing.assert_allclose([effect.value for effect in overhead], [2e-5, 80], rtol=0.1)
     assert math.isclose(judged(1, memory=memory(1e5, 1e3)).effect.value, 1e3, rel_tol=1e-6)
     assert HYPERBOLA.n_train == N
+
+
+def test_a_wish_that_cannot_be_granted_leaves_the_claim_standing():
+    """A network without hidden layers has no width to change; what more data do can be said all the same."""
+    results = data_sizes(16, 32, 64)
+    outcomes = {name: Outcome(result, 1.0) for name, result in results.items()}
+    outcomes |= {name: Outcome(Missing("there is no hidden layer"), 0.0) for name in CLAIMS[23].wishes}
+    found = find(CLAIMS[23], outcomes, np.random.default_rng(0))
+    assert found.verdict == "supported" and "width" not in found.words
+    outcomes["half"] = Outcome(Missing("the time was up before it was done"), 0.0)
+    assert find(CLAIMS[23], outcomes, np.random.default_rng(0)).verdict == "not decided"

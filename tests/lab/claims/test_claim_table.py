@@ -31,7 +31,7 @@ def test_a_claim_says_all_that_a_reader_needs(number):
         assert text[0].isupper() or text.startswith("a in ") or text.startswith("lr"), text
         assert text.endswith("."), text
     assert claim.sources and set(claim.sources) <= {"S0", "S1", "S2", "S3", "S4"}
-    assert set(inspect.signature(claim.judge).parameters) == {"rng", *claim.needs}
+    assert set(inspect.signature(claim.judge).parameters) == {"rng", *claim.reads}
     assert "upported" in claim.rule and "efuted" in claim.rule
 
 
