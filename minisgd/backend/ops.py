@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from minisgd.backend.grain import CACHED, Grain
 from minisgd.backend.lane import Lane
 from minisgd.backend.program import Call, Program
 from minisgd.errors import DtypeError
@@ -36,6 +37,8 @@ class Ops:
     device = "abstract"
     updates_ahead = 1
     """How many updates a training prepares at once: more where telling the device costs more than a loop does."""
+    grain: Grain = CACHED
+    """How finely layers cut a batch of images."""
 
     def __init__(self, xp: ModuleType) -> None:
         self.xp = xp

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from math import prod
 
+from minisgd.backend.grain import Grain
 from minisgd.nn.shapes import reshaped
 from minisgd.typing import Array, Shape
 
-BLOCK = 1 << 16
-"""Elements worked on at a time: a few arrays of so many fit into a second-level cache."""
 
-
-def images_at_a_time(*shapes: Shape) -> int:
+def images_at_a_time(grain: Grain, *shapes: Shape) -> int:
     """Return how many images make a block, for arrays of images of these shapes (B, H, W, C)."""
-    return max(1, BLOCK // max(prod(shape[1:]) for shape in shapes))
+    return max(1, grain.elements // max(prod(shape[1:]) for shape in shapes))
 
 
 def as_runs(x: Array) -> Array:

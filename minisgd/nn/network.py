@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from minisgd.backend import Ops, get_ops
+from minisgd.backend.grain import CACHED
 from minisgd.errors import ArgumentError, DtypeError, ShapeError
 from minisgd.nn.binding import Binder
 from minisgd.nn.blocks import images_at_a_time
@@ -80,9 +81,10 @@ class Network(Sequential):
 
         Errors: ShapeError if a layer does not fit the one before it; ArgumentError for another dtype.
         """
-        self.shape_only(input_shape, dtype)
+        ops = ops or get_ops()
+        self.shape_only(input_shape, dtype, ops)
         leaves = self.describe(input_shape)
-        self.ops = ops or get_ops()
+        self.ops = ops
         single = isinstance(seeds, int | np.integer)
         drawn = [_draw(leaves, seed, init) for seed in _seeds([seeds] if single else seeds)]
         self.lead = () if single else (len(drawn),)
@@ -90,10 +92,13 @@ class Network(Sequential):
         self.statistics = self._place([s for _, s in drawn], self.statistics_layout.size)
         return self
 
-    def shape_only(self, input_shape: Shape, dtype: str) -> Self:
-        """Infer all shapes without drawing weights: enough to know the memory of a training."""
+    def shape_only(self, input_shape: Shape, dtype: str, ops: Ops | None = None) -> Self:
+        """Infer all shapes without drawing weights: enough to know the memory of a training, on the CPU or with ops."""
         if dtype not in DTYPES:
             raise ArgumentError("dtype", expected="'float32' or 'float64'", got=dtype, fix="choose one of them")
+        grain = ops.grain if ops else CACHED
+        for layer in self.walk():
+            layer.grain, layer.at_a_time = grain, None
         leaves = self.describe(input_shape)
         self.layout = Layout(
             (f"{leaf.path}.{name}", p.shape, p.kind)
@@ -108,7 +113,7 @@ class Network(Sequential):
         self.input_shape, self.dtype = _input_shape(input_shape), dtype
         shapes = [shape for leaf in leaves for shape in (leaf.x, leaf.declaration.y) if len(shape) == 4]
         for leaf in leaves:
-            leaf.layer.at_a_time = images_at_a_time(*shapes) if shapes else None
+            leaf.layer.at_a_time = images_at_a_time(grain, *shapes) if shapes else None
         return self
 
     def _place(self, rows: list[HostArray], size: int) -> Array:
@@ -126,7 +131,8 @@ class Network(Sequential):
     def moved(self, ops: Ops) -> Self:
         """Return a copy whose weights are arrays of these operations' device."""
         self.require_built()
-        twin: Self = clone(self)
+        assert self.input_shape is not None
+        twin: Self = clone(self).shape_only(self.input_shape, self.dtype, ops)
         twin.ops = ops
         twin.vector, twin.statistics = (twin._received(self.ops.to_host(a)) for a in (self.vector, self.statistics))
         return twin

@@ -16,10 +16,11 @@ from layer_bench import Bench  # noqa: E402
 from layer_tables import LAYERS, LOSSES  # noqa: E402
 from optimizer_table import LAYOUT, OPTIMIZERS  # noqa: E402
 
-from minisgd.backend import Arena, NumpyOps, Ops, Plan  # noqa: E402
+from minisgd.backend import Arena, Call, NumpyOps, Ops, Plan  # noqa: E402
 from minisgd.backend.cuda_graph import GraphProgram  # noqa: E402
+from minisgd.backend.cupy_kernels import launch_all  # noqa: E402
 from minisgd.backend.cupy_ops import CupyOps  # noqa: E402
-from minisgd.nn import Linear  # noqa: E402
+from minisgd.nn import BatchNorm, Conv2d, Flatten, Linear, MaxPool2d, ReLU  # noqa: E402
 
 SHAPES = {"features": (6,), "images": (5, 6, 3)}
 CASES = [(name, kind) for name, row in LAYERS.items() for kind in row.kinds]
@@ -68,6 +69,19 @@ def test_a_layer(cuda, name, kind, seeds):
         return Bench([LAYERS[name].make(shape)], shape, 5, seeds=SEEDS[seeds], largest=7, ops=ops)
 
     compare(cuda, make, clock=2)
+
+
+def test_a_step_has_as_many_launches_whatever_the_batch(cuda):
+    """Where the CPU works on a few images at a time, every launch takes the whole batch."""
+    layers = [Conv2d(16, 3, padding=1), BatchNorm(), ReLU(), MaxPool2d(2), Conv2d(8, 3), Flatten(), Linear(3)]
+
+    def step(b: int, ops: Ops) -> list[Call]:
+        return list(Bench(layers, (10, 10, 3), b, ops=ops).record())
+
+    assert len(step(400, NumpyOps())) > 2 * len(step(100, NumpyOps()))
+    calls = step(400, cuda)
+    assert len(calls) == len(step(100, cuda))
+    assert max(len(call.args[0]) for call in calls if call.function is launch_all) == 2  # of a long sum: its parts
 
 
 @pytest.mark.parametrize("seeds", SEEDS)

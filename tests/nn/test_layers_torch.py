@@ -10,6 +10,8 @@ from layer_bench import Bench
 from layer_tables import CASES, LAYERS
 from numpy.testing import assert_allclose
 
+from minisgd.backend import NumpyOps
+from minisgd.backend.grain import Grain
 from minisgd.nn import (
     GELU,
     AvgPool2d,
@@ -154,7 +156,7 @@ def test_layer(name: str, kind: str) -> None:
 @pytest.mark.parametrize("name", [name for name, kind in CASES if name.startswith("Conv2d") and kind == "images"])
 @pytest.mark.parametrize("channels", [3, 6])  # on both sides of where the layout of patches changes
 def test_convolution_of_a_few_images_at_a_time(name: str, channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minisgd.nn.layers.conv.PATCH_ELEMENTS", 700)
+    monkeypatch.setattr(NumpyOps, "grain", Grain(700, 1_000_000))
     shape = (6, 7, channels)
     bench = Bench([LAYERS[name].make(shape)], shape, 9)
     assert len(list(bench.network.layers[0]._chunks(bench.ops))) > 1  # type: ignore[attr-defined]

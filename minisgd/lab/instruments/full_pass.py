@@ -29,7 +29,7 @@ class FullPass:
 
     def __init__(self, network: Network, loss: Loss, data: Dataset, chunk: int, ops: Ops, dtype: str) -> None:
         assert network.input_shape is not None
-        net = clone(network).frozen().shape_only(network.input_shape, "float64")
+        net = clone(network).frozen().shape_only(network.input_shape, "float64", ops)
         net.ops, net.dtype = ops, dtype
         self.net, self.loss, self.ops = net, clone(loss), ops
         self.loss.check_target(data.train.y)

@@ -14,12 +14,6 @@ from minisgd.nn.layer import Buffer, Declaration, Layer, Parameter, positive
 from minisgd.nn.shapes import reshaped, rows, transpose
 from minisgd.typing import Array, Shape
 
-PATCH_ELEMENTS = 1 << 16
-"""Patches of so many elements are gathered at a time, so that they are still in cache when multiplied."""
-
-UNPACKED = 1_000_000
-"""Multiplications up to which OpenBLAS reads both operands of a product where they are, half as fast again."""
-
 FEW_CHANNELS = 4
 """Up to so many channels, patches are laid out by position, so that copying them moves rows of the image."""
 
@@ -99,7 +93,7 @@ class Conv2d(Layer):
         buffers = {
             "padded": Buffer((n, h + 2 * ph, w + 2 * pw, c), life="own"),
             "patches": Buffer((n * oh * ow * kh * kw * c,), life="scratch"),
-            "products": Buffer((n, *shape), life="scratch", inference=False),
+            "products": Buffer((n if self.grain.product else 1, *shape), life="scratch", inference=False),
             "part": Buffer(shape, life="scratch", inference=False),
             "part_b": Buffer((1, o), life="scratch", inference=False),
         }
@@ -164,7 +158,7 @@ class Conv2d(Layer):
 
     def _apart(self, patches: Array, columns: int) -> bool:
         """Tell whether every image is a product of its own."""
-        return int(prod(patches.shape[-2:])) * columns <= UNPACKED
+        return int(prod(patches.shape[-2:])) * columns <= self.grain.product
 
     def _matrices(self, x: Array) -> Array:
         """Return x (…, n, H, W, C) as one matrix an image, (…, n, H·W, C)."""
@@ -240,8 +234,8 @@ class Conv2d(Layer):
 
     def _unrolled(self, x: Shape, patches: int) -> int:
         """Return how many images are unrolled at a time, each into so many elements: equal parts of a block."""
-        block = self.at_a_time or images_at_a_time(x)
-        return -(-block // -(-block // max(1, PATCH_ELEMENTS // patches)))
+        block = self.at_a_time or images_at_a_time(self.grain, x)
+        return -(-block // -(-block // max(1, self.grain.elements // patches)))
 
     def _first(self, n: int) -> tuple[slice, ...]:
         return (*[slice(None)] * len(self.lead), slice(0, n))
