@@ -55,22 +55,22 @@ if TYPE_CHECKING:
         Trajectory,
         draw_trace,
         gradient_noise,
-        gsnr,
         hessian_eigenvalues,
         hessian_vector,
         hutchinson_trace,
         keskar_sharpness,
-        latency,
-        loss_line,
-        loss_plane,
-        memory_fit,
         per_example_gradients,
         per_example_norms,
         powers_of_two,
         sam_sharpness,
-        sharpness,
-        speed,
     )
+    from minisgd.lab.instruments.gsnr import gsnr
+    from minisgd.lab.instruments.latency import latency
+    from minisgd.lab.instruments.loss_line import loss_line
+    from minisgd.lab.instruments.loss_plane import loss_plane
+    from minisgd.lab.instruments.memory_fit import memory_fit
+    from minisgd.lab.instruments.sharpness import sharpness
+    from minisgd.lab.instruments.speed import speed
     from minisgd.lab.study import Study, study
     from minisgd.nn import (
         GELU,
