@@ -37,6 +37,7 @@ class Sampler(ABC):
             raise ArgumentError("last", expected="'use' or 'drop'", got=repr(last), fix="choose one of them")
         self.n = n
         self.last = last
+        self.least = 1  # fewer examples than this at the end of an epoch are no batch, and are left out
         self.epoch = 0  # epochs begun
         self._at = n  # examples of this epoch already handed out
         self._order = np.empty((0, n), dtype=np.int64)  # (distinct seeds, N)
@@ -53,7 +54,8 @@ class Sampler(ABC):
 
     def batches_left(self, batch_size: int) -> int:
         """Batches of this size that the epoch still holds; 0 means that the next call begins a new epoch."""
-        return self.left // batch_size if self.last == "drop" else -(-self.left // batch_size)
+        full, short = divmod(self.left, batch_size)
+        return full if self.last == "drop" else full + (short >= self.least)
 
     def next(self, batch_size: int) -> HostArray:
         """Return the example numbers (R, b) of the next batch; b < batch_size only where an epoch ends short.
@@ -64,7 +66,7 @@ class Sampler(ABC):
         """
         if batch_size < 1:
             raise ArgumentError("batch_size", expected="at least 1", got=batch_size, fix="use 1 for stochastic")
-        if self._at == self.n or (self.last == "drop" and self.n - self._at < batch_size):
+        if self.batches_left(batch_size) == 0:
             if self.last == "drop" and batch_size > self.n:
                 raise ArgumentError(
                     "batch_size",

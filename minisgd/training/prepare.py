@@ -66,6 +66,8 @@ class Prepared:
             )
         sampler = SAMPLERS[sampling](len(self.data), self.seeds, last=last_batch)
         recipe = self.recipe
+        if recipe.network.couples_batch and not isinstance(self.batch_size, ConstantBatch):
+            sampler.least = 2  # what is left of an epoch is only known then, and one example is no batch
         if sampling == "replacement":  # then even a full batch is not the whole set
             recipe = replace(recipe, feed=recipe.feed.each_its_own())
         net = recipe.network
@@ -81,7 +83,7 @@ class Prepared:
                 lr_factors=lr_factors,
             )
             left = len(self.data) % recipe.batch_size if last_batch == "use" else 0
-            for b in {recipe.batch_size, left} - {0}:
+            for b in {recipe.batch_size, left} - set(range(sampler.least)):
                 session.record_parts(b)
         return session
 

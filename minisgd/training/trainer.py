@@ -108,7 +108,8 @@ def train(
     batch_size: 1 is stochastic, "full" is full-batch, or a schedule such as GrowBatch
     epochs, steps: how long; both given, whichever ends first; neither, 10 epochs
     sampling: "shuffle" anew each epoch, "sequential", or with "replacement"
-    last_batch: "use" the short one at the end of an epoch, or "drop" it
+    last_batch: "use" the short one at the end of an epoch, or "drop" it; where the batch size varies, a single
+    example left over is dropped before BatchNorm, which cannot take it
     validation: a fraction of the training data to hold out, or (x, y), where the data set has no such split
     evaluate_every: epochs between evaluations   clip_norm: limit of the gradient's norm
     micro_batch, memory_limit: compute a batch in parts, of this many examples or as many as fit; the gradient

@@ -134,6 +134,13 @@ def test_nobody_kept_draws_empty_batches():
     assert sampler.next(3).shape == (0, 3)
 
 
+def test_fewer_than_the_least_are_left_out():
+    sampler = Sequential(7, [0])
+    sampler.least = 2
+    assert [sampler.next(b).tolist() for b in (3, 3, 5, 2)] == [[[0, 1, 2]], [[3, 4, 5]], [[0, 1, 2, 3, 4]], [[5, 6]]]
+    assert sampler.epoch == 2 and sampler.batches_left(3) == 0
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("call", "argument"),

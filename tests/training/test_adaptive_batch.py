@@ -136,3 +136,22 @@ def test_batch_normalisation_and_dropout_are_measured_as_in_evaluation(data: ms.
 def test_a_schedule_that_exceeds_the_data_is_refused(data: ms.Dataset) -> None:
     with pytest.raises(ms.ArgumentError, match="^batch_size must be at most 1348 at its largest"):
         trained(data, ms.NormTest(8, 5000))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "examples"),
+    [(ms.GrowBatch(4, 16, every=1), 4 * 16), (ms.NormTest(4, 16, every=1, theta=1e-3), 4 + 13 + 3 * 16)],
+)
+def test_a_single_example_left_over_does_not_end_a_training_with_batch_norm(
+    schedule: BatchSizeSchedule, examples: int
+) -> None:
+    """Of 17 examples one is left by 4, 8 and 16; a constant batch size is refused before the training begins."""
+    rng = np.random.default_rng(0)
+    small = ms.Dataset.from_arrays(rng.normal(size=(17, 3)), np.arange(17) % 2, validation=None)
+    net = ms.Network(ms.Linear(4), ms.BatchNorm(), ms.ReLU(), ms.Linear(2))
+    run = ms.train(net, small, batch_size=schedule, epochs=4)
+    assert run.epochs == 4 and run.examples == examples
+    with pytest.raises(ms.ShapeError, match="two values per channel"):
+        ms.train(net, small, batch_size=16, epochs=4)
+    free = ms.Network(ms.Linear(4), ms.LayerNorm(), ms.ReLU(), ms.Linear(2))
+    assert ms.train(free, small, batch_size=schedule, epochs=4).examples == 68
