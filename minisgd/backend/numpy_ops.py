@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -13,7 +14,7 @@ from minisgd.backend.erf import erf_into
 from minisgd.backend.ops import Operand, Ops
 from minisgd.backend.products import multiply_pieces, pieces
 from minisgd.backend.program import Program
-from minisgd.backend.rowwise import tile_and_compute, widened
+from minisgd.backend.rowwise import Repeats, Widened, repeat_and_compute, widened
 from minisgd.backend.runs import as_runs
 from minisgd.typing import Array, Shape
 
@@ -28,6 +29,7 @@ class NumpyOps(Ops):
 
     def __init__(self) -> None:
         super().__init__(np)
+        self._repeats = Repeats()
 
     def empty(self, shape: Shape, dtype: Any) -> Array:
         return self._aligned(shape, dtype, np.empty)
@@ -51,8 +53,21 @@ class NumpyOps(Ops):
             numbers = operands if out.size == 1 else map(_as_number, operands)
             super().elementwise(op, *numbers, out=out)
         else:
-            tiles, row, arrays, target = wide
-            self.run(op, tile_and_compute, (tiles, row, getattr(np, op), arrays, target), operands, out)
+            self._rowwise(op, wide, operands, out)
+
+    def _rowwise(self, op: str, wide: Widened, operands: tuple[Any, ...], out: Array) -> None:
+        function = getattr(np, op)
+        repeated = None if self._block is None else self._repeats.find(self._block[0], wide)
+        if repeated is None:
+            self.run(op, repeat_and_compute, (wide.repeat(), function, wide.operands, wide.out), operands, out)
+        else:
+            self.run(op, partial(function, out=wide.out), wide.reading(repeated), operands, out)
+
+    def run(
+        self, op: str, function: Callable[..., Any], args: tuple[Any, ...], reads: tuple[Any, ...], out: Array
+    ) -> None:
+        self._repeats.forget(out)
+        super().run(op, function, args, reads, out)
 
     def matmul(self, a: Array, b: Array, *, out: Array) -> None:
         if a.shape[-1] == 1:

@@ -8,7 +8,8 @@ channels of images.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -23,8 +24,27 @@ WIDE = 2048
 TALL = 512
 """Rows below which the time gained does not pay for repeating r."""
 
-Widened: TypeAlias = tuple[HostArray, HostArray, tuple[HostArray, ...], HostArray]
-"""Where r is repeated to, (…, 1, k, C); r, (…, 1, 1, C); the operands and the result in their wide shape."""
+
+@dataclass(frozen=True)
+class Widened:
+    """A call in its wide shape.
+
+    row (…, 1, C)   repeated (…, 1, k C): where the row is repeated to, one of the operands   out (…, M/k, k C)
+    """
+
+    row: HostArray
+    repeated: HostArray
+    operands: tuple[HostArray, ...]
+    out: HostArray
+
+    def reading(self, repeated: HostArray) -> tuple[HostArray, ...]:
+        """Return the operands with another array in which the row has been repeated."""
+        return tuple(repeated if a is self.repeated else a for a in self.operands)
+
+    def repeat(self) -> tuple[HostArray, HostArray]:
+        """Return where to copy, (…, 1, k, C), and what, (…, 1, 1, C)."""
+        *lead, c = self.row.shape
+        return self.repeated.reshape(*lead, -1, c), self.row[..., None, :]
 
 
 def widened(operands: tuple[Any, ...], out: HostArray) -> Widened | None:
@@ -41,7 +61,7 @@ def widened(operands: tuple[Any, ...], out: HostArray) -> Widened | None:
     (row,) = rows
     tiled = np.empty((*row.shape[:-2], 1, joined * c), out.dtype)
     wide = tuple(tiled if a is row else _wide(a, joined) for a in operands)
-    return tiled.reshape(*row.shape[:-2], 1, joined, c), row[..., None, :], wide, _wide(out, joined)
+    return Widened(row, tiled, wide, _wide(out, joined))
 
 
 def _joinable(a: HostArray) -> bool:
@@ -55,9 +75,34 @@ def _wide(a: HostArray, joined: int) -> HostArray:
     )
 
 
-def tile_and_compute(
-    tiles: HostArray, row: HostArray, function: Callable[..., Any], arrays: tuple[HostArray, ...], out: HostArray
+class Repeats:
+    """Rows that the first block of a loop has repeated, and the blocks after it find repeated."""
+
+    def __init__(self) -> None:
+        self._loop = 0
+        self._known: dict[tuple[Any, ...], Widened] = {}
+
+    def find(self, loop: int, wide: Widened) -> HostArray | None:
+        """Return where the row has been repeated earlier in this loop, or None: then this call has to do it."""
+        if loop != self._loop:
+            self._loop, self._known = loop, {}
+        row = wide.row
+        key = (row.ctypes.data, row.shape, row.strides, wide.repeated.shape)
+        known = self._known.setdefault(key, wide)
+        return None if known is wide else known.repeated
+
+    def forget(self, out: HostArray) -> None:
+        """Take note that an array is written, and with it the rows that lie there."""
+        if self._known:
+            self._known = {k: wide for k, wide in self._known.items() if not np.may_share_memory(wide.row, out)}
+
+
+def repeat_and_compute(
+    repeat: tuple[HostArray, HostArray],
+    function: Callable[..., Any],
+    operands: tuple[HostArray, ...],
+    out: HostArray,
 ) -> None:
     """Repeat the row as it is now, and compute on the wide arrays."""
-    np.copyto(tiles, row)
-    function(*arrays, out=out)
+    np.copyto(*repeat)
+    function(*operands, out=out)
