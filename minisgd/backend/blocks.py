@@ -16,48 +16,73 @@ reading it, and that nobody reads afterwards, is scratch: there bodies may follo
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import groupby
-from math import inf
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from minisgd.backend.program import Call
+from minisgd.backend.translates import root
+from minisgd.typing import HostArray
 
 
 @dataclass(slots=True)
-class Extent:
-    """A stretch of memory from its first byte to its last, empty at first."""
+class Extents:
+    """A stretch of memory a block, from its first byte to its last: low, high (K,), inf and −inf where it is empty."""
 
-    low: float = inf
-    high: float = -inf
+    low: HostArray
+    high: HostArray
 
-    def cover(self, other: Extent) -> None:
-        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+    @classmethod
+    def empty(cls, blocks: int) -> Extents:
+        return cls(np.full(blocks, np.inf), np.full(blocks, -np.inf))
 
-    def meets(self, other: Extent) -> bool:
-        return self.low < other.high and other.low < self.high
+    def union(self, other: Extents) -> Extents:
+        return Extents(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
 
-    def holds(self, other: Extent) -> bool:
-        return self.low <= other.low and other.high <= self.high
+    def cover(self, k: int, low: float, high: float) -> None:
+        self.low[k], self.high[k] = min(self.low[k], low), max(self.high[k], high)
+
+    def after(self) -> Extents:
+        """Return for every block what all later ones cover together."""
+        later = Extents.empty(len(self.low))
+        later.low[:-1] = np.minimum.accumulate(self.low[:0:-1])[::-1]
+        later.high[:-1] = np.maximum.accumulate(self.high[:0:-1])[::-1]
+        return later
+
+    def continue_from(self, k: int, last: int) -> None:
+        """Fill in blocks k + 1 … last, each as far from the one before as block k is from block k − 1."""
+        for ends in (self.low, self.high):
+            if np.isfinite(ends[k]):
+                ends[k + 1 : last + 1] = ends[k] + (ends[k] - ends[k - 1]) * np.arange(1, last - k + 1)
+
+    def meets(self, other: Extents) -> bool:
+        return bool(((self.low < other.high) & (other.low < self.high)).any())
 
 
 @dataclass(slots=True)
 class Use:
-    """What some calls do to one piece of memory; scratch: they read nothing there but what they have written."""
+    """What the blocks of a loop do to one piece of memory.
 
-    read: Extent = field(default_factory=Extent)
-    written: Extent = field(default_factory=Extent)
-    scratch: bool = False
+    scratch: every block that uses it reads nothing there but what it has written, from the same first byte on
+    """
 
-    def add(self, other: Use) -> None:
-        """Take in what other calls do to the same memory."""
-        self.scratch = self.shares_scratch(other)
-        self.read.cover(other.read)
-        self.written.cover(other.written)
+    read: Extents
+    written: Extents
+    scratch: bool
+
+    def with_(self, other: Use) -> Use:
+        """Return what these calls and others do, block by block."""
+        return Use(self.read.union(other.read), self.written.union(other.written), self.shares_scratch(other))
+
+    def after(self) -> Use:
+        """Return for every block what all later ones do."""
+        return replace(self, read=self.read.after(), written=self.written.after())
 
     def shares_scratch(self, other: Use) -> bool:
         """Tell whether both use the memory as scratch, the same from the beginning."""
-        return self.scratch and other.scratch and self.written.low == other.written.low
+        return bool(self.scratch and other.scratch and self.written.low.min() == other.written.low.min())
 
     def collides(self, other: Use) -> bool:
         """Tell whether the order between these calls and the others matters."""
@@ -73,7 +98,7 @@ class Part:
     """A loop, or a call that belongs to none: the calls of each block, as positions in the program, and their uses."""
 
     bodies: list[list[int]]
-    uses: list[Uses]
+    uses: Uses
     loops: bool = True
 
     def follows(self, earlier: Part, needed: set[int]) -> bool:
@@ -83,22 +108,18 @@ class Part:
         """
         if len(self.bodies) != len(earlier.bodies):
             return False
-        later: Uses = {}
-        for own, next_block in zip(self.uses[-2::-1], earlier.uses[:0:-1], strict=True):
-            _take_in(later, next_block)
-            if _collide(own, later, needed):
-                return False
-        return True
+        return not _collide(self.uses, {m: use.after() for m, use in earlier.uses.items()}, needed)
 
     def join(self, other: Part) -> None:
         """Run every block of another loop after the same block of this one."""
-        for body, uses, more, more_uses in zip(self.bodies, self.uses, other.bodies, other.uses, strict=True):
+        for body, more in zip(self.bodies, other.bodies, strict=True):
             body += more
-            _take_in(uses, more_uses)
+        for memory, use in other.uses.items():
+            self.uses[memory] = self.uses[memory].with_(use) if memory in self.uses else use
 
-    def touches(self, other: Part) -> bool:
-        """Tell whether the order of this and the other matters."""
-        return any(_collide(own, uses, own.keys()) for own in self.uses for uses in other.uses)
+    def touches(self, call: Part) -> bool:
+        """Tell whether the order of this and of a call that belongs to no loop matters."""
+        return _collide(self.uses, call.uses, self.uses.keys())
 
 
 def block_order(calls: Sequence[Call]) -> list[int]:
@@ -128,18 +149,17 @@ def _parts(calls: Sequence[Call]) -> Iterator[Part]:
     for loop, group in groupby(enumerate(calls), key=lambda item: item[1].block and item[1].block[0]):
         numbered = list(group)
         if loop is None:
-            yield from (Part([[position]], [_uses([call])], loops=False) for position, call in numbered)
+            yield from (Part([[position]], _uses([[call]]), loops=False) for position, call in numbered)
         else:
             bodies = [[p for p, _ in body] for _, body in groupby(numbered, key=lambda item: item[1].block)]
-            yield Part(bodies, [_uses([calls[p] for p in body]) for body in bodies])
+            yield Part(bodies, _uses([[calls[p] for p in body] for body in bodies]))
 
 
 def _needed_after(parts: Sequence[Part]) -> list[set[int]]:
     """Return for every part the memory whose content a later part may read."""
     needed: list[set[int]] = [set()]
     for part in reversed(parts[1:]):
-        read = {memory for uses in part.uses for memory, use in uses.items() if not use.scratch}
-        needed.append(needed[-1] | read)
+        needed.append(needed[-1] | {memory for memory, use in part.uses.items() if not use.scratch})
     return needed[::-1][: len(parts)]
 
 
@@ -150,14 +170,6 @@ def _flat(bodies: Iterable[list[int]]) -> list[int]:
 # ------------------------------------------------ memory
 
 
-def _take_in(uses: Uses, others: Uses) -> None:
-    for memory, other in others.items():
-        if memory in uses:
-            uses[memory].add(other)
-        else:
-            uses[memory] = Use(replace(other.read), replace(other.written), other.scratch)
-
-
 def _collide(some: Uses, others: Uses, needed: Collection[int]) -> bool:
     return any(
         some[memory].collides(others[memory])
@@ -166,39 +178,46 @@ def _collide(some: Uses, others: Uses, needed: Collection[int]) -> bool:
     )
 
 
-def _uses(calls: Iterable[Call]) -> Uses:
-    """Return what a sequence of calls does to every piece of memory."""
+def _uses(bodies: Sequence[Sequence[Call]]) -> Uses:
+    """Return what the blocks of a loop do to every piece of memory; translates need not be looked at."""
+    recorded = [k for k, body in enumerate(bodies) if not body[0].translated]
     uses: Uses = {}
-    filled: dict[int, Extent] = {}
-    for call in calls:
-        touched = [(array, False) for array in call.reads if hasattr(array, "strides")] + [(call.out, True)]
-        for array, writes in touched:
-            memory, extent = _memory(array), _extent(array)
-            if memory not in uses:
-                uses[memory] = Use(scratch=writes and _is_gapless(array, extent))
-                filled[memory] = extent
-            use = uses[memory]
-            (use.written if writes else use.read).cover(extent)
-            use.scratch = use.scratch and filled[memory].holds(extent)
+    for k in recorded:
+        _note(bodies[k], k, len(bodies), uses)
+    translated = [k for k, body in enumerate(bodies) if body[0].translated]
+    for use in uses.values():
+        if translated:
+            use.read.continue_from(translated[0] - 1, translated[-1])
+            use.written.continue_from(translated[0] - 1, translated[-1])
+        low = use.written.low
+        use.scratch = use.scratch and bool(((low == low.min()) | np.isinf(low)).all())
     return uses
 
 
-def _memory(array: Any) -> int:
-    """Return the identity of the memory that an array is a view of."""
-    while getattr(array, "base", None) is not None:
-        array = array.base
-    return id(array)
+def _note(body: Iterable[Call], k: int, blocks: int, uses: Uses) -> None:
+    """Add what block k does."""
+    filled: dict[int, tuple[float, float]] = {}
+    for call in body:
+        touched = [(array, False) for array in call.reads if hasattr(array, "strides")] + [(call.out, True)]
+        for array, writes in touched:
+            if not array.size:
+                continue
+            memory, (low, high) = id(root(array)), _extent(array)
+            if memory not in uses:
+                uses[memory] = Use(Extents.empty(blocks), Extents.empty(blocks), scratch=True)
+            use = uses[memory]
+            if memory not in filled:
+                filled[memory] = low, high
+                use.scratch = use.scratch and writes and high - low == array.nbytes
+            (use.written if writes else use.read).cover(k, low, high)
+            use.scratch = use.scratch and filled[memory][0] <= low and high <= filled[memory][1]
 
 
-def _extent(array: Any) -> Extent:
+def _extent(array: Any) -> tuple[float, float]:
     low = high = int(array.__array_interface__["data"][0])
     for n, stride in zip(array.shape, array.strides, strict=True):
         if stride < 0:
             low += (n - 1) * stride
         else:
             high += (n - 1) * stride
-    return Extent(low, high + array.itemsize) if array.size else Extent()
-
-
-def _is_gapless(array: Any, extent: Extent) -> bool:
-    return bool(extent.high - extent.low == array.nbytes)
+    return low, high + array.itemsize

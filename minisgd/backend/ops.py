@@ -21,6 +21,7 @@ import numpy as np
 from minisgd.backend.grain import CACHED, Grain
 from minisgd.backend.lane import Lane
 from minisgd.backend.program import Call, Program
+from minisgd.backend.translates import append_translates
 from minisgd.errors import DtypeError
 from minisgd.typing import Array, HostArray, Shape
 
@@ -73,13 +74,22 @@ class Ops:
     def blocks(self, count: int, size: int) -> Iterator[slice]:
         """Yield 0 … count in slices of a size. What is recorded meanwhile is a loop, which may be joined with others.
 
+        From the second on, what is done with a slice must depend on it alone: of a long loop only the first three
+        slices are yielded while recording, and the last one if it is shorter.
+
         count: of examples   size: of a block; the last one is shorter
         """
         self._loops += 1
+        program, slices = self._program, [slice(k, min(k + size, count)) for k in range(0, count, size)]
+        k, begins = 0, []
         try:
-            for k, start in enumerate(range(0, count, size)):
+            while k < len(slices):
                 self._block = (self._loops, k)
-                yield slice(start, min(start + size, count))
+                begins.append(0 if program is None else len(program))
+                yield slices[k]
+                k += 1
+                if k == 3 and program is not None:
+                    k += append_translates(program, begins, count // size - k)
         finally:
             self._block = None
 

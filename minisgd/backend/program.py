@@ -26,6 +26,8 @@ class Call:
     layer: str
     block: tuple[int, int] | None = None
     """The number of the loop over blocks that it belongs to, and of the block."""
+    translated: bool = False
+    """It was not recorded itself, but follows from the same calls of the two blocks before."""
 
     def execute(self) -> None:
         self.function(*self.args)

@@ -8,8 +8,8 @@ from numpy.testing import assert_array_equal
 
 from minisgd.backend import NumpyOps, Ops
 
-N, SIZE = 10, 3
-BLOCKS = 4
+N, SIZE = 20, 3
+BLOCKS = 7  # the fourth to the sixth follow from those before, the last is shorter
 
 
 def loop(ops, body):

@@ -15,8 +15,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from plain_layers import plain_prediction
 from test_gradients import check_gradient
 
-from minisgd.backend import Plan
+from minisgd.backend import NumpyOps, Plan
+from minisgd.backend.grain import Grain
 from minisgd.nn import (
+    GELU,
     AvgPool2d,
     BatchNorm,
     Conv2d,
@@ -215,6 +217,25 @@ def test_layers_of_images_take_turns_on_blocks() -> None:
         2,
         4,
     ]  # Conv2d, BatchNorm | and then ReLU, MaxPool2d too
+
+
+@pytest.mark.parametrize("seeds", [0, (0, 1)])
+def test_blocks_that_are_not_recorded_compute_what_they_would(seeds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many blocks: replayed, most of them follow from others; executed at once, each one is run."""
+    monkeypatch.setattr(NumpyOps, "grain", Grain(3 * 32 * 32 * 8, 1_000_000))
+    layers = [Conv2d(8, 3, padding=1), BatchNorm(), ReLU(), MaxPool2d(2), Conv2d(4, 3, stride=2), GELU(), AvgPool2d(2)]
+    bench = Bench([*layers, Flatten(), Linear(3)], (32, 32, 2), 20, seeds=seeds)
+    bench.fill(np.random.default_rng(0))
+    statistics = bench.network.statistics.copy()
+    expected = bench.results()
+    bench.network.statistics[...] = statistics
+    bench.gradient[...] = np.nan
+    with bench.ops.record() as program:
+        dx = bench.step()
+    assert sum(call.translated for call in program) > len(program) / 3
+    program.replay()
+    for name, array in bench.snapshot(dx).items():
+        assert_array_equal(array, expected[name], err_msg=name)
 
 
 @pytest.mark.parametrize("channels", [1, 6])
