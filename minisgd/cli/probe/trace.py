@@ -73,7 +73,10 @@ def run(args: Namespace) -> int:
         output.note(f"written: {written[0]} and {written[1]}", args.quiet)
     if diverged:
         raise diverged
-    return INTERRUPTED if stopped == "interrupted" else 0
+    if stopped == "interrupted":
+        output.note(f"minisgd: interrupted; traced up to step {result.steps[-1]:,}")
+        return INTERRUPTED
+    return 0
 
 
 def _print(trace: TraceResult) -> None:

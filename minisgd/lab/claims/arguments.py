@@ -46,6 +46,8 @@ def chosen_claims(only: Sequence[Any] | None, table: Mapping[int, Claim]) -> lis
         if isinstance(number, bool) or number not in table:
             near = get_close_matches(str(number), [str(known) for known in table], n=1, cutoff=0.5)
             fix = f"did you mean {near[0]}?" if near else f"choose among {', '.join(map(str, sorted(table)))}"
+            if near and near[0] == number:
+                fix = f"leave the quotes out: only=[{number}]"
             raise ArgumentError("only", expected="numbers of claims", got=number, fix=fix)
     if not len(only):
         raise ArgumentError("only", expected="at least one claim", got="none", fix="leave it out to have all answered")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from minisgd.errors import ArgumentError
 from minisgd.files import write_atomically
 from minisgd.lab.instruments.hessian import PRODUCTS, extremes
 from minisgd.lab.instruments.objective import Objective
@@ -165,8 +166,12 @@ class SharpnessTracker(Callback):
     def save(self, path: str | Path) -> Path:
         """Write the samples as JSON, or a picture where the path ends in .png.
 
-        Errors: OutputError if the file cannot be written; MissingExtraError for a picture without matplotlib.
+        Errors: ArgumentError before the first sample; OutputError if the file cannot be written; MissingExtraError
+        for a picture without matplotlib.
         """
+        if not self.samples:
+            fix = "ms.train(…, callbacks=[tracker]) first"
+            raise ArgumentError("tracker", expected="told of a training", got="no sample yet", fix=fix)
         if Path(path).suffix.lower() == ".png":
             from minisgd.lab.instruments.sharpness_picture import draw_sharpness
 

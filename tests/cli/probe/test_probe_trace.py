@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,3 +69,20 @@ def test_refusals(
     assert main(line.split()) == code
     captured = capsys.readouterr()
     assert captured.out == "" and [part for part in says if part not in captured.err] == []
+
+
+def test_an_interrupted_trace_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shares: list[float] = []
+
+    def interrupt(bar: Any, share: float, text: str) -> None:
+        shares.append(share)
+        if len(shares) == 10:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("minisgd.cli.output.ProgressBar.show", interrupt)
+    assert main(f"{LINE} --out {tmp_path} --json".split()) == 130
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["steps"] == [1, 8] and "interrupted; traced up to step 8" in captured.err
+    assert (tmp_path / "trace.jsonl").exists()

@@ -108,7 +108,10 @@ def test_files(tmp_path: Path) -> None:
     assert tracker.save(tmp_path / "sharpness.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_wrong_uses_are_refused() -> None:
+def test_wrong_uses_are_refused(tmp_path: Path) -> None:
+    for name in ("a.png", "a.json"):
+        with pytest.raises(ArgumentError, match="tracker must be told of a training"):
+            ms.SharpnessTracker().save(tmp_path / name)
     for options in ({"every": 0}, {"products": 0}, {"tolerance": 1.0}):
         with pytest.raises(ArgumentError, match=next(iter(options))):
             ms.SharpnessTracker(**options)  # type: ignore[arg-type]
