@@ -15,7 +15,7 @@ KEYS = ["grad_sq_norm", "trace_covariance", "b_simple", "b_noise", "lr_max", "ex
 
 
 def test_json_is_what_the_instrument_says(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main("probe noise --data digits --model linear --init zeros --exact --json".split()) == 0
+    assert main("probe noise --data digits --model linear --init zeros --exact --json --quiet".split()) == 0
     captured = capsys.readouterr()
     found = json.loads(captured.out)
     data = ms.datasets.digits(validation=None)

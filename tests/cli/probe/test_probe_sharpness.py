@@ -13,7 +13,7 @@ from minisgd.cli import main
 
 
 def test_json_has_the_figures_of_softmax_regression(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main("probe sharpness --data digits --model linear --init zeros --json".split()) == 0
+    assert main("probe sharpness --data digits --model linear --init zeros --json --quiet".split()) == 0
     captured = capsys.readouterr()
     found = json.loads(captured.out)
     data = ms.datasets.digits(validation=0.0)
