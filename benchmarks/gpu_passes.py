@@ -184,7 +184,7 @@ def pools(device: Device, B: int, H: int, C: int) -> Iterator[Workload]:
     whole, pooled = REAL * x.size, REAL * y.size
     for name, run, floor in (
         ("max_pool", lambda: pool.max(x, y), Floor(whole + pooled)),
-        ("max_pool_dx", lambda: pool.max_dx(x, y, dy, dx), Floor(2 * (whole + pooled))),
+        ("max_pool_dx", lambda: pool.max_dx(x, dy, dx), Floor(2 * whole + pooled)),
         ("avg_pool", lambda: pool.avg(x, y), Floor(whole + pooled)),
         ("avg_pool_dx", lambda: pool.avg_dx(dy, dx), Floor(whole + pooled)),
     ):

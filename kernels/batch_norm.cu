@@ -3,10 +3,11 @@
 //   xhat = (x - mean) inv      inv = 1 / sqrt(var + eps)      y = gamma xhat + beta
 //   dgamma = sum dy xhat      dbeta = sum dy      dx = gamma inv (dy - mean(dy) - xhat mean(dy xhat))
 //
-//   x, y, dy, dx    (R, n, C)   n = B for features, B H W for images (channels last): the same to these kernels
+//   x, y, dy, dx    (R, n, C)   n = B for features, B H W for images (channels last): the same to these kernels;
+//                               contiguous within a replica, replicas any distance apart
 //   mean, inv       (R, G, C)   of every ghost batch, kept for backward, which computes xhat again from them
 //   gamma, beta     (R, C)      inside the flat vectors, replicas some distance apart; null without affine
-//   running_*       (R, C)
+//   running_*       (R, C)      inside the flat vector of statistics
 //
 // Ghost g is the rows [g ghost, (g + 1) ghost), the last one everything to the end: it may be shorter or longer.
 //
@@ -87,10 +88,13 @@ moments(const REAL* __restrict__ x, REAL* __restrict__ partial_mean /* (R, G, sl
 extern "C" __global__ void __launch_bounds__(BLOCK)
 moments_finish(const REAL* __restrict__ partial_mean, const REAL* __restrict__ partial_squares,
                REAL* __restrict__ mean, REAL* __restrict__ inv, REAL* __restrict__ running_mean,
-               REAL* __restrict__ running_var, int n, int C, int G, int ghost, int slabs, REAL momentum, REAL eps) {
+               REAL* __restrict__ running_var, int n, int C, int G, int ghost, int slabs, long long running_replica,
+               REAL momentum, REAL eps) {
   const int c = blockIdx.x * BLOCK + threadIdx.x, r = blockIdx.y;
   if (c >= C) return;
-  REAL kept_mean = running_mean[r * C + c], kept_var = running_var[r * C + c];
+  running_mean += r * running_replica;
+  running_var += r * running_replica;
+  REAL kept_mean = running_mean[c], kept_var = running_var[c];
   for (int g = 0; g < G; g++) {
     Moments whole{0, 0, 0};
     for (int slab = 0; slab < slabs; slab++) {
@@ -103,35 +107,36 @@ moments_finish(const REAL* __restrict__ partial_mean, const REAL* __restrict__ p
     kept_mean = (1 - momentum) * kept_mean + momentum * whole.mean;
     kept_var = (1 - momentum) * kept_var + momentum * (whole.squares / (whole.count - 1));
   }
-  running_mean[r * C + c] = kept_mean;
-  running_var[r * C + c] = kept_var;
+  running_mean[c] = kept_mean;
+  running_var[c] = kept_var;
 }
 
 // y = gamma xhat + beta.   grid (ceil(n C / BLOCK), R)   block BLOCK; y may be x
 extern "C" __global__ void __launch_bounds__(BLOCK)
 normalise(const REAL* x, const REAL* __restrict__ mean, const REAL* __restrict__ inv, const REAL* __restrict__ gamma,
           const REAL* __restrict__ beta, REAL* y, int n, int C, int G, int ghost, long long x_replica,
-          long long gamma_replica, long long beta_replica) {
+          long long y_replica, long long gamma_replica, long long beta_replica) {
   const int element = blockIdx.x * BLOCK + threadIdx.x;  // 32 bits: 64-bit divisions are slow
   if (element >= n * C) return;
   const int r = blockIdx.y, c = element % C, g = min(element / C / ghost, G - 1);
   const long long at = ((long long)r * G + g) * C + c;
   REAL value = (x[r * x_replica + element] - mean[at]) * inv[at];
   if (gamma) value = gamma[r * gamma_replica + c] * value + beta[r * beta_replica + c];
-  y[r * x_replica + element] = value;
+  y[r * y_replica + element] = value;
 }
 
 // Evaluation: y = gamma (x - running_mean) / sqrt(running_var + eps) + beta.   launch as normalise
 extern "C" __global__ void __launch_bounds__(BLOCK)
 infer(const REAL* x, const REAL* __restrict__ running_mean, const REAL* __restrict__ running_var,
       const REAL* __restrict__ gamma, const REAL* __restrict__ beta, REAL* y, int n, int C, long long x_replica,
-      long long gamma_replica, long long beta_replica, REAL eps) {
+      long long y_replica, long long running_replica, long long gamma_replica, long long beta_replica, REAL eps) {
   const int element = blockIdx.x * BLOCK + threadIdx.x;  // 32 bits: 64-bit divisions are slow
   if (element >= n * C) return;
   const int r = blockIdx.y, c = element % C;
-  REAL value = (x[r * x_replica + element] - running_mean[r * C + c]) / sqrt(running_var[r * C + c] + eps);
+  const long long at = r * running_replica + c;
+  REAL value = (x[r * x_replica + element] - running_mean[at]) / sqrt(running_var[at] + eps);
   if (gamma) value = gamma[r * gamma_replica + c] * value + beta[r * beta_replica + c];
-  y[r * x_replica + element] = value;
+  y[r * y_replica + element] = value;
 }
 
 // ------------------------------------------------------------------ backward
@@ -141,13 +146,13 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 gradient_sums(const REAL* __restrict__ x, const REAL* __restrict__ dy, const REAL* __restrict__ mean,
               const REAL* __restrict__ inv, REAL* __restrict__ partial_dy /* (R, G, slabs, C) */,
               REAL* __restrict__ partial_dy_xhat /* (R, G, slabs, C) */, int n, int C, int G, int ghost,
-              long long x_replica) {
+              long long x_replica, long long dy_replica) {
   __shared__ REAL sums_dy[DEEP][CHANNELS], sums_dy_xhat[DEEP][CHANNELS];
   const int c = blockIdx.x * CHANNELS + threadIdx.x, depth = threadIdx.y;
   const int r = blockIdx.z / G, g = blockIdx.z % G, slab = blockIdx.y, slabs = gridDim.y;
   const Rows rows(g, G, ghost, n, slab, slabs);
   x += r * x_replica;
-  dy += r * x_replica;
+  dy += r * dy_replica;
 
   REAL sum_dy = 0, sum_dy_xhat = 0;
   if (c < C) {
@@ -204,13 +209,13 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 input_gradient(const REAL* __restrict__ x, const REAL* dy, const REAL* __restrict__ mean,
                const REAL* __restrict__ inv, const REAL* __restrict__ gamma, const REAL* __restrict__ sum_dy,
                const REAL* __restrict__ sum_dy_xhat, REAL* dx, int n, int C, int G, int ghost, long long x_replica,
-               long long gamma_replica) {
+               long long dy_replica, long long dx_replica, long long gamma_replica) {
   const int element = blockIdx.x * BLOCK + threadIdx.x;  // 32 bits: 64-bit divisions are slow
   if (element >= n * C) return;
   const int r = blockIdx.y, c = element % C, g = min(element / C / ghost, G - 1);
   const int count = Rows(g, G, ghost, n, 0, 1).count();
-  const long long at = ((long long)r * G + g) * C + c, here = r * x_replica + element;
-  const REAL xhat = (x[here] - mean[at]) * inv[at];
-  const REAL slope = (dy[here] - sum_dy[at] / count - xhat * (sum_dy_xhat[at] / count)) * inv[at];
-  dx[here] = gamma ? gamma[r * gamma_replica + c] * slope : slope;
+  const long long at = ((long long)r * G + g) * C + c;
+  const REAL xhat = (x[r * x_replica + element] - mean[at]) * inv[at];
+  const REAL slope = (dy[r * dy_replica + element] - sum_dy[at] / count - xhat * (sum_dy_xhat[at] / count)) * inv[at];
+  dx[r * dx_replica + element] = gamma ? gamma[r * gamma_replica + c] * slope : slope;
 }

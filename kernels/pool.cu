@@ -3,7 +3,7 @@
 //   x, dx   (R B, H, W, C)      y, dy   (R B, OH, OW, C)      OH = (H - KH) / SH + 1, rounded down
 //
 // launch   forward: grid ceil(R B OH OW C / BLOCK); backward: grid ceil(R B H W C / BLOCK)   block BLOCK
-// moves    4 (in + out) bytes in float32 forward; backward also reads x and y for the maximum
+// moves    4 (in + out) bytes in float32 forward; backward also reads x for the maximum
 //
 // One thread for one number of the result, channels fastest, so that a warp's loads are contiguous. Backward, too,
 // goes by the result: a pixel of dx gathers from the windows that cover it, instead of windows that overlap
@@ -54,11 +54,11 @@ max_pool(const REAL* __restrict__ x, REAL* __restrict__ y, int elements, int H, 
   y[element] = top;
 }
 
-// dx = dy at the first pixel of its window that has the maximum, 0 elsewhere
+// dx = dy at the first pixel of its window that has the maximum, 0 elsewhere. The maximum is found again from x: the
+// layer above may have written over y.
 extern "C" __global__ void __launch_bounds__(BLOCK)
-max_pool_dx(const REAL* __restrict__ x, const REAL* __restrict__ y, const REAL* __restrict__ dy,
-            REAL* __restrict__ dx, int elements, int H, int W, int C, int OH, int OW, int KH, int KW, int SH,
-            int SW) {
+max_pool_dx(const REAL* __restrict__ x, const REAL* __restrict__ dy, REAL* __restrict__ dx, int elements, int H, int W,
+            int C, int OH, int OW, int KH, int KW, int SH, int SW) {
   const int element = blockIdx.x * BLOCK + threadIdx.x;
   if (element >= elements) return;
   const Window w{H, W, C, OH, OW, KH, KW, SH, SW};
@@ -67,12 +67,13 @@ max_pool_dx(const REAL* __restrict__ x, const REAL* __restrict__ y, const REAL* 
   REAL sum = 0;
   for (int i = first_window(at.i, KH, SH); i <= last_window(at.i, SH, OH); i++)
     for (int j = first_window(at.j, KW, SW); j <= last_window(at.j, SW, OW); j++) {
-      const int window = ((at.image * OH + i) * OW + j) * C + at.c;
-      bool mine = own == y[window];
       const int place = (at.i - i * SH) * KW + at.j - j * SW;  // in the window, row by row
-      for (int before = 0; mine && before < place; before++)
-        mine = x[pixel(w, at.image, i * SH + before / KW, j * SW + before % KW, at.c)] != y[window];
-      if (mine) sum += dy[window];
+      bool mine = true;  // larger than all before, not smaller than any after; where one is NaN, no pixel is
+      for (int other = 0; mine && other < KH * KW; other++) {
+        const REAL value = x[pixel(w, at.image, i * SH + other / KW, j * SW + other % KW, at.c)];
+        mine = other < place ? value < own : value <= own;
+      }
+      if (mine) sum += dy[((at.image * OH + i) * OW + j) * C + at.c];
     }
   dx[element] = sum;
 }

@@ -25,6 +25,9 @@ from minisgd.backend.ops import Operand, Ops
 from minisgd.errors import DtypeError
 from minisgd.typing import Array
 
+NUMBERED = 2**31
+"""Elements that kernels for whole layers can number: in 32 bits, which they divide far faster than 64."""
+
 
 class CupyVocabulary(Ops):
     """The vocabulary of arrays on a CUDA device.
@@ -55,7 +58,9 @@ class CupyVocabulary(Ops):
         self.run(op, launch_all, (tuple(launches),), reads, out)
 
     def whole(self, part: object, method: str) -> Callable[..., Any]:
-        return fused_method(part, method) or super().whole(part, method)
+        plain = super().whole(part, method)
+        longest = max(getattr(getattr(part, name, None), "size", 0) for name in ("x", "y"))
+        return plain if longest >= NUMBERED else fused_method(part, method) or plain
 
     # ---------------------------------------------------------------- elementwise
 

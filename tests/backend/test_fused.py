@@ -12,10 +12,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "optim"))
 
 from optimizer_table import LAYOUT, OPTIMIZERS, vector  # noqa: E402
 
-from minisgd.backend import Arena, NumpyOps, Plan, Program  # noqa: E402
+import minisgd as ms  # noqa: E402
+from minisgd.backend import Arena, Call, NumpyOps, Plan, Program, cupy_vocabulary  # noqa: E402
 from minisgd.backend.cupy_kernels import launch_all  # noqa: E402
 from minisgd.backend.cupy_ops import CupyOps  # noqa: E402
+from minisgd.nn import ReLU  # noqa: E402
 from minisgd.optim import SGD  # noqa: E402
+from minisgd.training.prepare import prepare  # noqa: E402
 
 ONE = ("SGD", "SGD decay", "SGD momentum", "SGD Nesterov", "Adagrad", "RMSProp", "RMSProp momentum")
 TWO = ("Adam", "Adam decay", "AdamW")
@@ -56,6 +59,57 @@ def test_what_somebody_wrote_over_is_left_alone(cuda):
     replaced.move = replaced.move
     assert cuda.whole(replaced, "move") == replaced.move
     assert cuda.whole(SGD(0.1), "move").__func__ is not SGD.move
+
+
+def test_layers_too_long_for_32_bits_are_left_to_the_vocabulary(cuda, monkeypatch):
+    layer = ReLU()
+    layer.x = layer.y = cuda.zeros((2, 50), "float32")
+    assert cuda.whole(layer, "forward").__func__ is not ReLU.forward
+    monkeypatch.setattr(cupy_vocabulary, "NUMBERED", 100)
+    assert cuda.whole(layer, "forward").__func__ is ReLU.forward
+
+
+# ------------------------------------------------ a training step
+
+
+def mlp() -> ms.Network:
+    return ms.Network(ms.Linear(512), ms.ReLU(), ms.Linear(512), ms.ReLU(), ms.Linear(10))
+
+
+def cnn() -> ms.Network:
+    return ms.Network(
+        ms.Conv2d(8, 3, padding=1, bias=False), ms.BatchNorm(), ms.ReLU(), ms.MaxPool2d(2),
+        ms.Conv2d(16, 3, padding=1), ms.LayerNorm(), ms.GELU(), ms.AvgPool2d(2),
+        ms.Flatten(), ms.Dropout(0.3), ms.Linear(10),
+    )  # fmt: skip
+
+
+def calls(network, shape, b: int, seeds) -> list[Call]:
+    """Return what one update of a training on 512 examples asks of the device, in its order."""
+    x = np.zeros((512, *shape), "float32")
+    data = ms.Dataset.from_arrays(x, np.arange(512) % 10, validation=None)
+    prepared = prepare(network(), data, ms.SGD(0.1, momentum=0.9), device="cuda", batch_size=b, seeds=seeds)
+    one, _ = prepared.session()._updates(b)
+    return list(one)
+
+
+STEPS = {
+    # gather 5; affine 3, relu 2; loss 3; dW and db 3, dx 2, relu 2; update
+    "mlp": (mlp, (784,), 21),
+    # gather 5; ten layers; loss 3; ten layers, of which two have a dx beside dW; clock; update
+    "cnn": (cnn, (12, 12, 1), 32),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_has_as_many_calls_whatever_the_batch_and_the_replicas(cuda, name):
+    network, shape, expected = STEPS[name]
+    for b, seeds in ((32, [1]), (256, [1]), (64, [1, 2, 3])):
+        step = calls(network, shape, b, seeds)
+        assert len(step) == expected
+        extra = sum(len(call.args[0]) - 1 for call in step if call.function is launch_all)
+        # a product or a sum that many blocks share is added up by a second kernel; a normalisation is three
+        assert extra <= {"mlp": 6, "cnn": 12}[name]
 
 
 def test_the_cpu_runs_every_method_as_it_is_written():

@@ -15,21 +15,23 @@ MOMENTUM, EPS = 0.1, 1e-5
 
 
 class Batch:
-    """A batch and all that its normalisation writes; parameters are views into longer vectors."""
+    """A batch and all that its normalisation writes; parameters are views into longer vectors, replicas lie apart."""
 
     def __init__(self, library, R: int, B: int, pixels: int, C: int, ghost: int | None, affine: bool = True) -> None:
         self.kernels, self.dtype, n = BatchNorm(library), library.dtype, B * pixels
         self.ghosts = Ghosts.of(B, pixels, ghost)
         self.ghost, self.pixels, G = ghost or B, pixels, self.ghosts.count
-        self.x, self.dy = 30 + normal((R, n, C), self.dtype), normal((R, n, C), self.dtype, seed=1)
+        self.x = 30 + normal((R, n + 2, C), self.dtype)[:, :n]
+        self.dy = normal((R, n + 1, C), self.dtype, seed=1)[:, :n]
         w, g = normal((R, 2 * C + 5), self.dtype, seed=2), empty((R, 2 * C + 5), self.dtype)
         self.gamma, self.beta = w[:, None, 3 : C + 3], w[:, None, C + 3 : 2 * C + 3]
         self.dgamma, self.dbeta = g[:, None, 3 : C + 3], g[:, None, C + 3 : 2 * C + 3]
         if not affine:
             self.gamma = self.beta = self.dgamma = self.dbeta = None
-        self.y, self.dx = empty((R, n, C), self.dtype), empty((R, n, C), self.dtype)
+        self.y, self.dx = empty((R, n + 3, C), self.dtype)[:, :n], empty((R, n, C), self.dtype)
         self.mean, self.inv, self.s, self.sx = (empty((R, G, C), self.dtype) for _ in range(4))
-        self.running_mean, self.running_var = np.zeros((R, 1, C), self.dtype), np.ones((R, 1, C), self.dtype)
+        statistics = np.repeat(np.array([[[0], [1]]], self.dtype), C, 2).repeat(R, 0)
+        self.running_mean, self.running_var = statistics[:, :1], statistics[:, 1:]
         self.workspace = empty((self.ghosts.workspace(R, n, C),), self.dtype)
 
     def run(self) -> None:

@@ -35,24 +35,29 @@ def _definition(name: str, arrays: str, scalars: str, reals: str = "") -> Defini
 MOMENTS = _definition("moments", "x~ partial_mean partial_squares", "n C G ghost x_replica")
 MOMENTS_FINISH = _definition(
     "moments_finish",
-    "partial_mean partial_squares mean inv running_mean running_var",
-    "n C G ghost slabs",
+    "partial_mean partial_squares mean inv running_mean~ running_var~",
+    "n C G ghost slabs running_replica",
     "momentum eps",
 )
 NORMALISE = _definition(
-    "normalise", "x~ mean inv gamma?~ beta?~ y~", "n C G ghost x_replica gamma_replica beta_replica"
+    "normalise", "x~ mean inv gamma?~ beta?~ y~", "n C G ghost x_replica y_replica gamma_replica beta_replica"
 )
 INFER = _definition(
-    "infer", "x~ running_mean running_var gamma?~ beta?~ y~", "n C x_replica gamma_replica beta_replica", "eps"
+    "infer",
+    "x~ running_mean~ running_var~ gamma?~ beta?~ y~",
+    "n C x_replica y_replica running_replica gamma_replica beta_replica",
+    "eps",
 )
-SUMS = _definition("gradient_sums", "x~ dy~ mean inv partial_dy partial_dy_xhat", "n C G ghost x_replica")
+SUMS = _definition("gradient_sums", "x~ dy~ mean inv partial_dy partial_dy_xhat", "n C G ghost x_replica dy_replica")
 SUMS_FINISH = _definition(
     "gradient_sums_finish",
     "partial_dy partial_dy_xhat sum_dy sum_dy_xhat dgamma?~ dbeta?~",
     "C G slabs dgamma_replica dbeta_replica",
 )
 DX = _definition(
-    "input_gradient", "x~ dy~ mean inv gamma?~ sum_dy sum_dy_xhat dx~", "n C G ghost x_replica gamma_replica"
+    "input_gradient",
+    "x~ dy~ mean inv gamma?~ sum_dy sum_dy_xhat dx~",
+    "n C G ghost x_replica dy_replica dx_replica gamma_replica",
 )
 
 DEFINITIONS = (MOMENTS, MOMENTS_FINISH, NORMALISE, INFER, SUMS, SUMS_FINISH, DX)
@@ -97,7 +102,7 @@ class BatchNorm:
     """Batch normalisation of R replicas with the formulas of `minisgd.BatchNorm`.
 
     x, y, dy, dx (R, n, C)        mean, inv, sum_dy, sum_dy_xhat (R, G, C), G ghost batches
-    gamma, beta, dgamma, dbeta (R, 1, C), views into the flat vectors, or None   running_* (R, 1, C)
+    gamma, beta, dgamma, dbeta, running_* (R, 1, C), views into the flat vectors; the first four may be None
     workspace: `Ghosts.workspace` elements. y may be x; dx may be dy.
     """
 
@@ -126,18 +131,18 @@ class BatchNorm:
         for statistic in (mean, inv):
             require_shape(statistic, "batch_norm: mean, inv", (R, G, C))
         first, second = _halves(workspace, ghosts.workspace(R, n, C))
-        at_x = stride(x, 0)
         self.library.kernel(MOMENTS, **macros)(
             (blocks(C, int(macros["CHANNELS"])), slabs, R * G), (int(macros["CHANNELS"]), int(macros["DEEP"]), 1),
-            x, first, second, n, C, G, size, at_x,
+            x, first, second, n, C, G, size, stride(x, 0),
         )  # fmt: skip
         self.library.kernel(MOMENTS_FINISH, **macros)(
             (blocks(C, BLOCK), R, 1), (BLOCK, 1, 1),
-            first, second, mean, inv, running_mean, running_var, n, C, G, size, slabs, momentum, eps,
+            first, second, mean, inv, running_mean, running_var, n, C, G, size, slabs,
+            stride(running_mean, 0), momentum, eps,
         )  # fmt: skip
         self.library.kernel(NORMALISE, **macros)(
             (blocks(n * C, BLOCK), R, 1), (BLOCK, 1, 1),
-            x, mean, inv, gamma, beta, y, n, C, G, size, at_x, _replica(gamma), _replica(beta),
+            x, mean, inv, gamma, beta, y, n, C, G, size, *map(_replica, (x, y, gamma, beta)),
         )  # fmt: skip
 
     def infer(
@@ -155,7 +160,7 @@ class BatchNorm:
         R, n, C = self._check(x, y, running_mean, running_var)
         self.library.kernel(INFER, **self._macros(C))(
             (blocks(n * C, BLOCK), R, 1), (BLOCK, 1, 1),
-            x, running_mean, running_var, gamma, beta, y, n, C, stride(x, 0), _replica(gamma), _replica(beta), eps,
+            x, running_mean, running_var, gamma, beta, y, n, C, *map(_replica, (x, y, running_mean, gamma, beta)), eps,
         )  # fmt: skip
 
     def backward(
@@ -182,7 +187,7 @@ class BatchNorm:
         first, second = _halves(workspace, ghosts.workspace(R, n, C))
         self.library.kernel(SUMS, **macros)(
             (blocks(C, int(macros["CHANNELS"])), slabs, R * G), (int(macros["CHANNELS"]), int(macros["DEEP"]), 1),
-            x, dy, mean, inv, first, second, n, C, G, size, stride(x, 0),
+            x, dy, mean, inv, first, second, n, C, G, size, stride(x, 0), stride(dy, 0),
         )  # fmt: skip
         self.library.kernel(SUMS_FINISH, **macros)(
             (blocks(C, BLOCK), R, 1), (BLOCK, 1, 1),
@@ -193,28 +198,29 @@ class BatchNorm:
         self._check(dy, dx)
         self.library.kernel(DX, **macros)(
             (blocks(n * C, BLOCK), R, 1), (BLOCK, 1, 1),
-            x, dy, mean, inv, gamma, sum_dy, sum_dy_xhat, dx, n, C, G, size, stride(x, 0), _replica(gamma),
+            x, dy, mean, inv, gamma, sum_dy, sum_dy_xhat, dx, n, C, G, size, *map(_replica, (x, dy, dx, gamma)),
         )  # fmt: skip
 
     def _macros(self, C: int) -> Macros:
         return VARIANTS[0] if power_of_two(C) <= 8 else VARIANTS[1]
 
     def _check(self, x: Array, y: Array, *statistics: Array) -> tuple[int, int, int]:
-        """Images and batches may lie some distance apart for each replica; within one they are contiguous."""
+        """Replicas may lie any distance apart; within one everything is contiguous."""
         R, n, C = x.shape
         require_int32(n * C, "batch_norm: x")
         require_shape(y, "batch_norm: y, dy, dx", x.shape)
         for a in (x, y):
             require_rows(a, "batch_norm: x, y, dy, dx")
-            if (n > 1 and stride(a, 1) != C) or (R > 1 and stride(a, 0) != stride(x, 0)):
+            if n > 1 and stride(a, 1) != C:
                 raise ShapeError(
                     "batch_norm: x, y, dy, dx",
-                    expected="contiguous within a replica, and replicas equally far apart",
-                    got=f"strides {a.strides} and {x.strides}",
-                    fix="copy into buffers of the same kind",
+                    expected="contiguous within a replica",
+                    got=f"strides {a.strides}",
+                    fix="copy into contiguous buffers",
                 )
         for statistic in statistics:
             require_shape(statistic, "batch_norm: running statistics", (R, 1, C))
+            require_rows(statistic, "batch_norm: running statistics")
         return R, n, C
 
 

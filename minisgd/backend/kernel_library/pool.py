@@ -19,7 +19,7 @@ def _definition(name: str, arrays: str) -> Definition:
 
 
 MAX = _definition("max_pool", "x y")
-MAX_DX = _definition("max_pool_dx", "x y dy dx")
+MAX_DX = _definition("max_pool_dx", "x dy dx")
 AVG = _definition("avg_pool", "x y")
 AVG_DX = _definition("avg_pool_dx", "dy dx")
 
@@ -41,9 +41,9 @@ class Pool:
         """y = the largest of each window; NaN wins"""
         self._launch("max_pool", y.size, {"x": x}, {"y": y})
 
-    def max_dx(self, x: Array, y: Array, dy: Array, dx: Array) -> None:
+    def max_dx(self, x: Array, dy: Array, dx: Array) -> None:
         """dx = dy at the first maximum of each window, 0 elsewhere; windows that overlap add up"""
-        self._launch("max_pool_dx", x.size, {"x": x}, {"y": y, "dy": dy}, {"dx": dx})
+        self._launch("max_pool_dx", x.size, {"x": x}, {"dy": dy}, {"dx": dx})
 
     def avg(self, x: Array, y: Array) -> None:
         """y = the mean of each window"""

@@ -6,6 +6,6 @@ that method what no kernel takes.
 
 from __future__ import annotations
 
-from minisgd.nn.fused import activations, cross_entropy, linear
+from minisgd.nn.fused import activations, batch_norm, conv, cross_entropy, dropout, layer_norm, linear, pool
 
-__all__ = ["activations", "cross_entropy", "linear"]
+__all__ = ["activations", "batch_norm", "conv", "cross_entropy", "dropout", "layer_norm", "linear", "pool"]

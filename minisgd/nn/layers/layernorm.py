@@ -37,7 +37,7 @@ class LayerNorm(Layer):
             buffers={
                 "xhat": Buffer(x, over="x"),
                 "work": Buffer(x, life="scratch"),
-                "mean": Buffer((*x[:-1], 1), life="scratch"),
+                "mean": Buffer((*x[:-1], 1)),
                 "inv": Buffer((*x[:-1], 1)),
             },
             dx_over_dy=True,
