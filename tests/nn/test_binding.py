@@ -136,7 +136,8 @@ def test_the_gradient_of_the_weights_needs_no_gradient_of_the_input(network: Any
     full, lean = (Bench(*network, 3, needs_dx=needs) for needs in (True, False))
     full.fill(np.random.default_rng(seed))
     lean.take_from(full)
-    assert_array_equal(lean.results()["gradient"], full.results()["gradient"])
+    # not bit for bit: a convolution that needs both takes both from the same patches
+    assert_allclose(lean.results()["gradient"], full.results()["gradient"], rtol=1e-10, atol=1e-12)
     assert Plan(lean.binder_used.requests()).bytes() <= Plan(full.binder_used.requests()).bytes()
 
 

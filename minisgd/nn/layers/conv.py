@@ -24,7 +24,8 @@ class Conv2d(Layer):
     x (…, B, H, W, C)   W (…, K, K, C, O)   b (…, 1, O)   y (…, B, OH, OW, O), OH = (H + 2P − K) / S + 1.
 
     A few images at a time are unrolled into patches (n, OH·OW, K·K·C) and multiplied with W, image by image where
-    such products are small; backward unrolls them again rather than keep K² copies of x.
+    such products are small. Backward unrolls dy instead, where dx is itself a convolution, and x again elsewhere,
+    rather than keep K² copies of x.
     Defaults: W He normal, b zero.
     """
 
@@ -40,6 +41,7 @@ class Conv2d(Layer):
     dy_padded: Array
     dy_patches: Array
     flipped: Array
+    dflipped: Array
     dpatches: Array
     dpadded: Array
 
@@ -106,6 +108,7 @@ class Conv2d(Layer):
             buffers["dy_padded"] = Buffer((n, oh + 2 * qh, ow + 2 * qw, o), life="own", inference=False)
             buffers["dy_patches"] = Buffer((n, h, w, kh, kw, o), life="scratch", inference=False)
             buffers["flipped"] = Buffer((kh, kw, o, c), life="scratch", inference=False)
+            buffers["dflipped"] = Buffer((kh, kw, o, c), life="scratch", inference=False)
         else:
             buffers["dpatches"] = Buffer((n, oh, ow, kh, kw, c), life="scratch", inference=False)
             buffers["dpadded"] = Buffer((n, h + 2 * ph, w + 2 * pw, c), life="scratch", inference=False)
@@ -122,32 +125,40 @@ class Conv2d(Layer):
         return self.y
 
     def backward(self, ops: Ops, dy: Array) -> Array | None:
-        """dW = Σ patchesᵀ dy    db = Σ_{B,H,W} dy    dx: see _correlate and _add_overlaps"""
-        dW = reshaped(self.dW, (*self.lead, -1, self.channels))
-        input_gradient = self._correlate if self._correlates else self._add_overlaps
-        if self.dx is not None and self._correlates:
+        """db = Σ_{B,H,W} dy    dW, dx: see _correlate, and where that does not do, _add_overlaps"""
+        correlates = self.dx is not None and self._correlates
+        if correlates:
             ops.copy(transpose(self.W[..., ::-1, ::-1, :, :]), out=self.flipped)
         for position, images in enumerate(self._chunks(ops)):
-            part = reshaped(self.part, dW.shape) if position else dW
-            self._weight_gradient(ops, self._unroll(ops, self.x[images]), self._matrices(dy[images]), out=part)
-            if position:
-                ops.add(dW, part, out=dW)
+            if correlates:
+                self._correlate(ops, dy[images], images, first=not position)
+            else:
+                patches, dW = self._unroll(ops, self.x[images]), reshaped(self.dW, (*self.lead, -1, self.channels))
+                self._weight_gradient(ops, patches, self._matrices(dy[images]), dW, first=not position)
+                if self.dx is not None:
+                    self._add_overlaps(ops, dy[images], self.dx[images])
             if self.bias:
                 ops.sum_batch(rows(dy[images], self.lead), out=self.part_b if position else self.db)
                 if position:
                     ops.add(self.db, self.part_b, out=self.db)
-            if self.dx is not None:
-                input_gradient(ops, dy[images], self.dx[images])
+        if correlates:
+            ops.copy(transpose(self.dflipped)[..., ::-1, ::-1, :, :], out=self.dW)
         return self.dx
 
-    def _weight_gradient(self, ops: Ops, patches: Array, dy: Array, *, out: Array) -> None:
-        """out = Σ_n patchesᵀ dy.  patches (…, n, OH·OW, K·K·C)   dy (…, n, OH·OW, O)   out (…, K·K·C, O)"""
-        if not self._apart(patches, dy.shape[-1]):
-            ops.matmul(transpose(joined(patches)), joined(dy), out=out)
-            return
-        products = reshaped(self.products[self._first(patches.shape[-3])], (*patches.shape[:-2], *out.shape[-2:]))
-        ops.matmul(transpose(patches), dy, out=products)
-        ops.sum(products, -3, out=out)
+    def _weight_gradient(self, ops: Ops, patches: Array, other: Array, total: Array, *, first: bool) -> None:
+        """total ← Σ_n patchesᵀ other, or total + that if these are not the first images.
+
+        patches (…, n, pixels, K·K·C)   other (…, n, pixels, O)   total (…, K·K·C, O), or with C and O exchanged
+        """
+        out = total if first else reshaped(self.part, total.shape)
+        if self._apart(patches, other.shape[-1]):
+            products = reshaped(self.products[self._first(patches.shape[-3])], (*patches.shape[:-2], *out.shape[-2:]))
+            ops.matmul(transpose(patches), other, out=products)
+            ops.sum(products, -3, out=out)
+        else:
+            ops.matmul(transpose(joined(patches)), joined(other), out=out)
+        if not first:
+            ops.add(total, out, out=total)
 
     def _multiply(self, ops: Ops, a: Array, b: Array, *, out: Array) -> None:
         """out = a b.  a (…, n, pixels, K)   b (…, K, O)   out (…, n, pixels, O)"""
@@ -176,16 +187,23 @@ class Conv2d(Layer):
         """True if dx is itself a convolution, of padded dy with the flipped kernel: where the stride is 1."""
         return self.stride == (1, 1) and min(self._complement) >= 0
 
-    def _correlate(self, ops: Ops, dy: Array, dx: Array) -> None:
-        """dx[h,w,c] = Σ_{k,l,o} dy[h+k−Q, w+l−Q, o] W[K−1−k, K−1−l, c, o], as forward with dy in place of x"""
-        some = self._first(dx.shape[len(self.lead)])
-        padded, patches, (qh, qw) = self.dy_padded[some], self.dy_patches[some], self._complement
+    def _correlate(self, ops: Ops, dy: Array, images: tuple[Any, ...], *, first: bool) -> None:
+        """Both gradients from the patches of dy, as forward with dy in place of x and W flipped.
+
+        dx[h,w,c] = Σ_{k,l,o} dy[h+k−Q, w+l−Q, o] W[K−1−k, K−1−l, c, o]
+        dW[K−1−k, K−1−l, c, o] = Σ_{h,w} dy[h+k−Q, w+l−Q, o] x[h,w,c]
+        """
+        assert self.dx is not None
+        x, dx = self._matrices(self.x[images]), self._matrices(self.dx[images])
+        some = self._first(dx.shape[-3])
+        padded, (qh, qw) = self.dy_padded[some], self._complement
         h, w = padded.shape[-3:-1]
         ops.copy(dy, out=padded[..., qh : h - qh, qw : w - qw, :])
-        ops.copy(ops.windows(padded, self.kernel, (1, 1)), out=patches)
-        flipped = reshaped(self.flipped, (*self.lead, -1, dx.shape[-1]))
-        dx = self._matrices(dx)
-        self._multiply(ops, reshaped(patches, (*dx.shape[:-1], flipped.shape[-2])), flipped, out=dx)
+        ops.copy(ops.windows(padded, self.kernel, (1, 1)), out=self.dy_patches[some])
+        flipped, dflipped = (reshaped(a, (*self.lead, -1, dx.shape[-1])) for a in (self.flipped, self.dflipped))
+        patches = reshaped(self.dy_patches[some], (*dx.shape[:-1], flipped.shape[-2]))
+        self._weight_gradient(ops, patches, x, dflipped, first=first)
+        self._multiply(ops, patches, flipped, out=dx)
 
     def _add_overlaps(self, ops: Ops, dy: Array, dx: Array) -> None:
         """dx = the patches of dy Wᵀ, added up where they overlap"""
