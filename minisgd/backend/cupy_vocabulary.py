@@ -15,7 +15,7 @@ import numpy as np
 from minisgd.backend.cupy_kernels import CudaKernels, launch_all
 from minisgd.backend.cupy_products import chosen, multiply
 from minisgd.backend.cupy_views import columns, stacks
-from minisgd.backend.fused import fused_method
+from minisgd.backend.fused import fused_method, join_neighbours
 from minisgd.backend.grain import WHOLE
 from minisgd.backend.kernel_library.affine import Affine
 from minisgd.backend.kernel_library.dropout import Dropout
@@ -61,6 +61,9 @@ class CupyVocabulary(Ops):
         plain = super().whole(part, method)
         longest = max(getattr(getattr(part, name, None), "size", 0) for name in ("x", "y"))
         return plain if longest >= NUMBERED else fused_method(part, method) or plain
+
+    def neighbours(self, layers: Sequence[Any], method: str) -> Sequence[Any]:
+        return join_neighbours(layers, method)
 
     # ---------------------------------------------------------------- elementwise
 

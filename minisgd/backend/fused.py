@@ -5,13 +5,14 @@ The floors above register what they have for the classes they know, and `Ops.who
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import MethodType
 from typing import Any, TypeVar
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 _FUSED: dict[type, dict[str, Callable[..., Any]]] = {}
+_JOINED: dict[tuple[type, type, str], Callable[[Any, Any], Any]] = {}
 
 
 def fused(kind: type, name: str) -> Callable[[Method], Method]:
@@ -30,6 +31,31 @@ def fused_method(part: object, name: str) -> Callable[..., Any] | None:
     Forward and backward may share what they keep, so one replaced method (a trace listens in) leaves all plain.
     """
     methods = _FUSED.get(type(part), {})
-    if name not in methods or methods.keys() & vars(part).keys():
-        return None
-    return MethodType(methods[name], part)
+    return MethodType(methods[name], part) if name in methods and _as_written(part) else None
+
+
+def joins(first: type, second: type, name: str) -> Callable[[Method], Method]:
+    """Register what makes one part of two neighbours, whose method does what theirs do one after the other."""
+
+    def register(function: Method) -> Method:
+        _JOINED[first, second, name] = function
+        return function
+
+    return register
+
+
+def join_neighbours(parts: Sequence[Any], name: str) -> list[Any]:
+    """Return the parts in their order, two neighbours as one part wherever that is registered for a method."""
+    joined: list[Any] = []
+    for part in parts:
+        join = _JOINED.get((type(joined[-1]), type(part), name)) if joined else None
+        if join is not None and _as_written(joined[-1]) and _as_written(part):
+            joined[-1] = join(joined[-1], part)
+        else:
+            joined.append(part)
+    return joined
+
+
+def _as_written(part: object) -> bool:
+    """Tell whether nobody has replaced a method of this very object."""
+    return not any(callable(getattr(type(part), name, None)) for name in vars(part))

@@ -127,6 +127,10 @@ class Ops:
         found: Callable[..., Any] = getattr(part, method)
         return found
 
+    def neighbours(self, layers: Sequence[Any], method: str) -> Sequence[Any]:
+        """Return layers in the order they run in, two as one wherever this device has one method for both."""
+        return layers
+
     # ---------------------------------------------------------------- memory
 
     def empty(self, shape: Shape, dtype: Any) -> Array:

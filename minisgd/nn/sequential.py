@@ -60,13 +60,13 @@ class Sequential(Layer):
         return Declaration(y=x)
 
     def forward(self, ops: Ops, x: Array) -> Array:
-        for _, layer in in_order(self.layers):
+        for layer in ops.neighbours([layer for _, layer in in_order(self.layers)], "forward"):
             with ops.scope(layer=layer.label):
                 x = _run(layer, "forward", ops, x)
         return x
 
     def infer(self, ops: Ops, x: Array) -> Array:
-        for _, layer in in_order(self.layers):
+        for layer in ops.neighbours([layer for _, layer in in_order(self.layers)], "infer"):
             with ops.scope(layer=layer.label):
                 x = _run(layer, "infer", ops, x)
         return x
@@ -74,7 +74,7 @@ class Sequential(Layer):
     def backward(self, ops: Ops, dy: Array) -> Array | None:
         """Run the chain rule from the last layer to the first that has something to learn."""
         dx: Array | None = dy
-        for _, layer in reversed(in_order(self._trained)):
+        for layer in ops.neighbours([layer for _, layer in reversed(in_order(self._trained))], "backward"):
             if dx is not None:
                 with ops.scope(layer=layer.label):
                     dx = _run_back(layer, ops, dx)

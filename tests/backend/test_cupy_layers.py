@@ -13,7 +13,7 @@ for folder in ("nn", "optim"):
     sys.path.insert(0, str(Path(__file__).parents[1] / folder))
 
 from layer_bench import Bench  # noqa: E402
-from layer_tables import LAYERS, LOSSES  # noqa: E402
+from layer_tables import ACTIVATIONS, LAYERS, LOSSES  # noqa: E402
 from optimizer_table import LAYOUT, OPTIMIZERS  # noqa: E402
 
 from minisgd.backend import Arena, Call, NumpyOps, Ops, Plan  # noqa: E402
@@ -122,3 +122,27 @@ def test_an_optimizer(cuda, name, dtype, lead):
     expected = update(OPTIMIZERS[name], NumpyOps(), lead, dtype, 5)
     tolerance = 1e-5 if dtype == "float32" else 1e-12
     assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("seeds", SEEDS)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_that_products_take_in(cuda, name, seeds):
+    def make(ops: Ops) -> Bench:
+        layers = [
+            Linear(9),
+            ACTIVATIONS[name].make((9,)),
+            Linear(7, bias=False),
+            ACTIVATIONS[name].make((7,)),
+            Linear(3),
+        ]
+        return Bench(layers, (6,), 5, seeds=SEEDS[seeds], largest=7, ops=ops)
+
+    compare(cuda, make, clock=0)
+    with cuda.record() as program:
+        make(cuda).step()
+    assert any(call.layer.startswith(name) for call in program) == (name == "GELU")
+    bench, host = make(cuda), make(NumpyOps())
+    host.fill(np.random.default_rng(0))
+    bench.take_from(host)
+    found, expected = bench.network.infer(cuda, bench.x), host.network.infer(host.ops, host.x)
+    assert_allclose(cuda.to_host(found), expected, rtol=1e-9, atol=1e-10)
