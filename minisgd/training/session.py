@@ -103,9 +103,11 @@ class Session:
             self.ops.upload((self.lr * self.lr_factors).reshape(self.lr_array.shape), out=self.lr_array)
 
     def _look_up_schedules(self) -> None:
-        schedule = self.recipe.optimizer.schedule
-        self.size = self.batch_size(self.progress())
-        self.lr = float(schedule(self.progress()))
+        schedule, progress = self.recipe.optimizer.schedule, self.progress()
+        self.size = self.batch_size(progress)
+        if self.size != progress.batch_size:  # which the learning rate may follow
+            progress = self.progress()
+        self.lr = float(schedule(progress))
         self._settled = isinstance(schedule, Constant) and isinstance(self.batch_size, ConstantBatch)
 
     def progress(self) -> Progress:
