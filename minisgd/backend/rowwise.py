@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from minisgd.typing import HostArray
 
@@ -94,7 +95,13 @@ class Repeats:
     def forget(self, out: HostArray) -> None:
         """Take note that an array is written, and with it the rows that lie there."""
         if self._known:
-            self._known = {k: wide for k, wide in self._known.items() if not np.may_share_memory(wide.row, out)}
+            low, high = byte_bounds(out)
+            self._known = {k: wide for k, wide in self._known.items() if not _meets(wide.row, low, high)}
+
+
+def _meets(row: HostArray, low: int, high: int) -> bool:
+    first, end = byte_bounds(row)
+    return first < high and low < end
 
 
 def repeat_and_compute(
