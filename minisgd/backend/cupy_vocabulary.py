@@ -201,6 +201,19 @@ class CupyVocabulary(Ops):
 
         self.launch("take", emit, (a, index), out)
 
+    def take_rescaled(self, a: Array, index: Array, factor: float, *, work: Array, out: Array) -> None:
+        bytes_to_floats = a.dtype == np.uint8 and self.kernels.builds(out.dtype) and a.flags.c_contiguous
+        if not bytes_to_floats or index.dtype != np.int64 or not index.ndim:
+            super().take_rescaled(a, index, factor, work=work, out=out)
+            return
+        gather = self.family(Gather, out.dtype, self.address)
+
+        def emit() -> None:
+            for i, x in _contiguous(index, out):
+                gather(a, i, x, scale=factor)
+
+        self.launch("take", emit, (a, index), out)
+
     def _library_to_gather(self, a: Array, index: Array, out: Array) -> Any:
         if a.dtype != out.dtype or index.dtype != np.int64 or not a.flags.c_contiguous or not index.ndim:
             return None

@@ -388,6 +388,11 @@ class Ops:
         """Gather rows.  a (N, …)   index (…R, B) within range   out (…R, B, …) = a[index]"""
         self.run("take", self.xp.take, (a, index, 0, out), (a, index), out)
 
+    def take_rescaled(self, a: Array, index: Array, factor: float, *, work: Array, out: Array) -> None:
+        """Gather rows as floats: out = factor · a[index].  work like out, of the dtype of a: the rows as they are"""
+        self.take(a, index, out=work)
+        self.rescale(work, factor, out=out)
+
     def one_hot(self, labels: Array, *, out: Array) -> None:
         """Mark the class of every example.  labels (…, B) in 0 … C − 1   out (…, C, B) = [labels = c]"""
         classes = self.arange(out.shape[-2])[:, None]

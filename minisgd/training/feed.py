@@ -147,8 +147,7 @@ class Feed:
         """Emit x = scale · data.x[index], target = data.y[index], weight = data.weight[index]."""
         batch = self.views(arena, b, () if self.shared else lead)
         if "raw" in batch:
-            ops.take(data.x, batch["index"], out=batch["raw"])
-            ops.rescale(batch["raw"], self.spec.scale, out=batch["x"])
+            ops.take_rescaled(data.x, batch["index"], self.spec.scale, work=batch["raw"], out=batch["x"])
         else:
             ops.take(data.x, batch["index"], out=batch["x"])
             if self.spec.scale != 1:

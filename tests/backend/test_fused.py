@@ -123,6 +123,22 @@ def test_a_step_has_as_many_calls_whatever_the_batch_and_the_replicas(cuda, name
         assert extra <= {"mlp": 6, "cnn": 12}[name]
 
 
+@pytest.mark.parametrize("lead", [(), (3,)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_bytes_are_gathered_as_floats_in_one_launch(cuda, dtype, lead):
+    rng = np.random.default_rng(0)
+    data, index = rng.integers(0, 256, (20, 5, 3)).astype(np.uint8), rng.integers(0, 20, (*lead, 7))
+    found = []
+    for ops in (NumpyOps(), cuda):
+        work, out = (ops.zeros((*lead, 7, 5, 3), kind) for kind in ("uint8", dtype))
+        with ops.record() as program:
+            ops.take_rescaled(ops.from_host(data), ops.from_host(index), 1 / 255, work=work, out=out)
+        program.replay()
+        found.append(ops.to_host(out))
+    assert launches(program) == 1
+    np.testing.assert_array_equal(*found)
+
+
 def test_the_cpu_runs_every_method_as_it_is_written():
     optimizer = SGD(0.1)
     assert NumpyOps().whole(optimizer, "move") == optimizer.move

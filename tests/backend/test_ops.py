@@ -49,7 +49,7 @@ UNARY: dict[str, Callable[..., Any]] = {
 }
 
 OTHERS = {"erf", "copy", "fill", "sum", "max", "argmax", "sum_batch", "dot", "matmul", "affine", "take", "uniform"}
-OTHERS |= {"rescale", "elementwise", "one_hot"}
+OTHERS |= {"rescale", "take_rescaled", "elementwise", "one_hot"}
 
 
 def test_every_operation_has_a_test() -> None:
@@ -211,6 +211,15 @@ def test_take(dtype: str, shape: Any) -> None:
         out = np.empty((*index.shape, *shape), dtype)
         NumpyOps().take(a, index, out=out)
         assert_array_equal(out, a[index])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_take_rescaled_is_take_and_rescale(dtype: str) -> None:
+    a, index = np.arange(12, dtype=np.uint8).reshape(4, 3), np.array([3, 0, 3])
+    work, out = np.empty((3, 3), np.uint8), np.empty((3, 3), dtype)
+    NumpyOps().take_rescaled(a, index, 1 / 255, work=work, out=out)
+    assert_array_equal(work, a[index])
+    assert_allclose(out, a[index] / 255, rtol=1e-6)
 
 
 @pytest.mark.parametrize("kernel", [(1, 1), (2, 3), (4, 5)])
