@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
 from benchmarks.gpu_floors import Device, Floor, Workload
+from minisgd.backend.kernel_library.activation import ACTIVATIONS, Activation
 from minisgd.backend.kernel_library.batch_norm import BatchNorm, Ghosts
 from minisgd.backend.kernel_library.cross_entropy import CrossEntropy
 from minisgd.backend.kernel_library.dropout import Dropout
@@ -175,6 +177,16 @@ def dropout(device: Device, n: int) -> Iterator[Workload]:
     floor, write = Floor(2 * REAL * n), Floor(REAL * n)
     yield Workload("dropout", lambda: drop(x, y, seeds, clock, 0, p=0.5), floor, {"dropout": floor})
     yield Workload("draw_uniform", lambda: drop.uniform(y, seeds, clock, 0), write, {"draw_uniform": write})
+
+
+def activations(device: Device, n: int) -> Iterator[Workload]:
+    """Yield every activation of n numbers, forward and backward."""
+    x, y, dy, dx = (device.reals(1, n) for _ in range(4))
+    forward, backward = Floor(2 * REAL * n), Floor(3 * REAL * n)
+    for name in ACTIVATIONS[1:]:
+        act = Activation(device.library, name)
+        yield Workload(name, partial(act.forward, x, y), forward, {"activation": forward})
+        yield Workload(f"{name}_dx", partial(act.input_gradient, x, dy, dx), backward, {"activation_dx": backward})
 
 
 def pools(device: Device, B: int, H: int, C: int) -> Iterator[Workload]:

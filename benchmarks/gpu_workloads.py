@@ -28,6 +28,7 @@ def workloads(device: Device) -> Iterator[Workload]:
     yield from passes.batch_norm(device, n=1 << 16, C=256)
     yield from passes.layer_norm(device, n=1 << 16, F=256)
     yield from passes.dropout(device, n=1 << 24)
+    yield from passes.activations(device, n=1 << 24)
     yield from passes.pools(device, B=256, H=28, C=32)
     yield from products.ladder(device, N=2048)
 
@@ -48,5 +49,6 @@ def miniatures(device: Device) -> Iterator[Workload]:
     yield from passes.batch_norm(device, n=64, C=16)
     yield from passes.layer_norm(device, n=64, F=33)
     yield from passes.dropout(device, n=1000)
+    yield from passes.activations(device, n=1000)
     yield from passes.pools(device, B=1, H=8, C=4)
     yield from products.ladder(device, N=32)
