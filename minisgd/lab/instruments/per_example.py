@@ -69,7 +69,11 @@ def per_example_norms(
     Arguments and errors as for ``per_example_gradients``.
     """
     require_own_gradients(network, mode)
-    examples = Examples.of(network, (x, y), loss)
+    return norms_of(Examples.of(network, (x, y), loss))
+
+
+def norms_of(examples: Examples) -> ExampleNorms:
+    """Return |g_i|² of these examples."""
     norms = SquaredNorms()
     found = np.empty((len(examples.network.layout), len(examples)))
     for where, n in examples.passed(norms):

@@ -1,0 +1,69 @@
+"""``minisgd probe examples``: the gradients of single examples, how long they are and where they agree."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+import numpy as np
+
+from minisgd.cli import output
+from minisgd.cli.parser import Parser
+from minisgd.cli.probe import subject
+
+EXAMPLES = """\
+  minisgd probe examples --data digits --model mlp:128 --weights runs/a/weights.safetensors
+  minisgd probe examples --data digits --model cnn --json"""
+
+LARGEST = 5
+"""Examples that are named for their long gradients: those that the network knows least, or that are mislabelled."""
+
+
+def configure(parser: Parser) -> None:
+    subject.configure(parser, dtype="float64")
+
+
+def run(args: Namespace) -> int:
+    """Measure on all training examples, and print."""
+    from minisgd.backend.threads import available_cores, blas_threads
+    from minisgd.lab.instruments import gsnr
+    from minisgd.lab.instruments.per_example import norms_of
+    from minisgd.lab.instruments.per_example_subject import Examples
+
+    network, data, loss = subject.load(args)
+    with blas_threads(args.threads or available_cores()):
+        signal = gsnr(network, data, loss=loss)
+        norms = norms_of(Examples.of(network, data, loss, "train"))
+    lengths, agreed = np.sqrt(norms.total), signal.summary()
+    median, p90, longest = (float(np.quantile(lengths, share)) for share in (0.5, 0.9, 1.0))
+    largest: list[int] = np.argsort(-lengths, kind="stable")[:LARGEST].tolist()
+    whole = max(float(norms.total.sum()), np.finfo(float).tiny)
+    found = {
+        "examples": len(norms),
+        "norm_median": median,
+        "norm_p90": p90,
+        "norm_max": longest,
+        "largest": largest,
+        "gsnr_median": signal.median,
+        "gsnr_mean": signal.mean,
+        "by_parameter": {
+            name: {"share_of_squared_norm": float(part.sum()) / whole, "gsnr_median": agreed[name]}
+            for name, part in norms.by_parameter.items()
+        },
+    }
+    if args.json:
+        output.print_json(found)
+        return 0
+    rows = [
+        ("gradient norm", f"{median:.4g}", f"median; 10% exceed {p90:.4g}"),
+        ("longest", f"{longest:.4g}", f"examples {', '.join(map(str, largest))}"),
+        ("GSNR", f"{signal.median:.4g}", f"median over parameters; mean {signal.mean:.4g}"),
+    ]
+    output.print_table(("", "", ""), rows, left=3)
+    print()
+    table = [
+        (name, f"{100 * float(part.sum()) / whole:.1f}%", f"{agreed[name]:.3g}")
+        for name, part in norms.by_parameter.items()
+    ]
+    output.print_table(("parameter", "of |g|²", "median GSNR"), table, left=1)
+    output.note(f"all {len(norms):,} examples, exactly; as in evaluation, without weight decay", args.quiet)
+    return 0
