@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.claim import Claim, Effect, Finding, undecided
 from minisgd.lab.claims.draw import Axes, against_batch, reference
 from minisgd.lab.claims.gradient_variance import GradientVariance, MeasureGradientVariance
 from minisgd.lab.claims.statistics import log_slope
@@ -18,6 +18,10 @@ def judge(rng: Generator, noise: GradientVariance) -> Finding:
     """Fit the slope of log variance against log B, freed of the factor 1 − B/N of drawing without replacement."""
     sizes = np.array(noise.batch_sizes, float)
     freed = noise.variance / (1 - sizes / noise.n_train)[:, None]
+    if not (noise.variance > 0).all():
+        return undecided(
+            "slope of log variance against log B", "The examples have one gradient in common: none is noisy."
+        )
     slope = log_slope(sizes, freed, rng)
     if slope.high < -MARGIN:
         verdict = "supported"

@@ -13,6 +13,7 @@ import numpy as np
 
 from minisgd.backend.threads import available_cores, choose_threads
 from minisgd.data import Dataset
+from minisgd.errors import MinisgdError
 from minisgd.lab.claims.arguments import check_network, chosen_claims, parse_seconds, resolve_seeds, resolve_sizes
 from minisgd.lab.claims.claim import Claim, Finding, undecided
 from minisgd.lab.claims.lab import Lab
@@ -111,7 +112,12 @@ def find(claim: Claim, outcomes: Mapping[str, Outcome | None], rng: np.random.Ge
         if isinstance(result, Missing) and name in claim.needs:
             return undecided(claim.effect, f"Its experiment ({claim.needs[name].name}) was not made: {result.why}.")
         results[name] = None if isinstance(result, Missing) else result
-    return claim.judge(rng, **results)
+    try:
+        with np.errstate(all="ignore"):  # an effect of zero or infinity says so itself
+            return claim.judge(rng, **results)
+    except MinisgdError as problem:
+        # results without a meaning for this claim cost its verdict, never the others
+        return undecided(claim.effect, f"Its results cannot be judged: {problem}.")
 
 
 def _laboratory(

@@ -8,13 +8,15 @@ import pytest
 import minisgd as ms
 from minisgd.data.synthetic import gaussian_blobs
 
+ONLY = [5, 6, 7, 9, 15, 16, 17, 19, 20, 22, 26]
+
 
 @pytest.fixture(scope="module")
 def noiseless():
     """Every example has the same gradient: (w·x − y)·x is that of (−x, −y) too. A batch is worth one example."""
     x = np.where(np.arange(400) % 2, 1.0, -1.0)[:, None]
     network = ms.Network(ms.Linear(1, bias=False))
-    return ms.claims(network, (x, 2 * x), only=[6, 7, 9, 15, 16, 17, 19, 20, 22], seeds=5, validation=0.2)
+    return ms.claims(network, (x, 2 * x), only=ONLY, seeds=5, validation=0.2)
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +60,31 @@ def test_without_noise_no_optimizer_likes_larger_batches(noiseless):
 
 def test_without_noise_examples_are_arithmetic_and_nothing_is_gained_by_growing(noiseless):
     assert noiseless[22].finding.effect.value == 1 and noiseless[19].verdict == "qualified"
+
+
+def test_without_noise_curves_are_as_smooth_at_every_batch_size(noiseless):
+    assert noiseless[5].verdict == "refuted"
+    np.testing.assert_allclose(noiseless[5].finding.effect.value, 0, atol=1e-3)
+
+
+def test_without_noise_small_batches_lose_nothing(noiseless, noisy):
+    assert noiseless[6].verdict == "supported" and noiseless[22].verdict == "refuted"
+    assert noisy[6].verdict in ("qualified", "refuted")
+
+
+def test_without_noise_the_full_batch_is_no_more_precise(noiseless):
+    assert noiseless[26].verdict != "supported"
+
+
+def test_where_one_number_is_to_be_learnt_neither_more_examples_nor_their_order_matter():
+    x = np.where(np.arange(2400) % 2, 1.0, -1.0)[:, None]
+    y = 2 * x + np.random.default_rng(0).normal(size=x.shape)
+    found = ms.claims(ms.Network(ms.Linear(1, bias=False)), (x, y), only=[31], seeds=5, validation=0.2)
+    assert found[31].verdict == "refuted", found[31].finding
+
+
+def test_results_without_a_meaning_cost_one_verdict_and_not_the_run():
+    """Classes that any step tells apart: some critical batch sizes have no steps to be fitted to."""
+    x = 3 * np.eye(3)[np.arange(600) % 3]
+    found = ms.claims(ms.Network(ms.Linear(3)), (x, np.arange(600) % 3), only=[21, 25], seeds=5, validation=0.2)
+    assert found[21].verdict == "refuted" and found[25].verdict in ("not decided", "refuted", "supported", "qualified")

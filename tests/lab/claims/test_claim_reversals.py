@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -321,6 +322,11 @@ def test_every_claim_has_a_reversal(number):
 def test_judging_is_pure(number, results, verdict):
     first, second = judged(number, **results), judged(number, **results)
     assert repr(first.effect) == repr(second.effect) and first.words == second.words
+
+
+def test_gradients_without_noise_have_no_slope():
+    found = judged(4, noise=replace(gradient_variance(-1), variance=np.zeros((5, 8))))
+    assert found.verdict == "not decided" and "in common" in found.words
 
 
 def test_effects_come_out_as_they_were_put_in():
