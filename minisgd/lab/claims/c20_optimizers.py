@@ -6,7 +6,7 @@ import numpy as np
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding
 from minisgd.lab.claims.critical import critical_sizes, trend
-from minisgd.lab.claims.decide import QUARTER, side
+from minisgd.lab.claims.decide import QUARTER, both_more, side
 from minisgd.lab.claims.draw import Axes, against_batch
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.claims.statistics import log_slope, ratio_of
@@ -25,12 +25,7 @@ def judge(rng: Generator, sgd: TargetRuns, adam: TargetRuns) -> Finding:
     lead = sgd.best_steps / adam.best_steps  # (K, S)
     slope = log_slope(sgd.batch_sizes, lead, rng)
     sides = (side(ratio, QUARTER), side(slope, MARGIN))
-    if sides == ("more", "more"):
-        verdict = "supported"
-    elif "more" in sides:
-        verdict = "qualified"
-    else:
-        verdict = "not decided" if "unclear" in sides else "refuted"
+    verdict = both_more(sides)
     times = ratio_of(ratio)
     of_sgd, of_adam = critical_sizes((sgd, adam))
     small, large = sgd.batch_sizes[0], sgd.batch_sizes[-1]
@@ -45,7 +40,7 @@ def judge(rng: Generator, sgd: TargetRuns, adam: TargetRuns) -> Finding:
             against_batch(ax, runs.batch_sizes, runs.best_steps, "steps to target", color=color, name=name)
 
     return Finding(
-        verdict,  # type: ignore[arg-type]
+        verdict,
         Effect("critical batch size Emin/Smin: Adam / SGD", times.value, times.low, times.high),
         sgd.trainings + adam.trainings,
         text,

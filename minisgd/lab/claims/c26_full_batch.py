@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict
-from minisgd.lab.claims.decide import QUARTER, side
+from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.decide import QUARTER, both_more, side
 from minisgd.lab.claims.draw import Axes, against_batch
 from minisgd.lab.claims.gradient_error import GradientError, MeasureGradientError
 from minisgd.lab.claims.lab import FULL
@@ -30,13 +30,7 @@ def judge(
     cheapest = int(np.median(work, axis=1).argmin())
     precision, expense = difference(errors.error[0], errors.error[-1], rng), log_ratio(work[-1], work[cheapest], rng)
     sides = side(precision, TENTH), side(expense, QUARTER)
-    verdict: Verdict
-    if sides == ("more", "more"):
-        verdict = "supported"
-    elif "more" in sides:
-        verdict = "qualified"
-    else:
-        verdict = "not decided" if "unclear" in sides else "refuted"
+    verdict = both_more(sides)
     times, small, n = ratio_of(expense), sizes[0], sizes[-1]
     off, of_full = (float(np.median(errors.error[k])) for k in (0, -1))
     step = each[n] / each[small]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict
-from minisgd.lab.claims.decide import QUARTER, side
+from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.decide import QUARTER, both_more, side
 from minisgd.lab.claims.draw import Axes
 from minisgd.lab.claims.fixed_budget import Endings, FixedBudget
 from minisgd.lab.claims.setting import Setting
@@ -37,13 +37,7 @@ def judge(
     scores, unshuffled = np.stack([score(runs, what) for runs in parts]), score(in_order, what)
     data, shuffling = (gain(what, scores[-1], other, rng) for other in (scores[0], unshuffled))
     sides = side(data, margin), side(shuffling, margin)
-    verdict: Verdict
-    if sides == ("more", "more"):
-        verdict = "supported"
-    elif "more" in sides:
-        verdict = "qualified"
-    else:
-        verdict = "not decided" if "unclear" in sides else "refuted"
+    verdict = both_more(sides)
     few, many, unordered = (_say(what, float(np.mean(row))) for row in (scores[0], scores[-1], unshuffled))
     text = (
         f"After {STEPS:,} updates validation {what} is {few} with {eighth.n_train:,} examples and {many} with "

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+from minisgd.lab.claims.claim import Verdict
 from minisgd.lab.claims.statistics import Estimate
 
 Side = Literal["more", "less", "same", "unclear"]
@@ -36,3 +37,12 @@ def side(estimate: Estimate, margin: float) -> Side:
     if estimate.high < 0 and estimate.value < -margin:
         return "less"
     return "unclear"
+
+
+def both_more(sides: tuple[Side, Side]) -> Verdict:
+    """Judge a claim that two effects are there: supported by both, qualified by one, refuted where neither is."""
+    if sides == ("more", "more"):
+        return "supported"
+    if "more" in sides:
+        return "qualified"
+    return "not decided" if "unclear" in sides else "refuted"
