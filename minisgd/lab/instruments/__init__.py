@@ -14,6 +14,7 @@ from minisgd.lab.instruments.noise_tracker import NoiseTracker
 from minisgd.lab.instruments.objective import Objective
 from minisgd.lab.instruments.per_example import ExampleNorms, per_example_gradients, per_example_norms
 from minisgd.lab.instruments.sam import SAM, sam_sharpness
+from minisgd.lab.instruments.sampled import Sampled
 from minisgd.lab.instruments.sharpness import Sharpness, sharpness
 from minisgd.lab.instruments.sharpness_tracker import SharpnessSample, SharpnessTracker
 from minisgd.lab.instruments.speed import Speed, SpeedPoint, speed
@@ -38,6 +39,7 @@ __all__ = [
     "Objective",
     "PowerOfTwo",
     "PowersOfTwo",
+    "Sampled",
     "Sharpness",
     "SharpnessSample",
     "SharpnessTracker",

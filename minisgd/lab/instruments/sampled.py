@@ -1,0 +1,53 @@
+"""Any instrument along a training: whatever can be measured of a network, every so many steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+from minisgd.errors import DtypeError
+from minisgd.nn import Network
+from minisgd.nn.layer import positive
+from minisgd.training.callbacks import Callback
+from minisgd.training.trainer import Training
+
+
+class Sampled(Callback):
+    """Measure a copy of the network before the first step, and after every ``every``-th.
+
+    measure: called with the copy, in the middle of the training, which does not notice
+    steps, results: of every sample   seconds: what all samples took together
+
+    A sample costs what the instrument costs, and a copy of the P weights.
+
+    >>> agreement = Sampled(lambda network: gsnr(network, data), every=100)
+    >>> run = train(net, data, callbacks=[agreement])
+    >>> [found.median for found in agreement.results]
+
+    Errors: DtypeError for what cannot be called; ArgumentError unless every is a positive integer.
+    """
+
+    def __init__(self, measure: Callable[[Network], Any], every: int = 100) -> None:
+        if not callable(measure):
+            raise DtypeError(
+                "measure", expected="a function of a network", got=measure, fix="lambda network: ms.gsnr(network, data)"
+            )
+        self.measure, self.every = measure, positive(every, "every")
+        self.steps: list[int] = []
+        self.results: list[Any] = []
+        self.seconds = 0.0
+
+    def on_start(self, training: Training) -> None:
+        self.steps, self.results, self.seconds = [], [], 0.0
+        self._sample(training)
+
+    def on_step(self, training: Training) -> None:
+        if training.session.steps % self.every == 0:
+            self._sample(training)
+
+    def _sample(self, training: Training) -> None:
+        begun = perf_counter()
+        self.steps.append(training.session.steps)
+        self.results.append(self.measure(training.network.copy()))
+        self.seconds += perf_counter() - begun

@@ -1,0 +1,46 @@
+"""``ms.Sampled``: any instrument along a training that does not notice."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import minisgd as ms
+
+
+def train(*callbacks):
+    data = ms.datasets.digits(validation=0.2)
+    net = ms.Network(ms.Linear(8), ms.BatchNorm(), ms.ReLU(), ms.Dropout(0.2), ms.Linear(10))
+    return ms.train(net, data, optimizer=ms.Adam(), batch_size=64, steps=25, callbacks=list(callbacks)), data
+
+
+def test_any_instrument_samples_a_training_that_does_not_notice():
+    data = ms.datasets.digits(validation=0.2)
+    measures = [
+        lambda network: ms.gsnr(network, data),
+        lambda network: ms.loss_line(network, data, points=3),
+        lambda network: ms.latency(network, data, [1, 8], visits=3),
+        lambda network: ms.memory_fit(network, data, [8, 16, 32]),
+    ]
+    watched = [ms.Sampled(measure, every=10) for measure in measures]
+    run, _ = train(*watched)
+    plain, _ = train()
+    assert_array_equal(run.network.vector, plain.network.vector)
+    assert_array_equal(run.network.statistics, plain.network.statistics)
+    for one in watched:
+        assert one.steps == [0, 10, 20] and len(one.results) == 3 and one.seconds > 0
+    assert len({found.median for found in watched[0].results}) == 3
+
+
+def test_a_sample_is_of_the_weights_of_its_step():
+    seen = ms.Sampled(lambda network: np.array(network.vector), every=25)
+    run, _ = train(seen)
+    assert_array_equal(seen.results[-1], run.network.vector)
+
+
+def test_wrong_uses():
+    with pytest.raises(ms.DtypeError, match="measure must be a function of a network"):
+        ms.Sampled("gsnr")
+    with pytest.raises(ms.ArgumentError, match="every"):
+        ms.Sampled(ms.gsnr, every=0)
