@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from minisgd.backend.threads import blas_threads
+from minisgd.backend.cpu.threads import blas_threads
 
 
 @pytest.fixture(autouse=True)

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent / "cuda"))
-
 
 @pytest.fixture
-def fake_cupy(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """Install the test double for CuPy and return it as `cupy`; skip where kernels cannot be built for the CPU."""
-    import fake_cupy
-    from cuda_build import missing_toolchain
+def toolchain() -> None:
+    """Skip, with the reason, where kernels cannot be built for the CPU."""
+    from tests.cuda.cuda_build import missing_toolchain
 
     reason = missing_toolchain()
     if reason is not None:
         pytest.skip(reason)
+
+
+@pytest.fixture
+def fake_cupy(toolchain: None, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Install the test double for CuPy and return it as `cupy`."""
+    from tests.cuda import fake_cupy
+
     return fake_cupy.install(monkeypatch)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from minisgd.backend.arena import OWNERS, Arena, Owner, Plan, Request
-from minisgd.backend.numpy_ops import NumpyOps
+from minisgd.backend.cpu.numpy_ops import NumpyOps
 from minisgd.backend.ops import Operand, Ops
 from minisgd.backend.program import Call, Program
 from minisgd.errors import ArgumentError, MinisgdError, MissingExtraError
@@ -43,7 +43,7 @@ def get_ops(device: str = "cpu", precision: Precision = "full") -> Ops:
     if precision not in ("full", "tf32"):
         raise ArgumentError("precision", expected="'full' or 'tf32'", got=precision, fix="leave it out")
     if device == "cuda" or (device == "auto" and why_no_cuda() is None):
-        from minisgd.backend.cupy_ops import CupyOps
+        from minisgd.backend.cuda.cupy_ops import CupyOps
 
         return CupyOps(precision)
     if precision == "tf32":
@@ -55,7 +55,7 @@ def get_ops(device: str = "cpu", precision: Precision = "full") -> Ops:
 
 def why_no_cuda() -> MinisgdError | None:
     """Return the error that the device "cuda" gives here, or None if it works."""
-    from minisgd.backend.cupy_ops import import_cupy
+    from minisgd.backend.cuda.cupy_ops import import_cupy
 
     try:
         import_cupy()

@@ -18,10 +18,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from minisgd.backend.grain import CACHED, Grain
-from minisgd.backend.lane import Lane
+from minisgd.backend.batch_transfer import Lane
+from minisgd.backend.block_size import CACHED, Grain
+from minisgd.backend.loop_unrolling import append_translates
 from minisgd.backend.program import Call, Program
-from minisgd.backend.translates import append_translates
 from minisgd.errors import DtypeError
 from minisgd.typing import Array, HostArray, Shape
 

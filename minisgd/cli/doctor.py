@@ -46,7 +46,7 @@ def examine() -> dict[str, Any]:
     import numpy
 
     import minisgd
-    from minisgd.backend.threads import available_cores, blas_info
+    from minisgd.backend.cpu.threads import available_cores, blas_info
 
     memory, source = available_memory()
     blas = [

@@ -120,7 +120,7 @@ def require_report(what: str) -> None:
 
 def _reporter(bar: output.ProgressBar) -> Callable[[str, Mapping[str, Any]], None]:
     """Return what passes the events of a study on to the terminal."""
-    from minisgd.lab.study import words
+    from minisgd.lab import words
     from minisgd.lab.study.result import Target
 
     def on_event(kind: str, facts: Mapping[str, Any]) -> None:
@@ -142,7 +142,7 @@ def _reporter(bar: output.ProgressBar) -> Callable[[str, Mapping[str, Any]], Non
 
 def _print(found: Study) -> None:
     """Print the answer first, then what it rests on."""
-    from minisgd.lab.study import words
+    from minisgd.lab import words
 
     best, result = found.recommendation, found.result
     lines = [best.why]
@@ -162,7 +162,7 @@ def _print(found: Study) -> None:
 
 
 def _row(batch: BatchResult) -> tuple[str, ...]:
-    from minisgd.lab.study import words
+    from minisgd.lab import words
 
     steps = batch.steps_to_target
     span = f" ({words.short(steps.low)}–{words.short(steps.high)})"

@@ -134,10 +134,10 @@ def _callbacks(args: Namespace, data: Dataset) -> list[Callback]:
 def _announce(args: Namespace, data: Dataset, network: Network, settings: Mapping[str, Any]) -> None:
     """Say what will be trained, how long it will take and how much memory; refuse what cannot fit."""
     from minisgd.cli.machine import require_memory
-    from minisgd.lab.study.words import memory, seconds
+    from minisgd.lab.words import memory, seconds
     from minisgd.optim import as_batch_schedule
     from minisgd.training import memory_plan
-    from minisgd.training.feed import ExampleSpec
+    from minisgd.training.feeds.feed import ExampleSpec
     from minisgd.training.memory import default_loss
 
     largest = as_batch_schedule(settings["batch_size"], len(data)).largest
@@ -175,7 +175,7 @@ class Estimate:
 
 def _try_steps(network: Network, data: Dataset, settings: Mapping[str, Any]) -> Estimate:
     """Estimate a training from a few of its steps, which are thrown away."""
-    from minisgd.backend.threads import blas_threads, choose_threads
+    from minisgd.backend.cpu.threads import blas_threads, choose_threads
     from minisgd.training.prepare import prepare
     from minisgd.training.session import quiet_arithmetic
 
@@ -215,7 +215,7 @@ def _figures(args: Namespace, run: Run) -> dict[str, Any]:
 
 
 def _print(figures: Mapping[str, Any], run: Run) -> None:
-    from minisgd.lab.study import words
+    from minisgd.lab import words
 
     accuracy = figures["val_accuracy"]
     rows = [

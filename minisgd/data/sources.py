@@ -11,12 +11,12 @@ import numpy as np
 from minisgd.data.checks import about
 from minisgd.data.dataset import Dataset
 from minisgd.data.digits import digits
-from minisgd.data.files import Arrays
-from minisgd.data.idx import read_idx_folder
-from minisgd.data.npy import read_npy_pair
-from minisgd.data.npz import read_npz
-from minisgd.data.parquet import read_parquet
-from minisgd.data.table import read_csv
+from minisgd.data.readers.csv import read_csv
+from minisgd.data.readers.files import Arrays
+from minisgd.data.readers.idx import read_idx_folder
+from minisgd.data.readers.npy import read_npy_pair
+from minisgd.data.readers.npz import read_npz
+from minisgd.data.readers.parquet import read_parquet
 from minisgd.errors import ArgumentError
 from minisgd.typing import Seed
 

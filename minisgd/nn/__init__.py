@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import minisgd.nn.fused  # noqa: F401  (registers what it has)
+import minisgd.nn.cuda  # noqa: F401  (registers what it has)
 from minisgd.nn import initializers as init
 from minisgd.nn.layer import Buffer, Declaration, Layer, Parameter, Statistic
 from minisgd.nn.layers.activations import GELU, LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
-from minisgd.nn.layers.batchnorm import BatchNorm
+from minisgd.nn.layers.batch_norm import BatchNorm
 from minisgd.nn.layers.conv import Conv2d
 from minisgd.nn.layers.dropout import Dropout
 from minisgd.nn.layers.flatten import Flatten
-from minisgd.nn.layers.layernorm import LayerNorm
+from minisgd.nn.layers.layer_norm import LayerNorm
 from minisgd.nn.layers.linear import Linear
 from minisgd.nn.layers.pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from minisgd.nn.losses.cross_entropy import BinaryCrossEntropy, SoftmaxCrossEntropy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from minisgd.backend.grain import Grain
+from minisgd.backend.block_size import Grain
 from minisgd.nn.shapes import reshaped
 from minisgd.typing import Array, Shape
 

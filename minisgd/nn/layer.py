@@ -12,7 +12,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from minisgd.backend import Ops
-from minisgd.backend.grain import CACHED, Grain
+from minisgd.backend.block_size import CACHED, Grain
 from minisgd.errors import ArgumentError, ShapeError
 from minisgd.nn.blocks import images_at_a_time
 from minisgd.nn.initializers import Constant, Initializer

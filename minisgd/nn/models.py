@@ -12,7 +12,7 @@ from typing import Any
 from minisgd.errors import ArgumentError, MinisgdError, ShapeError
 from minisgd.nn.layer import Layer
 from minisgd.nn.layers.activations import ReLU
-from minisgd.nn.layers.batchnorm import BatchNorm
+from minisgd.nn.layers.batch_norm import BatchNorm
 from minisgd.nn.layers.conv import Conv2d
 from minisgd.nn.layers.flatten import Flatten
 from minisgd.nn.layers.linear import Linear

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from minisgd.backend import Ops, get_ops
-from minisgd.backend.grain import CACHED
+from minisgd.backend.block_size import CACHED
 from minisgd.errors import ArgumentError, DtypeError, ShapeError
 from minisgd.nn.binding import Binder
 from minisgd.nn.blocks import images_at_a_time

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import minisgd.optim.fused  # noqa: F401  (registers what it has)
+import minisgd.optim.cuda.updates  # noqa: F401  (registers what it has)
 from minisgd.optim.adagrad import Adagrad
 from minisgd.optim.adam import Adam
 from minisgd.optim.adamw import AdamW

@@ -8,7 +8,7 @@ from typing import Any
 from minisgd.backend import Arena, Request
 from minisgd.nn import Loss, Network
 from minisgd.nn.binding import Binder, Place
-from minisgd.training.feed import Feed, require_target
+from minisgd.training.feeds.feed import Feed, require_target
 from minisgd.typing import Array, Shape
 
 

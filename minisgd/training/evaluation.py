@@ -9,7 +9,7 @@ import numpy as np
 from minisgd.backend import Arena, Plan, Program, Request
 from minisgd.nn import Loss, Network
 from minisgd.training.binding import bind_evaluation
-from minisgd.training.feed import Feed, HostData
+from minisgd.training.feeds.feed import Feed, HostData
 from minisgd.typing import Array, HostArray
 
 CACHE_ELEMENTS = 1 << 18

@@ -15,7 +15,7 @@ from minisgd.nn.network import clone
 from minisgd.nn.per_example import Factor, tapped
 from minisgd.training.binding import bind_training
 from minisgd.training.evaluation import evaluation_batch
-from minisgd.training.feed import Feed, HostData
+from minisgd.training.feeds.feed import Feed, HostData
 from minisgd.typing import Array, HostArray
 
 STACKED_ELEMENTS = 1 << 22

@@ -7,7 +7,7 @@ import numpy as np
 from minisgd.errors import ArgumentError
 from minisgd.optim import BatchSizeSchedule, GradientMeasure, measures_every
 from minisgd.training.example_pass import ExamplePass, InnerProducts, SquaredNorms, examples_at_a_time, host_sum
-from minisgd.training.feed import HostData
+from minisgd.training.feeds.feed import HostData
 from minisgd.training.recipe import Recipe
 from minisgd.typing import HostArray
 

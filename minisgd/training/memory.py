@@ -12,7 +12,7 @@ from minisgd.errors import ArgumentError, DtypeError, MemoryLimitError
 from minisgd.nn import Loss, MeanSquaredError, Network, SoftmaxCrossEntropy
 from minisgd.nn.network import clone
 from minisgd.optim import SGD, ClipNorm, Optimizer
-from minisgd.training.feed import ExampleSpec, Feed
+from minisgd.training.feeds.feed import ExampleSpec, Feed
 from minisgd.training.recipe import Recipe
 from minisgd.typing import Shape
 

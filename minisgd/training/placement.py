@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from minisgd.backend import Ops, Plan
 from minisgd.errors import MemoryLimitError, MinisgdError
 from minisgd.nn import Network
-from minisgd.training.device_feeds import ResidentFeed, StreamedFeed
-from minisgd.training.feed import ExampleSpec, Feed
+from minisgd.training.feeds.device_feeds import ResidentFeed, StreamedFeed
+from minisgd.training.feeds.feed import ExampleSpec, Feed
 from minisgd.training.memory import format_bytes, owners_text
 
 USABLE = 0.95

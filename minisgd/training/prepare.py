@@ -23,11 +23,11 @@ from minisgd.optim import (
     measures_every,
 )
 from minisgd.optim.batch_size import BatchSize
-from minisgd.training.ahead import AheadSession
-from minisgd.training.device_feeds import ResidentFeed
 from minisgd.training.evaluation import Evaluator, evaluation_plan
-from minisgd.training.feed import ExampleSpec, Feed, HostData
+from minisgd.training.feeds.device_feeds import ResidentFeed
+from minisgd.training.feeds.feed import ExampleSpec, Feed, HostData
 from minisgd.training.memory import StepSize, loss_for, parse_bytes
+from minisgd.training.multi_step import AheadSession
 from minisgd.training.placement import evaluation_feed, place, planned_memory, room
 from minisgd.training.recipe import Recipe
 from minisgd.training.session import Session

@@ -8,7 +8,7 @@ from minisgd.backend import Request
 from minisgd.nn import Loss, Network
 from minisgd.optim import ClipNorm, Optimizer
 from minisgd.training.binding import bind_training
-from minisgd.training.feed import Feed
+from minisgd.training.feeds.feed import Feed
 
 
 @dataclass(frozen=True)

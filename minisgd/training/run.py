@@ -11,7 +11,7 @@ from minisgd.data import Dataset, Split
 from minisgd.errors import ArgumentError
 from minisgd.nn import Loss, Network
 from minisgd.training.evaluation import Evaluator, evaluation_plan
-from minisgd.training.feed import ExampleSpec, HostData
+from minisgd.training.feeds.feed import ExampleSpec, HostData
 from minisgd.training.history import History
 from minisgd.training.placement import evaluation_feed, planned_memory
 from minisgd.typing import HostArray

@@ -20,7 +20,7 @@ from minisgd.optim.learning_rate import Constant
 from minisgd.optim.optimizer import FLUSH_EVERY, UpdateBuffers
 from minisgd.training.binding import BoundPass, attach_random, bind_training
 from minisgd.training.cost import largest_product
-from minisgd.training.feed import HostData
+from minisgd.training.feeds.feed import HostData
 from minisgd.training.gradient_meter import GradientMeter
 from minisgd.training.recipe import Recipe
 from minisgd.typing import Array, HostArray

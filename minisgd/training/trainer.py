@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any, Literal
 
 from minisgd.backend import Precision
-from minisgd.backend.threads import blas_threads, choose_threads
+from minisgd.backend.cpu.threads import blas_threads, choose_threads
 from minisgd.data import Dataset, Split
 from minisgd.errors import DivergedError
 from minisgd.nn import Loss, Network

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import pytest
-
-# at the end, so that an installed minisgd is the one that is tested
-sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 
 @pytest.fixture(autouse=True)

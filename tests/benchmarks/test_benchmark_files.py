@@ -7,8 +7,9 @@ import json
 import pytest
 from numpy.testing import assert_allclose
 
-from benchmarks import frameworks, growth, readme, study, table
-from benchmarks.study import Order
+from benchmarks.cpu import frameworks, growth, study
+from benchmarks.cpu.study import Order
+from benchmarks.harness import readme, table
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def test_the_readme_agrees_with_the_committed_results():
     documents = readme.load(readme.RESULTS) if readme.RESULTS.is_dir() else []
     if readme.BEGIN not in page or not documents:
         pytest.skip("there are no committed results, or the README has no place for them")
-    assert readme.update(page, documents) == page, "run: python -m benchmarks.readme"
+    assert readme.update(page, documents) == page, "run: python -m benchmarks.harness.readme"
 
 
 def test_the_readme_tells_what_was_extrapolated():

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks import race as races
-from benchmarks.processes import Failed
-from benchmarks.race import TOLERANCE, Pace, check, check_batches, compare, race, summary
-from benchmarks.rivals import RIVALS, Entry, Task, choose
-from benchmarks.workloads import WORKLOADS, data, weights
+from benchmarks.cpu.rivals import RIVALS, Entry, Task, choose
+from benchmarks.harness import race as races
+from benchmarks.harness.processes import Failed
+from benchmarks.harness.race import TOLERANCE, Pace, check, check_batches, compare, race, summary
+from benchmarks.harness.workloads import WORKLOADS, data, weights
 
 SMALL = {"W1": 24, "W1a": 24, "W2": 32, "W3": 10, "W5": 16, "W6": 24}
 CASES = [

@@ -17,7 +17,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from cuda_rewrite import kernels_in, rewrite_shared
+from tests.cuda.cuda_rewrite import kernels_in, rewrite_shared
 
 RUNTIME = Path(__file__).parent / "runtime"
 KIND = os.environ.get("MINISGD_SANITIZER", "plain")

@@ -1,4 +1,4 @@
-"""Run CUDA kernels on the CPU, called as CuPy calls them: a compiler for `minisgd.backend.kernels`.
+"""Run CUDA kernels on the CPU, called as CuPy calls them: a compiler for `minisgd.backend.cuda.launcher`.
 
     library = KernelLibrary(Emulator(order="random", seed=3))
     library.kernel(definition)((1, 1, 1), (32, 1, 1), x, y, n)        # x, y are NumPy arrays
@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cuda_build import build_kernels, machine
-from guarded_arrays import GuardedArrays
+
+from tests.cuda.cuda_build import build_kernels, machine
+from tests.cuda.guarded_arrays import GuardedArrays
 
 ORDERS = ("forward", "reverse", "random")
 

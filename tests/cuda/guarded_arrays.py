@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from cuda_build import machine
+
+from tests.cuda.cuda_build import machine
 
 ALIGNMENT = 16
 """The widest access of a thread: a vector of four floats."""

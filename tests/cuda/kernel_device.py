@@ -11,11 +11,11 @@ import os
 from typing import Any
 
 import numpy as np
-from cuda_build import missing_toolchain
-from cuda_emulator import Emulator
-from guarded_arrays import ALIGNMENT, merge
 
-from minisgd.backend.kernels import Compiler
+from minisgd.backend.cuda.launcher import Compiler
+from tests.cuda.cuda_build import missing_toolchain
+from tests.cuda.cuda_emulator import Emulator
+from tests.cuda.guarded_arrays import ALIGNMENT, merge
 
 ON_GPU = os.environ.get("MINISGD_KERNELS_ON") == "cuda"
 

@@ -134,8 +134,7 @@ def _find() -> Path | None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # a checkout that is not installed
-    from shipped_kernels import builds
+    from tests.cuda.shipped_kernels import builds
 
     wanted = sys.argv[1:]
     usages = []

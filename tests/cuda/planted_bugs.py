@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from cuda_emulator import ORDERS, Emulator
+
+from tests.cuda.cuda_emulator import ORDERS, Emulator
 
 PLANTED = Path(__file__).parent / "planted"
 

@@ -1,8 +1,8 @@
 """Run tests of kernels, or any program, in a sanitizer's build of the emulator.
 
-    python tests/cuda/sanitize.py asan                       # the smallest shapes of tests/kernels
-    python tests/cuda/sanitize.py tsan tests/kernels/test_update_kernels.py
-    python tests/cuda/sanitize.py tsan --program planted_bugs.py grid_sum MISSING_ATOMIC
+    python -m tests.cuda.sanitize asan                       # the smallest shapes of tests/kernels
+    python -m tests.cuda.sanitize tsan tests/kernels/test_update_kernels.py
+    python -m tests.cuda.sanitize tsan --program planted_bugs grid_sum MISSING_ATOMIC
 
 AddressSanitizer finds accesses outside of arrays to the byte; ThreadSanitizer finds accesses of two threads to
 one place that nothing on a device would order. Both must be loaded before Python, so they get processes of
@@ -19,8 +19,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-KERNEL_TESTS = HERE.parent / "kernels"
+ROOT = Path(__file__).resolve().parents[2]
+KERNEL_TESTS = ROOT / "tests" / "kernels"
 
 LIBRARIES = {"asan": "libasan.so", "tsan": "libtsan.so"}
 OPTIONS = {
@@ -47,7 +47,12 @@ def missing_sanitizer(kind: str) -> str | None:
 def run(kind: str, command: list[str], timeout: float = 300) -> subprocess.CompletedProcess[str]:
     """Run a Python program in the build of a sanitizer and return what it said."""
     return subprocess.run(
-        [*_prefix(), sys.executable, *command], env=_environment(kind), capture_output=True, text=True, timeout=timeout
+        [*_prefix(), sys.executable, *command],
+        env=_environment(kind),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
     )
 
 
@@ -95,12 +100,12 @@ def main(arguments: list[str]) -> int:
         print(f"{kind}: {reason}", file=sys.stderr)
         return 1
     if rest[:1] == ["--program"]:
-        command = [str(HERE / rest[1]), *rest[2:]]
+        command = ["-m", f"tests.cuda.{rest[1]}", *rest[2:]]
     else:
-        command = [str(Path(__file__).resolve()), "--inside", *rest]
+        command = ["-m", "tests.cuda.sanitize", "--inside", *rest]
         if not any(Path(argument.split("::")[0]).exists() for argument in rest):
             command.append(str(KERNEL_TESTS))
-    done = subprocess.run([*_prefix(), sys.executable, *command], env=_environment(kind))
+    done = subprocess.run([*_prefix(), sys.executable, *command], env=_environment(kind), cwd=ROOT)
     return done.returncode
 
 
@@ -108,7 +113,6 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--inside"]:
         import pytest
 
-        sys.path.insert(0, str(HERE.parents[1]))  # a checkout that is not installed
         sys.exit(
             pytest.main(["-q", "-p", "no:faulthandler", "-p", "no:cacheprovider", *sys.argv[2:]], [SmallestShapes()])
         )

@@ -1,4 +1,4 @@
-"""Every kernel that the package ships, and every build of it, as the definitions list them."""
+"""Every kernel, shipped or beside the benchmarks, and every build of it, as the definitions list them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
 
-from minisgd.backend import kernel_library
-from minisgd.backend.kernels import C_TYPES, Definition, kernels_folder, options, source
+import benchmarks.gpu.kernels
+import minisgd.backend.cuda.kernels
+import minisgd.nn.cuda.kernels
+import minisgd.optim.cuda
+from minisgd.backend.cuda.launcher import C_TYPES, Definition, kernels_folder, options, source
+
+PACKAGES = (minisgd.backend.cuda.kernels, minisgd.nn.cuda.kernels, minisgd.optim.cuda, benchmarks.gpu.kernels)
+BESIDE_BENCHMARKS = Path(benchmarks.gpu.kernels.__file__).parent
 
 
 @dataclass(frozen=True)
@@ -16,11 +24,12 @@ class Build:
     """One kernel file with one set of macros and one dtype."""
 
     file: str
+    folder: Path | None
     options: tuple[str, ...]
 
     @property
     def source(self) -> str:
-        return source(self.file)
+        return source(self.file, self.folder)
 
     @property
     def label(self) -> str:
@@ -29,8 +38,13 @@ class Build:
 
 def definitions() -> list[Definition]:
     """Return the DEFINITIONS of every family of kernels."""
-    modules = (f"{kernel_library.__name__}.{module.name}" for module in pkgutil.iter_modules(kernel_library.__path__))
-    return [definition for name in modules for definition in getattr(importlib.import_module(name), "DEFINITIONS", ())]
+    return [definition for module in _modules() for definition in getattr(module, "DEFINITIONS", ())]
+
+
+def _modules() -> Iterator[ModuleType]:
+    for package in PACKAGES:
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            yield importlib.import_module(module.name)
 
 
 def builds() -> list[Build]:
@@ -42,9 +56,9 @@ def _builds() -> Iterator[Build]:
     for definition in definitions():
         for macros in definition.variants:
             for dtype in C_TYPES:
-                yield Build(definition.file, options(macros, dtype))
+                yield Build(definition.file, definition.folder, options(macros, dtype))
 
 
-def files() -> list[str]:
-    """Return every kernel file in the folder, as `source` names it."""
-    return sorted(str(path.relative_to(kernels_folder()).with_suffix("")) for path in kernels_folder().rglob("*.cu"))
+def files() -> list[Path]:
+    """Return every kernel file."""
+    return sorted([*kernels_folder().rglob("*.cu"), *BESIDE_BENCHMARKS.rglob("*.cu")])

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from cuda_rewrite import kernels_in
-from nvrtc import ARCHITECTURES, CompileError, Usage, compile_for, missing_nvrtc, table, version
-from shipped_kernels import Build, builds, definitions, files
 
-from minisgd.backend.kernels import MAX_SHARED, MAX_THREADS, source
+from minisgd.backend.cuda.launcher import MAX_SHARED, MAX_THREADS
+from tests.cuda.cuda_rewrite import kernels_in
+from tests.cuda.nvrtc import ARCHITECTURES, CompileError, Usage, compile_for, missing_nvrtc, table, version
+from tests.cuda.shipped_kernels import Build, builds, definitions, files
 
 Job = tuple[Build, str]
 
@@ -54,7 +54,7 @@ def compiled(build: Build, architecture: str) -> list[Usage]:
 
 def test_every_kernel_of_every_file_has_a_definition():
     defined = {(definition.file, definition.name) for definition in definitions()}
-    written = {(file, head.name) for file in files() for head in kernels_in(source(file))}
+    written = {(file.stem, head.name) for file in files() for head in kernels_in(file.read_text(encoding="utf-8"))}
     assert written == defined
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cuda_build import BuildError
-from cuda_emulator import ORDERS, Emulator, KernelFault
 from numpy.testing import assert_allclose, assert_array_equal
+
+from tests.cuda.cuda_build import BuildError
+from tests.cuda.cuda_emulator import ORDERS, Emulator, KernelFault
 
 pytestmark = pytest.mark.usefixtures("toolchain")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from cuda_rewrite import KernelHead, kernels_in
+
+from tests.cuda.cuda_rewrite import KernelHead, kernels_in
 
 BODY = "scale(float* x, int n) { if (n) x[0] = 1; }"
 

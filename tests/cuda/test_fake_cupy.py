@@ -7,8 +7,9 @@ import sys
 
 import numpy as np
 import pytest
-from fake_cupy import DEVICE, CUDARuntimeError, GraphFault, OutOfMemoryError
 from numpy.testing import assert_array_equal
+
+from tests.cuda.fake_cupy import DEVICE, CUDARuntimeError, GraphFault, OutOfMemoryError
 
 SOURCE = """extern "C" __global__ void twice(const REAL* x, REAL* y, int n) {
   int i = blockIdx.x * blockDim.x + threadIdx.x;

@@ -19,8 +19,8 @@ from minisgd import cli
 from minisgd.backend import get_ops
 from minisgd.lab.study import pilot
 from minisgd.training import prepare as preparation
-from minisgd.training.ahead import AheadSession
-from minisgd.training.device_feeds import ResidentFeed, StreamedFeed
+from minisgd.training.feeds.device_feeds import ResidentFeed, StreamedFeed
+from minisgd.training.multi_step import AheadSession
 from minisgd.training.prepare import prepare
 
 RNG = np.random.default_rng(0)
@@ -314,4 +314,4 @@ def test_doctor_names_the_device(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.gpu
 def test_only_a_device_can_show_how_fast_a_graph_is() -> None:
-    pytest.skip("no GPU here: python -m benchmarks.gpu_check measures it on one")
+    pytest.skip("no GPU here: python -m benchmarks.gpu.check measures it on one")

@@ -6,8 +6,9 @@ import ctypes
 from types import SimpleNamespace
 
 import numpy as np
-from kernel_device import HostArraysOnGpu
 from numpy.testing import assert_array_equal
+
+from tests.cuda.kernel_device import HostArraysOnGpu
 
 
 class Memory:

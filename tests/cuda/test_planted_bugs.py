@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from cuda_emulator import ORDERS, KernelFault
-from planted_bugs import BUGS, KERNELS, launch
-from sanitize import missing_sanitizer, run
+
+from tests.cuda.cuda_emulator import ORDERS, KernelFault
+from tests.cuda.planted_bugs import BUGS, KERNELS, launch
+from tests.cuda.sanitize import missing_sanitizer, run
 
 pytestmark = pytest.mark.usefixtures("toolchain")
 
@@ -56,7 +57,7 @@ def test_sanitizers_see_what_results_do_not_show(bug):
     reason = missing_sanitizer(bug.leg)
     if reason is not None:
         pytest.skip(reason)
-    done = run(bug.leg, [launch.__code__.co_filename, bug.kernel, bug.macro])
+    done = run(bug.leg, ["-m", "tests.cuda.planted_bugs", bug.kernel, bug.macro])
     assert done.returncode != 0
     assert re.search(bug.says, done.stderr), done.stderr[-2000:]
 
@@ -66,8 +67,6 @@ def test_sanitizers_accept_correct_kernels(leg):
     reason = missing_sanitizer(leg)
     if reason is not None:
         pytest.skip(reason)
-    every = f"import planted_bugs as p; [p.launch(kernel) for kernel in {KERNELS!r}]"
-    done = run(
-        leg, ["-c", f"import sys; sys.path.insert(0, {str(launch.__code__.co_filename.rpartition('/')[0])!r}); {every}"]
-    )
+    every = f"from tests.cuda.planted_bugs import launch; [launch(kernel) for kernel in {KERNELS!r}]"
+    done = run(leg, ["-c", every])
     assert done.returncode == 0, done.stderr[-2000:]

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from functools import cache
-from pathlib import Path
 
 import pytest
 
-from minisgd.backend.kernels import KernelLibrary
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "cuda"))
-
-from kernel_device import compiler, missing_device  # noqa: E402
+from minisgd.backend.cuda.launcher import KernelLibrary
+from tests.cuda.kernel_device import compiler, missing_device
 
 
 @cache

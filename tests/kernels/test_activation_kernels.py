@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from kernel_bench import BATCHES, REPLICAS, assert_close, empty, normal, run_layer
 from numpy.testing import assert_array_equal
 
-from minisgd.backend.kernel_library.activation import ACTIVATIONS, Activation
 from minisgd.errors import ArgumentError, ShapeError
 from minisgd.nn import GELU, LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
+from minisgd.nn.cuda.kernels.activation import ACTIVATIONS, Activation
+from tests.kernels.kernel_bench import BATCHES, REPLICAS, assert_close, empty, normal, run_layer
 
 LAYERS = {
     "relu": ReLU,

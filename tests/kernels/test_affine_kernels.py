@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from kernel_bench import BATCHES, REPLICAS, address, assert_close, empty, normal
 from numpy.testing import assert_array_equal
 
-from minisgd.backend.kernel_library.affine import ACTIVATIONS, Affine
-from minisgd.backend.kernel_library.tiles import FLAT, LARGE, MEDIUM, NARROW, SMALL, TILES, Cut, choose_cut
+from minisgd.backend.cuda.kernels.affine import ACTIVATIONS, Affine
+from minisgd.backend.cuda.kernels.tiles import FLAT, LARGE, MEDIUM, NARROW, SMALL, TILES, Cut, choose_cut
 from minisgd.errors import ArgumentError, ShapeError
+from tests.kernels.kernel_bench import BATCHES, REPLICAS, address, assert_close, empty, normal
 
 SLOPE = 0.25
 H100 = 132

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from kernel_bench import REPLICAS, assert_close, empty, normal, run_layer
 from numpy.testing import assert_array_equal
 
-from minisgd.backend.kernel_library.batch_norm import SLAB, BatchNorm, Ghosts
 from minisgd.errors import ArgumentError, ShapeError
 from minisgd.nn import BatchNorm as BatchNormLayer
+from minisgd.nn.cuda.kernels.batch_norm import SLAB, BatchNorm, Ghosts
+from tests.kernels.kernel_bench import REPLICAS, assert_close, empty, normal, run_layer
 
 MOMENTUM, EPS = 0.1, 1e-5
 

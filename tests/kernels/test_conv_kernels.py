@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from kernel_bench import BATCHES, assert_close, empty, normal, run_layer
 from numpy.testing import assert_array_equal
 
-from minisgd.backend.kernel_library.conv import TILES, Conv, Geometry
-from minisgd.backend.kernel_library.reduce import Reduce
-from minisgd.backend.kernel_library.tiles import NARROW, SMALL, Cut
+from benchmarks.gpu.kernels.reduce import Reduce
+from minisgd.backend.cuda.kernels.tiles import NARROW, SMALL, Cut
 from minisgd.errors import ShapeError
 from minisgd.nn import Conv2d
+from minisgd.nn.cuda.kernels.conv import TILES, Conv, Geometry
+from tests.kernels.kernel_bench import BATCHES, assert_close, empty, normal, run_layer
 
 GEOMETRIES = {
     "same": Geometry((5, 6, 3), 4, (3, 3), padding=(1, 1)),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from kernel_bench import BATCHES, REPLICAS, assert_close, empty, normal
 from numpy.testing import assert_array_equal
 
 from minisgd.backend import NumpyOps
-from minisgd.backend.kernel_library.cross_entropy import CrossEntropy, lanes_for
 from minisgd.errors import DtypeError, ShapeError
 from minisgd.nn import SoftmaxCrossEntropy
+from minisgd.nn.cuda.kernels.cross_entropy import CrossEntropy, lanes_for
+from tests.kernels.kernel_bench import BATCHES, REPLICAS, assert_close, empty, normal
 
 
 def reference(z, target, weight, smoothing):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from kernel_bench import BATCHES, REPLICAS, assert_close, empty, normal
 from numpy.testing import assert_array_equal
 
 from minisgd.backend import NumpyOps
-from minisgd.backend.kernel_library.dropout import Dropout
+from minisgd.backend.cuda.kernels.dropout import Dropout
 from minisgd.errors import ShapeError
+from tests.kernels.kernel_bench import BATCHES, REPLICAS, assert_close, empty, normal
 
 SEEDS = (0, 2**64 - 1, 12345)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from kernel_bench import BATCHES, assert_close, empty, normal
 from numpy.testing import assert_array_equal
 
-from minisgd.backend.kernel_library.fold import MOST_SLABS, SLAB, Fold
+from minisgd.backend.cuda.kernels.fold import MOST_SLABS, SLAB, Fold
 from minisgd.errors import DtypeError, ShapeError
+from tests.kernels.kernel_bench import BATCHES, assert_close, empty, normal
 
 SHAPES = [(1, n, 5) for n in BATCHES] + [(3, 33, 1), (3, 7, 40), (2, SLAB + 1, 3), (1, SLAB + 1, 1)]
 

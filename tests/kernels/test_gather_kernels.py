@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from kernel_bench import BATCHES, REPLICAS, address, empty, normal
 from numpy.testing import assert_array_equal
 
 from minisgd.backend import NumpyOps
-from minisgd.backend.kernel_library.gather import Gather
+from minisgd.backend.cuda.kernels.gather import Gather
 from minisgd.errors import ArgumentError, DtypeError, ShapeError
+from tests.kernels.kernel_bench import BATCHES, REPLICAS, address, empty, normal
 
 N = 40
 

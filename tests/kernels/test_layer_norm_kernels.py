@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from kernel_bench import BATCHES, REPLICAS, assert_close, empty, normal, run_layer
 from numpy.testing import assert_array_equal
 
-from minisgd.backend.kernel_library.layer_norm import SLAB, LayerNorm
 from minisgd.errors import ArgumentError, ShapeError
 from minisgd.nn import LayerNorm as LayerNormLayer
+from minisgd.nn.cuda.kernels.layer_norm import SLAB, LayerNorm
+from tests.kernels.kernel_bench import BATCHES, REPLICAS, assert_close, empty, normal, run_layer
 
 EPS = 1e-5
 

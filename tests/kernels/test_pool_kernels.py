@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from kernel_bench import BATCHES, assert_close, empty, normal, run_layer
 from numpy.testing import assert_array_equal
 
-from minisgd.backend.kernel_library.pool import Pool
 from minisgd.errors import ArgumentError, ShapeError
 from minisgd.nn import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from minisgd.nn.cuda.kernels.pool import Pool
+from tests.kernels.kernel_bench import BATCHES, assert_close, empty, normal, run_layer
 
 WINDOWS = {
     "halves": ((2, 2), (2, 2), (5, 6)),

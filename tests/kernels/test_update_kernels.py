@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kernel_bench import REPLICAS, assert_close, empty, normal
 from numpy.testing import assert_array_equal
 
 from minisgd.backend import Arena, NumpyOps, Plan
-from minisgd.backend.kernel_library.update import CLOCKS, Update
 from minisgd.errors import ArgumentError, DtypeError, ShapeError
 from minisgd.nn.layout import Layout
 from minisgd.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSProp
+from minisgd.optim.cuda.kernels import CLOCKS, Update
+from tests.kernels.kernel_bench import REPLICAS, assert_close, empty, normal
 
 Step = Callable[[Update, Any, Any, Any, dict[str, Any], Any], None]
 

@@ -9,14 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from layer_bench import Apart, Bench
-from layer_tables import ACTIVATIONS
 from numpy.testing import assert_allclose, assert_array_equal
-from plain_layers import plain_prediction
-from test_gradients import check_gradient
 
 from minisgd.backend import NumpyOps, Plan
-from minisgd.backend.grain import Grain
+from minisgd.backend.block_size import Grain
 from minisgd.nn import (
     GELU,
     AvgPool2d,
@@ -36,6 +32,10 @@ from minisgd.nn import (
     Tanh,
 )
 from minisgd.typing import Shape
+from tests.nn.layer_bench import Apart, Bench
+from tests.nn.layer_tables import ACTIVATIONS
+from tests.nn.plain_layers import plain_prediction
+from tests.nn.test_gradients import check_gradient
 
 COMPOSITIONS = 400
 RANDOMLY = settings(

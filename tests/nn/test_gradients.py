@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from layer_bench import Apart, Bench
-from layer_tables import ACTIVATIONS, CASES, LAYERS, LOSSES, shape_of
 from numpy.testing import assert_allclose
 
 from minisgd.nn import L1, Flatten, Huber, LeakyReLU, MaxPool2d, ReLU
 from minisgd.typing import Array
+from tests.nn.layer_bench import Apart, Bench
+from tests.nn.layer_tables import ACTIVATIONS, CASES, LAYERS, LOSSES, shape_of
 
 STEP = 1e-5
 ROOM = 0.003

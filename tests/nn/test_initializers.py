@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from layer_tables import INITIALIZERS
 from numpy.testing import assert_allclose, assert_array_equal
 
 from minisgd.nn import BatchNorm, Conv2d, Flatten, Linear, Network, ReLU, init
+from tests.nn.layer_tables import INITIALIZERS
 
 FAN_IN, FAN_OUT = 300, 200
 STD: dict[str, float] = {

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from layer_bench import Apart, Bench
-from layer_tables import CASES, LAYERS, LOSSES
 from numpy.testing import assert_allclose, assert_array_equal
 
 from minisgd.nn import Flatten, Linear
 from minisgd.nn.binding import Binder
+from tests.nn.layer_bench import Apart, Bench
+from tests.nn.layer_tables import CASES, LAYERS, LOSSES
 
 SHAPES = {"features": (5,), "images": (4, 5, 2)}
 FLOATS = [pytest.param("float32", 1e-6, id="float32"), pytest.param("float64", 1e-12, id="float64")]

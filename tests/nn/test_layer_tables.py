@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from types import FunctionType
 
-from layer_tables import INITIALIZERS, LAYERS, LOSSES
-
 import minisgd.nn as nn
+from tests.nn.layer_tables import INITIALIZERS, LAYERS, LOSSES
 
 CHAINS = {nn.Layer, nn.Network}
 """What is no layer of its own: the base class, and the chain that every test is built on."""

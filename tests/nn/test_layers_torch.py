@@ -6,12 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from layer_bench import Bench
-from layer_tables import CASES, LAYERS
 from numpy.testing import assert_allclose
 
 from minisgd.backend import NumpyOps
-from minisgd.backend.grain import Grain
+from minisgd.backend.block_size import Grain
 from minisgd.nn import (
     GELU,
     AvgPool2d,
@@ -33,6 +31,8 @@ from minisgd.nn import (
     Tanh,
     init,
 )
+from tests.nn.layer_bench import Bench
+from tests.nn.layer_tables import CASES, LAYERS
 
 torch = pytest.importorskip("torch", reason="PyTorch is the second implementation: pip install 'minisgd[peers]'")
 F = torch.nn.functional

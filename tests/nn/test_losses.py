@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from layer_bench import Bench
-from layer_tables import LOSSES
 from numpy.testing import assert_allclose, assert_array_equal
 
 from minisgd.errors import ArgumentError, DataError, ShapeError
 from minisgd.nn import L1, BinaryCrossEntropy, Huber, Linear, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from minisgd.nn.losses.loss import TargetKind
+from tests.nn.layer_bench import Bench
+from tests.nn.layer_tables import LOSSES
 
 
 def at(

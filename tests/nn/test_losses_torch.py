@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from layer_bench import Bench
-from layer_tables import LOSSES
 from numpy.testing import assert_allclose
 
 from minisgd.nn import L1, BinaryCrossEntropy, Huber, Linear, Loss, MeanSquaredError, SoftmaxCrossEntropy
+from tests.nn.layer_bench import Bench
+from tests.nn.layer_tables import LOSSES
 
 torch = pytest.importorskip("torch", reason="PyTorch is the second implementation: pip install 'minisgd[peers]'")
 F = torch.nn.functional

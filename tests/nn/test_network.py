@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from layer_tables import LAYERS
 from numpy.testing import assert_allclose, assert_array_equal
 
 from minisgd.nn import BatchNorm, Conv2d, Dropout, Flatten, Linear, Network, ReLU, Residual, Sequential, init
+from tests.nn.layer_tables import LAYERS
 
 
 def network(**options: Any) -> Network:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from layer_tables import CASES, LAYERS, shape_of
 from numpy.testing import assert_allclose
 
 import minisgd as ms
@@ -16,8 +15,9 @@ from minisgd.lab.instruments import Objective
 from minisgd.nn import Declaration, Layer, Network, Parameter, init
 from minisgd.nn.per_example import RULES, OuterProduct, Stacked
 from minisgd.training.example_pass import ExamplePass, InnerProducts, SquaredNorms, SumOfSquares
-from minisgd.training.feed import ExampleSpec, Feed, HostData
+from minisgd.training.feeds.feed import ExampleSpec, Feed, HostData
 from minisgd.typing import Array, HostArray, Shape
+from tests.nn.layer_tables import CASES, LAYERS, shape_of
 
 N = 5
 

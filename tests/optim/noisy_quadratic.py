@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from optimizer_table import bench, vector
 
 from minisgd.optim import SGD
+from tests.optim.optimizer_table import bench, vector
 
 
 def recursion(h, c, lr, momentum, batch_size, theta_squared=1.0) -> Iterator[np.ndarray]:

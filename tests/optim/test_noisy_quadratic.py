@@ -6,11 +6,11 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from noisy_quadratic import Responses, recursion
 from numpy.testing import assert_allclose
-from optimizer_table import bench, vector
 
 from minisgd.optim import SGD
+from tests.optim.noisy_quadratic import Responses, recursion
+from tests.optim.optimizer_table import bench, vector
 
 BATCH_SIZES = np.array([1, 4, 16, 64, 256, 1024, 4096, 16384])
 SPECTRUM = 1 / np.arange(1.0, 101)

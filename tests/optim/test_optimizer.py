@@ -8,12 +8,12 @@ import tracemalloc
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from optimizer_table import LAYOUT, OPTIMIZERS, bench, slope, vector
 
 from minisgd import optim
 from minisgd.backend import Arena, NumpyOps, Plan
 from minisgd.optim import SGD, Adam, Constant, Optimizer
 from minisgd.optim.optimizer import CHUNK
+from tests.optim.optimizer_table import LAYOUT, OPTIMIZERS, bench, slope, vector
 
 each = pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS.keys())
 P = LAYOUT.size

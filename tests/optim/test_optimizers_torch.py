@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from optimizer_table import LAYOUT, bench, slope
 
 from minisgd.optim import SGD, Adagrad, Adam, AdamW, RMSProp
+from tests.optim.optimizer_table import LAYOUT, bench, slope
 
 torch = pytest.importorskip("torch", reason="torch is the oracle of these tests: pip install 'minisgd[peers]'")
 

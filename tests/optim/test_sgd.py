@@ -7,9 +7,9 @@ from math import comb
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from optimizer_table import bench, vector
 
 from minisgd.optim import SGD
+from tests.optim.optimizer_table import bench, vector
 
 
 def descend(optimizer, h, steps: int, start=1.0) -> np.ndarray:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from optimizer_table import LAYOUT, bench, slope, vector
 
 from minisgd.nn.layout import Layout
 from minisgd.optim import LAMB, LARS
+from tests.optim.optimizer_table import LAYOUT, bench, slope, vector
 
 STEPS = 50
 

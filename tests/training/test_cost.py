@@ -27,7 +27,7 @@ def zeros(*shape: int, dtype: str = "float32") -> np.ndarray:
 
 def test_every_operation_of_the_vocabulary_has_a_cost() -> None:
     folder = Path(minisgd.backend.__file__).parent
-    files = ("ops.py", "numpy_ops.py", "cupy_ops.py", "cupy_vocabulary.py")
+    files = ("ops.py", "cpu/numpy_ops.py", "cuda/cupy_ops.py", "cuda/cupy_vocabulary.py")
     source = "".join((folder / name).read_text() for name in files)
     used = set(re.findall(r'self\.(?:run|elementwise|launch|_fold|_product)\(\s*"(\w+)"', source))
     assert len(used) > 25

@@ -13,7 +13,7 @@ from minisgd.data import Split
 from minisgd.lab.instruments import Objective
 from minisgd.training import example_pass
 from minisgd.training.example_pass import ExamplePass, SquaredNorms, examples_at_a_time
-from minisgd.training.feed import ExampleSpec, Feed, HostData
+from minisgd.training.feeds.feed import ExampleSpec, Feed, HostData
 
 
 def subject(dtype: str = "float64", weight: Any = None) -> tuple[ms.Network, Split, Feed]:

@@ -13,8 +13,8 @@ from numpy.testing import assert_array_equal
 import minisgd as ms
 from minisgd.backend import NumpyOps, Plan
 from minisgd.errors import MemoryLimitError
-from minisgd.training.device_feeds import ResidentFeed, StreamedFeed
-from minisgd.training.feed import Feed
+from minisgd.training.feeds.device_feeds import ResidentFeed, StreamedFeed
+from minisgd.training.feeds.feed import Feed
 from minisgd.training.placement import place, planned_memory, room
 from minisgd.training.prepare import prepare
 
@@ -112,7 +112,7 @@ def test_a_device_without_memory_is_our_error_with_the_plan_and_nothing_is_lost(
     before = host.vector.copy()
     started = ms.train(host, DATA, steps=2, device="cuda", batch_size=32)  # fits
     weights = started.network.to_numpy()
-    import fake_cupy as double
+    from tests.cuda import fake_cupy as double
 
     double.DEVICE.memory = double.DEVICE.allocated() + started.network.ops.own_bytes() + 200_000
     with pytest.raises(MemoryLimitError) as caught:

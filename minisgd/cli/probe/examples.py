@@ -24,10 +24,10 @@ def configure(parser: Parser) -> None:
 
 def run(args: Namespace) -> int:
     """Measure on all training examples, and print."""
-    from minisgd.backend.threads import available_cores, blas_threads
+    from minisgd.backend.cpu.threads import available_cores, blas_threads
     from minisgd.lab.instruments import gsnr
-    from minisgd.lab.instruments.per_example import norms_of
-    from minisgd.lab.instruments.per_example_subject import Examples
+    from minisgd.lab.instruments.examples.gradients import norms_of
+    from minisgd.lab.instruments.examples.subject import Examples
 
     network, data, loss = subject.load(args)
     with blas_threads(args.threads or available_cores()):

@@ -46,7 +46,7 @@ def configure(parser: Parser) -> None:
 
 def run(args: Namespace) -> int:
     """Evaluate, write the picture, and say where it lies and what it shows."""
-    from minisgd.backend.threads import blas_threads, choose_threads
+    from minisgd.backend.cpu.threads import blas_threads, choose_threads
     from minisgd.lab.instruments import LossLine, Objective
 
     others = args.to or []

@@ -37,7 +37,7 @@ def run(args: Namespace) -> int:
     from minisgd.cli.machine import available_memory
     from minisgd.lab.instruments import memory_fit
     from minisgd.training import memory_plan
-    from minisgd.training.feed import ExampleSpec
+    from minisgd.training.feeds.feed import ExampleSpec
     from minisgd.training.memory import default_loss
 
     data = options.data_if_given(args)

@@ -39,7 +39,7 @@ def configure(parser: Parser) -> None:
 
 def run(args: Namespace) -> int:
     """Measure and print."""
-    from minisgd.backend.threads import available_cores, blas_threads
+    from minisgd.backend.cpu.threads import available_cores, blas_threads
     from minisgd.lab.instruments import Objective, gradient_noise
 
     if args.exact and args.examples is not None:
@@ -65,7 +65,7 @@ def run(args: Namespace) -> int:
 
 def _announce(objective: Objective, args: Namespace) -> None:
     """Say how long it may take, where that is worth saying, by the time of one gradient."""
-    from minisgd.lab.study import words
+    from minisgd.lab import words
 
     w = objective.start
     objective.gradient(w)

@@ -43,7 +43,7 @@ def configure(parser: Parser) -> None:
 
 def run(args: Namespace) -> int:
     """Measure and print; a Lanczos that did not converge is no error, but says so."""
-    from minisgd.backend.threads import blas_threads, choose_threads
+    from minisgd.backend.cpu.threads import blas_threads, choose_threads
     from minisgd.lab.instruments import Objective, sharpness
 
     if args.exact and args.samples is not None:
@@ -75,7 +75,7 @@ def run(args: Namespace) -> int:
 
 def _announce(objective: Objective, samples: int | None, args: Namespace) -> None:
     """Say how long it may take, where that is worth saying, by the time of one gradient."""
-    from minisgd.lab.instruments.hessian import default_samples
+    from minisgd.lab.instruments.curvature.hessian import default_samples
 
     w = objective.start
     objective.gradient(w)
@@ -84,7 +84,7 @@ def _announce(objective: Objective, samples: int | None, args: Namespace) -> Non
     products = min(args.products, 100) + (samples or default_samples(objective.parameters))
     seconds = (perf_counter() - begun) * (300 + 4 * products)
     if seconds > WORTH_TELLING:
-        from minisgd.lab.study import words
+        from minisgd.lab import words
 
         less = f"; fewer examples: --examples {FEWER}" if objective.examples > FEWER else ""
         output.note(f"{objective.examples:,} examples, about {words.seconds(seconds)}{less}", args.quiet)

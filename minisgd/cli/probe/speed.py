@@ -12,7 +12,7 @@ from minisgd.errors import ArgumentError
 
 if TYPE_CHECKING:
     from minisgd.lab.instruments import PowersOfTwo, Speed, SpeedPoint
-    from minisgd.lab.instruments.speed import Interval
+    from minisgd.lab.instruments.throughput.speed import Interval
 
 EXAMPLES = """\
   minisgd probe speed --data digits --model mlp:128
@@ -68,7 +68,7 @@ def run(args: Namespace) -> int:
 
 
 def _print(found: Speed, what: str) -> None:
-    from minisgd.lab.study import words
+    from minisgd.lab import words
 
     rate = words.short(found.examples_per_second)
     output.print_text(
@@ -87,8 +87,8 @@ def _print(found: Speed, what: str) -> None:
 
 
 def _row(point: SpeedPoint) -> tuple[str, ...]:
+    from minisgd.lab import words
     from minisgd.lab.instruments import LatencyPoint
-    from minisgd.lab.study import words
 
     beside = words.seconds(point.p99_seconds) if isinstance(point, LatencyPoint) else _interval(point.interval)
     return (
@@ -101,7 +101,7 @@ def _row(point: SpeedPoint) -> tuple[str, ...]:
 
 
 def _interval(ends: Interval) -> str:
-    from minisgd.lab.study import words
+    from minisgd.lab import words
 
     low, high = map(words.seconds, ends)
     return f"{low} to {high}"

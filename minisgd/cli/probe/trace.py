@@ -80,7 +80,7 @@ def run(args: Namespace) -> int:
 
 
 def _print(trace: TraceResult) -> None:
-    from minisgd.lab.study import words
+    from minisgd.lab import words
 
     first, last = int(trace.steps[0]), int(trace.steps[-1])
     output.print_text(f"Norms at step {first:,} → {last:,}, of {words.plural(len(trace), 'step')} traced:")

@@ -11,19 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from minisgd.backend.threads import available_cores, choose_threads
+from minisgd.backend.cpu.threads import available_cores, choose_threads
 from minisgd.data import Dataset
 from minisgd.errors import MinisgdError
+from minisgd.lab import words
 from minisgd.lab.claims.arguments import check_network, chosen_claims, parse_seconds, resolve_seeds, resolve_sizes
 from minisgd.lab.claims.claim import Claim, Finding, undecided
 from minisgd.lab.claims.lab import Lab
 from minisgd.lab.claims.plan import WORKERS, Conductor, Missing, Outcome, experiments_of
 from minisgd.lab.claims.result import Answer, Claims
+from minisgd.lab.claims.sentences.table import CLAIMS
 from minisgd.lab.claims.setting import Setting
-from minisgd.lab.claims.table import CLAIMS
-from minisgd.lab.study import words as say
+from minisgd.lab.environment import environment
 from minisgd.lab.study.arguments import fingerprint, initial_weights
-from minisgd.lab.study.environment import environment
 from minisgd.nn import Loss, Network
 from minisgd.training.memory import default_loss
 from minisgd.training.prepare import as_dataset
@@ -166,7 +166,7 @@ class _Tally:
     def estimate(self, seconds: Mapping[str, float], total: float) -> None:
         """Say how long it will take."""
         self.seconds = seconds
-        text = f"about {say.seconds(total)} for {len(seconds)} experiments, of {say.seconds(self.allowed)} allowed"
+        text = f"about {words.seconds(total)} for {len(seconds)} experiments, of {words.seconds(self.allowed)} allowed"
         self.emit("estimate", {"text": text, "seconds": total})
 
     def done(self, name: str, outcome: Outcome) -> None:
@@ -184,6 +184,6 @@ def _setting(lab: Lab, model: str, threads: int | None, allowed: float) -> tuple
         ("model", model),
         ("batch sizes", ", ".join(map(str, lab.sizes))),
         ("seeds", f"{len(lab.seeds)}, the same for everything compared"),
-        ("budget", say.seconds(allowed)),
+        ("budget", words.seconds(allowed)),
     ]
     return (*pairs, *((key, str(value)) for key, value in environment(threads).items()))

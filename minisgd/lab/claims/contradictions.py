@@ -9,9 +9,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from minisgd.lab import words
 from minisgd.lab.claims.claim import Effect, Finding
-from minisgd.lab.claims.generalisation_gap import HALF
-from minisgd.lab.study import words
+from minisgd.lab.claims.experiments.generalisation_gap import HALF
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from minisgd.lab.study import words
-from minisgd.lab.study.report.style import BLUE, GREY, INK, log_axis, spread
+from minisgd.lab import words
+from minisgd.lab.plots import BLUE, GREY, INK, log_axis, spread
 from minisgd.typing import HostArray
 
 Axes = Any

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from minisgd.data import Dataset
 from minisgd.lab.claims.experiment import Experiment, Unsuitable
 from minisgd.lab.claims.setting import OPTIMIZERS, Setting
+from minisgd.lab.environment import half_of_memory
 from minisgd.lab.study.cell import Cell, Entry, Journal
-from minisgd.lab.study.environment import half_of_memory
 from minisgd.lab.study.pilot import Pilot, run_pilot
 from minisgd.lab.study.stack import Trial
 from minisgd.nn import Loss, Network

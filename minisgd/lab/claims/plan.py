@@ -9,12 +9,12 @@ from threading import Timer
 from time import perf_counter
 from typing import Any
 
-from minisgd.backend.threads import blas_threads
+from minisgd.backend.cpu.threads import blas_threads
 from minisgd.errors import MinisgdError, OutputError
+from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim
 from minisgd.lab.claims.experiment import Experiment, Unsuitable
 from minisgd.lab.claims.lab import Lab
-from minisgd.lab.study import words
 from minisgd.lab.study.stack import Stopped
 from minisgd.training.session import quiet_arithmetic
 

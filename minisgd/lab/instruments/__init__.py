@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from minisgd.lab.instruments.gsnr import GSNR, gsnr
-from minisgd.lab.instruments.hessian import HessianTrace, hessian_eigenvalues, hessian_vector, hutchinson_trace
-from minisgd.lab.instruments.keskar import Keskar, keskar_sharpness
-from minisgd.lab.instruments.latency import LatencyPoint, latency
-from minisgd.lab.instruments.loss_line import LossLine, loss_line
-from minisgd.lab.instruments.loss_plane import LossPlane, loss_plane
-from minisgd.lab.instruments.memory_fit import MemoryFit, MemoryPoint, memory_fit
-from minisgd.lab.instruments.noise import GradientNoise, gradient_noise
-from minisgd.lab.instruments.noise_tracker import NoiseTracker
+from minisgd.lab.instruments.curvature.hessian import (
+    HessianTrace,
+    hessian_eigenvalues,
+    hessian_vector,
+    hutchinson_trace,
+)
+from minisgd.lab.instruments.curvature.keskar import Keskar, keskar_sharpness
+from minisgd.lab.instruments.curvature.sam import SAM, sam_sharpness
+from minisgd.lab.instruments.curvature.sharpness import Sharpness, sharpness
+from minisgd.lab.instruments.curvature.tracker import SharpnessSample, SharpnessTracker
+from minisgd.lab.instruments.examples.gradients import ExampleNorms, per_example_gradients, per_example_norms
+from minisgd.lab.instruments.examples.gsnr import GSNR, gsnr
+from minisgd.lab.instruments.landscape.line import LossLine, loss_line
+from minisgd.lab.instruments.landscape.plane import LossPlane, loss_plane
+from minisgd.lab.instruments.landscape.trajectory import Trajectory
+from minisgd.lab.instruments.memory.fit import MemoryFit, MemoryPoint, memory_fit
+from minisgd.lab.instruments.noise.estimate import GradientNoise, gradient_noise
+from minisgd.lab.instruments.noise.tracker import NoiseTracker
 from minisgd.lab.instruments.objective import Objective
-from minisgd.lab.instruments.per_example import ExampleNorms, per_example_gradients, per_example_norms
-from minisgd.lab.instruments.sam import SAM, sam_sharpness
 from minisgd.lab.instruments.sampled import Sampled
-from minisgd.lab.instruments.sharpness import Sharpness, sharpness
-from minisgd.lab.instruments.sharpness_tracker import SharpnessSample, SharpnessTracker
-from minisgd.lab.instruments.speed import Speed, SpeedPoint, speed
-from minisgd.lab.instruments.speed_pairs import PowerOfTwo, PowersOfTwo, powers_of_two
-from minisgd.lab.instruments.trace import Trace, TraceResult
-from minisgd.lab.instruments.trace_picture import draw_trace
-from minisgd.lab.instruments.trajectory import Trajectory
+from minisgd.lab.instruments.throughput.latency import LatencyPoint, latency
+from minisgd.lab.instruments.throughput.pairs import PowerOfTwo, PowersOfTwo, powers_of_two
+from minisgd.lab.instruments.throughput.speed import Speed, SpeedPoint, speed
+from minisgd.lab.instruments.trace.picture import draw_trace
+from minisgd.lab.instruments.trace.trace import Trace, TraceResult
 
 __all__ = [
     "GSNR",

@@ -13,7 +13,7 @@ from minisgd.nn import Loss, Network
 from minisgd.nn.network import clone
 from minisgd.training.binding import bind_training
 from minisgd.training.cost import largest_product
-from minisgd.training.feed import DeviceData, ExampleSpec, Feed
+from minisgd.training.feeds.feed import DeviceData, ExampleSpec, Feed
 from minisgd.training.session import quiet_arithmetic
 from minisgd.typing import Array
 

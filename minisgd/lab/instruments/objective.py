@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minisgd.backend import NumpyOps, Ops
-from minisgd.backend.complex_step import STEP, ComplexStepOps
+from minisgd.backend.cpu.complex_step import STEP, ComplexStepOps
 from minisgd.data import Dataset, Split
 from minisgd.errors import ShapeError
 from minisgd.lab.instruments.full_pass import FullPass
@@ -98,7 +98,7 @@ class Objective:
         return float(value), gradient
 
     def hessian_vector(self, w: HostArray, v: HostArray) -> HostArray:
-        """Return H(w) v, (P,): Im ∇f(w + i h v) / h, exact to rounding (see ``minisgd.backend.complex_step``).
+        """Return H(w) v, (P,): Im ∇f(w + i h v) / h, exact to rounding (see ``minisgd.backend.cpu.complex_step``).
 
         It takes as long as three to four gradients, and arrays of its own, twice as large as theirs.
         """

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from minisgd.lab.instruments.speed_fit import fit_step_time
 from minisgd.lab.study.fit import bootstrap_fit, time_optimal_batch
 from minisgd.lab.study.recommend import recommend
 from minisgd.lab.study.result import (
@@ -25,6 +24,7 @@ from minisgd.lab.study.result import (
     Timing,
 )
 from minisgd.lab.study.statistics import best_learning_rate, median_interval
+from minisgd.lab.timing.fit import fit_step_time
 from minisgd.typing import HostArray
 
 

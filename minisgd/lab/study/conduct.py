@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from minisgd.backend import Plan, get_ops
-from minisgd.backend.threads import blas_threads, choose_threads
+from minisgd.backend.cpu.threads import blas_threads, choose_threads
 from minisgd.data import Dataset
-from minisgd.lab.instruments.speed_clock import STILL, time_steps
-from minisgd.lab.study import words
+from minisgd.lab import words
+from minisgd.lab.environment import environment, half_of_memory
 from minisgd.lab.study.analysis import Setting, Trials, analyse
 from minisgd.lab.study.arguments import (
     fixed_steps,
@@ -25,12 +25,12 @@ from minisgd.lab.study.arguments import (
     resolve_seeds,
 )
 from minisgd.lab.study.cell import Cell, Journal
-from minisgd.lab.study.environment import environment, half_of_memory
 from minisgd.lab.study.grid import HALF_WINDOW, resolve_batch_sizes, resolve_learning_rates
 from minisgd.lab.study.pilot import Pilot, run_pilot
 from minisgd.lab.study.result import Curve, Recommendation, StudyResult
 from minisgd.lab.study.stack import Trial
 from minisgd.lab.study.sweep import Outcome, Search
+from minisgd.lab.timing.clock import STILL, time_steps
 from minisgd.nn import Loss, Network
 from minisgd.optim import SGD, Optimizer
 from minisgd.training.memory import format_bytes, parse_bytes

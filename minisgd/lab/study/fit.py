@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from minisgd.errors import ArgumentError
-from minisgd.lab.instruments.speed_fit import positive_sizes
 from minisgd.lab.study.statistics import percentiles, resample_medians
+from minisgd.lab.timing.fit import positive_sizes
 from minisgd.typing import Generator, HostArray
 
 RESOLVABLE = 1000.0

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from minisgd.lab.study import words
+from minisgd.lab import words
 from minisgd.lab.study.result import BatchResult, Recommendation, RunnerUp, Target
 from minisgd.lab.study.statistics import percentiles, resample_medians
 from minisgd.typing import Generator, HostArray

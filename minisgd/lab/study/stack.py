@@ -17,9 +17,9 @@ from minisgd.lab.study.result import Target
 from minisgd.lab.study.statistics import crossing
 from minisgd.nn import Loss, Network
 from minisgd.optim import Optimizer
-from minisgd.training.crew import Crew
 from minisgd.training.evaluation import Score
 from minisgd.training.prepare import Prepared, prepare
+from minisgd.training.replica_threads import Crew
 from minisgd.typing import HostArray
 
 HOPELESS = 4.0

@@ -13,7 +13,7 @@ from minisgd.backend import Ops
 from minisgd.nn.layer import Layer
 from minisgd.nn.layers.conv import Conv2d
 from minisgd.nn.layers.frozen import FrozenBatchNorm
-from minisgd.nn.layers.layernorm import LayerNorm
+from minisgd.nn.layers.layer_norm import LayerNorm
 from minisgd.nn.layers.linear import Linear
 from minisgd.nn.per_example.factors import Factor, OuterProduct, Stacked, copied, product, summed_over_positions
 from minisgd.nn.per_example.replicas import by_replicas

@@ -23,9 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from fake_cupy import functions
-from fake_cupy.arrays import PINNED, ndarray
-from fake_cupy.device import (
+from tests.cuda.fake_cupy import functions
+from tests.cuda.fake_cupy.arrays import PINNED, ndarray
+from tests.cuda.fake_cupy.device import (
     DEVICE,
     STREAM_CAPTURE_GLOBAL,
     STREAM_CAPTURE_RELAXED,
@@ -40,7 +40,7 @@ from fake_cupy.device import (
     reset,
     using_allocator,
 )
-from fake_cupy.modules import RawKernel, RawModule
+from tests.cuda.fake_cupy.modules import RawKernel, RawModule
 
 __all__ = ["DEVICE", "GraphFault", "CUDARuntimeError", "OutOfMemoryError", "install", "reset"]
 

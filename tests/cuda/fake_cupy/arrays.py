@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from fake_cupy.device import DEVICE, Memory, Stream
+from tests.cuda.fake_cupy.device import DEVICE, Memory, Stream
 
 Host: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -228,7 +228,7 @@ def refuse_transfer(stream: Stream) -> None:
 
 def _operator(name: str) -> Callable[..., Any]:
     def operate(self: ndarray, *others: Any) -> Any:
-        from fake_cupy import functions
+        from tests.cuda.fake_cupy import functions
 
         return getattr(functions, name)(self, *others)
 
@@ -237,7 +237,7 @@ def _operator(name: str) -> Callable[..., Any]:
 
 def _reflected(name: str) -> Callable[..., Any]:
     def operate(self: ndarray, other: Any) -> Any:
-        from fake_cupy import functions
+        from tests.cuda.fake_cupy import functions
 
         return getattr(functions, name)(other, self)
 

@@ -13,8 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from fake_cupy.arrays import Host, allocate, assign, copied, given, ndarray, overlaps, refuse_transfer, submit
-from fake_cupy.device import DEVICE
+from tests.cuda.fake_cupy.arrays import (
+    Host,
+    allocate,
+    assign,
+    copied,
+    given,
+    ndarray,
+    overlaps,
+    refuse_transfer,
+    submit,
+)
+from tests.cuda.fake_cupy.device import DEVICE
 
 
 class ufunc:  # noqa: N801  (CuPy's name)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from cuda_emulator import EmulatedFunction, EmulatedModule, Emulator
 
-from fake_cupy.arrays import ndarray
-from fake_cupy.device import DEVICE
+from tests.cuda.cuda_emulator import EmulatedFunction, EmulatedModule, Emulator
+from tests.cuda.fake_cupy.arrays import ndarray
+from tests.cuda.fake_cupy.device import DEVICE
 
 
 class RawModule:

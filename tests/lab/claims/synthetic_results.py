@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 
 from minisgd.lab.claims.claim import Finding
-from minisgd.lab.claims.distinct import Distinct
-from minisgd.lab.claims.escape import Escape
-from minisgd.lab.claims.fixed_budget import HALVES, Ending, Endings
-from minisgd.lab.claims.gradient_error import GradientError
-from minisgd.lab.claims.gradient_variance import GradientVariance
-from minisgd.lab.claims.measured import Memory, StepTimes
-from minisgd.lab.claims.step_flops import StepFlops
-from minisgd.lab.claims.table import CLAIMS
-from minisgd.lab.claims.to_target import TargetRuns
-from minisgd.lab.instruments.latency import LatencyPoint
-from minisgd.lab.instruments.speed import Speed, summarise
-from minisgd.lab.instruments.speed_pairs import PowersOfTwo, compare
+from minisgd.lab.claims.experiments.distinct import Distinct
+from minisgd.lab.claims.experiments.escape import Escape
+from minisgd.lab.claims.experiments.fixed_budget import HALVES, Ending, Endings
+from minisgd.lab.claims.experiments.gradient_error import GradientError
+from minisgd.lab.claims.experiments.gradient_variance import GradientVariance
+from minisgd.lab.claims.experiments.measured import Memory, StepTimes
+from minisgd.lab.claims.experiments.step_flops import StepFlops
+from minisgd.lab.claims.experiments.to_target import TargetRuns
+from minisgd.lab.claims.sentences.table import CLAIMS
+from minisgd.lab.instruments.throughput.latency import LatencyPoint
+from minisgd.lab.instruments.throughput.pairs import PowersOfTwo, compare
+from minisgd.lab.instruments.throughput.speed import Speed, summarise
 from minisgd.lab.study.result import Target
 
 SIZES = (4, 16, 64, 256, 1024)

@@ -8,10 +8,10 @@ import pytest
 import minisgd as ms
 from minisgd.data.synthetic import gaussian_blobs
 from minisgd.lab.claims import conduct
-from minisgd.lab.claims.curvature import MEASURES, sharpness_of, top_eigenvalue
-from minisgd.lab.claims.escape import Excursion, SwitchToSmall
+from minisgd.lab.claims.experiments.curvature import MEASURES, sharpness_of, top_eigenvalue
+from minisgd.lab.claims.experiments.escape import Excursion, SwitchToSmall
+from minisgd.lab.claims.experiments.sharpness_at_target import GROWTH, SharpnessAtTarget
 from minisgd.lab.claims.setting import Setting
-from minisgd.lab.claims.sharpness_at_target import GROWTH, SharpnessAtTarget
 from minisgd.optim import Progress
 from minisgd.training.session import quiet_arithmetic
 

@@ -8,7 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic_results import (
+
+from minisgd.lab.claims.conduct import find
+from minisgd.lab.claims.experiments.fixed_budget import Endings
+from minisgd.lab.claims.experiments.loss_curve import LossCurves
+from minisgd.lab.claims.plan import Missing, Outcome
+from minisgd.lab.claims.sentences.c29_favoured_sizes import SIZES as EVEN_SIZES
+from minisgd.lab.claims.sentences.table import CLAIMS
+from tests.lab.claims.synthetic_results import (
     SIZES,
     Curve,
     N,
@@ -26,13 +33,6 @@ from synthetic_results import (
     step_times,
     target_runs,
 )
-
-from minisgd.lab.claims.c29_favoured_sizes import SIZES as EVEN_SIZES
-from minisgd.lab.claims.conduct import find
-from minisgd.lab.claims.fixed_budget import Endings
-from minisgd.lab.claims.loss_curve import LossCurves
-from minisgd.lab.claims.plan import Missing, Outcome
-from minisgd.lab.claims.table import CLAIMS
 
 HYPERBOLA = target_runs(lambda b: 40 * (1 + 64 / b))
 """What the literature expects: a critical batch size of 64."""

@@ -12,9 +12,9 @@ import pytest
 import minisgd as ms
 from minisgd.data.synthetic import gaussian_blobs
 from minisgd.lab.claims import conduct, lab
-from minisgd.lab.claims.fixed_budget import FixedBudget
+from minisgd.lab.claims.experiments.fixed_budget import FixedBudget
+from minisgd.lab.claims.experiments.to_target import RunToTarget
 from minisgd.lab.claims.setting import Setting
-from minisgd.lab.claims.to_target import RunToTarget
 from minisgd.lab.study import sweep
 from minisgd.training.session import quiet_arithmetic
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-import synthetic_study
 
 from minisgd.lab.study.result import StudyResult
+from tests.lab.study import synthetic_study
 
 KINDS = ("study", "partial", "single", "nothing")
 

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 from numpy.testing import assert_allclose
-from synthetic_study import SIZES, setting, trials
 
 from minisgd.lab.study.analysis import analyse
+from tests.lab.study.synthetic_study import SIZES, setting, trials
 
 
 def test_planted_curves_are_found(study):

@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 import pytest
-from synthetic_study import partial, setting, trials
 
 from minisgd.errors import DataError, OutputError
 from minisgd.files import write_atomically
 from minisgd.lab.study.analysis import analyse
 from minisgd.lab.study.result import StudyResult
+from tests.lab.study.synthetic_study import partial, setting, trials
 
 
 def strictly(text: str) -> dict:

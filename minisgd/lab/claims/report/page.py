@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from minisgd.files import write_atomically
+from minisgd.lab import plots
 from minisgd.lab.claims.claim import VERDICTS, Effect
 from minisgd.lab.claims.contradictions import CONTRADICTIONS
 from minisgd.lab.claims.result import Answer, Claims
-from minisgd.lab.study.report import style
-from minisgd.lab.study.report.template import load_template
+from minisgd.lab.template import load_template
 
 
 def write_report(claims: Claims, folder: str | Path) -> Path:
@@ -78,6 +78,6 @@ def _picture(answer: Answer) -> str | None:
     """Draw the evidence of a claim, as base64 of a PNG; None where there is none."""
     if answer.finding.draw is None:
         return None
-    page, ax = style.figure("", top=1 - 0.2 / style.HEIGHT)  # the page has the title
+    page, ax = plots.figure("", top=1 - 0.2 / plots.HEIGHT)  # the page has the title
     answer.finding.draw(ax)
-    return base64.b64encode(style.png(page)).decode()
+    return base64.b64encode(plots.png(page)).decode()

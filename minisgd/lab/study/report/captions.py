@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from minisgd.lab.study import words
+from minisgd.lab import words
 from minisgd.lab.study.report.learning import tuned
 from minisgd.lab.study.report.machine import memory_parts
 from minisgd.lab.study.result import BatchResult, StudyResult

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from minisgd.lab.study import words
-from minisgd.lab.study.report import style
-from minisgd.lab.study.report.style import INK, ORANGE, Axes, Figure
+from minisgd.lab import plots, words
+from minisgd.lab.plots import INK, ORANGE, Axes, Figure
 from minisgd.lab.study.result import BatchResult, LearningRateResult, StudyResult
 from minisgd.typing import HostArray
 
@@ -21,25 +20,25 @@ EMPTY, EMPTY_EDGE = "#f1f3f5", "#c4cbd3"
 
 def draw_heatmap(result: StudyResult) -> Figure:
     """Draw every learning rate at every batch size: median steps, coloured by how far from the best of its column."""
-    page, ax = style.figure("Median steps to target, at every learning rate and batch size", height=HEIGHT, right=0.87)
+    page, ax = plots.figure("Median steps to target, at every learning rate and batch size", height=HEIGHT, right=0.87)
     ax.grid(False)
     grids = [b.lr_grid for b in result.batch_sizes]
     edges = [_edges(grid) for grid in grids]
     for column, (b, edge) in enumerate(zip(result.batch_sizes, edges, strict=True)):
         _column(ax, column, b, edge, len(result.seeds))
     limits = np.concatenate(edges)
-    style.log_axis(ax, limits.min(), limits.max(), words.number, "learning rate")
+    plots.log_axis(ax, limits.min(), limits.max(), words.number, "learning rate")
     names = [f"{b.batch_size}" + ("\nfull" if b.full else "") for b in result.batch_sizes]
     ax.set_xlim(-0.5, len(names) - 0.5)
     ax.set_xticks(range(len(names)), names)
     ax.tick_params(length=0)
     ax.set_xlabel("batch size", fontsize=9.5, color=INK, labelpad=2)
     keys = [
-        style.patch("best of its column", facecolor="white", edgecolor=ORANGE, lw=2),
-        style.patch("not reached", facecolor=EMPTY, edgecolor=EMPTY_EDGE),
-        style.patch("diverged", facecolor=EMPTY, edgecolor=EMPTY_EDGE, hatch="/////"),
+        plots.patch("best of its column", facecolor="white", edgecolor=ORANGE, lw=2),
+        plots.patch("not reached", facecolor=EMPTY, edgecolor=EMPTY_EDGE),
+        plots.patch("diverged", facecolor=EMPTY, edgecolor=EMPTY_EDGE, hatch="/////"),
     ]
-    style.legend(page, keys, columns=4)
+    plots.legend(page, keys, columns=4)
     _colour_bar(page)
     return page
 

@@ -6,9 +6,8 @@ import math
 
 import numpy as np
 
-from minisgd.lab.study import words
-from minisgd.lab.study.report import style
-from minisgd.lab.study.report.style import BLUE, GREY, ORANGE, Axes, Figure
+from minisgd.lab import plots, words
+from minisgd.lab.plots import BLUE, GREY, ORANGE, Axes, Figure
 from minisgd.lab.study.result import BatchResult, StudyResult
 
 LINEAR, ROOT = (0, (5, 3)), (0, (1.5, 2))
@@ -16,8 +15,8 @@ LINEAR, ROOT = (0, (5, 3)), (0, (1.5, 2))
 
 def draw_learning_rate(result: StudyResult) -> Figure:
     """Draw the best learning rate against batch size, with the rules that scale it as B and as √B."""
-    page, ax = style.figure("Best learning rate")
-    style.batch_axis(ax, result)
+    page, ax = plots.figure("Best learning rate")
+    plots.batch_axis(ax, result)
     shown = tuned(result)
     anchor, sizes = shown[0], np.array([b.batch_size for b in result.batch_sizes], dtype=float)
     for power, dash in ((1.0, LINEAR), (0.5, ROOT)):
@@ -28,16 +27,16 @@ def draw_learning_rate(result: StudyResult) -> Figure:
         face = "white" if b.lr_on_edge else BLUE
         ax.plot(b.batch_size, b.lr, ls="", marker="o", ms=7.5, mfc=face, mec=BLUE, mew=1.6, zorder=4)
     seen = [v for b in shown for v in (b.lr, b.usable_lr_low, b.usable_lr_high)]
-    style.log_axis(ax, *style.spread(seen), words.number, "learning rate")
+    plots.log_axis(ax, *plots.spread(seen), words.number, "learning rate")
     keys = [
-        style.key("best", ls="", marker="o", ms=7, color=BLUE),
-        style.patch("usable: at most twice the fewest steps", facecolor=BLUE, alpha=0.28),
-        style.key("∝ B (linear rule)", color=GREY, lw=1.5, ls=LINEAR),
-        style.key("∝ √B (square-root rule)", color=GREY, lw=1.5, ls=ROOT),
+        plots.key("best", ls="", marker="o", ms=7, color=BLUE),
+        plots.patch("usable: at most twice the fewest steps", facecolor=BLUE, alpha=0.28),
+        plots.key("∝ B (linear rule)", color=GREY, lw=1.5, ls=LINEAR),
+        plots.key("∝ √B (square-root rule)", color=GREY, lw=1.5, ls=ROOT),
     ]
     if any(b.lr_on_edge for b in shown):
-        keys.append(style.key("at the edge of its grid", ls="", marker="o", ms=7, mfc="white", mec=BLUE))
-    style.legend(page, keys, columns=4 if len(keys) < 5 else 3)
+        keys.append(plots.key("at the edge of its grid", ls="", marker="o", ms=7, mfc="white", mec=BLUE))
+    plots.legend(page, keys, columns=4 if len(keys) < 5 else 3)
     return page
 
 
@@ -48,11 +47,11 @@ def tuned(result: StudyResult) -> list[BatchResult]:
 
 def draw_curves(result: StudyResult) -> Figure:
     """Draw the target's metric at the best learning rates over steps, over examples and over time."""
-    page, axes = style.figure(
+    page, axes = plots.figure(
         f"{words.metric(result.target).capitalize()} at the best learning rates", columns=3, wspace=0.09, left=0.078
     )
     shown = [b for b in result.batch_sizes if len(b.learning_curve.steps) > 1]
-    colours = style.ramp(len(shown))
+    colours = plots.ramp(len(shown))
     for ax, unit in zip(axes, ("steps", "examples", "time"), strict=True):
         seen: list[float] = []
         for b, colour in zip(shown, colours, strict=True):
@@ -62,14 +61,14 @@ def draw_curves(result: StudyResult) -> Figure:
             seen += at[at > 0].tolist()
         ax.axhline(result.target.value, color=ORANGE, lw=1.3, ls=LINEAR)
         say = words.seconds if unit == "time" else words.short
-        style.log_axis(ax, *style.spread(seen, 1.0, 1.0), say, unit, which="x", most=5)
+        plots.log_axis(ax, *plots.spread(seen, 1.0, 1.0), say, unit, which="x", most=5)
         _metric_axis(ax, result, shown)
         ax.tick_params(labelleft=ax is axes[0])
     keys = [
-        style.key(f"B = {b.batch_size}" + (" (full)" if b.full else ""), color=colour, lw=2.4)
+        plots.key(f"B = {b.batch_size}" + (" (full)" if b.full else ""), color=colour, lw=2.4)
         for b, colour in zip(shown, colours, strict=True)
     ]
-    style.legend(page, [*keys, style.key("target", color=ORANGE, lw=1.3, ls=LINEAR)], columns=6)
+    plots.legend(page, [*keys, plots.key("target", color=ORANGE, lw=1.3, ls=LINEAR)], columns=6)
     return page
 
 
@@ -80,4 +79,4 @@ def _metric_axis(ax: Axes, result: StudyResult, shown: list[BatchResult]) -> Non
         room = 0.04 * (max(values) - min(values)) or 0.01
         ax.set_ylim(min(values) - room, max(values) + room)
     else:
-        style.log_axis(ax, *style.spread(values, 1.0, 1.0), words.number, "")
+        plots.log_axis(ax, *plots.spread(values, 1.0, 1.0), words.number, "")

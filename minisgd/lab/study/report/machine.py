@@ -4,65 +4,64 @@ from __future__ import annotations
 
 import numpy as np
 
-from minisgd.lab.instruments.speed_fit import fit_affine
-from minisgd.lab.study import words
-from minisgd.lab.study.report import style
-from minisgd.lab.study.report.style import BLUE, GREEN, GREY, INK, ORANGE, Axes, Figure
+from minisgd.lab import plots, words
+from minisgd.lab.plots import BLUE, GREEN, GREY, INK, ORANGE, Axes, Figure
 from minisgd.lab.study.result import StudyResult
+from minisgd.lab.timing.fit import fit_affine
 from minisgd.typing import HostArray
 
 
 def draw_throughput(result: StudyResult) -> Figure:
     """Draw t(B) = t0 + B/r and the examples a second B / t(B), which cannot exceed r; the knee is at B = t0·r."""
-    page, (left, right) = style.figure("Step time and throughput", columns=2, wspace=0.24, right=0.955)
+    page, (left, right) = plots.figure("Step time and throughput", columns=2, wspace=0.24, right=0.955)
     sizes = _sizes(result)
     times = np.array([b.step_seconds for b in result.batch_sizes])
-    keys = [style.key("measured", ls="", marker="o", ms=7, color=INK)]
+    keys = [plots.key("measured", ls="", marker="o", ms=7, color=INK)]
     for ax in (left, right):
-        style.batch_axis(ax, result, columns=2)
+        plots.batch_axis(ax, result, columns=2)
     line = result.timing
     if line is not None:
         at = np.geomspace(sizes[0], sizes[-1], 80)
         predicted = line.t0_seconds + at / line.examples_per_second
         left.plot(at, predicted, color=BLUE, lw=1.8)
         right.plot(at, at / predicted, color=BLUE, lw=1.8)
-        keys.append(style.key("fit t(B) = t0 + B/r", color=BLUE, lw=1.8))
+        keys.append(plots.key("fit t(B) = t0 + B/r", color=BLUE, lw=1.8))
         low, high = left.get_xlim()
         if low < line.knee < high:
             for ax in (left, right):
                 ax.axvline(line.knee, color=GREEN, lw=1.5)
-            keys.append(style.key(f"knee t0·r = {words.size(line.knee)}", color=GREEN, lw=1.5))
+            keys.append(plots.key(f"knee t0·r = {words.size(line.knee)}", color=GREEN, lw=1.5))
     _mark(left, result, times)
     _mark(right, result, sizes / times)
-    style.log_axis(left, *style.spread(times.tolist()), words.seconds, "time of a step")
-    style.log_axis(right, *style.spread((sizes / times).tolist()), words.short, "examples a second")
-    style.legend(page, keys, columns=4)
+    plots.log_axis(left, *plots.spread(times.tolist()), words.seconds, "time of a step")
+    plots.log_axis(right, *plots.spread((sizes / times).tolist()), words.short, "examples a second")
+    plots.legend(page, keys, columns=4)
     return page
 
 
 def draw_memory(result: StudyResult) -> Figure:
     """Draw the bytes of a training step: what every batch size needs, and what each example adds."""
-    page, ax = style.figure("Memory of a training step")
-    style.batch_axis(ax, result)
+    page, ax = plots.figure("Memory of a training step")
+    plots.batch_axis(ax, result)
     sizes = _sizes(result)
     total = np.array([b.memory_bytes for b in result.batch_sizes], dtype=np.float64)
-    keys = [style.key("planned", ls="", marker="o", ms=7, color=INK)]
+    keys = [plots.key("planned", ls="", marker="o", ms=7, color=INK)]
     parts = memory_parts(result)
     seen = total.tolist()
     if parts is not None:
         fixed, each = parts
         at = np.geomspace(sizes[0], sizes[-1], 80)
         ax.plot(at, fixed + each * at, color=BLUE, lw=1.8)
-        keys.append(style.key("fixed + per example · B", color=BLUE, lw=1.8))
+        keys.append(plots.key("fixed + per example · B", color=BLUE, lw=1.8))
         if fixed > 0:
             ax.plot(at, np.full_like(at, fixed), color=GREY, lw=1.4, ls=(0, (5, 3)))
-            keys.append(style.key(f"fixed: {words.memory(fixed)}", color=GREY, lw=1.4, ls=(0, (5, 3))))
+            keys.append(plots.key(f"fixed: {words.memory(fixed)}", color=GREY, lw=1.4, ls=(0, (5, 3))))
         ax.plot(at, each * at, color=GREY, lw=1.4, ls=(0, (1.5, 2)))
-        keys.append(style.key(f"per example: {words.memory(each)}", color=GREY, lw=1.4, ls=(0, (1.5, 2))))
+        keys.append(plots.key(f"per example: {words.memory(each)}", color=GREY, lw=1.4, ls=(0, (1.5, 2))))
         seen.append(fixed / 3 if fixed > 0 else seen[0])
     _mark(ax, result, total)
-    style.log_axis(ax, *style.spread(seen, 2, 2), words.memory, "bytes", base=2)
-    style.legend(page, keys, columns=4)
+    plots.log_axis(ax, *plots.spread(seen, 2, 2), words.memory, "bytes", base=2)
+    plots.legend(page, keys, columns=4)
     return page
 
 

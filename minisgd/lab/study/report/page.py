@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from minisgd.files import write_atomically
-from minisgd.lab.study import words
+from minisgd.lab import words
+from minisgd.lab.plots import Figure, png
 from minisgd.lab.study.report import captions, heatmap, learning, machine, scaling
-from minisgd.lab.study.report.style import Figure, png
-from minisgd.lab.study.report.template import load_template
 from minisgd.lab.study.result import BatchResult, StudyResult
 from minisgd.lab.study.statistics import Interval
+from minisgd.lab.template import load_template
 
 
 @dataclass(frozen=True)

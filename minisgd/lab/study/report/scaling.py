@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from minisgd.lab.study import words
-from minisgd.lab.study.report import style
-from minisgd.lab.study.report.style import BLUE, GREEN, GREY, INK, ORANGE, Axes, Figure
+from minisgd.lab import plots, words
+from minisgd.lab.plots import BLUE, GREEN, GREY, INK, ORANGE, Axes, Figure
 from minisgd.lab.study.result import BatchResult, StudyResult, Timing
 from minisgd.typing import HostArray
 
@@ -52,8 +51,8 @@ def _step_time(timing: Timing) -> Callable[[HostArray], HostArray]:
 
 
 def _draw(result: StudyResult, view: _View, guide: bool) -> Figure:
-    page, ax = style.figure(f"{view.title} to reach {words.target(result.target)}")
-    style.batch_axis(ax, result)
+    page, ax = plots.figure(f"{view.title} to reach {words.target(result.target)}")
+    plots.batch_axis(ax, result)
     keys, seen = _points(ax, result, view)
     fit = result.fit
     if fit.s_min is not None and fit.e_min is not None and view.along is not None:
@@ -61,25 +60,25 @@ def _draw(result: StudyResult, view: _View, guide: bool) -> Figure:
         price = view.along(at)
         ax.fill_between(at, low * price, high * price, color=BLUE, alpha=0.14, lw=0)
         ax.plot(at, (fit.s_min + fit.e_min / at) * price, color=BLUE, lw=1.8)
-        keys.append(style.key(view.curve, color=BLUE, lw=1.8))
+        keys.append(plots.key(view.curve, color=BLUE, lw=1.8))
         if guide and fit.e_min > 0:
             ax.plot(at, fit.e_min / at * price, color=GREY, lw=1.3, ls=(0, (5, 3)))
-            keys.append(style.key("perfect scaling", color=GREY, lw=1.3, ls=(0, (5, 3))))
+            keys.append(plots.key("perfect scaling", color=GREY, lw=1.3, ls=(0, (5, 3))))
     left, right = ax.get_xlim()
     if fit.s_min is not None and left < fit.b_crit < right:
         span = max(fit.b_crit_low, left), min(fit.b_crit_high, right)
         ax.axvspan(*span, color=GREEN, alpha=0.12, lw=0)
         ax.axvline(fit.b_crit, color=GREEN, lw=1.6)
         interval = f"{words.size(fit.b_crit_low)} – {words.size(fit.b_crit_high)}"
-        keys.append(style.key(f"Bcrit = {words.size(fit.b_crit)}  ({interval})", color=GREEN, lw=1.6))
+        keys.append(plots.key(f"Bcrit = {words.size(fit.b_crit)}  ({interval})", color=GREEN, lw=1.6))
     best = None if result.timing is None else result.timing.time_optimal_batch
     if not guide and best is not None and left < best < right:
         ax.axvline(best, color=INK, lw=1.2, ls=":")
-        keys.append(style.key(f"time-optimal batch = {words.size(best)}", color=INK, lw=1.2, ls=":"))
+        keys.append(plots.key(f"time-optimal batch = {words.size(best)}", color=INK, lw=1.2, ls=":"))
     if fit.s_min is not None and len(result.seeds) > 1:
-        keys.append(style.patch("95% of seed resamples", facecolor=BLUE, alpha=0.2))
-    style.log_axis(ax, *style.spread(seen), view.say, view.axis)
-    style.legend(page, keys, columns=3)
+        keys.append(plots.patch("95% of seed resamples", facecolor=BLUE, alpha=0.2))
+    plots.log_axis(ax, *plots.spread(seen), view.say, view.axis)
+    plots.legend(page, keys, columns=3)
     return page
 
 
@@ -107,10 +106,10 @@ def _points(ax: Axes, result: StudyResult, view: _View) -> tuple[list[Any], list
         seen.append(height)
     if any(b.batch_size != result.recommendation.batch_size for b in reached):
         keys.append(
-            style.key(f"median of {words.plural(len(result.seeds), 'seed')}", ls="", marker="o", ms=7, color=INK)
+            plots.key(f"median of {words.plural(len(result.seeds), 'seed')}", ls="", marker="o", ms=7, color=INK)
         )
     if result.recommendation.batch_size is not None:
-        keys.append(style.key("recommended", ls="", marker="*", ms=13, color=ORANGE))
+        keys.append(plots.key("recommended", ls="", marker="*", ms=13, color=ORANGE))
     if missed:
-        keys.append(style.key("not reached: takes more than this", ls="", marker="^", ms=8, mfc="white", mec=INK))
+        keys.append(plots.key("not reached: takes more than this", ls="", marker="^", ms=8, mfc="white", mec=INK))
     return keys, seen

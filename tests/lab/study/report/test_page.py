@@ -7,12 +7,12 @@ import sys
 from html.parser import HTMLParser
 
 import pytest
-import synthetic_study
 
 import minisgd.lab.study.report.page as page_module
 from minisgd.errors import MissingExtraError, OutputError
 from minisgd.lab.study.report import write_report
 from minisgd.lab.study.report.page import PICTURES, cautions
+from tests.lab.study import synthetic_study
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 NAMES = ("steps", "examples", "seconds", "learning_rate", "heatmap", "throughput", "memory", "curves")

@@ -7,8 +7,6 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
-import synthetic_study
-
 from minisgd.lab.study.analysis import analyse
 from minisgd.lab.study.report.heatmap import draw_heatmap
 from minisgd.lab.study.report.learning import draw_curves, draw_learning_rate
@@ -16,6 +14,7 @@ from minisgd.lab.study.report.machine import draw_memory, draw_throughput, memor
 from minisgd.lab.study.report.page import PICTURES
 from minisgd.lab.study.report.scaling import draw_examples, draw_seconds, draw_steps
 from minisgd.lab.study.result import Curve, StudyResult, Target
+from tests.lab.study import synthetic_study
 
 
 def labels(axis) -> list[str]:

@@ -1,0 +1,121 @@
+"""minisgd: the session that ``ms.train`` steps, a crew of replicas for W5, the recorded forward pass for W6."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+import numpy as np
+
+import minisgd as ms
+from benchmarks.cpu.rivals.rival import Rival, cross_entropy
+from benchmarks.harness.workloads import Workload
+from minisgd.backend.cpu.threads import blas_threads, choose_threads
+from minisgd.data.sampling import Sequential
+from minisgd.nn.inference import Inference
+from minisgd.training.prepare import Prepared, prepare
+from minisgd.training.replica_threads import Crew
+from minisgd.training.session import quiet_arithmetic
+
+
+def network(workload: Workload) -> ms.Network:
+    """Return the workload's network, with layers named as its weights are."""
+    layers: list[ms.Layer] = []
+    for k, channels in enumerate(workload.channels):
+        # no bias: the normalisation that follows would take it away again
+        layers.append(ms.Conv2d(channels, 3, padding="same", bias=False, name=f"conv{k}"))
+        layers += [ms.BatchNorm(name=f"norm{k}"), ms.ReLU(), ms.MaxPool2d(2)]
+    if workload.channels:
+        layers.append(ms.Flatten())
+    for k, width in enumerate(workload.widths):
+        layers += [ms.Linear(width, name=f"dense{k}"), ms.ReLU()]
+    return ms.Network(*layers[:-1])
+
+
+class Minisgd(Rival):
+    def build(self, x: np.ndarray, y: np.ndarray, w: dict[str, np.ndarray]) -> None:
+        task, lr = self.workload, self.workload.learning_rate(self.B)
+        self.x, self.y = x, y
+        self.contexts = ExitStack()
+        self.contexts.enter_context(quiet_arithmetic())
+        dataset = ms.Dataset.from_arrays(x, y, validation=None, classes=tuple(map(str, range(10))), scale=1.0)
+        optimizer = ms.Adam(lr=lr) if task.optimizer == "adam" else ms.SGD(lr=lr, momentum=task.momentum)
+        if task.kind == "stack":
+            optimizer = ms.SGD(lr=1.0, momentum=task.momentum)
+
+        def prepared(seeds: int | Sequence[int]) -> Prepared:
+            return prepare(network(task), dataset, optimizer, batch_size=min(self.B, self.n), seeds=seeds)
+
+        if task.kind == "stack":
+            self.crew = Crew(prepared, range(task.replicas), task.learning_rates(), threads=self.task.cores)
+            self.sessions = self.crew.sessions
+            for session, share in zip(self.sessions, self._shares(np.arange(task.replicas)), strict=True):
+                _give(session.network, {name: values[share] for name, values in w.items()})
+            self.contexts.enter_context(blas_threads(1))
+            return
+        one = prepared(0)
+        _give(one.recipe.network, w)
+        if task.kind == "predict":
+            self.inference = Inference(one.recipe.network, self.B)
+            self.contexts.enter_context(blas_threads(1 if self.task.cores == 1 else self.task.cores))
+            return
+        self.sessions = [one.session()]
+        threads = None if self.task.cores > 1 else 1
+        self.contexts.enter_context(blas_threads(choose_threads(self.sessions[0].largest_product(), threads)))
+
+    def _shares(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Cut rows (R, …) into those of each session."""
+        return np.split(rows, np.cumsum([session.replicas for session in self.sessions])[:-1])
+
+    def losses(self, orders: np.ndarray, steps: int) -> np.ndarray:
+        if self.workload.kind == "predict":
+            rows = orders[0, : steps * self.B]
+            logits = self.inference.predict(self.x[rows])
+            cut = range(0, len(rows), self.B)
+            return np.array([[cross_entropy(logits[a : a + self.B], self.y[rows[a : a + self.B]])] for a in cut])
+        own = [session.sampler for session in self.sessions]
+        for session, share in zip(self.sessions, self._shares(orders), strict=True):
+            session.sampler = _Given(share)
+        found = []
+        for _ in range(steps):
+            self._advance(1)
+            found.append(np.concatenate([session.take_train_loss() for session in self.sessions]))
+        for session, sampler in zip(self.sessions, own, strict=True):
+            session.sampler = sampler
+        return np.array(found)
+
+    def run(self, steps: int) -> int:
+        if self.workload.kind == "predict":
+            rows = min(steps * self.B, self.n)
+            return len(self.inference.predict(self.x[:rows]))
+        before = self._examples()
+        self._advance(steps)
+        for session in self.sessions:
+            session.take_train_loss()
+        return self._examples() - before
+
+    def _advance(self, steps: int) -> None:
+        if self.workload.kind == "stack":
+            self.crew.advance(steps)
+        else:
+            for _ in range(steps):
+                self.sessions[0].step()
+
+    def _examples(self) -> int:
+        return sum(session.examples * session.replicas for session in self.sessions)
+
+
+def _give(net: ms.Network, w: dict[str, np.ndarray]) -> None:
+    for name, view in net.parameters().items():
+        net.ops.upload(w[name], out=view)
+
+
+class _Given(Sequential):
+    """Hands out the examples that orders (R, n) names, instead of shuffling."""
+
+    def __init__(self, orders: np.ndarray) -> None:
+        super().__init__(orders.shape[1], range(len(orders)))
+        self.orders = orders
+
+    def next(self, batch_size: int) -> np.ndarray:
+        return np.take_along_axis(self.orders, super().next(batch_size), 1)

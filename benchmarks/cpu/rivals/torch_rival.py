@@ -1,0 +1,167 @@
+"""PyTorch: a module, cross-entropy and a fused optimizer; batches by index_select on tensors, no DataLoader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from benchmarks.cpu.rivals.rival import Rival, cross_entropy, cuts, faster
+from benchmarks.harness.workloads import Workload
+
+
+class Torch(Rival):
+    """Eager PyTorch with the optimizer's fused form, images with channels last."""
+
+    optimizer_form = "fused"
+    image_format = torch.channels_last
+    compiled = False
+
+    def build(self, x: np.ndarray, y: np.ndarray, w: dict[str, np.ndarray]) -> None:
+        torch.set_num_threads(self.task.cores)
+        torch.set_flush_denormal(True)  # the momentum of pixels that are rarely on decays into them: up to 3 × slower
+        torch.manual_seed(0)
+        spec, lr = self.workload, self.workload.learning_rate(self.B)
+        self.x, self.y = torch.from_numpy(x), torch.from_numpy(y)
+        if spec.channels:
+            self.x = self.x.permute(0, 3, 1, 2).contiguous(memory_format=self.image_format)
+        if spec.kind == "stack":
+            each = [{name: a[r] for name, a in w.items()} for r in range(spec.replicas)]
+            self.trainings = [self._training(v, float(a)) for v, a in zip(each, spec.learning_rates(), strict=True)]
+        else:
+            self.trainings = [self._training(w, lr)]
+        self.turn = 0
+        if spec.kind == "predict":
+            self.model = self.trainings[0].model.eval()
+            if self.compiled:
+                self.model = torch.compile(self.model, dynamic=False)
+            self.out = torch.empty(len(self.x), spec.widths[-1])
+
+    def _training(self, w: dict[str, np.ndarray], lr: float) -> _Training:
+        return _Training(self, module(self.workload, w).to(memory_format=self.image_format), lr)
+
+    def losses(self, orders: np.ndarray, steps: int) -> np.ndarray:
+        if self.workload.kind == "predict":
+            return self._prediction_losses(orders[0], steps)
+        rows = []
+        for training, order in zip(self.trainings, torch.from_numpy(orders), strict=True):
+            batches = [order[a:b] for a, b in cuts(len(order), self.B)]
+            rows.append([training.step(batches[k % len(batches)]).item() for k in range(steps)])
+        return np.array(rows).T
+
+    def tune(self) -> None:
+        # threads that wait for one another at every small operation are slower than one
+        if self.task.cores > 1:
+            faster([1, self.task.cores], torch.set_num_threads, lambda: self.run(10))
+
+    def run(self, steps: int) -> int:
+        if self.workload.kind == "predict":
+            return self._predict(self.x[: steps * self.B], self.out)
+        # one replica after the other, as trainings in sequence are: each keeps the cache to itself for a while
+        training = self.trainings[self.turn % len(self.trainings)]
+        self.turn += 1
+        examples = 0
+        for _ in range(steps * len(self.trainings)):
+            index = next(training.batches)
+            training.step(index)
+            examples += len(index)
+        training.total.item()
+        return examples
+
+    @torch.inference_mode()
+    def _predict(self, x: torch.Tensor, out: torch.Tensor) -> int:
+        model = self.model
+        for a, b in cuts(len(x), self.B):
+            out[a:b] = model(x[a:b])
+        return len(x)
+
+    def _prediction_losses(self, order: np.ndarray, steps: int) -> np.ndarray:
+        rows = torch.from_numpy(order[: steps * self.B])
+        out = torch.empty(len(rows), self.workload.widths[-1])
+        self._predict(self.x[rows], out)
+        logits, y = out.numpy(), self.y[rows].numpy()
+        return np.array([[cross_entropy(logits[a:b], y[a:b])] for a, b in cuts(len(rows), self.B)])
+
+
+class _Training:
+    """A model, its optimizer and its own stream of batches."""
+
+    def __init__(self, rival: Torch, model: nn.Module, lr: float) -> None:
+        self.model, self.x, self.y, self.B = model, rival.x, rival.y, rival.B
+        form = {rival.optimizer_form: True}
+        if rival.workload.optimizer == "adam":
+            self.optimizer: Any = torch.optim.Adam(model.parameters(), lr=lr, **form)
+        else:
+            self.optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=rival.workload.momentum, **form)
+        self.total = torch.zeros(())
+        self.batches = self._shuffled()
+        # static shapes: one compilation for whole batches, one for the short one
+        self.loss = torch.compile(self._loss, dynamic=False) if rival.compiled else self._loss
+
+    def _loss(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(self.model(x), y)
+
+    def step(self, index: torch.Tensor) -> torch.Tensor:
+        loss = self.loss(self.x.index_select(0, index), self.y.index_select(0, index))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        value = loss.detach()
+        self.total.add_(value, alpha=len(index))
+        return value
+
+    def _shuffled(self) -> Iterator[torch.Tensor]:
+        while True:
+            yield from torch.randperm(len(self.x)).split(self.B)
+
+
+def module(spec: Workload, w: dict[str, np.ndarray]) -> nn.Sequential:
+    """Return the workload's network as a module with the weights given."""
+    layers: list[nn.Module] = []
+    channels, side = spec.input_shape[-1], spec.input_shape[0]
+    for k, out in enumerate(spec.channels):
+        conv, norm = nn.Conv2d(channels, out, 3, padding="same", bias=False), nn.BatchNorm2d(out)
+        _set(conv.weight, w[f"conv{k}.W"].transpose(3, 2, 0, 1))
+        _set(norm.weight, w[f"norm{k}.gamma"])
+        _set(norm.bias, w[f"norm{k}.beta"])
+        layers += [conv, norm, nn.ReLU(), nn.MaxPool2d(2)]
+        channels, side = out, side // 2
+    if spec.channels:
+        layers.append(nn.Flatten())
+    for k, out in enumerate(spec.widths):
+        W = w[f"dense{k}.W"]
+        if spec.channels and k == 0:
+            # features are flattened with channels first here, with channels last in the workload's definition
+            W = W.reshape(side, side, channels, out).transpose(2, 0, 1, 3).reshape(-1, out)
+        dense = nn.Linear(len(W), out)
+        _set(dense.weight, W.T)
+        _set(dense.bias, w[f"dense{k}.b"])
+        layers += [dense, nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def _set(parameter: torch.Tensor, value: np.ndarray) -> None:
+    with torch.no_grad():
+        parameter.copy_(torch.from_numpy(np.ascontiguousarray(value)))
+
+
+class TorchForeach(Torch):
+    """The optimizer's foreach form."""
+
+    optimizer_form = "foreach"
+
+
+class TorchNchw(Torch):
+    """Images with channels first."""
+
+    image_format = torch.contiguous_format
+
+
+class TorchCompile(Torch):
+    """Forward, loss and backward compiled; the optimizer is the fused one."""
+
+    compiled = True

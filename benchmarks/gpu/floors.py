@@ -1,0 +1,56 @@
+"""A workload of kernels, and the least that a device must do for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from minisgd.backend.cuda.launcher import KernelLibrary
+from minisgd.typing import Array
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The bytes that must move, or the floating-point operations that must be done: the one that limits."""
+
+    bytes: int = 0
+    flop: int = 0
+
+    def seconds(self, peaks: Mapping[str, Any]) -> float | None:
+        """Return the time at the peak rate of a device, or None where the device does not tell its peak."""
+        amount, peak = (
+            (self.flop, peaks["peak_flop_per_second"]) if self.flop else (self.bytes, peaks["peak_bytes_per_second"])
+        )
+        return amount / peak if peak else None
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A call as training makes it, its floor, and a floor for each kernel that it launches.
+
+    The floor of the whole is what the task needs, so it leaves out what a kernel moves only for another's sake,
+    partial sums for instance; the floor of a kernel counts all that this kernel must move.
+    """
+
+    name: str
+    run: Callable[[], None]
+    floor: Floor
+    kernels: Mapping[str, Floor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Device:
+    """What workloads need to know of a device: its array module, its kernels, and how to find an array."""
+
+    xp: Any
+    library: KernelLibrary
+    address: Callable[[Array], int]
+    multiprocessors: int
+
+    def reals(self, *shape: int) -> Array:
+        """Return an array of ones in the dtype of the kernels."""
+        array: Array = self.xp.ones(shape, np.float32)
+        return array

@@ -1,0 +1,66 @@
+"""The kernels of one device: built when first asked for, launched from a list that was prepared once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from minisgd.backend.cuda.compiler import CupyCompiler
+from minisgd.backend.cuda.launcher import KernelLibrary, Launch
+from minisgd.typing import Array
+
+FLOATS = ("float32", "float64")
+"""The dtypes that kernels are built for."""
+
+SCRATCH = 1 << 20
+"""Elements of scratch for partial results, of each dtype that is used."""
+
+
+class CudaKernels:
+    """Libraries of kernels by dtype, and the scratch that they share.
+
+    empty: allocates. All launches of a device are put on one stream, so they follow one another and the same
+    scratch serves all of them.
+    """
+
+    def __init__(self, cupy: Any, empty: Callable[[tuple[int, ...], str], Array]) -> None:
+        self.empty = empty
+        self.multiprocessors = int(cupy.cuda.Device().attributes["MultiProcessorCount"])
+        compiler = CupyCompiler(cupy)
+        self.libraries = {dtype: KernelLibrary(compiler, dtype) for dtype in FLOATS}
+        self._scratch: dict[str, Array] = {}
+
+    def library(self, dtype: Any) -> KernelLibrary:
+        return self.libraries[np.dtype(dtype).name]
+
+    def builds(self, *dtypes: Any) -> bool:
+        """Tell whether arrays of these dtypes are all of one dtype that kernels are built for."""
+        return len(set(dtypes)) == 1 and np.dtype(dtypes[0]).name in FLOATS
+
+    def scratch(self, dtype: Any, elements: int) -> Array | None:
+        """Return scratch for so many elements, or None where it has fewer: one block then does the work of several.
+
+        What it holds is lost at the next launch.
+        """
+        if elements > SCRATCH:
+            return None
+        name = np.dtype(dtype).name
+        if name not in self._scratch:
+            self._scratch[name] = self.empty((SCRATCH,), name)
+        return self._scratch[name]
+
+    @contextmanager
+    def prepare(self) -> Iterator[list[Launch]]:
+        """Collect the launches of this block, of every dtype, in their order."""
+        launches: list[Launch] = []
+        with self.libraries["float32"].prepare(launches), self.libraries["float64"].prepare(launches):
+            yield launches
+
+
+def launch_all(launches: Sequence[Launch]) -> None:
+    """Launch what was prepared, in order."""
+    for launch in launches:
+        launch.run()

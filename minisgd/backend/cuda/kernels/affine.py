@@ -1,0 +1,214 @@
+"""The dense layer: three matrix products with everything around them fused in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from minisgd.backend.cuda.kernels.shapes import blocks, require_rows, require_shape, stride
+from minisgd.backend.cuda.kernels.tiles import TILES, Cut, choose_cut
+from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, scalar
+from minisgd.errors import ArgumentError, ShapeError
+from minisgd.typing import Array
+
+ACTIVATIONS = ("none", "relu", "leaky_relu", "sigmoid", "tanh", "softplus")
+"""Those whose derivative can be had from their output; the position is the number that the kernel knows."""
+
+VARIANTS = tuple({**tile.macros, "WIDE_LOADS": wide} for tile in TILES for wide in (0, 1))
+
+
+def _definition(name: str, arrays: str, sizes: str, strides: str, numbers: bool = True) -> Definition:
+    pointers = [array(a.rstrip("?"), "real", optional=a.endswith("?"), strided=True) for a in arrays.split()]
+    scalars = [scalar(n, "int32") for n in sizes.split()] + [scalar(n, "int64") for n in strides.split()]
+    ends = [scalar("activation", "int32"), scalar("slope", "real")] if numbers else []
+    return Definition("gemm", Signature(name, (*pointers, *scalars, *ends)), VARIANTS)
+
+
+AFFINE = _definition(
+    "affine",
+    "x W bias? y partial?",
+    "B I O splits",
+    "x_replica x_row W_replica W_row bias_replica y_replica y_row",
+)
+AFFINE_FINISH = _definition("affine_finish", "partial bias? y", "B O splits", "bias_replica y_replica y_row")
+DX = _definition(
+    "affine_dx",
+    "dy W x? dx partial?",
+    "B I O splits",
+    "dy_replica dy_row W_replica W_row x_replica x_row dx_replica dx_row",
+)
+DX_FINISH = _definition("affine_dx_finish", "partial x? dx", "B I splits", "x_replica x_row dx_replica dx_row")
+DW = _definition(
+    "affine_dW",
+    "x dy dW db? partial? partial_db?",
+    "B I O splits",
+    "x_replica x_row dy_replica dy_row dW_replica dW_row db_replica",
+    numbers=False,
+)
+DW_FINISH = _definition(
+    "affine_dW_finish", "partial partial_db? dW db?", "I O splits", "dW_replica dW_row db_replica", numbers=False
+)
+
+DEFINITIONS = (AFFINE, AFFINE_FINISH, DX, DX_FINISH, DW, DW_FINISH)
+
+
+class Affine:
+    """y = act(x W + b) and its gradients, for R replicas.
+
+    x, dx (R, B, I)   W, dW (R, I, O)   b, db (R, 1, O)   y, dy (R, B, O)
+
+    Rows must be contiguous; rows and replicas may lie any distance apart, so weights are views into the flat
+    parameter vector, and an operand that all replicas share is a broadcast view.
+
+    address: of the first element of an array, in bytes, as `Ops.address`.
+    multiprocessors: of the device; with cut=None the tiling is chosen for so many.
+    """
+
+    def __init__(self, library: KernelLibrary, address: Callable[[Array], int], multiprocessors: int) -> None:
+        self.library, self.address, self.multiprocessors = library, address, multiprocessors
+
+    def workspace(self, R: int, B: int, I: int, O: int) -> int:  # noqa: E741
+        """Return the elements of workspace that the fastest cuts of the three products need, 0 if they do not split."""
+        forms = ((B, O, I, 0), (B, I, O, 0), (I, O, B, O))
+        return max(self.workspace_of(R, M, N, K, sums=sums) for M, N, K, sums in forms)
+
+    def workspace_of(self, R: int, M: int, N: int, K: int, *, sums: int = 0) -> int:
+        """Return the same for R products (M, K) (K, N) alone.  sums: N for a weight gradient, for its column sums"""
+        cut = self._cut(R, M, N, K, True)
+        return cut.splits * R * (M * N + sums) if cut.splits > 1 else 0
+
+    def forward(
+        self,
+        x: Array,
+        W: Array,
+        b: Array | None,
+        y: Array,
+        *,
+        activation: str = "none",
+        slope: float = 0.01,
+        workspace: Array | None = None,
+        cut: Cut | None = None,
+    ) -> None:
+        """y = act(x W + b)"""
+        (R, B, I), O = x.shape, W.shape[-1]  # noqa: E741
+        self._require("affine", (x, "x", (R, B, I)), (W, "W", (R, I, O)), (b, "b", (R, 1, O)), (y, "y", (R, B, O)))
+        cut = cut or self._cut(R, B, O, I, workspace is not None)
+        partial = _part("affine", workspace, cut.splits * R * B * O) if cut.splits > 1 else None
+        act, bias = _number(activation), 0 if b is None else stride(b, 0)
+        macros = self._macros(cut, x, W)
+        self.library.kernel(AFFINE, **macros)(
+            _grid(cut, R, B, O), (cut.tile.threads, 1, 1), x, W, b, y, partial, B, I, O, cut.splits,
+            *_strides(x, W), bias, *_strides(y), act, slope,
+        )  # fmt: skip
+        if partial is not None:
+            self.library.kernel(AFFINE_FINISH, **macros)(
+                (blocks(B * O, cut.tile.threads), R, 1), (cut.tile.threads, 1, 1),
+                partial, b, y, B, O, cut.splits, bias, *_strides(y), act, slope,
+            )  # fmt: skip
+
+    def input_gradient(
+        self,
+        dy: Array,
+        W: Array,
+        dx: Array,
+        *,
+        x: Array | None = None,
+        activation: str = "none",
+        slope: float = 0.01,
+        workspace: Array | None = None,
+        cut: Cut | None = None,
+    ) -> None:
+        """dx = (dy Wᵀ) act′(x);  x is what the activation below put out, None if there is none"""
+        (R, B, O), I = dy.shape, W.shape[-2]  # noqa: E741
+        self._require("dx", (dy, "dy", (R, B, O)), (W, "W", (R, I, O)), (dx, "dx", (R, B, I)), (x, "x", (R, B, I)))
+        cut = cut or self._cut(R, B, I, O, workspace is not None)
+        partial = _part("affine_dx", workspace, cut.splits * R * B * I) if cut.splits > 1 else None
+        act, below = _number(activation), (0, 0) if x is None else _strides(x)
+        macros = self._macros(cut, dy, W)
+        self.library.kernel(DX, **macros)(
+            _grid(cut, R, B, I), (cut.tile.threads, 1, 1), dy, W, x, dx, partial, B, I, O, cut.splits,
+            *_strides(dy, W), *below, *_strides(dx), act, slope,
+        )  # fmt: skip
+        if partial is not None:
+            self.library.kernel(DX_FINISH, **macros)(
+                (blocks(B * I, cut.tile.threads), R, 1), (cut.tile.threads, 1, 1),
+                partial, x, dx, B, I, cut.splits, *below, *_strides(dx), act, slope,
+            )  # fmt: skip
+
+    def weight_gradient(
+        self,
+        x: Array,
+        dy: Array,
+        dW: Array,
+        db: Array | None,
+        *,
+        workspace: Array | None = None,
+        cut: Cut | None = None,
+    ) -> None:
+        """dW = xᵀ dy    db = Σ_B dy"""
+        (R, B, I), O = x.shape, dy.shape[-1]  # noqa: E741
+        self._require("dW", (x, "x", (R, B, I)), (dy, "dy", (R, B, O)), (dW, "dW", (R, I, O)), (db, "db", (R, 1, O)))
+        cut = cut or self._cut(R, I, O, B, workspace is not None)
+        partial = partial_db = None
+        if cut.splits > 1:
+            sums, products = cut.splits * R * O, cut.splits * R * I * O
+            whole = _part("affine_dW", workspace, products + sums)
+            partial, partial_db = whole[:products], whole[products:]
+        beside = 0 if db is None else stride(db, 0)
+        macros = self._macros(cut, x, dy)
+        self.library.kernel(DW, **macros)(
+            _grid(cut, R, I, O), (cut.tile.threads, 1, 1), x, dy, dW, db, partial, partial_db, B, I, O, cut.splits,
+            *_strides(x, dy, dW), beside,
+        )  # fmt: skip
+        if partial is not None:
+            self.library.kernel(DW_FINISH, **macros)(
+                (blocks(I * O, cut.tile.threads), R, 1), (cut.tile.threads, 1, 1),
+                partial, partial_db, dW, db, I, O, cut.splits, *_strides(dW), beside,
+            )  # fmt: skip
+
+    def _cut(self, R: int, M: int, N: int, K: int, may_split: bool) -> Cut:
+        return choose_cut(R, M, N, K, self.multiprocessors, may_split=may_split)
+
+    def _macros(self, cut: Cut, *operands: Array) -> dict[str, str | int]:
+        """Loads of 16 bytes need every row of both operands to start and end on a multiple of them."""
+        lanes = 16 // self.library.dtype.itemsize
+        wide = all(
+            self.address(a) % 16 == 0 and all(n % lanes == 0 for n in (a.shape[-1], *_strides(a))) for a in operands
+        )
+        return {**cut.tile.macros, "WIDE_LOADS": int(wide)}
+
+    def _require(self, form: str, *operands: tuple[Array | None, str, tuple[int, ...]]) -> None:
+        for operand, name, shape in operands:
+            if operand is not None:
+                require_shape(operand, f"{form}: {name}", shape)
+                require_rows(operand, f"{form}: {name}")
+
+
+def _strides(*operands: Array) -> tuple[int, ...]:
+    return tuple(stride(a, axis) for a in operands for axis in (0, 1))
+
+
+def _grid(cut: Cut, R: int, M: int, N: int) -> tuple[int, int, int]:
+    return blocks(N, cut.tile.n), blocks(M, cut.tile.m), R * cut.splits
+
+
+def _number(activation: str) -> int:
+    if activation not in ACTIVATIONS:
+        raise ArgumentError(
+            "affine: activation",
+            expected=f"one of {', '.join(ACTIVATIONS)}",
+            got=activation,
+            fix="run other activations as layers of their own",
+        )
+    return ACTIVATIONS.index(activation)
+
+
+def _part(kernel: str, workspace: Array | None, elements: int) -> Array:
+    if workspace is None or workspace.size < elements:
+        raise ShapeError(
+            f"{kernel}: workspace",
+            expected=f"at least {elements} elements",
+            got="none" if workspace is None else workspace.shape,
+            fix="size it with workspace(), or choose a cut with splits=1",
+        )
+    part: Array = workspace.reshape(-1)[:elements]
+    return part

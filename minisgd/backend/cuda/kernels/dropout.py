@@ -1,0 +1,49 @@
+"""Dropout from a counter: the mask of the CPU, bit for bit, and stored nowhere."""
+
+from __future__ import annotations
+
+from minisgd.backend.cuda.kernels.shapes import blocks, require_shape
+from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, scalar
+from minisgd.typing import Array
+
+BLOCK = 128
+MACROS = {"BLOCK": BLOCK}
+WORDS_PER_COUNTER = 4
+
+_KEY = (array("seeds", "uint64"), array("clock", "int64"), scalar("stream", "uint64"), scalar("n", "int64"))
+DROPOUT = Definition(
+    "dropout",
+    Signature("dropout", (array("x", "real"), array("y", "real"), *_KEY, scalar("p", "real"), scalar("scale", "real"))),
+    (MACROS,),
+)
+UNIFORM = Definition("dropout", Signature("draw_uniform", (array("u", "real"), *_KEY)), (MACROS,))
+
+DEFINITIONS = (DROPOUT, UNIFORM)
+
+
+class Dropout:
+    """Dropout with the formulas of `minisgd.Dropout` and the numbers of `Ops.uniform`.
+
+    x, y (R, …)   seeds (R,) uint64   clock () int64   stream: one number per layer
+    """
+
+    def __init__(self, library: KernelLibrary) -> None:
+        self._dropout, self._uniform = library.kernel(DROPOUT, **MACROS), library.kernel(UNIFORM, **MACROS)
+        self._draws = WORDS_PER_COUNTER * 8 // library.dtype.itemsize
+
+    def __call__(self, x: Array, y: Array, seeds: Array, clock: Array, stream: int, *, p: float) -> None:
+        """y = x m / (1 − p), m = [u ≥ p];  the gradient is the same of dy. y may be x"""
+        require_shape(y, "dropout: y", x.shape)
+        grid, n = self._shape(x, seeds)
+        self._dropout(grid, (BLOCK, 1, 1), x, y, seeds, clock, stream, n, p, 1 / (1 - p))
+
+    def uniform(self, u: Array, seeds: Array, clock: Array, stream: int) -> None:
+        """u = the numbers of `Ops.uniform`"""
+        grid, n = self._shape(u, seeds)
+        self._uniform(grid, (BLOCK, 1, 1), u, seeds, clock, stream, n)
+
+    def _shape(self, x: Array, seeds: Array) -> tuple[tuple[int, int, int], int]:
+        R = x.shape[0]
+        require_shape(seeds, "dropout: seeds", (R,))
+        n = x.size // R
+        return (blocks(n, BLOCK * self._draws), R, 1), n

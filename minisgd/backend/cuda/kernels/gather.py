@@ -1,0 +1,100 @@
+"""Gather of a batch: the rows an index names, bytes becoming floats on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from minisgd.backend.cuda.kernels.shapes import blocks, require_shape
+from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Macros, Signature, array, scalar
+from minisgd.errors import DtypeError
+from minisgd.typing import Array
+
+THREADS = 128
+BYTES_A_LOAD = 16
+
+
+def _variants(source: str, result: str, scaled: int, vectors: tuple[int, ...]) -> tuple[Macros, ...]:
+    wide = ((1, THREADS), (32, THREADS // 32))
+    return tuple(
+        {"SOURCE": source, "RESULT": result, "WIDE": w, "HIGH": h, "VECTOR": v, "SCALED": scaled}
+        for w, h in wide
+        for v in (vectors if w > 1 else (1,))
+    )
+
+
+def _definition(source: str, source_type: str, result: str, scaled: int, vectors: tuple[int, ...]) -> Definition:
+    return Definition(
+        "gather",
+        Signature(
+            "gather",
+            (
+                array("data", source),
+                array("index", "int64"),
+                array("x", result),
+                scalar("examples", "int64"),
+                scalar("N", "int64"),
+                scalar("D", "int32"),
+                scalar("scale", result),
+            ),
+        ),
+        _variants(source_type, "REAL" if result == "real" else "long long", scaled, vectors),
+    )
+
+
+BYTES = _definition("uint8", "unsigned char", "real", 1, (1, 4))
+REALS = _definition("real", "REAL", "real", 1, (1, 4))
+INTEGERS = _definition("int64", "long long", "int64", 0, (1,))
+
+DEFINITIONS = (BYTES, REALS, INTEGERS)
+
+
+class Gather:
+    """Copies of the rows of a data set that an index names.
+
+    address: of the first element of an array, in bytes, as `Ops.address`; it decides whether rows are aligned.
+    """
+
+    def __init__(self, library: KernelLibrary, address: Callable[[Array], int]) -> None:
+        self.library, self.address = library, address
+
+    def __call__(self, data: Array, index: Array, out: Array, *, scale: float = 1) -> None:
+        """x = scale · data[index], an index outside the data held to its ends
+
+        data (N, …) uint8, real or int64   index (…R, B) int64   out (…R, B, …) real; int64 for int64, unscaled
+        Errors: DtypeError for data of another type, ShapeError if the shapes do not fit.
+        """
+        require_shape(out, "gather: out", (*index.shape, *data.shape[1:]))
+        definition = self._definition(data)
+        N, examples = data.shape[0], index.size
+        D = out.size // examples if examples else 0
+        vector = 4 if D % 4 == 0 and definition is not INTEGERS and self._aligned(data, out) else 1
+        wide = 1 if D < 8 else 32
+        if wide == 1:
+            vector = 1
+        source, result = definition.variants[0]["SOURCE"], definition.variants[0]["RESULT"]
+        scaled = definition.variants[0]["SCALED"]
+        kernel = self.library.kernel(
+            definition, SOURCE=source, RESULT=result, WIDE=wide, HIGH=THREADS // wide, VECTOR=vector, SCALED=scaled
+        )
+        grid = (blocks(examples, THREADS // wide), max(1, blocks(D, wide * vector)), 1)
+        number = int(scale) if definition is INTEGERS else float(scale)
+        kernel(grid, (wide, THREADS // wide, 1), data, index, out, examples, N, D, number)
+
+    def _aligned(self, data: Array, out: Array) -> bool:
+        return self.address(data) % BYTES_A_LOAD == 0 and self.address(out) % BYTES_A_LOAD == 0
+
+    def _definition(self, data: Array) -> Definition:
+        if data.dtype == np.uint8:
+            return BYTES
+        if data.dtype == np.int64:
+            return INTEGERS
+        if data.dtype == self.library.dtype:
+            return REALS
+        raise DtypeError(
+            "gather: data",
+            expected=f"uint8, int64 or {self.library.dtype}",
+            got=f"an array of {data.dtype}",
+            fix="convert the data set once, when it is moved to the device",
+        )

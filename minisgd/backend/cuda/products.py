@@ -1,0 +1,89 @@
+"""Matrix products on the GPU: by our kernels, which a CUDA graph may hold, or by cuBLAS, which CuPy keeps out of it."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from minisgd.backend.cuda.device_kernels import CudaKernels
+from minisgd.backend.cuda.kernels.affine import Affine
+from minisgd.backend.cuda.kernels.shapes import stride
+from minisgd.backend.cuda.views import stacks
+from minisgd.typing import Array
+
+TABLE = Path(__file__).with_name("products.csv")
+
+
+@dataclass(frozen=True)
+class Row:
+    """From which size on a way to multiply is taken.
+
+    flop: of all replicas together   side: the smallest of M, N and K   basis: "measured", or "estimated"
+    """
+
+    precision: str
+    flop: float
+    side: int
+    choice: str
+    basis: str
+
+
+@cache
+def table() -> tuple[Row, ...]:
+    """Read the table of choices."""
+    lines = (line for line in TABLE.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
+    return tuple(
+        Row(row["precision"], float(row["flop"]), int(row["side"]), row["choice"], row["basis"])
+        for row in csv.DictReader(lines)
+    )
+
+
+def chosen(precision: str, R: int, M: int, N: int, K: int) -> Row:
+    """Return the last row of the table that R products (M, K) (K, N) reach."""
+    reached = [
+        row
+        for row in table()
+        if row.precision == precision and 2.0 * R * M * N * K >= row.flop and min(M, N, K) >= row.side
+    ]
+    return reached[-1]
+
+
+def multiply(xp: Any, kernels: CudaKernels, affine: Affine, a: Array, b: Array, bias: Array | None, out: Array) -> bool:
+    """Launch out = a b + bias by our kernels; False, and nothing is launched, if no form of them fits the strides.
+
+    a (…, M, K)   b (…, K, N)   bias (…, 1, N) or None   out (…, M, N)
+    """
+    if not _along_rows(out):
+        # outᵀ = bᵀ aᵀ; with a bias it would not be one along the rows of outᵀ
+        fits = bias is None and _along_rows(_transpose(out))
+        return fits and multiply(xp, kernels, affine, _transpose(b), _transpose(a), None, _transpose(out))
+    form = _along_rows(a), _along_rows(b)
+    if not (all(form) or (bias is None and any(form) and all(map(_along_an_axis, (a, b))))):
+        return False
+    for x, W, row, y in stacks(xp, out.shape[:-2], a, b, bias, out):
+        R, (M, K), N = x.shape[0], x.shape[-2:], W.shape[-1]
+        if form == (True, True):
+            work = kernels.scratch(out.dtype, affine.workspace_of(R, M, N, K))
+            affine.forward(x, W, row, y, workspace=work)
+        elif form == (True, False):
+            work = kernels.scratch(out.dtype, affine.workspace_of(R, M, N, K))
+            affine.input_gradient(x, _transpose(W), y, workspace=work)
+        else:
+            work = kernels.scratch(out.dtype, affine.workspace_of(R, M, N, K, sums=N))
+            affine.weight_gradient(_transpose(x), W, y, None, workspace=work)
+    return True
+
+
+def _transpose(a: Array) -> Array:
+    return a.swapaxes(-1, -2)
+
+
+def _along_rows(a: Array) -> bool:
+    return a.shape[-1] == 1 or stride(a, -1) == 1
+
+
+def _along_an_axis(a: Array) -> bool:
+    return _along_rows(a) or _along_rows(_transpose(a))

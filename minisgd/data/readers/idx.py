@@ -1,0 +1,152 @@
+"""Read IDX files, the format of MNIST.
+
+A file is: two zero bytes, a byte for the type, a byte for the number of dimensions D, D sizes as big-endian 32-bit
+integers, and the values in C order, big-endian. (Y. LeCun, C. Cortes, C. Burges, The MNIST database, file formats.)
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import struct
+import zlib
+from math import prod
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from minisgd.data.checks import as_images
+from minisgd.data.readers.files import Arrays, existing
+from minisgd.errors import DataError
+from minisgd.typing import HostArray
+
+_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_NAME = re.compile(r"(?P<stem>.*?)[-_.]?(?P<kind>images|labels)[-_.]?idx\d[-_.]?\w*(\.gz)?", re.IGNORECASE)
+_ROLES = {"train": "train", "t10k": "test", "test": "test", "val": "validation"}
+_PIECE = 1 << 20
+
+
+def read_idx(path: str | Path) -> HostArray:
+    """Read one IDX file, gzipped or not, as an array in the machine's byte order.
+
+    Raises DataError naming the file, the bytes expected and the bytes there.
+    """
+    path = existing(Path(path))
+    try:
+        with _open(path) as stream:
+            dtype, shape = _header(stream, path)
+            expected = prod(shape) * dtype.itemsize
+            values = _read(stream, expected + 1)
+    except (EOFError, zlib.error, OSError) as error:
+        raise DataError(str(path), expected="a whole gzip or IDX file", got=str(error), fix=_AGAIN) from error
+    if len(values) != expected:
+        raise DataError(
+            str(path),
+            expected=f"{expected} bytes of values for shape {shape}",
+            got=f"{len(values)} bytes" if len(values) < expected else "more bytes",
+            fix=_AGAIN,
+        )
+    return np.frombuffer(values, dtype=dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+
+
+def read_idx_folder(folder: str | Path) -> Arrays:
+    """Read the image and label files of a folder: one pair is the training data, of several each name says its split.
+
+    Names are like train-images-idx3-ubyte.gz: a stem, images or labels, idx. Of several pairs the stem tells training
+    (train), validation (val) and test (t10k, test) apart. Grey images (N, H, W) become (N, H, W, 1).
+
+    Raises DataError for a missing half of a pair, no pair, or pairs whose split cannot be told.
+    """
+    folder = existing(Path(folder), folder=True)
+    files: dict[str, dict[str, Path]] = {}
+    for path in sorted(folder.iterdir(), reverse=True):  # in reverse, so that x takes precedence over x.gz
+        if name := _NAME.fullmatch(path.name):
+            files.setdefault(name["stem"], {})[name["kind"].lower()] = path
+    if not files:
+        raise DataError(
+            str(folder),
+            expected="a folder with files like train-images-idx3-ubyte and train-labels-idx1-ubyte",
+            got=", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "an empty folder",
+            fix="rename the files",
+        )
+    arrays: Arrays = {}
+    for stem, pair in files.items():
+        if len(pair) < 2:
+            present = next(iter(pair.values()))
+            raise DataError(
+                str(present),
+                expected="one of a pair of images and labels",
+                got="only " + next(iter(pair)),
+                fix="put the other file of the pair beside it",
+            )
+        role = "train" if len(files) == 1 else _role(stem, folder)
+        if role in arrays:
+            raise DataError(
+                str(folder), expected=f"one {role} pair", got=f"{', '.join(files)}", fix="keep one pair per split"
+            )
+        arrays[role] = (_images(pair["images"]), _labels(pair["labels"]), None)
+    if "train" not in arrays:
+        raise DataError(
+            str(folder), expected="a training pair", got=", ".join(files), fix="name it train-images-…, train-labels-…"
+        )
+    return arrays
+
+
+_AGAIN = "fetch or write the file again"
+
+
+def _open(path: Path) -> IO[bytes]:
+    """Open a file, through gzip where its first bytes say so."""
+    with path.open("rb") as stream:
+        zipped = stream.read(2) == b"\x1f\x8b"
+    return gzip.open(path, "rb") if zipped else path.open("rb")  # type: ignore[return-value]
+
+
+def _header(stream: IO[bytes], path: Path) -> tuple[np.dtype[np.generic], tuple[int, ...]]:
+    magic = stream.read(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _DTYPES or not magic[3]:
+        raise DataError(
+            str(path),
+            expected="an IDX file: 2 zero bytes, a type from 08 to 0e, the number of dimensions",
+            got=f"first bytes {magic.hex(' ')}" if magic else "an empty file",
+            fix="check that the file is what its name says",
+        )
+    sizes = stream.read(4 * magic[3])
+    if len(sizes) < 4 * magic[3]:
+        raise DataError(str(path), expected=f"{4 * magic[3]} bytes of sizes", got=f"{len(sizes)} bytes", fix=_AGAIN)
+    return np.dtype(_DTYPES[magic[2]]), struct.unpack(f">{magic[3]}I", sizes)
+
+
+def _read(stream: IO[bytes], limit: int) -> bytearray:
+    """Read up to limit bytes, piece by piece: a damaged header cannot make us reserve what is not there."""
+    values = bytearray()
+    while piece := stream.read(min(_PIECE, limit - len(values))):
+        values += piece
+    return values
+
+
+def _images(path: Path) -> HostArray:
+    images = read_idx(path)
+    if images.ndim < 2:
+        raise DataError(str(path), expected="images (N, H, W)", got=f"shape {images.shape}", fix="swap the two files?")
+    return as_images(images)
+
+
+def _labels(path: Path) -> HostArray:
+    labels = read_idx(path)
+    if labels.ndim != 1:
+        raise DataError(str(path), expected="labels (N,)", got=f"shape {labels.shape}", fix="swap the two files?")
+    return labels
+
+
+def _role(stem: str, folder: Path) -> str:
+    for sign, role in _ROLES.items():
+        if sign in stem.lower():
+            return role
+    raise DataError(
+        str(folder),
+        expected="several pairs named train…, val… and t10k… or test…",
+        got=repr(stem),
+        fix="rename the files, or leave one pair",
+    )

@@ -1,0 +1,1 @@
+"""The experiments that the claims are settled by."""

@@ -1,0 +1,70 @@
+"""How the critical batch size Emin/Smin changes from one problem to another, over paired seeds.
+
+Shapes: P problems, K batch sizes, S seeds, D bootstrap draws.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from minisgd.lab import words
+from minisgd.lab.claims.draw import Axes, against_batch
+from minisgd.lab.claims.experiments.to_target import TargetRuns
+from minisgd.lab.claims.statistics import Estimate, fit_slopes
+from minisgd.lab.plots import BLUE, GREEN, ORANGE
+from minisgd.lab.study.fit import RESOLVABLE, critical_batch_sizes
+from minisgd.typing import Generator, HostArray
+
+DRAWS = 1000
+
+
+def critical_sizes(runs: Sequence[TargetRuns]) -> list[float]:
+    """Return the critical batch size of every problem, fitted where all problems have the batch size, (P)."""
+    return [float(size) for size in np.exp(_logs(runs, np.arange(runs[0].seeds)[None])[:, 0])]
+
+
+def say(runs: Sequence[TargetRuns]) -> str:
+    """Say the critical batch sizes: 27, 35 and ∞."""
+    return words.join(["unknown" if math.isnan(size) else words.size(size) for size in critical_sizes(runs)])
+
+
+def trend(x: Sequence[float], runs: Sequence[TargetRuns], rng: Generator) -> Estimate:
+    """Estimate d log Bcrit / d x by least squares through the problems.  x (P,)
+
+    Between two problems at x = 0 and 1 it is the log-ratio of their critical batch sizes.
+    """
+    seeds = runs[0].seeds
+    rows = np.concatenate([np.arange(seeds)[None], rng.integers(seeds, size=(DRAWS, seeds))])
+    slopes = fit_slopes(np.array(x, float), _logs(runs, rows))
+    return Estimate.of(float(slopes[0]), slopes[1:])
+
+
+def _logs(runs: Sequence[TargetRuns], rows: HostArray) -> HostArray:
+    """Return log Bcrit for draws of seeds.  rows (D, S) to (P, D), NaN with fewer than three points to fit
+
+    Beyond what can be resolved, Bcrit counts as the end of that range: perfect scaling is not left out.
+    """
+    common = [b for b in runs[0].batch_sizes if all(b in other.batch_sizes for other in runs)]
+    logs = []
+    for run in runs:
+        steps = run.best_steps[[run.batch_sizes.index(b) for b in common]]  # (K, S)
+        found = critical_batch_sizes(common, np.median(steps[:, rows], axis=-1).T)
+        logs.append(np.log(np.clip(found, min(common) / RESOLVABLE, max(common) * RESOLVABLE)))
+    return np.stack(logs)
+
+
+def cautions(runs: Sequence[TargetRuns], names: Sequence[str]) -> tuple[str, ...]:
+    """Return what to be careful about, problem by problem."""
+    return tuple(f"{name}: {text}" for run, name in zip(runs, names, strict=True) for text in run.cautions())
+
+
+def draw(ax: Axes, runs: Sequence[TargetRuns], names: Sequence[str]) -> None:
+    """Draw the steps to target of up to three problems, each in units of its own fewest."""
+    for run, name, color in zip(runs, names, (BLUE, ORANGE, GREEN), strict=False):
+        least = np.median(run.best_steps, axis=1).min()
+        if np.isfinite(least):
+            label = "steps to target, in units of the fewest"
+            against_batch(ax, run.batch_sizes, run.best_steps / least, label, color=color, name=name)

@@ -1,0 +1,75 @@
+"""Training with a batch that grows, for as many examples as trainings with a constant one see."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from minisgd.lab.claims.experiment import Experiment
+from minisgd.lab.claims.experiments.fixed_budget import HALVES, Ending, Endings
+from minisgd.lab.claims.lab import RATIO, Lab
+from minisgd.lab.claims.setting import Setting
+from minisgd.lab.study.stack import Stopped
+from minisgd.optim import GrowBatch
+
+
+@dataclass(frozen=True)
+class GrowingBudget(Experiment[Endings]):
+    """Train for so many epochs while the batch grows from the smallest size to the largest, equally long at each.
+
+    The learning rate stays; one row of Endings, under the largest batch size.
+
+    multiples: learning rates, in multiples of the pilot's best one
+    """
+
+    epochs: float
+    setting: Setting = Setting()
+    multiples: tuple[float, ...] = HALVES
+
+    @property
+    def name(self) -> str:
+        parts = [self.setting.name, f"{self.epochs:g}-epochs-growing"]
+        parts += ["lr-" + "-".join(f"{m:g}" for m in self.multiples)] if self.multiples != HALVES else []
+        return "-".join(parts)
+
+    def seconds(self, lab: Lab) -> float:
+        pilot, sizes = lab.pilot(self.setting), lab.within(lab.trial(self.setting))
+        each = self.epochs / len(sizes) * len(lab.trial(self.setting).data)
+        steps = sum(each / b * (0.5 + 0.5 * b / pilot.batch_size) for b in sizes)  # of the pilot's, near enough
+        return len(lab.seeds) * len(self.multiples) * steps * pilot.replica_step_seconds
+
+    def run(self, lab: Lab) -> Endings:
+        trial, pilot, journal = lab.trial(self.setting), lab.pilot(self.setting), lab.journal(self, Ending)
+        sizes = lab.within(trial)
+        rates = [float(f"{m * pilot.lr:.4g}") for m in sorted(self.multiples)]
+        for lr in rates:
+            if any((sizes[-1], lr, s) not in journal.cells for s in lab.seeds):
+                journal.add(self._train(lab, sizes, lr))
+                lab.on_cells(len(lab.seeds))
+        cells = [[[journal.cells[sizes[-1], lr, s] for s in lab.seeds] for lr in rates]]
+        return Endings(sizes[-1:], np.array([rates]), cells, len(trial.data))
+
+    def _train(self, lab: Lab, sizes: tuple[int, ...], lr: float) -> list[Ending]:
+        """Train one replica for each seed."""
+        trial = lab.trial(self.setting).with_lr(lr)
+        schedule = GrowBatch(sizes[0], sizes[-1], every=self.epochs / len(sizes), factor=RATIO)
+        prepared = replace(trial.prepare(sizes[-1], lab.seeds), batch_size=schedule)
+        session = prepared.session(last_batch="drop", epochs=self.epochs)
+        on_train, on_validation = prepared.evaluator("train"), prepared.evaluator()
+        assert on_train is not None and on_validation is not None
+        budget = self.epochs * len(trial.data)
+        while session.examples + schedule(session.progress()) <= budget:
+            session.step()
+            if lab.stop.is_set():
+                raise Stopped
+        train, val = on_train.score(), on_validation.score()
+        endings = []
+        for k, seed in enumerate(lab.seeds):
+            losses = float(train.loss[k]), float(val.loss[k])
+            accuracies = (math.nan if s.accuracy is None else float(s.accuracy[k]) for s in (train, val))
+            of_train, of_val = accuracies
+            diverged = not all(map(math.isfinite, losses))
+            endings.append(Ending(sizes[-1], lr, seed, session.steps, diverged, losses[0], of_train, losses[1], of_val))
+        return endings

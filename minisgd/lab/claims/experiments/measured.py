@@ -1,0 +1,102 @@
+"""What is measured on single networks, by itself: step times and memory."""
+
+from __future__ import annotations
+
+import tracemalloc
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from minisgd.backend import Plan
+from minisgd.lab.claims.experiment import Experiment
+from minisgd.lab.claims.lab import Lab
+from minisgd.lab.claims.setting import Setting
+from minisgd.lab.timing.clock import STILL, VISITS, time_steps
+from minisgd.training.session import quiet_arithmetic
+from minisgd.typing import HostArray
+
+
+@dataclass(frozen=True)
+class StepTimes:
+    """Seconds of a single network's update.  batch_sizes (K,), seconds (V, K) of V visits in random order."""
+
+    batch_sizes: tuple[int, ...]
+    seconds: HostArray
+    n_train: int
+
+
+@dataclass(frozen=True)
+class TimeSteps(Experiment[StepTimes]):
+    """Time updates of single networks, batch sizes visited in an order drawn anew every round."""
+
+    alone: ClassVar[bool] = True
+
+    setting: Setting = Setting()
+    batch_sizes: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return "-".join([self.setting.name, "step-times", *map(str, self.batch_sizes)])
+
+    def seconds(self, lab: Lab) -> float:
+        trial = lab.trial(self.setting)
+        return 0.06 * VISITS * len(lab.within(trial, self.batch_sizes))
+
+    def run(self, lab: Lab) -> StepTimes:
+        trial = lab.trial(self.setting)
+        still = replace(trial, optimizer=replace(trial.optimizer, lr=STILL))
+        sizes = lab.within(trial, self.batch_sizes or (1, *lab.sizes))
+        rng = np.random.default_rng([lab.seed, 0x71])
+        return StepTimes(
+            sizes, time_steps(lambda b: still.prepare(b, lab.seed), sizes, lab.threads, rng), len(trial.data)
+        )
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of a single network's update at batch_sizes (K,).
+
+    measured (K,): the most that was allocated while a training was made ready and took a step
+    owners: the bytes (K,) that the plan of the step gives to parameters, gradients, activations, …
+    """
+
+    batch_sizes: tuple[int, ...]
+    measured: HostArray
+    owners: dict[str, HostArray]
+
+
+@dataclass(frozen=True)
+class MeasureMemory(Experiment[Memory]):
+    """Count the bytes that are allocated for a step, and read who asked for them."""
+
+    alone: ClassVar[bool] = True
+
+    setting: Setting = Setting()
+    batch_sizes: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return "-".join([self.setting.name, "memory", *map(str, self.batch_sizes)])
+
+    def seconds(self, lab: Lab) -> float:
+        return 0.1 * len(lab.within(lab.trial(self.setting), self.batch_sizes))
+
+    def run(self, lab: Lab) -> Memory:
+        trial = lab.trial(self.setting)
+        sizes = lab.within(trial, self.batch_sizes or (1, *lab.sizes))
+        measured, plans = [], []
+        for b in sizes:
+            prepared = trial.prepare(b, lab.seed)
+            plans.append(Plan(prepared.recipe.requests()).bytes_by_owner())
+            tracemalloc.start()
+            try:
+                with quiet_arithmetic():
+                    prepared.session(last_batch="drop").step()
+                measured.append(tracemalloc.get_traced_memory()[1])
+            finally:
+                tracemalloc.stop()
+        names = sorted({str(owner) for plan in plans for owner in plan})
+        by_name = [{str(owner): n for owner, n in plan.items()} for plan in plans]
+        owners = {name: np.array([plan.get(name, 0) for plan in by_name], float) for name in names}
+        return Memory(sizes, np.array(measured, float), owners)

@@ -1,0 +1,48 @@
+"""The arithmetic of a step, counted from its recorded program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from minisgd.lab.claims.experiment import Experiment
+from minisgd.lab.claims.lab import Lab
+from minisgd.lab.claims.setting import Setting
+from minisgd.training.explain.explain import explain
+from minisgd.typing import HostArray
+
+
+@dataclass(frozen=True)
+class StepFlops:
+    """FLOPs of an update, of gradient and optimizer together.  batch_sizes (K,), flops (K,)"""
+
+    batch_sizes: tuple[int, ...]
+    flops: HostArray
+
+
+@dataclass(frozen=True)
+class CountFlops(Experiment[StepFlops]):
+    """Record one update at every batch size and add its lines up; a multiply-add is two FLOPs."""
+
+    setting: Setting = Setting()
+    batch_sizes: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return "-".join([self.setting.name, "flops", *map(str, self.batch_sizes)])
+
+    def seconds(self, lab: Lab) -> float:
+        return 0.01 * len(lab.within(lab.trial(self.setting), self.batch_sizes))
+
+    def run(self, lab: Lab) -> StepFlops:
+        trial = lab.trial(self.setting)
+        sizes = lab.within(trial, self.batch_sizes)
+        shape = trial.data.input_shape
+        steps = [
+            explain(
+                trial.network, b, input_shape=shape, optimizer=trial.optimizer, loss=trial.loss, dtype=trial.dtype
+            ).total
+            for b in sizes
+        ]
+        return StepFlops(sizes, np.array([step.flops for step in steps], float))

@@ -1,0 +1,78 @@
+"""Claim 1: memory against batch size."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minisgd.lab import words
+from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.draw import Axes, against_batch, reference
+from minisgd.lab.claims.experiments.measured import MeasureMemory, Memory
+from minisgd.lab.timing.fit import fit_affine
+from minisgd.typing import Generator, HostArray
+
+GROWTH = 0.1
+"""Growth of less than 10% over the whole range of batch sizes is none."""
+
+
+def judge(rng: Generator, memory: Memory) -> Finding:
+    """Fit M(B) = M0 + a·B to the measured bytes, and ask who grew."""
+    sizes, total = np.array(memory.batch_sizes, float), memory.measured
+    fixed, each, _ = fit_affine(sizes, total)
+    explained = 1 - np.square(total - fixed - each * sizes).sum() / max(np.square(total - total.mean()).sum(), 1e-300)
+    low, high = _spread(sizes, total)
+    grew = total[-1] > (1 + GROWTH) * total[0] and low > 0
+    activations, gradients = (_grew(memory.owners.get(name)) for name in ("activations", "gradients"))
+    if not grew:
+        verdict, text = "refuted", "The memory of a step hardly depends on the batch size."
+    elif activations and gradients:
+        verdict, text = "supported", "Activations and gradients both grow with the batch."
+    else:
+        who = [name for name, it in (("activations", activations), ("the gradient of the weights", gradients)) if it]
+        other = "the gradient of the weights" if activations else "the activations"
+        verdict = "qualified"
+        text = (
+            f"It grows, and so do {words.join(who) or 'neither of the two'}; {other} keeps its size whatever the batch."
+        )
+    text += f" Every example adds {words.memory(each)} to a fixed {words.memory(fixed)} (R² = {explained:.4f})."
+
+    def draw(ax: Axes) -> None:
+        against_batch(ax, memory.batch_sizes, total[:, None], "bytes", name="measured")
+        reference(ax, sizes, fixed + each * sizes, "M0 + a·B")
+
+    return Finding(
+        verdict,  # type: ignore[arg-type]
+        Effect("bytes that each example adds", each, low, high),
+        len(sizes),
+        text,
+        draw,
+        more=(Effect("fixed bytes", fixed, fixed, fixed), Effect("R²", explained, explained, explained)),
+    )
+
+
+def _spread(sizes: HostArray, total: HostArray) -> tuple[float, float]:
+    """Return the least and the greatest slope when one batch size is left out (jackknife)."""
+    kept = [np.arange(len(sizes)) != k for k in range(len(sizes))]
+    slopes = [fit_affine(sizes[rows], total[rows])[1] for rows in kept]
+    return min(slopes), max(slopes)
+
+
+def _grew(row: HostArray | None) -> bool:
+    return row is not None and bool(row[-1] > (1 + GROWTH) * row[0])
+
+
+CLAIM = Claim(
+    number=1,
+    says="Larger batches need more memory for activations and gradients.",
+    sources=("S0", "S1", "S3"),
+    experiment="Make a training ready and take one step, alone in the process, at every batch size; count the bytes "
+    "that were allocated at most, and read from the plan of the step who asked for them.",
+    effect="a in M(B) = M0 + a·B, bytes that each example adds; its range when one batch size is left out.",
+    rule="Refuted if memory grows by less than 10% from the smallest batch to the largest. Supported if activations "
+    "and gradients both grow by more; qualified if only one of them does.",
+    would_change="Gradients of the weights that grew with the batch, as per-example gradients do, would make it "
+    "supported; recomputed activations or micro-batches would make it refuted.",
+    held_fixed="Network, optimizer, dtype; one network at a time, nothing else running.",
+    needs={"memory": MeasureMemory()},
+    judge=judge,
+)

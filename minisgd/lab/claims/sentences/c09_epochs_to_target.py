@@ -1,0 +1,52 @@
+"""Claim 9: large batches need fewer epochs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minisgd.lab import words
+from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.decide import QUARTER, side
+from minisgd.lab.claims.draw import Axes, against_batch, reference
+from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
+from minisgd.lab.claims.statistics import log_ratio, ratio_of
+from minisgd.typing import Generator
+
+
+def judge(rng: Generator, runs: TargetRuns) -> Finding:
+    """Compare the epochs that the largest and the smallest batch need."""
+    epochs = runs.best_epochs  # (K, S)
+    change = log_ratio(epochs[-1], epochs[0], rng)
+    verdict = {"less": "supported", "more": "refuted", "same": "refuted", "unclear": "not decided"}[
+        side(change, QUARTER)
+    ]
+    small, large = runs.batch_sizes[0], runs.batch_sizes[-1]
+    few, many = (words.count(float(np.median(row))) for row in (epochs[0], epochs[-1]))
+    text = f"Batch size {large} needs {many} epochs to the target, batch size {small} needs {few}."
+    fit = runs.critical(rng).fit
+
+    def draw(ax: Axes) -> None:
+        against_batch(ax, runs.batch_sizes, epochs, "epochs to target", name="measured")
+        if fit:
+            at = np.geomspace(small, large, 60)
+            reference(ax, at, fit.steps(at) * at / runs.n_train, "(Emin + B·Smin)/N")
+
+    ratio = ratio_of(change)
+    effect = Effect(f"epochs to target: batch size {large} / {small}", ratio.value, ratio.low, ratio.high)
+    return Finding(verdict, effect, runs.trainings, text, draw, cautions=runs.cautions())  # type: ignore[arg-type]
+
+
+CLAIM = Claim(
+    number=9,
+    says="Large batches need fewer epochs.",
+    sources=("S2",),
+    experiment="Train to the same target at every batch size, each at its tuned learning rate; count epochs.",
+    effect="Ratio of the epochs to target of the largest and the smallest batch size; 95% over paired seeds.",
+    rule="Supported if the largest batch needs at least 20% fewer epochs; refuted if it needs as many (two one-sided "
+    "tests at a margin of 25%) or more.",
+    would_change="Small batches that cannot be trained well at any learning rate. Where noise is all that limits "
+    "progress, E(B) = Emin·(1 + B/Bcrit) can only rise.",
+    held_fixed="Target, initial weights of each seed, optimizer (plain SGD, learning rate tuned at every batch size).",
+    needs={"runs": RunToTarget()},
+    judge=judge,
+)

@@ -1,0 +1,95 @@
+"""Claim 12: the noise of small batches regularises, and generalises better."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minisgd.lab.claims.claim import Claim, Finding
+from minisgd.lab.claims.decide import side
+from minisgd.lab.claims.draw import Axes, against_batch
+from minisgd.lab.claims.experiments import generalisation_gap as gaps
+from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget
+from minisgd.lab.claims.setting import Setting
+from minisgd.lab.plots import BLUE, GREEN, ORANGE
+from minisgd.typing import Generator, HostArray
+
+DECAY = 1e-3
+
+
+def judge(
+    rng: Generator, epochs: Endings, steps: Endings, little_epochs: Endings, little_steps: Endings, decayed: Endings
+) -> Finding:
+    """Ask whether the smallest batch wins on unseen examples after enough training, and whether decay does as well."""
+    plenty, little = gaps.longer(epochs, steps), gaps.longer(little_epochs, little_steps)
+    with_decay = gaps.known(decayed.at("val_loss", decayed.tuned()))
+    instead = gaps.Arm(
+        "weight decay on the large batch", little.batch_sizes, *[_largest(little.val_loss, with_decay)] * 2
+    )
+    arms = (plenty, little, instead)
+    estimates = [arm.gap(rng) for arm in arms]
+    on_all, on_little, beside_decay = (side(estimate, gaps.HALF) for estimate in estimates)
+    better = [it == "more" for it in (on_all, on_little)]
+    if any(better):
+        verdict = "supported" if all(better) and beside_decay == "more" else "qualified"
+    else:
+        verdict = "not decided" if "unclear" in (on_all, on_little) else "refuted"
+    full, few, decay = map(gaps.times, estimates)
+    text = (
+        f"After enough training at its tuned rate, batch size {plenty.batch_sizes[-1]} has {full} the validation "
+        f"loss of batch size {plenty.batch_sizes[0]}; with an eighth of the data, batch size {little.batch_sizes[-1]} "
+        f"has {few}, and {decay} if it has weight decay instead of noise."
+    )
+
+    def draw(ax: Axes) -> None:
+        against_batch(ax, plenty.batch_sizes, plenty.val_loss, "validation loss", color=GREEN, name="all the data")
+        against_batch(ax, little.batch_sizes, little.val_loss, "validation loss", color=BLUE, name="an eighth of them")
+        name = "an eighth, with weight decay"
+        against_batch(ax, little.batch_sizes, with_decay, "validation loss", color=ORANGE, name=name)
+
+    effects = [
+        plenty.effect(estimates[0]),
+        little.effect(estimates[1], ", little data"),
+        instead.effect(estimates[2], ", little data"),
+    ]
+    budgets = (epochs, steps, little_epochs, little_steps, decayed)
+    return Finding(
+        verdict,  # type: ignore[arg-type]
+        effects[0],
+        sum(runs.trainings for runs in budgets),
+        text,
+        draw,
+        tuple(effects[1:]),
+        gaps.edges({"longer": steps, "little data": little_steps, "weight decay": decayed}),
+    )
+
+
+def _largest(plain: HostArray, decayed: HostArray) -> HostArray:
+    """Return a table whose largest batch has decay and whose others have none.  (K, S)"""
+    return np.concatenate([plain[:-1], decayed[-1:]])
+
+
+CLAIM = Claim(
+    number=12,
+    says="The noise of small batches regularises, and so generalises better.",
+    sources=("S0", "S3", "S4"),
+    experiment=f"The trainings of claim 10 with tuned learning rates, in the longer of both budgets; and, with little "
+    f"data, {gaps.LONG} steps with a weight decay of {DECAY:g}.",
+    effect="Ratio of the validation losses of the largest and the smallest batch: with all the data, with an "
+    "eighth, and there with weight decay on the largest; 95% over paired seeds.",
+    rule="Supported if the largest batch has at least 50% more validation loss with all and with little data, and "
+    "weight decay does not mend it; qualified if only one of these holds, or decay mends it; refuted if it has no more "
+    "in either (two one-sided tests at a margin of 50%).",
+    would_change="A network that fits noise in its data before the small batch's noise stops it. Too short a training "
+    "would show the same gap for another reason: a large batch that has not learnt yet.",
+    held_fixed="Initial weights of each seed, validation examples, plain SGD with a tuned rate at every batch size.",
+    needs={
+        "epochs": gaps.EPOCHS,
+        "steps": gaps.STEPS,
+        "little_epochs": gaps.LITTLE_EPOCHS,
+        "little_steps": gaps.LITTLE_STEPS,
+        "decayed": FixedBudget(
+            Setting(share=gaps.LITTLE.share, weight_decay=DECAY), steps=gaps.LONG, multiples=gaps.NEAR
+        ),
+    },
+    judge=judge,
+)

@@ -1,0 +1,53 @@
+"""Claim 14: large batches are more stable."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minisgd.lab import words
+from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.decide import QUARTER, side
+from minisgd.lab.claims.experiments import generalisation_gap as gaps
+from minisgd.lab.claims.experiments import usable_range
+from minisgd.lab.claims.experiments.fixed_budget import Endings
+from minisgd.lab.claims.statistics import log_ratio, ratio_of
+from minisgd.typing import Generator
+
+
+def judge(rng: Generator, runs: Endings) -> Finding:
+    """Ask whether there are rates that the largest batch bears and the smallest does not."""
+    found = usable_range.usable_range(runs)
+    highest = log_ratio(found.high[-1], found.high[0], rng)
+    verdict = {"more": "supported", "less": "refuted", "same": "refuted", "unclear": "not decided"}[
+        side(highest, QUARTER)
+    ]
+    small, large = found.batch_sizes[0], found.batch_sizes[-1]
+    bears = [words.number(float(np.median(row))) for row in (found.high[0], found.high[-1])]
+    text = f"Batch size {small} trains up to a learning rate of {bears[0]}, batch size {large} up to {bears[1]}."
+    ratio, lowest = (ratio_of(e) for e in (highest, log_ratio(found.low[-1], found.low[0], rng)))
+    what = f"usable learning rate: batch size {large} / {small}"
+    return Finding(
+        verdict,  # type: ignore[arg-type]
+        Effect(f"highest {what}", ratio.value, ratio.low, ratio.high),
+        runs.trainings,
+        text,
+        lambda ax: usable_range.draw(ax, found),
+        (Effect(f"lowest {what}", lowest.value, lowest.low, lowest.high),),
+        found.cautions(),
+    )
+
+
+CLAIM = Claim(
+    number=14,
+    says="Large batches are more stable.",
+    sources=("S2",),
+    experiment="The trainings of claim 13, read at one learning rate for all batch sizes: how high may it be until a "
+    "batch size no longer trains.",
+    effect="Ratio of the highest usable learning rates of the largest and the smallest batch; 95% over paired seeds.",
+    rule="Supported if the largest batch bears rates at least 25% higher than the smallest does; refuted if "
+    "they end at the same rate (two one-sided tests at a margin of 25%) or lower.",
+    would_change="Data whose gradients hardly differ: then curvature alone, 2/λmax, limits every batch size alike.",
+    held_fixed="Number of epochs, initial weights of each seed, grid of learning rates, plain SGD.",
+    needs={"runs": gaps.EPOCHS},
+    judge=judge,
+)

@@ -1,0 +1,109 @@
+"""Claim 19: start with a small batch, then grow it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minisgd.lab import words
+from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.decide import QUARTER, side
+from minisgd.lab.claims.draw import Axes
+from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget
+from minisgd.lab.claims.experiments.growing import GrowingBudget
+from minisgd.lab.claims.statistics import difference, ratio_of
+from minisgd.lab.plots import BLUE, INK, ORANGE, log_axis, spread
+from minisgd.typing import Generator, HostArray
+
+EPOCHS = 10
+
+NOTHING = 1e-6
+"""A loss below this is rounding."""
+
+
+def judge(rng: Generator, constant: Endings, growing: Endings) -> Finding:
+    """Compare the grown batch with a constant one of as many updates, and with the size that it started from."""
+    steps, losses = constant.at("steps", constant.tuned()), _losses(constant)  # (K, S)
+    grown_steps, grown = growing.at("steps", growing.tuned())[0], _losses(growing)[0]  # (S,)
+    better = difference(np.log(grown), np.log(at_equal_steps(steps, losses, grown_steps)), rng)
+    kept = difference(np.log(grown), np.log(losses[0]), rng)
+    saved = float(np.median(grown_steps) / np.median(steps[0]))
+    if side(better, QUARTER) == "less":
+        verdict = "supported"
+    elif saved < 1 / np.exp(QUARTER) and kept.high90 < QUARTER:
+        verdict = "qualified"
+    else:
+        verdict = "refuted" if kept.value > QUARTER and kept.low > 0 else "not decided"
+    first, last = constant.batch_sizes[0], constant.batch_sizes[-1]
+    ratio, against_small = ratio_of(better), ratio_of(kept)
+    text = (
+        f"After {EPOCHS} epochs, growing the batch from {first} to {last} leaves {words.count(ratio.value)} times the "
+        f"validation loss of a constant batch with as many updates, and {words.count(against_small.value)} times that "
+        f"of {first} throughout, with {words.count(saved)} times the updates."
+    )
+
+    def draw(ax: Axes) -> None:
+        medians = np.median(steps, axis=1), np.median(losses, axis=1)
+        ax.plot(steps, losses, ls="", marker="o", ms=3, color=BLUE, alpha=0.35)
+        ax.plot(*medians, marker="o", ms=6, mec="white", lw=1.8, color=BLUE, label="constant batch, by its size")
+        ax.plot(grown_steps, grown, ls="", marker="o", ms=3, color=ORANGE, alpha=0.35)
+        ax.plot(np.median(grown_steps), np.median(grown), ls="", marker="D", ms=8, mec="white", color=ORANGE,
+                label=f"growing from {first} to {last}")  # fmt: skip
+        for b, x, y in zip(constant.batch_sizes, *medians, strict=True):
+            ax.annotate(str(b), (x, y), (-11, 8), textcoords="offset points", ha="center", fontsize=8.8, color=INK)
+        log_axis(ax, *spread(steps.ravel().tolist()), words.short, "updates", which="x")
+        log_axis(ax, *spread([*losses.ravel().tolist(), *grown.tolist()]), words.number, "validation loss")
+        ax.legend(frameon=False, fontsize=8.8, labelcolor=INK)
+
+    edges = [*constant.on_edge(constant.tuned()), *(["growing"] if growing.on_edge(growing.tuned()) else [])]
+    return Finding(
+        verdict,  # type: ignore[arg-type]
+        Effect("validation loss: growing / constant with as many updates", ratio.value, ratio.low, ratio.high),
+        constant.trainings + growing.trainings,
+        text,
+        draw,
+        (
+            Effect(
+                f"validation loss: growing / batch size {first}",
+                against_small.value,
+                against_small.low,
+                against_small.high,
+            ),
+            Effect(f"updates: growing / batch size {first}", saved, saved, saved),
+        ),
+        tuple(f"Batch size {at}: the best learning rate is on the edge of its grid." for at in edges),
+    )
+
+
+def _losses(runs: Endings) -> HostArray:
+    """Return the validation losses at the tuned learning rates, (K, S): at least NOTHING, NaN where one diverged."""
+    losses = runs.at("val_loss", runs.tuned())
+    return np.maximum(np.where(np.isfinite(losses), losses, np.nan), NOTHING)
+
+
+def at_equal_steps(steps: HostArray, losses: HostArray, wanted: HostArray) -> HostArray:
+    """Return the loss of a constant batch with so many updates, between those tried, on logarithmic scales.
+
+    steps, losses (K, S), steps descending in K; wanted (S,) to (S,)
+    """
+    logs = zip(np.log(wanted), np.log(steps[::-1]).T, np.log(losses[::-1]).T, strict=True)
+    return np.array([np.exp(np.interp(x, xs, ys)) for x, xs, ys in logs])
+
+
+CLAIM = Claim(
+    number=19,
+    says="Start with a small batch, then grow it.",
+    sources=("S3",),
+    experiment=f"Train {EPOCHS} epochs, that is on equally many examples: with every batch size held constant, and "
+    "with one that grows from the smallest to the largest by factors of four, equally long at each. The learning rate "
+    "stays during a training, and is tuned for every one.",
+    effect="Ratio of the validation losses of the grown batch and of a constant batch with as many updates "
+    "(interpolated between those tried), geometric mean over paired seeds, 95%.",
+    rule="Supported if growing leaves at least 20% less loss than a constant batch with as many updates. Qualified if "
+    "it only keeps what the smallest batch reaches (at most 25% more loss, one-sided test at 5%) with at least 20% "
+    "fewer updates: a constant batch in between does so too. Refuted if it loses that.",
+    would_change="Noise that limits the end of a training, as from wrong labels or a task that cannot be solved: there "
+    "growing the batch quietens it, as decaying the learning rate does.",
+    held_fixed="Number of examples, initial weights of each seed, order of the examples, plain SGD.",
+    needs={"constant": FixedBudget(epochs=EPOCHS), "growing": GrowingBudget(EPOCHS)},
+    judge=judge,
+)

@@ -1,0 +1,68 @@
+"""Claim 20: SGD likes small batches, Adam larger ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minisgd.lab import words
+from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.decide import QUARTER, both_more, side
+from minisgd.lab.claims.draw import Axes, against_batch
+from minisgd.lab.claims.experiments.critical import critical_sizes, trend
+from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
+from minisgd.lab.claims.setting import Setting
+from minisgd.lab.claims.statistics import log_slope, ratio_of
+from minisgd.lab.plots import BLUE, ORANGE
+from minisgd.typing import Generator
+
+MARGIN = 0.05
+"""A slope of the gap within ±0.05 is none: over two decades of batch size, less than a factor of 1.26."""
+
+
+def judge(rng: Generator, sgd: TargetRuns, adam: TargetRuns) -> Finding:
+    """Compare the critical batch sizes, and ask whether Adam's lead grows with the batch."""
+    ratio = trend((0, 1), (sgd, adam), rng)
+    lead = sgd.best_steps / adam.best_steps  # (K, S)
+    slope = log_slope(sgd.batch_sizes, lead, rng)
+    sides = (side(ratio, QUARTER), side(slope, MARGIN))
+    verdict = both_more(sides)
+    times = ratio_of(ratio)
+    of_sgd, of_adam = critical_sizes((sgd, adam))
+    small, large = sgd.batch_sizes[0], sgd.batch_sizes[-1]
+    first, last = (words.count(float(x)) for x in np.median(lead, axis=1)[[0, -1]])
+    text = (
+        f"The critical batch size is {words.size(of_adam)} with Adam and {words.size(of_sgd)} with SGD. SGD needs "
+        f"{first} times the steps of Adam at batch size {small}, and {last} times at {large}."
+    )
+
+    def draw(ax: Axes) -> None:
+        for runs, name, color in ((sgd, "SGD", BLUE), (adam, "Adam", ORANGE)):
+            against_batch(ax, runs.batch_sizes, runs.best_steps, "steps to target", color=color, name=name)
+
+    return Finding(
+        verdict,
+        Effect("critical batch size Emin/Smin: Adam / SGD", times.value, times.low, times.high),
+        sgd.trainings + adam.trainings,
+        text,
+        draw,
+        (Effect("slope of log (steps of SGD / steps of Adam) against log B", slope.value, slope.low, slope.high),),
+        (*sgd.cautions(), *(f"Adam: {caution}" for caution in adam.cautions())),
+    )
+
+
+CLAIM = Claim(
+    number=20,
+    says="SGD likes small batches, Adam likes larger ones.",
+    sources=("S3", "S4"),
+    experiment="Train to the same target at every batch size with SGD and with Adam, each at its tuned learning rate; "
+    "fit S(B) = Smin + Emin/B to the steps.",
+    effect="Ratio of the critical batch sizes Emin/Smin of Adam and SGD; slope of the log of SGD's steps over Adam's "
+    "against log B; 95% over paired seeds.",
+    rule="Supported if Adam's critical batch size is at least 25% larger and its lead grows with the batch (slope "
+    "above 0.05); qualified if only one of the two holds; refuted if neither does.",
+    would_change="A problem that noise limits at every batch size tried: then both optimizers scale perfectly. "
+    "Momentum moves SGD's critical batch size towards Adam's.",
+    held_fixed="Target, initial weights of each seed, order of the examples; no momentum with SGD.",
+    needs={"sgd": RunToTarget(), "adam": RunToTarget(Setting(optimizer="adam"))},
+    judge=judge,
+)

@@ -1,0 +1,63 @@
+"""Claim 21: the diversity of a batch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minisgd.lab import words
+from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.decide import TEN_PERCENT, side
+from minisgd.lab.claims.draw import Axes, against_batch
+from minisgd.lab.claims.experiments.distinct import CountDistinct, Distinct
+from minisgd.lab.claims.statistics import log_ratio, ratio_of
+from minisgd.lab.plots import BLUE, ORANGE
+from minisgd.typing import Generator
+
+
+def judge(rng: Generator, counts: Distinct) -> Finding:
+    """Ask whether the smallest batch shows more distinct examples, or classes, than the largest."""
+    tables = {"distinct examples": counts.examples}
+    if counts.classes is not None:
+        tables["classes"] = counts.classes
+    ratios = {name: log_ratio(table[0], table[-1], rng) for name, table in tables.items()}
+    sides = {side(ratio, TEN_PERCENT) for ratio in ratios.values()}
+    if sides == {"more"}:
+        verdict = "supported"
+    elif "more" in sides:
+        verdict = "qualified"
+    else:
+        verdict = "not decided" if "unclear" in sides else "refuted"
+    small, large = counts.batch_sizes[0], counts.batch_sizes[-1]
+    first, last = (
+        " and ".join(f"{words.count(float(np.median(table[k])))} {name}" for name, table in tables.items())
+        for k in (0, -1)
+    )
+    text = f"A batch of {small} shows {first}; a batch of {large} shows {last}."
+
+    def draw(ax: Axes) -> None:
+        for (name, table), color in zip(tables.items(), (BLUE, ORANGE), strict=False):
+            against_batch(ax, counts.batch_sizes, table, "in a batch", color=color, name=name)
+
+    effects = []
+    for name, ratio in ratios.items():
+        r = ratio_of(ratio)
+        effects.append(Effect(f"{name} in a batch: batch size {small} / {large}", r.value, r.low, r.high))
+    return Finding(verdict, effects[0], counts.examples.size, text, draw, tuple(effects[1:]))  # type: ignore[arg-type]
+
+
+CLAIM = Claim(
+    number=21,
+    says="A small batch exposes the model to more diverse examples per iteration.",
+    sources=("S3",),
+    experiment="Draw 64 batches of each size as trainings draw them, and count the distinct examples and the classes "
+    "in each; examples with equal features count once.",
+    effect="Ratio of the distinct examples in a batch, and of the classes, at the smallest and the largest batch size; "
+    "95% over the seeds.",
+    rule="Supported if the smallest batch shows at least 10% more of both; qualified if it shows more of one only; "
+    "refuted if it shows as many (two one-sided tests) or fewer.",
+    would_change="Nothing that draws batches evenly: a larger batch holds at least what a part of it holds. Over an "
+    "epoch every batch size shows the same examples.",
+    held_fixed="Data, order of the examples of each seed, number of batches looked at.",
+    needs={"counts": CountDistinct()},
+    judge=judge,
+)

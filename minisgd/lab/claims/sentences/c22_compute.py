@@ -1,0 +1,81 @@
+"""Claim 22: what small batches cost to compute."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minisgd.lab import words
+from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.decide import QUARTER, side
+from minisgd.lab.claims.draw import Axes, against_batch
+from minisgd.lab.claims.experiments.measured import StepTimes, TimeSteps
+from minisgd.lab.claims.experiments.step_flops import CountFlops, StepFlops
+from minisgd.lab.claims.experiments.three_axes import seconds_to_target
+from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
+from minisgd.lab.claims.statistics import log_ratio, ratio_of
+from minisgd.lab.plots import BLUE, GREEN
+from minisgd.typing import Generator
+
+
+def judge(rng: Generator, runs: TargetRuns, times: StepTimes, flops: StepFlops) -> Finding:
+    """Compare the smallest batch with the cheapest one, in arithmetic and in time."""
+    each = dict(zip(flops.batch_sizes, flops.flops, strict=True))
+    tables = {
+        "FLOPs": runs.best_steps * np.array([each[b] for b in runs.batch_sizes])[:, None],
+        "seconds": seconds_to_target(runs, times),
+    }
+    cheapest = {name: int(np.median(table, axis=1).argmin()) for name, table in tables.items()}
+    extra = {name: log_ratio(table[0], table[cheapest[name]], rng) for name, table in tables.items()}
+    sides = [side(estimate, QUARTER) for estimate in extra.values()]
+    if sides == ["more", "more"]:
+        verdict = "supported"
+    elif "more" in sides:
+        verdict = "qualified"
+    else:
+        verdict = "not decided" if "unclear" in sides else "refuted"
+    small = runs.batch_sizes[0]
+    said, effects = [], []
+    for name in tables:
+        best, ratio = runs.batch_sizes[cheapest[name]], ratio_of(extra[name])
+        times_ = f"{words.count(ratio.value)} times the {name} of batch size {best}"
+        said.append(f"the fewest {name}" if best == small else times_)
+        effects.append(
+            Effect(f"{name} to target: batch size {small} / the cheapest, {best}", ratio.value, ratio.low, ratio.high)
+        )
+    text = f"To the target, batch size {small} takes {said[0]}, and {said[1]}."
+
+    def draw(ax: Axes) -> None:
+        for (name, table), color in zip(tables.items(), (BLUE, GREEN), strict=True):
+            medians = np.median(table, axis=1)
+            least = medians[cheapest[name]]
+            if np.isfinite(least):
+                label = "to target, in units of the least"
+                against_batch(ax, runs.batch_sizes, table / least, label, color=color, name=name)
+
+    return Finding(
+        verdict,  # type: ignore[arg-type]
+        effects[0],
+        runs.trainings,
+        text,
+        draw,
+        (effects[1],),
+        runs.cautions(),
+    )
+
+
+CLAIM = Claim(
+    number=22,
+    says="Small batches cost more compute.",
+    sources=("S3",),
+    experiment="Train to the same target at every batch size, each at its tuned learning rate; multiply the steps by "
+    "the FLOPs of a step, counted from its recorded program, and by its seconds, measured on single networks.",
+    effect="FLOPs to target, and seconds to target, of the smallest batch size over those of the cheapest; 95% over "
+    "paired seeds.",
+    rule="Supported if the smallest batch takes at least 25% more of both FLOPs and seconds than the cheapest batch "
+    "size; qualified if it takes more of one only; refuted if it takes more of neither.",
+    would_change="A machine without overhead per step, on which time is arithmetic; or an optimizer whose update is as "
+    "much work as a batch.",
+    held_fixed="Target, initial weights of each seed, optimizer (plain SGD, learning rate tuned at every batch size).",
+    needs={"runs": RunToTarget(), "times": TimeSteps(), "flops": CountFlops()},
+    judge=judge,
+)

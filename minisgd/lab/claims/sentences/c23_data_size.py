@@ -1,0 +1,95 @@
+"""Claim 23: large data sets want larger batches."""
+
+from __future__ import annotations
+
+import math
+
+from minisgd.lab import words
+from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict
+from minisgd.lab.claims.experiments import critical
+from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
+from minisgd.lab.claims.setting import Setting
+from minisgd.lab.claims.statistics import ratio_of
+from minisgd.typing import Generator
+
+PARTS = (0.25, 0.5, 1.0)
+"""Of the examples, and of the width: parts cost less than multiples."""
+
+SIZES = (4, 16, 64, 256)
+"""Batch sizes that a quarter of the data holds as well."""
+
+MARGIN = 0.5
+"""In proportion would be a slope of 1; below 0.5, four times the data want less than twice the batch."""
+
+QUARTER, NARROW = Setting(share=0.25), Setting(width=0.25)
+
+
+def judge(
+    rng: Generator,
+    quarter: TargetRuns,
+    half: TargetRuns,
+    whole: TargetRuns,
+    own: TargetRuns,
+    narrow: TargetRuns | None = None,
+    medium: TargetRuns | None = None,
+    wide: TargetRuns | None = None,
+) -> Finding:
+    """Fit the slope of log Bcrit against log N, all trained to the same target; then against log width, if any."""
+    by_data = (quarter, half, whole)
+    by_width = [run for run in (narrow, medium, wide) if run is not None]
+    logs = [math.log(part) for part in PARTS]
+    slope = critical.trend(logs, by_data, rng)
+    farther = ratio_of(critical.trend((0, 1), (quarter, own), rng))
+    verdict: Verdict
+    if slope.low > 0:
+        verdict = "supported" if slope.value > MARGIN else "qualified"
+    else:
+        verdict = "refuted" if slope.high90 < MARGIN else "not decided"
+    names = [f"N = {run.n_train:,}" for run in by_data]
+    text = (
+        f"Trained to the same target, {words.join([f'{run.n_train:,}' for run in by_data])} examples have critical "
+        f"batch sizes of {critical.say(by_data)}: they go as N^{slope.value:.2f}."
+    )
+    more = [Effect("Bcrit: N / N/4, each to a target of its own", farther.value, farther.low, farther.high)]
+    if len(by_width) == len(PARTS):
+        text += f" Networks of a quarter of the width, half of it and all of it have {critical.say(by_width)}."
+        wider = critical.trend(logs, by_width, rng)
+        more.insert(0, Effect("slope of log Bcrit against log width", wider.value, wider.low, wider.high))
+    return Finding(
+        verdict,
+        Effect("slope of log Bcrit against log N", slope.value, slope.low, slope.high),
+        sum(run.trainings for run in (*by_data, *by_width)),
+        text,
+        lambda ax: critical.draw(ax, by_data, names),
+        tuple(more),
+        critical.cautions(by_data, names),
+    )
+
+
+CLAIM = Claim(
+    number=23,
+    says="Large data sets want larger batches.",
+    sources=("S2",),
+    experiment="Train on all examples, on half and on a quarter of them, to the validation loss that a quarter allows; "
+    "fit S(B) = Smin + Emin/B to the steps of tuned runs. Likewise on all examples with hidden layers of the full "
+    "width, half and a quarter of it.",
+    effect="Slope of log Bcrit against log N, Bcrit = Emin/Smin; 95% over paired seeds.",
+    rule="Supported if the slope is above 0.5, qualified if it is above zero; refuted if it may be zero and 0.5 is "
+    "excluded (one-sided test at 5%).",
+    would_change="More data allow a harder target, at which gradients are noisier: the critical batch size that each "
+    "data set has at a target of its own may grow with it. A batch that is most of a small data set has less noise.",
+    held_fixed="Target, validation examples, class shares, initial weights of each seed, plain SGD with the learning "
+    "rate tuned at every batch size.",
+    needs={
+        "quarter": RunToTarget(QUARTER, SIZES),
+        "half": RunToTarget(Setting(share=0.5), SIZES, target_of=QUARTER),
+        "whole": RunToTarget(Setting(), SIZES, target_of=QUARTER),
+        "own": RunToTarget(),
+    },
+    wishes={
+        "narrow": RunToTarget(NARROW, SIZES),
+        "medium": RunToTarget(Setting(width=0.5), SIZES, target_of=NARROW),
+        "wide": RunToTarget(Setting(), SIZES, target_of=NARROW),
+    },
+    judge=judge,
+)

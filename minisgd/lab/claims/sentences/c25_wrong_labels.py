@@ -1,0 +1,67 @@
+"""Claim 25: noisy data wants small batches."""
+
+from __future__ import annotations
+
+from minisgd.lab import words
+from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict
+from minisgd.lab.claims.decide import QUARTER, side
+from minisgd.lab.claims.experiments import critical
+from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
+from minisgd.lab.claims.setting import Setting
+from minisgd.lab.claims.statistics import ratio_of
+from minisgd.typing import Generator
+
+SHARES = (0.0, 0.2, 0.4)
+"""Of the training labels that are made wrong."""
+
+SIZES = (4, 16, 64, 256)
+"""The plateau beyond is long: larger batches cost much and say little."""
+
+NOISIEST = Setting(flipped=SHARES[-1])
+
+
+def judge(rng: Generator, clean: TargetRuns, some: TargetRuns, many: TargetRuns, own: TargetRuns) -> Finding:
+    """Compare the critical batch sizes with wrong labels and without."""
+    runs = (clean, some, many)
+    ratio = critical.trend((0, 1), (clean, many), rng)
+    farther = ratio_of(critical.trend((0, 1), (own, many), rng))
+    verdicts: dict[str, Verdict] = {"less": "supported", "same": "refuted", "more": "refuted"}
+    times = ratio_of(ratio)
+    names = [f"{100 * share:.0f}% wrong labels" for share in SHARES]
+    text = (
+        f"Trained to the same target, {words.join([f'{100 * share:.0f}%' for share in SHARES])} of wrong labels have "
+        f"critical batch sizes of {critical.say(runs)}."
+    )
+    if side(ratio, QUARTER) == "more":
+        text += " Noise is what larger batches average away: the noisier the data, the longer they pay."
+    return Finding(
+        verdicts.get(side(ratio, QUARTER), "not decided"),
+        Effect(f"Bcrit: {names[-1]} / none", times.value, times.low, times.high),
+        sum(run.trainings for run in runs),
+        text,
+        lambda ax: critical.draw(ax, runs, names),
+        (Effect("the same, each to a target of its own", farther.value, farther.low, farther.high),),
+        critical.cautions(runs, names),
+    )
+
+
+CLAIM = Claim(
+    number=25,
+    says="Noisy data wants small batches.",
+    sources=("S2",),
+    experiment="Give none, 20% and 40% of the training labels another class; train each to the validation loss (on "
+    "labels left alone) that the noisiest allows; fit S(B) = Smin + Emin/B to the steps of tuned runs.",
+    effect="Ratio of the critical batch sizes Emin/Smin with 40% of wrong labels and with none; 95% over paired seeds.",
+    rule="Supported if wrong labels make the critical batch size at least 20% smaller; refuted if they leave it as it "
+    "is (two one-sided tests at a margin of 25%) or make it larger.",
+    would_change="Noise that a larger batch does not average away, as labels that are wrong in the same way.",
+    held_fixed="Target, validation labels, features, initial weights of each seed, plain SGD with the learning rate "
+    "tuned at every batch size.",
+    needs={
+        "clean": RunToTarget(Setting(), SIZES, target_of=NOISIEST),
+        "some": RunToTarget(Setting(flipped=SHARES[1]), SIZES, target_of=NOISIEST),
+        "many": RunToTarget(NOISIEST, SIZES),
+        "own": RunToTarget(),
+    },
+    judge=judge,
+)

@@ -1,0 +1,127 @@
+"""Claim 30: a CNN at batch size 10 and at batch size 100."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict
+from minisgd.lab.claims.decide import QUARTER, TEN_PERCENT, side
+from minisgd.lab.claims.draw import Axes
+from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget
+from minisgd.lab.claims.experiments.gradient_variance import GradientVariance, MeasureGradientVariance
+from minisgd.lab.claims.experiments.measured import MeasureMemory, Memory, StepTimes, TimeSteps
+from minisgd.lab.claims.lab import Lab
+from minisgd.lab.claims.setting import Setting
+from minisgd.lab.claims.statistics import Estimate, difference, log_ratio, ratio_of
+from minisgd.lab.plots import BLUE, GREY, INK
+from minisgd.typing import Generator
+
+IMAGES = Setting(model="cnn", most=10_000)
+
+SIZES = (10, 100)
+
+EPOCHS = 3
+
+RATES = (0.01, 0.03, 0.1, 0.3, 1.0)
+
+POINT = 0.01
+"""Less than one percentage point of accuracy is none."""
+
+
+@dataclass(frozen=True)
+class TrainImages(FixedBudget):
+    """Train for a few epochs, the multiples being learning rates themselves: a pilot would take longer than this."""
+
+    def rates(self, batch_size: int, lab: Lab) -> list[float]:
+        return sorted(self.multiples)
+
+    def seconds(self, lab: Lab) -> float:
+        trial = lab.trial(self.setting)
+        session = trial.prepare(SIZES[-1], lab.seed).session(last_batch="drop")
+        session.step()
+        begun = perf_counter()
+        session.step()
+        each = (perf_counter() - begun) / SIZES[-1]
+        return each * len(lab.seeds) * len(self.multiples) * len(SIZES) * (self.epochs or 0) * len(trial.data) * 1.5
+
+
+def judge(rng: Generator, times: StepTimes, memory: Memory, noise: GradientVariance, runs: Endings) -> Finding:
+    """Ask of batch size 10 whether its epochs take longer, in less memory, with more noise, to a better accuracy."""
+    epochs = times.seconds / np.array(times.batch_sizes)  # (V, 2), of one example
+    accuracy = runs.at("val_accuracy", runs.tuned("val_accuracy"))  # (2, S)
+    small, large = SIZES
+    used = float(np.log(memory.measured[0] / memory.measured[1]))
+    ratios = {
+        "seconds of an epoch": log_ratio(epochs[:, 0], epochs[:, 1], rng),
+        "memory": Estimate(used, used, used, used, used),
+        "variance of the gradient": log_ratio(noise.variance[0], noise.variance[1], rng),
+    }
+    better = difference(accuracy[0], accuracy[1], rng)
+    holds = [
+        side(ratios["seconds of an epoch"], QUARTER) == "more",
+        side(ratios["memory"], TEN_PERCENT) == "less",
+        side(ratios["variance of the gradient"], QUARTER) == "more",
+        side(better, POINT) == "more",
+    ]
+    verdict: Verdict = "supported" if all(holds) else "qualified" if any(holds) else "refuted"
+    of = {name: ratio_of(estimate) for name, estimate in ratios.items()}
+    first, second = (f"{100 * float(row.mean()):.1f}%" for row in accuracy)
+    seconds, used_ratio, scatter = (f"{estimate.value:.3g}" for estimate in of.values())
+    text = (
+        f"On {runs.n_train:,} images batch size {small} takes {seconds} times the seconds of an epoch at {large}, "
+        f"{used_ratio} times the memory and {scatter} times the variance of the gradient; after {EPOCHS} epochs each "
+        f"it has {first} validation accuracy, batch size {large} has {second}."
+    )
+
+    def draw(ax: Axes) -> None:
+        names = list(of)
+        values = np.array([of[name].value for name in names])
+        ends = np.array([[of[name].low, of[name].high] for name in names]).T
+        ax.axvline(1, color=GREY, lw=1)
+        ax.errorbar(values, range(len(names)), xerr=np.abs(ends - values), fmt="o", ms=7, color=BLUE, capsize=3)
+        for row, value in enumerate(values):
+            at = dict(xytext=(0, 9), textcoords="offset points", ha="center", fontsize=9, color=INK)
+            ax.annotate(f"{value:.3g}", (value, row), **at)
+        ax.set_yticks(range(len(names)), labels=["seconds", "memory", "variance"])
+        ax.set_ylim(-0.5, len(names) - 0.4)
+        ax.set_xscale("log")
+        low, high = min(0.5, values.min() / 2), max(2.0, values.max() * 2)
+        ticks = [t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if low <= t <= high]
+        ax.set_xlim(low, high)
+        ax.set_xticks(ticks, labels=[f"{t:g}" for t in ticks])
+        ax.set_xticks([], minor=True)
+        ax.set_xlabel(f"batch size {small} / batch size {large}", fontsize=9.5, color=INK)
+
+    effects = [Effect(f"{name}: batch size {small} / {large}", e.value, e.low, e.high) for name, e in of.items()]
+    gain = Effect(f"validation accuracy: batch size {small} less {large}", better.value, better.low, better.high)
+    edge = runs.on_edge(runs.tuned("val_accuracy"))
+    cautions = [f"At batch size {b} the best learning rate is on the edge of its grid." for b in edge]
+    return Finding(verdict, effects[0], runs.trainings, text, draw, (*effects[1:], gain), tuple(cautions))
+
+
+CLAIM = Claim(
+    number=30,
+    says="Training a CNN on 10,000 images with SGD, batch size 10 takes longer epochs and noisier steps than batch "
+    "size 100, but less memory, and generalises better.",
+    sources=("S0",),
+    experiment=f"Train a small CNN (two convolutions with batch normalisation) on 10,000 of the images, or as many as "
+    f"there are, for {EPOCHS} epochs at both batch sizes over one grid of learning rates; time steps and count bytes "
+    f"on single networks; take the variance of gradients.",
+    effect="Ratios, batch size 10 over 100, of the seconds of an epoch, of memory and of the variance of the gradient; "
+    "difference of the best validation accuracies; 95% over visits and paired seeds.",
+    rule="Four parts: 25% more seconds, 10% less memory, 25% more variance, one point more accuracy. Supported if all "
+    "hold, qualified if some do, refuted if none does.",
+    would_change="Training long enough at both batch sizes: after few epochs accuracy tells how many updates were "
+    "made.",
+    held_fixed="Images, number of epochs, initial weights of each seed, plain SGD, learning rate tuned at both.",
+    needs={
+        "times": TimeSteps(IMAGES, SIZES),
+        "memory": MeasureMemory(IMAGES, SIZES),
+        "noise": MeasureGradientVariance(IMAGES, SIZES),
+        "runs": TrainImages(IMAGES, EPOCHS, batch_sizes=SIZES, multiples=RATES),
+    },
+    judge=judge,
+)

@@ -1,0 +1,141 @@
+"""The loss along a straight line through parameter space."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minisgd.data import Dataset
+from minisgd.errors import ArgumentError
+from minisgd.files import write_atomically
+from minisgd.lab.instruments.curvature.smooth import Examples, Smooth, Subject, as_smooth, examples_of
+from minisgd.lab.instruments.landscape.directions import hold_mixture, points_of, random_direction, require_direction
+from minisgd.lab.instruments.objective import Objective
+from minisgd.nn import Network
+from minisgd.nn.layer import positive
+from minisgd.typing import HostArray, Seed
+
+
+@dataclass(frozen=True)
+class LossLine:
+    """The loss at w(t) = w + t d.
+
+    t (T,)   loss (T,)   val_loss (T,) on the validation split, or None; not finite where the network overflows
+    length: |d|, what one unit of t is   ends: "networks" at t = 0 and 1, or a "direction" from the one at 0
+    examples: N of loss
+    """
+
+    t: tuple[float, ...]
+    loss: tuple[float, ...]
+    val_loss: tuple[float, ...] | None
+    length: float
+    ends: str
+    examples: int | None
+
+    @property
+    def barrier(self) -> float:
+        """How far the loss rises above the straight line between its values at t = 0 and t = 1, at most; ≥ 0.
+
+        Zero: the two are linearly connected (Frankle et al. 2020, section 2).
+        """
+        t, loss = np.array(self.t), np.array(self.loss)
+        inside = (t >= 0) & (t <= 1)
+        ends = np.interp([0, 1], t, loss)
+        return float(max(0.0, np.max(loss[inside] - (ends[0] + t[inside] * (ends[1] - ends[0])))))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain numbers, null where a loss is not finite."""
+        plain = asdict(self)
+        for name in ("loss", "val_loss"):
+            if plain[name] is not None:
+                plain[name] = [value if np.isfinite(value) else None for value in plain[name]]
+        return plain | {"t": list(self.t)}
+
+    def save(self, path: str | Path) -> Path:
+        """Write the numbers as JSON, or a picture where the path ends in .png.
+
+        Errors: OutputError if the file cannot be written; MissingExtraError for a picture without matplotlib.
+        """
+        if Path(path).suffix.lower() == ".png":
+            from minisgd.lab.instruments.landscape.picture import draw_line
+
+            return write_atomically(path, draw_line(self), "path")
+        return write_atomically(path, (json.dumps(self.to_dict()) + "\n").encode(), "path")
+
+
+def loss_line(
+    network: Subject,
+    data: Examples | None = None,
+    *,
+    to: Network | HostArray | None = None,
+    direction: HostArray | None = None,
+    span: tuple[float, float] | None = None,
+    points: int = 41,
+    seed: Seed = 0,
+    **options: Any,
+) -> LossLine:
+    """Evaluate the loss along a line: from one network to another, or away from one.
+
+    to: the network at t = 1, or its parameters (P,): w(t) = (1 − t) w + t w′, t from −½ to 1½ (Goodfellow et al. 2015).
+    Running statistics of BatchNorm are mixed like the weights, and beyond the ends they stay as there.
+    direction (P,): w(t) = w + t d, t from −1 to 1; by default a random one, filter-normalised (Li et al. 2018)
+    span: another range of t   points: how many   seed: of the random direction
+
+    network, data, options: as for ``Objective``; or an Objective alone. Where data have a validation split, its loss
+    is evaluated too. Takes one forward pass over all examples a point.
+
+    Errors: ArgumentError for a direction that is zero or a range that is empty, ShapeError for another layout; those of
+    ``Objective``.
+    """
+    smooth = as_smooth(network, data, seed=seed, **options)
+    if to is not None and direction is not None:
+        raise ArgumentError("direction", expected="left out beside to", got="both", fix="choose one of them")
+    if to is not None:
+        (w, there), statistics = points_of(smooth, [to])
+        d = require_direction(smooth, there - w, "to - network")
+    else:
+        w, statistics = smooth.start, []
+        rng = np.random.default_rng(seed)
+        d = random_direction(smooth, rng) if direction is None else require_direction(smooth, direction, "direction")
+    t = places(span or ((-0.5, 1.5) if to is not None else (-1.0, 1.0)), points)
+    held = _validation(smooth, data, options)
+
+    def along(function: Smooth) -> tuple[float, ...]:
+        losses = []
+        for each in t:
+            if statistics:
+                hold_mixture(function, np.array([1 - each, each]), statistics)
+            losses.append(function.value(w + each * d))
+        return tuple(losses)
+
+    return LossLine(
+        t=tuple(t.tolist()),
+        loss=along(smooth),
+        val_loss=None if held is None else along(held),
+        length=float(np.linalg.norm(d)),
+        ends="direction" if to is None else "networks",
+        examples=examples_of(smooth),
+    )
+
+
+def places(span: tuple[float, float], points: int) -> HostArray:
+    """Return so many places from one end of the span to the other, 0 among them exactly if it is that near."""
+    low, high = map(float, span)
+    if not (np.isfinite([low, high]).all() and low < high):
+        raise ArgumentError("span", expected="two numbers, the smaller first", got=span, fix="for example (-1, 1)")
+    if positive(points, "points") < 2:
+        raise ArgumentError("points", expected="at least 2", got=points, fix="41, for example")
+    at = np.linspace(low, high, points)
+    at[np.abs(at) < 1e-12 * (high - low)] = 0.0
+    return at
+
+
+def _validation(smooth: Smooth, data: Any, options: dict[str, Any]) -> Objective | None:
+    if isinstance(smooth, Objective) and isinstance(data, Dataset) and data.validation and "split" not in options:
+        mine = {name: value for name, value in options.items() if name != "examples"}
+        return Objective(smooth.network, data, split="validation", **mine)
+    return None

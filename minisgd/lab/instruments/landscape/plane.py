@@ -1,0 +1,173 @@
+"""The loss on a plane through parameter space."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minisgd.errors import ArgumentError
+from minisgd.files import write_atomically
+from minisgd.lab.instruments.curvature.smooth import Examples, Subject, as_smooth, examples_of
+from minisgd.lab.instruments.landscape.directions import hold_mixture, points_of, random_direction, require_direction
+from minisgd.lab.instruments.landscape.line import places
+from minisgd.nn import Network
+from minisgd.typing import HostArray, Seed
+
+MARGIN = 0.25
+"""Room around the points of a plane, as a share of what they span."""
+
+
+@dataclass(frozen=True)
+class LossPlane:
+    """The loss at w + a d₁ + b d₂.
+
+    a (A,), b (B,): coordinates   loss (A, B), not finite where the network overflows
+    points: coordinates (a, b) of the networks on the plane, the first at (0, 0)
+    path: coordinates of a training's path as seen on the plane, or none   lengths: |d₁| and |d₂|
+    kind: "random" filter-normalised directions, "chosen" ones, or "through" three networks   examples: N
+    """
+
+    a: HostArray
+    b: HostArray
+    loss: HostArray
+    points: tuple[tuple[float, float], ...]
+    path: tuple[tuple[float, float], ...]
+    lengths: tuple[float, float]
+    kind: str
+    examples: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain numbers, null where a loss is not finite."""
+        return {
+            "a": self.a.tolist(),
+            "b": self.b.tolist(),
+            "loss": [[value if np.isfinite(value) else None for value in row] for row in self.loss.tolist()],
+            "points": [list(point) for point in self.points],
+            "path": [list(point) for point in self.path],
+            "lengths": list(self.lengths),
+            "kind": self.kind,
+            "examples": self.examples,
+        }
+
+    def save(self, path: str | Path) -> Path:
+        """Write the numbers as JSON, or a picture where the path ends in .png.
+
+        Errors: OutputError if the file cannot be written; MissingExtraError for a picture without matplotlib.
+        """
+        if Path(path).suffix.lower() == ".png":
+            from minisgd.lab.instruments.landscape.picture import draw_plane
+
+            return write_atomically(path, draw_plane(self), "path")
+        return write_atomically(path, (json.dumps(self.to_dict()) + "\n").encode(), "path")
+
+
+def loss_plane(
+    network: Subject,
+    data: Examples | None = None,
+    *,
+    through: tuple[Network | HostArray, Network | HostArray] | None = None,
+    directions: tuple[HostArray, HostArray] | None = None,
+    path: HostArray | None = None,
+    span: float | None = None,
+    points: int = 31,
+    seed: Seed = 0,
+    **options: Any,
+) -> LossPlane:
+    """Evaluate the loss on a plane: around a network, or through three of them.
+
+    By default around the network, in two random directions that are filter-normalised (Li et al. 2018, section 4),
+    a and b from −1 to 1.
+    through: two more networks, or their parameters (P,). d₁ leads to the first, d₂ is orthogonal to it and as long, so
+    distances are true to scale (Garipov et al. 2018). Running statistics of BatchNorm are mixed like the weights
+    directions: two vectors (P,), not parallel
+    path (K, P): weights to project on the plane, as ``Trajectory`` has them
+    span: the plane reaches so far on either side of the network; by default 1, or as far as the points and the path
+    points: places along either axis, so points² forward passes over all examples   seed: of the random directions
+
+    network, data, options: as for ``Objective``; or an Objective alone
+
+    Errors: ArgumentError for directions that are zero or parallel, ShapeError for another layout; those of
+    ``Objective``.
+    """
+    smooth = as_smooth(network, data, seed=seed, **options)
+    if through is not None and directions is not None:
+        raise ArgumentError("directions", expected="left out beside through", got="both", fix="choose one of them")
+    weights, statistics = points_of(smooth, list(through or ()))
+    w = weights[0]
+    if through is not None:
+        d1 = require_direction(smooth, weights[1] - w, "through[0] - network")
+        d2 = require_direction(smooth, weights[2] - w, "through[1] - network")
+        d2 = d2 - (d2 @ d1) / (d1 @ d1) * d1
+        _require_plane(d1, d2, weights[2] - w)
+        d2 *= np.linalg.norm(d1) / np.linalg.norm(d2)
+        kind = "through"
+    elif directions is not None:
+        d1, d2 = (require_direction(smooth, d, "directions") for d in directions)
+        _require_plane(d1, d2 - (d2 @ d1) / (d1 @ d1) * d1, d2)
+        kind = "chosen"
+    else:
+        rng = np.random.default_rng(seed)
+        d1, d2 = random_direction(smooth, rng), random_direction(smooth, rng)
+        _require_plane(d1, d2 - (d2 @ d1) / (d1 @ d1) * d1, d2)  # a network may have a single weight
+        kind = "random"
+    axes = np.stack([d1, d2])
+    at = _coordinates(axes, np.stack(weights) - w)
+    way = np.zeros((0, 2)) if path is None else _coordinates(axes, np.asarray(path, np.float64) - w)
+    reach = [_reach(np.r_[at[:, i], way[:, i]], span) for i in (0, 1)]
+    if through is not None:
+        reach = _to_scale(reach)
+    a, b = (places(each, points) for each in reach)
+    shares = _barycentric(at) if through is not None else None
+    loss = np.empty((points, points))
+    for i, j in np.ndindex(loss.shape):
+        if shares is not None:
+            hold_mixture(smooth, shares(a[i], b[j]), statistics)
+        loss[i, j] = smooth.value(w + a[i] * d1 + b[j] * d2)
+    return LossPlane(
+        a=a,
+        b=b,
+        loss=loss,
+        points=tuple((float(x), float(y)) for x, y in at),
+        path=tuple((float(x), float(y)) for x, y in way),
+        lengths=(float(np.linalg.norm(d1)), float(np.linalg.norm(d2))),
+        kind=kind,
+        examples=examples_of(smooth),
+    )
+
+
+def _require_plane(d1: HostArray, rest: HostArray, d2: HostArray) -> None:
+    if np.linalg.norm(rest) <= 1e-9 * np.linalg.norm(d2):
+        raise ArgumentError("directions", expected="not parallel", got="one line", fix="use ms.loss_line instead")
+
+
+def _coordinates(axes: HostArray, moved: HostArray) -> HostArray:
+    """Return the coordinates (K, 2) of the points of the plane nearest to these.  axes (2, P)   moved (K, P)"""
+    found: HostArray = np.linalg.solve(axes @ axes.T, axes @ moved.T).T
+    return found
+
+
+def _reach(at: HostArray, span: float | None) -> tuple[float, float]:
+    """Return the range of an axis that shows the points at (K,)."""
+    if span is not None:
+        return -span, span
+    low, high = float(at.min()), float(at.max())
+    if low == high:
+        return -1.0, 1.0
+    room = MARGIN * (high - low)
+    return low - room, high + room
+
+
+def _to_scale(reach: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Widen the shorter range, so that both axes have the same scale."""
+    half = max(high - low for low, high in reach) / 2
+    return [((low + high) / 2 - half, (low + high) / 2 + half) for low, high in reach]
+
+
+def _barycentric(at: HostArray) -> Any:
+    """Return the function from (a, b) to the shares (3,) of three points, which sum to 1.  at (3, 2)"""
+    corners = np.vstack([at.T, np.ones(3)])
+    return lambda a, b: np.linalg.solve(corners, np.array([a, b, 1.0]))

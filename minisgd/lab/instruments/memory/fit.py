@@ -1,0 +1,139 @@
+"""``ms.memory_fit``: whether a training step takes the bytes that its plan says, measured by the allocator.
+
+Shapes: K batch sizes.
+"""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from minisgd.backend import Plan
+from minisgd.data import Dataset
+from minisgd.errors import ArgumentError
+from minisgd.lab.instruments.throughput.speed import RESAMPLES, Interval, choose_sizes, intervals, still
+from minisgd.nn import Loss, Network
+from minisgd.optim import Optimizer
+from minisgd.training.memory import format_bytes
+from minisgd.training.prepare import Prepared, as_dataset
+from minisgd.training.session import quiet_arithmetic
+from minisgd.typing import Generator, HostArray, Seed
+
+__all__ = ["MemoryFit", "MemoryPoint", "memory_fit", "peak_bytes"]
+
+
+@dataclass(frozen=True)
+class MemoryPoint:
+    """Bytes of a training step: as planned before anything was allocated, and the most that was allocated."""
+
+    batch_size: int
+    planned_bytes: int
+    measured_bytes: int
+
+
+@dataclass(frozen=True)
+class MemoryFit:
+    """The line measured = a · planned + M0 over batch sizes.
+
+    slope: a, 1 where the plan forgets nothing that grows with the batch. It plans arrays and not the programs, of
+    which a layer that works in chunks, such as Conv2d, records more calls for a larger batch.
+    overhead_bytes: M0, what is there whatever the batch: programs, the sampler's order, data that were converted
+    r_squared: the share of the variance that the line explains
+    Intervals hold 95% of what resampled batch sizes give.
+    """
+
+    slope: float
+    slope_interval: Interval
+    overhead_bytes: float
+    overhead_interval: Interval
+    r_squared: float
+    points: tuple[MemoryPoint, ...]
+    examples: int
+    how: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values, for JSON."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return f"measured = {self.slope:.4f} · planned + {format_bytes(self.overhead_bytes)}, R² = {self.r_squared:.6f}"
+
+
+def memory_fit(
+    network: Network,
+    data: Dataset | tuple[Any, Any],
+    batch_sizes: Sequence[int] | None = None,
+    *,
+    optimizer: Optimizer | None = None,
+    loss: Loss | None = None,
+    dtype: str = "float32",
+    seed: Seed = 0,
+) -> MemoryFit:
+    """Take two training steps at each batch size, and compare the most that was allocated with the memory plan.
+
+    Counted are all allocations of Python and NumPy on the CPU, from before the training's arrays exist; not the
+    workspaces of BLAS, which asks the system by itself.
+
+    batch_sizes: by default the powers of two up to 1024 that the data set has
+
+    Errors: ArgumentError for fewer than two batch sizes or one that the data set does not have; those of ``ms.train``
+    for a network, data, loss and optimizer that do not fit.
+    """
+    dataset = as_dataset(data, None, seed)
+    preparation = still(network, dataset, optimizer, loss, dtype, "cpu", seed)
+    least = 2 if preparation(1).recipe.network.couples_batch else 1
+    sizes = choose_sizes(batch_sizes, least, len(dataset))
+    peak_bytes(preparation(sizes[0]))  # what is imported and cached once is nobody's
+    points = []
+    for b in sizes:
+        prepared = preparation(b)
+        points.append(MemoryPoint(b, Plan(prepared.recipe.requests()).bytes(), peak_bytes(prepared)))
+    return summarise(points, len(dataset), np.random.default_rng(seed))
+
+
+def peak_bytes(prepared: Prepared) -> int:
+    """Return the most bytes that are allocated at once while a training begins and takes two steps.
+
+    Errors: ArgumentError where the caller traces allocations already, which this would end.
+    """
+    if tracemalloc.is_tracing():
+        raise ArgumentError("tracemalloc", expected="stopped", got="tracing", fix="call tracemalloc.stop() before")
+    gc.collect()
+    tracemalloc.start()
+    try:
+        session = prepared.session(last_batch="drop")
+        with quiet_arithmetic():
+            session.step()
+            session.step()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def summarise(points: Sequence[MemoryPoint], examples: int, rng: Generator) -> MemoryFit:
+    """Return the line through the points, by least squares."""
+    planned = np.array([p.planned_bytes for p in points], dtype=np.float64)
+    measured = np.array([p.measured_bytes for p in points], dtype=np.float64)
+    slope, overhead = _line(planned, measured)
+    left = measured - (slope * planned + overhead)
+    r_squared = 1 - float(np.square(left).sum() / np.square(measured - measured.mean()).sum())
+    lines = [
+        _line(planned[chosen], measured[chosen])
+        for chosen in rng.integers(len(points), size=(RESAMPLES, len(points)))
+        if np.ptp(planned[chosen]) > 0
+    ]
+    slopes, overheads = intervals(np.array(lines))
+    how = f"peak of two steps at each of {len(points)} batch sizes, least squares"
+    return MemoryFit(slope, slopes, overhead, overheads, r_squared, tuple(points), examples, how)
+
+
+def _line(x: HostArray, y: HostArray) -> tuple[float, float]:
+    """Return slope and intercept by least squares.  x, y (K,)"""
+    deviation = x - x.mean()
+    slope = float(deviation @ y / (deviation @ deviation))
+    return slope, float(y.mean() - slope * x.mean())

@@ -1,0 +1,113 @@
+"""``ms.latency``: how long a prediction takes at each batch size, in the middle and at the slow end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from minisgd.backend.cpu.threads import choose_threads
+from minisgd.data import Dataset
+from minisgd.lab.instruments.throughput.speed import (
+    Interval,
+    Speed,
+    SpeedPoint,
+    choose_sizes,
+    intervals,
+    require_visits,
+    still,
+    summarise,
+)
+from minisgd.lab.timing.clock import VISITS, ProgressHook, Task, in_turn
+from minisgd.nn import Network
+from minisgd.nn.inference import Inference
+from minisgd.training.cost import largest_product
+from minisgd.training.prepare import as_dataset
+from minisgd.typing import Generator, HostArray, Seed
+
+__all__ = ["LatencyPoint", "latency"]
+
+CALLS = 200
+"""At most so many calls a visit: p99 needs some hundreds in all."""
+
+RESAMPLES = 200
+
+
+@dataclass(frozen=True)
+class LatencyPoint(SpeedPoint):
+    """Seconds of a prediction of B examples: step_seconds is p50, the median call.
+
+    examples_per_second: over all calls, slow ones included   calls: how many, of which p99 is what 1% exceed
+    """
+
+    p50_seconds: float
+    p99_seconds: float
+    p99_interval: Interval
+    calls: int
+
+
+def latency(
+    network: Network,
+    data: Dataset | tuple[Any, Any],
+    batch_sizes: Sequence[int] | None = None,
+    *,
+    dtype: str = "float32",
+    device: str = "cpu",
+    threads: int | None = None,
+    visits: int = VISITS,
+    seed: Seed = 0,
+    on_progress: ProgressHook | None = None,
+) -> Speed:
+    """Time predictions, every call by itself, and fit t(B) = t0 + B/r to their medians. The network is not changed.
+
+    A call takes B examples in host memory to B outputs in host memory, by a program that is recorded beforehand.
+    Batch sizes are visited in a random order, anew in every round. The points are ``LatencyPoint``.
+
+    batch_sizes: by default the powers of two up to 1024 that the data set has   visits: to each of them
+    on_progress: called with the share of the visits done
+
+    Errors: ArgumentError for fewer than two batch sizes, one that the data set does not have, or too few visits;
+    those of ``ms.train`` for a network and data that do not fit.
+    """
+    dataset = as_dataset(data, None, seed)
+    net = still(network, dataset, None, None, dtype, device, seed)(1).recipe.network
+    sizes = choose_sizes(batch_sizes, 1, len(dataset))
+    require_visits(visits)
+    rng = np.random.default_rng(seed)
+    tasks = [_task(net, dataset, b, threads) for b in sizes]
+    calls = in_turn(tasks, Task.each, rng, visits=visits, most=CALLS, on_progress=on_progress)
+    taken = [np.array(each) for each in calls]  # (K) of (V, n)
+    middle = np.array([np.median(each, axis=1) for each in taken]).T  # (V, K)
+    how = f"median and 99th percentile of the calls at {visits} visits to each of {len(sizes)} batch sizes"
+    line = summarise(sizes, middle, len(dataset), f"{how}, in a random order anew in every round", rng)
+    points = tuple(_point(point, each, rng) for point, each in zip(line.points, taken, strict=True))
+    return replace(line, points=points)
+
+
+def _task(network: Network, data: Dataset, b: int, threads: int | None) -> Task:
+    """Return the prediction of B examples, recorded."""
+    inference, x = Inference(network, b), data.train.x[:b]
+    inference.predict(x)
+    programs = [program for program, _, _ in inference.programs.values()]
+    return Task(partial(inference.predict, x), network.ops, choose_threads(largest_product(programs), threads))
+
+
+def _point(point: SpeedPoint, calls: HostArray, rng: Generator) -> LatencyPoint:
+    """Add the slow end to a point; visits are resampled as a whole.  calls (V, n) seconds"""
+    v, b = len(calls), point.batch_size
+    slow = [np.quantile(calls[rng.integers(v, size=v)], 0.99) for _ in range(RESAMPLES)]
+    (p99_interval,) = intervals(np.array(slow)[:, None])
+    return LatencyPoint(
+        b,
+        point.step_seconds,
+        point.interval,
+        b * calls.size / float(calls.sum()),
+        point.residual,
+        p50_seconds=point.step_seconds,
+        p99_seconds=float(np.quantile(calls, 0.99)),
+        p99_interval=p99_interval,
+        calls=calls.size,
+    )

@@ -1,0 +1,129 @@
+"""``ms.powers_of_two``: whether a batch of 2^k is faster than its neighbours 2^k − 1 and 2^k + 1.
+
+Shapes: V visits, K powers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from minisgd.data import Dataset
+from minisgd.errors import ArgumentError
+from minisgd.lab.instruments.throughput.speed import RESAMPLES, Interval, intervals, still
+from minisgd.lab.timing.clock import ProgressHook, time_steps
+from minisgd.nn import Loss, Network
+from minisgd.optim import Optimizer
+from minisgd.training.prepare import as_dataset
+from minisgd.typing import Generator, HostArray, Seed
+
+__all__ = ["PowerOfTwo", "PowersOfTwo", "powers_of_two"]
+
+POWERS = (8, 16, 32, 64, 128, 256)
+
+BUILDS, VISITS = 5, 5
+"""Trainings are built anew so many times, for where their arrays fall in memory makes a difference too, and each is
+visited so many times."""
+
+SECONDS = 0.01
+
+
+@dataclass(frozen=True)
+class PowerOfTwo:
+    """Seconds of a step at B = 2^k as a ratio to the mean of those at B − 1 and B + 1: below 1 it is faster."""
+
+    batch_size: int
+    ratio: float
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class PowersOfTwo:
+    """The ratios of several powers of two, and their geometric mean.
+
+    Intervals hold 95% of what resampled builds and visits give.
+    """
+
+    ratio: float
+    interval: Interval
+    powers: tuple[PowerOfTwo, ...]
+    examples: int
+    how: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values, for JSON."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return f"a power of two takes {self.ratio:.3f} ({low:.3f} to {high:.3f}) of the time of its neighbours"
+
+
+def powers_of_two(
+    network: Network,
+    data: Dataset | tuple[Any, Any],
+    powers: Sequence[int] | None = None,
+    *,
+    optimizer: Optimizer | None = None,
+    loss: Loss | None = None,
+    dtype: str = "float32",
+    device: str = "cpu",
+    threads: int | None = None,
+    seed: Seed = 0,
+    on_progress: ProgressHook | None = None,
+) -> PowersOfTwo:
+    """Time training steps at powers of two and at their neighbours, in random order and in pairs.
+
+    Where t(B) is a line, t(2^k) is the mean of t(2^k − 1) and t(2^k + 1): what remains is the power's own doing. The
+    three are visited in the same round, so that a busy moment is shared.
+
+    powers: by default those from 8 to 256 that the data set has
+    on_progress: called with the share of the work done
+
+    Errors: ArgumentError for what is no power of two from 4, or larger than the data set allows.
+    """
+    dataset = as_dataset(data, None, seed)
+    chosen = _checked(powers, len(dataset))
+    sizes = [size for power in chosen for size in (power - 1, power, power + 1)]
+    rng = np.random.default_rng(seed)
+    preparation = still(network, dataset, optimizer, loss, dtype, device, seed)
+    builds = []
+    for build in range(BUILDS):
+        builds.append(time_steps(preparation, sizes, threads, rng, visits=VISITS, seconds=SECONDS))
+        if on_progress:
+            on_progress((build + 1) / BUILDS)
+    how = f"median over {BUILDS} builds of {VISITS} visits to each of {len(sizes)} batch sizes, in random order"
+    return compare(chosen, np.array(builds), len(dataset), how, rng)
+
+
+def compare(powers: Sequence[int], builds: HostArray, examples: int, how: str, rng: Generator) -> PowersOfTwo:
+    """Return the ratios and their intervals.  builds (builds, V, 3K) seconds at 2^k − 1, 2^k, 2^k + 1 and so on"""
+    n, v, _ = builds.shape
+    below, at, above = np.moveaxis(builds.reshape(n, v, len(powers), 3), -1, 0)
+    logs = np.log(at / ((below + above) / 2))  # (builds, V, K)
+    found = np.median(logs, axis=(0, 1))
+    drawn = rng.integers(n, size=(RESAMPLES, n, 1)), rng.integers(v, size=(RESAMPLES, n, v))
+    resampled = np.median(logs[drawn], axis=(1, 2))  # (resamples, K)
+    each = intervals(np.exp(resampled))
+    (overall,) = intervals(np.exp(resampled.mean(axis=1, keepdims=True)))
+    ratios = np.exp(found).tolist()
+    pairs = tuple(PowerOfTwo(b, ratio, ends) for b, ratio, ends in zip(powers, ratios, each, strict=True))
+    return PowersOfTwo(float(np.exp(found.mean())), overall, pairs, examples, how)
+
+
+def _checked(given: Sequence[int] | None, n: int) -> list[int]:
+    powers = [power for power in POWERS if power < n] if given is None else sorted(set(given))
+    for power in powers:
+        whole = isinstance(power, int) and not isinstance(power, bool)
+        if not whole or power < 4 or power & (power - 1) or power >= n:
+            raise ArgumentError(
+                "powers", expected=f"powers of two from 4 to below N = {n}", got=power, fix="8, 16, 32, for example"
+            )
+    if not powers:
+        raise ArgumentError(
+            "powers", expected="at least one power of two below N", got=f"none, with N = {n}", fix="use more examples"
+        )
+    return powers

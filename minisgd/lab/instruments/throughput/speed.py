@@ -1,0 +1,207 @@
+"""``ms.speed``: how long a training step takes at each batch size, and the line t(B) = t0 + B/r through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from minisgd.data import Dataset
+from minisgd.errors import ArgumentError
+from minisgd.lab.study.statistics import percentiles
+from minisgd.lab.timing.clock import STILL, VISITS, ProgressHook, time_steps
+from minisgd.lab.timing.fit import fit_step_time
+from minisgd.nn import Loss, Network
+from minisgd.optim import SGD, Optimizer
+from minisgd.training.prepare import Prepared, as_dataset, prepare
+from minisgd.typing import Generator, HostArray, Seed
+
+__all__ = ["Speed", "SpeedPoint", "speed"]
+
+Interval: TypeAlias = tuple[float, float]
+
+LARGEST = 1024
+"""Where the batch sizes end that are tried unless others are asked for."""
+
+RESAMPLES = 1000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class SpeedPoint:
+    """Seconds of a step on B examples: the median visit, and its interval.
+
+    residual: how far the point lies from the line, step_seconds / t(B) − 1
+    """
+
+    batch_size: int
+    step_seconds: float
+    interval: Interval
+    examples_per_second: float
+    residual: float
+
+
+@dataclass(frozen=True)
+class Speed:
+    """The line t(B) = t0 + B/r through the times of a step, and the batch size t0·r at its knee.
+
+    Below the knee a larger batch is nearly free, above it a step takes as much longer as the batch is larger.
+
+    residual: root mean square of the points' residuals   how: the estimate was made   examples: in the data set
+    Intervals hold 95% of what resampled visits and batch sizes give: they cover noise and a line that does not fit.
+    """
+
+    t0_seconds: float
+    t0_interval: Interval
+    examples_per_second: float
+    examples_per_second_interval: Interval
+    knee: float
+    knee_interval: Interval
+    residual: float
+    points: tuple[SpeedPoint, ...]
+    examples: int
+    how: str
+
+    def seconds(self, batch_size: float) -> float:
+        """Predict the seconds of a step."""
+        return self.t0_seconds + batch_size / self.examples_per_second
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values, for JSON."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        low, high = self.knee_interval
+        return (
+            f"t(B) = {1e6 * self.t0_seconds:.3g} µs + B / ({self.examples_per_second:,.0f} examples/s), knee at "
+            f"{self.knee:.3g} ({low:.3g} to {high:.3g}), points within {100 * self.residual:.1f}% of the line"
+        )
+
+
+def speed(
+    network: Network,
+    data: Dataset | tuple[Any, Any],
+    batch_sizes: Sequence[int] | None = None,
+    *,
+    optimizer: Optimizer | None = None,
+    loss: Loss | None = None,
+    dtype: str = "float32",
+    device: str = "cpu",
+    threads: int | None = None,
+    visits: int = VISITS,
+    seed: Seed = 0,
+    on_progress: ProgressHook | None = None,
+) -> Speed:
+    """Time training steps and fit t(B) = t0 + B/r by least squares on relative errors. The network is not changed.
+
+    What is timed is the recorded program that training replays: gathering, gradient, update. Batch sizes are visited
+    in a random order, anew in every round; the median visit counts.
+
+    batch_sizes: by default the powers of two up to 1024 that the data set has   visits: to each of them
+    optimizer: SGD by default; its learning rate is made so small that the weights stay
+    on_progress: called with the share of the visits done
+
+    Errors: ArgumentError for fewer than two batch sizes, one that the data set does not have, or too few visits;
+    those of ``ms.train`` for a network, data, loss and optimizer that do not fit.
+    """
+    dataset = as_dataset(data, None, seed)
+    preparation = still(network, dataset, optimizer, loss, dtype, device, seed)
+    # where a layer couples the examples of a batch, one example is no batch
+    least = 2 if preparation(1).recipe.network.couples_batch else 1
+    sizes = choose_sizes(batch_sizes, least, len(dataset))
+    require_visits(visits)
+    rng = np.random.default_rng(seed)
+    taken = time_steps(preparation, sizes, threads, rng, visits=visits, on_progress=on_progress)
+    how = f"median of {visits} visits to each of {len(sizes)} batch sizes, in a random order anew in every round"
+    return summarise(sizes, taken, len(dataset), how, rng)
+
+
+def still(
+    network: Network,
+    data: Dataset,
+    optimizer: Optimizer | None,
+    loss: Loss | None,
+    dtype: str,
+    device: str,
+    seed: Seed,
+) -> Callable[[int], Prepared]:
+    """Return what prepares a training at a batch size, for the clock."""
+    optimizer = SGD(lr=STILL) if optimizer is None else optimizer
+    if isinstance(optimizer, Optimizer):  # what is none is refused with the rest
+        optimizer = replace(optimizer, lr=STILL)
+
+    def prepared(batch_size: int) -> Prepared:
+        return prepare(
+            network, data, optimizer, loss=loss, batch_size=batch_size, dtype=dtype, device=device, seeds=seed
+        )
+
+    return prepared
+
+
+# ------------------------------------------------ estimated
+
+
+def summarise(sizes: Sequence[int], taken: HostArray, examples: int, how: str, rng: Generator) -> Speed:
+    """Return the line through the median times, and intervals.  taken (V, K) seconds"""
+    t = np.median(taken, axis=0)
+    line = fit_step_time(sizes, t)
+    assert line is not None  # there are two sizes at least
+    lines = np.array(list(_resampled_lines(np.asarray(sizes), taken, rng)))  # (resamples, 3)
+    t0, rate, knee = intervals(lines)
+    draws = rng.integers(len(taken), size=(RESAMPLES, len(taken)))
+    points = [
+        SpeedPoint(b, s, interval, b / s, s / float(line.seconds(b)) - 1)
+        for b, s, interval in zip(sizes, t.tolist(), intervals(np.median(taken[draws], axis=1)), strict=True)
+    ]
+    return Speed(line.t0, t0, line.r, rate, line.knee, knee, line.residual, tuple(points), examples, how)
+
+
+def _resampled_lines(sizes: HostArray, taken: HostArray, rng: Generator) -> Iterator[tuple[float, float, float]]:
+    """Yield (t0, r, knee) of resampled visits and batch sizes.
+
+    A round is resampled as a whole, for a busy moment slows all its visits; batch sizes are resampled because the
+    line is a model of them, which holds more or less.
+    """
+    v, k = taken.shape
+    for _ in range(RESAMPLES):
+        rounds, chosen = rng.integers(v, size=v), rng.integers(k, size=k)
+        line = fit_step_time(sizes[chosen], np.median(taken[rounds][:, chosen], axis=0))
+        if line is not None:  # not the same batch size each time
+            yield line.t0, line.r, line.knee
+
+
+def intervals(sample: HostArray) -> list[Interval]:
+    """Return the interval of every column.  sample (resamples, K)"""
+    low, high = percentiles(sample, LEVEL)
+    return list(zip(low.tolist(), high.tolist(), strict=True))
+
+
+# ------------------------------------------------ checked
+
+
+def choose_sizes(given: Sequence[int] | None, least: int, n: int) -> list[int]:
+    """Return the batch sizes in ascending order, by default powers of two.
+
+    Errors: ArgumentError for fewer than two, or one that is not an integer from 1 to N.
+    """
+    if given is None:
+        given = [2**k for k in range(LARGEST.bit_length()) if least <= 2**k <= n]
+    for size in given:
+        if isinstance(size, bool) or not isinstance(size, int | np.integer) or not 1 <= size <= n:
+            raise ArgumentError(
+                "batch_sizes", expected=f"integers from 1 to N = {n}", got=size, fix="choose other sizes"
+            )
+    sizes = sorted({int(size) for size in given})
+    if len(sizes) < 2:
+        raise ArgumentError(
+            "batch_sizes", expected="at least two, for a line", got=sizes, fix="1, 8, 64 and 512, for example"
+        )
+    return sizes
+
+
+def require_visits(visits: int) -> None:
+    """Refuse a number of visits that leaves nothing to take the median of."""
+    if isinstance(visits, bool) or not isinstance(visits, int) or visits < 3:
+        raise ArgumentError("visits", expected="an integer of at least 3", got=visits, fix=f"{VISITS}, for example")

@@ -1,0 +1,1 @@
+"""Activations and gradients, layer by layer."""

@@ -1,0 +1,233 @@
+"""Batch normalisation: statistics by slabs of rows, merged in a fixed order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from minisgd.backend.cuda.kernels.shapes import blocks, power_of_two, require_int32, require_rows, require_shape, stride
+from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Macros, Signature, array, scalar
+from minisgd.errors import ShapeError
+from minisgd.typing import Array
+
+BLOCK = 256
+VARIANTS: tuple[Macros, ...] = tuple({"CHANNELS": c, "DEEP": BLOCK // c} for c in (8, 32))
+SLAB = 512
+"""Rows of a ghost batch that one block reads, at least."""
+MOST_SLABS = 64
+"""More would make the merging kernel, one thread a channel, the slower part."""
+
+
+def _definition(name: str, arrays: str, scalars: str, reals: str = "") -> Definition:
+    pointers = [array(a.rstrip("?~"), "real", optional="?" in a, strided="~" in a) for a in arrays.split()]
+    widths = [scalar(s, "int64" if s.endswith("_replica") else "int32") for s in scalars.split()]
+    return Definition(
+        "batch_norm", Signature(name, (*pointers, *widths, *(scalar(s, "real") for s in reals.split()))), VARIANTS
+    )
+
+
+MOMENTS = _definition("moments", "x~ partial_mean partial_squares", "n C G ghost x_replica")
+MOMENTS_FINISH = _definition(
+    "moments_finish",
+    "partial_mean partial_squares mean inv running_mean~ running_var~",
+    "n C G ghost slabs running_replica",
+    "momentum eps",
+)
+NORMALISE = _definition(
+    "normalise", "x~ mean inv gamma?~ beta?~ y~", "n C G ghost x_replica y_replica gamma_replica beta_replica"
+)
+INFER = _definition(
+    "infer",
+    "x~ running_mean~ running_var~ gamma?~ beta?~ y~",
+    "n C x_replica y_replica running_replica gamma_replica beta_replica",
+    "eps",
+)
+SUMS = _definition("gradient_sums", "x~ dy~ mean inv partial_dy partial_dy_xhat", "n C G ghost x_replica dy_replica")
+SUMS_FINISH = _definition(
+    "gradient_sums_finish",
+    "partial_dy partial_dy_xhat sum_dy sum_dy_xhat dgamma?~ dbeta?~",
+    "C G slabs dgamma_replica dbeta_replica",
+)
+DX = _definition(
+    "input_gradient",
+    "x~ dy~ mean inv gamma?~ sum_dy sum_dy_xhat dx~",
+    "n C G ghost x_replica dy_replica dx_replica gamma_replica",
+)
+
+DEFINITIONS = (MOMENTS, MOMENTS_FINISH, NORMALISE, INFER, SUMS, SUMS_FINISH, DX)
+
+
+@dataclass(frozen=True)
+class Ghosts:
+    """How n rows are cut into ghost batches: `count` of `size` rows, the last one to the end."""
+
+    count: int
+    size: int
+
+    @classmethod
+    def of(cls, batch: int, per_example: int, ghost: int | None) -> Ghosts:
+        """Cut a batch of `batch` examples, each with `per_example` rows, as `minisgd.BatchNorm` does.
+
+        Errors: ShapeError if a ghost batch would have a single value per channel.
+        """
+        size = min(ghost or batch, batch)
+        count, left = divmod(batch, size)
+        count += 1 if left * per_example > 1 else 0  # a single value has no variance: it joins the one before
+        if size * per_example == 1:
+            raise ShapeError(
+                "batch_norm: x",
+                expected="at least two values per channel in every ghost batch",
+                got=f"a batch of {batch}, normalised {size} at a time",
+                fix="use a larger batch or layer_norm",
+            )
+        return cls(count, size * per_example)
+
+    def slabs(self, n: int) -> int:
+        """Return how many blocks share the rows of one ghost batch."""
+        longest = max(self.size, n - (self.count - 1) * self.size)
+        return min(MOST_SLABS, blocks(longest, SLAB))
+
+    def workspace(self, R: int, n: int, C: int) -> int:
+        """Return the elements of workspace that the two sums of one pass need."""
+        return 2 * R * self.count * self.slabs(n) * C
+
+
+class BatchNorm:
+    """Batch normalisation of R replicas with the formulas of `minisgd.BatchNorm`.
+
+    x, y, dy, dx (R, n, C)        mean, inv, sum_dy, sum_dy_xhat (R, G, C), G ghost batches
+    gamma, beta, dgamma, dbeta, running_* (R, 1, C), views into the flat vectors; the first four may be None
+    workspace: `Ghosts.workspace` elements. y may be x; dx may be dy.
+    """
+
+    def __init__(self, library: KernelLibrary) -> None:
+        self.library = library
+
+    def forward(
+        self,
+        x: Array,
+        gamma: Array | None,
+        beta: Array | None,
+        y: Array,
+        mean: Array,
+        inv: Array,
+        running_mean: Array,
+        running_var: Array,
+        *,
+        ghosts: Ghosts,
+        momentum: float,
+        eps: float,
+        workspace: Array,
+    ) -> None:
+        """y = γ (x − μ) inv + β, and the running statistics, ghost batch by ghost batch"""
+        R, n, C = self._check(x, y, running_mean, running_var)
+        G, size, slabs, macros = ghosts.count, ghosts.size, ghosts.slabs(n), self._macros(C)
+        for statistic in (mean, inv):
+            require_shape(statistic, "batch_norm: mean, inv", (R, G, C))
+        first, second = _halves(workspace, ghosts.workspace(R, n, C))
+        self.library.kernel(MOMENTS, **macros)(
+            (blocks(C, int(macros["CHANNELS"])), slabs, R * G), (int(macros["CHANNELS"]), int(macros["DEEP"]), 1),
+            x, first, second, n, C, G, size, stride(x, 0),
+        )  # fmt: skip
+        self.library.kernel(MOMENTS_FINISH, **macros)(
+            (blocks(C, BLOCK), R, 1), (BLOCK, 1, 1),
+            first, second, mean, inv, running_mean, running_var, n, C, G, size, slabs,
+            stride(running_mean, 0), momentum, eps,
+        )  # fmt: skip
+        self.library.kernel(NORMALISE, **macros)(
+            (blocks(n * C, BLOCK), R, 1), (BLOCK, 1, 1),
+            x, mean, inv, gamma, beta, y, n, C, G, size, *map(_replica, (x, y, gamma, beta)),
+        )  # fmt: skip
+
+    def infer(
+        self,
+        x: Array,
+        gamma: Array | None,
+        beta: Array | None,
+        y: Array,
+        running_mean: Array,
+        running_var: Array,
+        *,
+        eps: float,
+    ) -> None:
+        """y = γ (x − r_mean) / √(r_var + ε) + β"""
+        R, n, C = self._check(x, y, running_mean, running_var)
+        self.library.kernel(INFER, **self._macros(C))(
+            (blocks(n * C, BLOCK), R, 1), (BLOCK, 1, 1),
+            x, running_mean, running_var, gamma, beta, y, n, C, *map(_replica, (x, y, running_mean, gamma, beta)), eps,
+        )  # fmt: skip
+
+    def backward(
+        self,
+        x: Array,
+        dy: Array,
+        gamma: Array | None,
+        mean: Array,
+        inv: Array,
+        dgamma: Array | None,
+        dbeta: Array | None,
+        dx: Array | None,
+        sum_dy: Array,
+        sum_dy_xhat: Array,
+        *,
+        ghosts: Ghosts,
+        workspace: Array,
+    ) -> None:
+        """dγ = Σ dy x̂    dβ = Σ dy    dx = γ inv (dy − mean(dy) − x̂ mean(dy x̂));  dx None where nobody needs it"""
+        R, n, C = self._check(x, dy)
+        G, size, slabs, macros = ghosts.count, ghosts.size, ghosts.slabs(n), self._macros(C)
+        for statistic in (mean, inv, sum_dy, sum_dy_xhat):
+            require_shape(statistic, "batch_norm: mean, inv, sums", (R, G, C))
+        first, second = _halves(workspace, ghosts.workspace(R, n, C))
+        self.library.kernel(SUMS, **macros)(
+            (blocks(C, int(macros["CHANNELS"])), slabs, R * G), (int(macros["CHANNELS"]), int(macros["DEEP"]), 1),
+            x, dy, mean, inv, first, second, n, C, G, size, stride(x, 0), stride(dy, 0),
+        )  # fmt: skip
+        self.library.kernel(SUMS_FINISH, **macros)(
+            (blocks(C, BLOCK), R, 1), (BLOCK, 1, 1),
+            first, second, sum_dy, sum_dy_xhat, dgamma, dbeta, C, G, slabs, _replica(dgamma), _replica(dbeta),
+        )  # fmt: skip
+        if dx is None:
+            return
+        self._check(dy, dx)
+        self.library.kernel(DX, **macros)(
+            (blocks(n * C, BLOCK), R, 1), (BLOCK, 1, 1),
+            x, dy, mean, inv, gamma, sum_dy, sum_dy_xhat, dx, n, C, G, size, *map(_replica, (x, dy, dx, gamma)),
+        )  # fmt: skip
+
+    def _macros(self, C: int) -> Macros:
+        return VARIANTS[0] if power_of_two(C) <= 8 else VARIANTS[1]
+
+    def _check(self, x: Array, y: Array, *statistics: Array) -> tuple[int, int, int]:
+        """Replicas may lie any distance apart; within one everything is contiguous."""
+        R, n, C = x.shape
+        require_int32(n * C, "batch_norm: x")
+        require_shape(y, "batch_norm: y, dy, dx", x.shape)
+        for a in (x, y):
+            require_rows(a, "batch_norm: x, y, dy, dx")
+            if n > 1 and stride(a, 1) != C:
+                raise ShapeError(
+                    "batch_norm: x, y, dy, dx",
+                    expected="contiguous within a replica",
+                    got=f"strides {a.strides}",
+                    fix="copy into contiguous buffers",
+                )
+        for statistic in statistics:
+            require_shape(statistic, "batch_norm: running statistics", (R, 1, C))
+            require_rows(statistic, "batch_norm: running statistics")
+        return R, n, C
+
+
+def _replica(parameter: Array | None) -> int:
+    return 0 if parameter is None else stride(parameter, 0)
+
+
+def _halves(workspace: Array, elements: int) -> tuple[Array, Array]:
+    if workspace.size < elements:
+        raise ShapeError(
+            "batch_norm: workspace",
+            expected=f"at least {elements} elements",
+            got=workspace.shape,
+            fix="size it with Ghosts.workspace()",
+        )
+    flat = workspace.reshape(-1)
+    return flat[: elements // 2], flat[elements // 2 : elements]

@@ -1,0 +1,52 @@
+"""How long each call of a program takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from time import perf_counter
+
+import numpy as np
+
+from minisgd.backend import Call, Program
+from minisgd.backend.cpu.threads import blas_threads, choose_threads
+from minisgd.training.cost import largest_product
+from minisgd.training.session import quiet_arithmetic
+
+WARM_UP = 3
+LEAST, MOST = 5, 200
+"""Replays that are measured, as the time budget allows."""
+
+BUDGET = 0.5
+"""Seconds to spend on them."""
+
+
+def time_calls(programs: Sequence[Program]) -> list[float]:
+    """Return the median microseconds of every call, over replays of all programs in turn.
+
+    The calls are executed in the order of a replay and listed in the order in which they were recorded. One that
+    takes less than about a microsecond is mostly the cost of calling it.
+    """
+    calls = list(_in_order(programs))
+    with blas_threads(choose_threads(largest_product(programs))), quiet_arithmetic():
+        for _ in range(WARM_UP):
+            start = perf_counter()
+            for program in programs:
+                program.replay()
+            once = perf_counter() - start
+        replays = int(np.clip(BUDGET / max(once, 1e-9), LEAST, MOST))
+        seconds = np.empty((replays, len(calls)))
+        for row in seconds:
+            for position, call in calls:
+                start = perf_counter()
+                call.function(*call.args)
+                row[position] = perf_counter() - start
+    micros: list[float] = (1e6 * np.median(seconds, axis=0)).tolist()
+    return micros
+
+
+def _in_order(programs: Sequence[Program]) -> Iterator[tuple[int, Call]]:
+    """Yield all calls as they are executed, each with its position among all calls as they were recorded."""
+    before = 0
+    for program in programs:
+        yield from ((before + k, program.calls[k]) for k in program.order)
+        before += len(program)

@@ -1,0 +1,1 @@
+"""How batches get from the data set into the arrays of the training step."""

@@ -1,0 +1,140 @@
+"""What the GPU runs whole: how many launches are left, and when it keeps to the textbook."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import minisgd as ms
+from minisgd.backend import Arena, Call, NumpyOps, Plan, Program
+from minisgd.backend.cuda import cupy_vocabulary
+from minisgd.backend.cuda.cupy_ops import CupyOps
+from minisgd.backend.cuda.device_kernels import launch_all
+from minisgd.nn import GELU, Linear, ReLU, Tanh
+from minisgd.optim import SGD
+from minisgd.training.prepare import prepare
+from tests.optim.optimizer_table import LAYOUT, OPTIMIZERS, vector
+
+ONE = ("SGD", "SGD decay", "SGD momentum", "SGD Nesterov", "Adagrad", "RMSProp", "RMSProp momentum")
+TWO = ("Adam", "Adam decay", "AdamW")
+"""Their clock ticks first."""
+
+
+@pytest.fixture
+def cuda(fake_cupy) -> CupyOps:
+    return CupyOps()
+
+
+def launches(*programs: Program) -> int:
+    """Count what a device is told: the launches of a call to kernels, one for every other call."""
+    return sum(len(c.args[0]) if c.function is launch_all else 1 for program in programs for c in program)
+
+
+def update(optimizer, ops, lead=(), layout=LAYOUT) -> Program:
+    arena = Arena(ops, Plan(optimizer.requests(layout, "float32")), lead)
+    w, g, lr = (ops.zeros((*lead, n), "float32") for n in (layout.size, layout.size, 1))
+    with ops.record() as program:
+        optimizer.step(ops, optimizer.buffers(arena, layout, w, g, lr))
+    return program
+
+
+@pytest.mark.parametrize("name", [*ONE, *TWO])
+def test_an_update_is_one_launch_of_its_formula(cuda, name):
+    for lead in ((), (3,)):
+        for layout in (LAYOUT, vector(200_001)):
+            assert launches(update(OPTIMIZERS[name], cuda, lead, layout)) == 1 + (name in TWO)
+
+
+def test_what_somebody_wrote_over_is_left_alone(cuda):
+    class Own(SGD):
+        """A rule that is not SGD's."""
+
+    assert cuda.whole(Own(0.1), "move").__func__ is SGD.move
+    replaced = SGD(0.1)
+    replaced.move = replaced.move
+    assert cuda.whole(replaced, "move") == replaced.move
+    assert cuda.whole(SGD(0.1), "move").__func__ is not SGD.move
+
+
+def test_neighbours_are_one_part_where_a_kernel_does_both(cuda):
+    layers = [Linear(4), ReLU(), Linear(3), GELU(), Linear(2), Tanh()]
+    names = [type(part).__name__ for part in cuda.neighbours(layers, "forward")]
+    assert names == ["DenseBeside", "Linear", "GELU", "DenseBeside"]
+    assert len(cuda.neighbours(layers[::-1], "backward")) == 5
+    assert cuda.neighbours(layers, "declare") == layers
+    layers[0].forward = layers[0].forward
+    assert cuda.neighbours(layers, "forward")[:2] == layers[:2]
+    assert NumpyOps().neighbours(layers, "forward") is layers
+
+
+def test_layers_too_long_for_32_bits_are_left_to_the_vocabulary(cuda, monkeypatch):
+    layer = ReLU()
+    layer.x = layer.y = cuda.zeros((2, 50), "float32")
+    assert cuda.whole(layer, "forward").__func__ is not ReLU.forward
+    monkeypatch.setattr(cupy_vocabulary, "NUMBERED", 100)
+    assert cuda.whole(layer, "forward").__func__ is ReLU.forward
+
+
+# ------------------------------------------------ a training step
+
+
+def mlp() -> ms.Network:
+    return ms.Network(ms.Linear(512), ms.ReLU(), ms.Linear(512), ms.ReLU(), ms.Linear(10))
+
+
+def cnn() -> ms.Network:
+    return ms.Network(
+        ms.Conv2d(8, 3, padding=1, bias=False), ms.BatchNorm(), ms.ReLU(), ms.MaxPool2d(2),
+        ms.Conv2d(16, 3, padding=1), ms.LayerNorm(), ms.GELU(), ms.AvgPool2d(2),
+        ms.Flatten(), ms.Dropout(0.3), ms.Linear(10),
+    )  # fmt: skip
+
+
+def calls(network, shape, b: int, seeds) -> list[Call]:
+    """Return what one update of a training on 512 examples asks of the device, in its order."""
+    x = np.zeros((512, *shape), "float32")
+    data = ms.Dataset.from_arrays(x, np.arange(512) % 10, validation=None)
+    prepared = prepare(network(), data, ms.SGD(0.1, momentum=0.9), device="cuda", batch_size=b, seeds=seeds)
+    one, _ = prepared.session()._updates(b)
+    return list(one)
+
+
+STEPS = {
+    # gather 5; affine with relu 3; loss 3; dW with db 3, dx through relu 2; update
+    "mlp": (mlp, (784,), 17),
+    # gather 5; ten layers; loss 3; ten layers, of which two have a dx beside dW; clock; update
+    "cnn": (cnn, (12, 12, 1), 32),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_has_as_many_calls_whatever_the_batch_and_the_replicas(cuda, name):
+    network, shape, expected = STEPS[name]
+    for b, seeds in ((32, [1]), (256, [1]), (64, [1, 2, 3])):
+        step = calls(network, shape, b, seeds)
+        assert len(step) == expected
+        extra = sum(len(call.args[0]) - 1 for call in step if call.function is launch_all)
+        # a product or a sum that many blocks share is added up by a second kernel; a normalisation is three
+        assert extra <= {"mlp": 6, "cnn": 12}[name]
+
+
+@pytest.mark.parametrize("lead", [(), (3,)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_bytes_are_gathered_as_floats_in_one_launch(cuda, dtype, lead):
+    rng = np.random.default_rng(0)
+    data, index = rng.integers(0, 256, (20, 5, 3)).astype(np.uint8), rng.integers(0, 20, (*lead, 7))
+    found = []
+    for ops in (NumpyOps(), cuda):
+        work, out = (ops.zeros((*lead, 7, 5, 3), kind) for kind in ("uint8", dtype))
+        with ops.record() as program:
+            ops.take_rescaled(ops.from_host(data), ops.from_host(index), 1 / 255, work=work, out=out)
+        program.replay()
+        found.append(ops.to_host(out))
+    assert launches(program) == 1
+    np.testing.assert_array_equal(*found)
+
+
+def test_the_cpu_runs_every_method_as_it_is_written():
+    optimizer = SGD(0.1)
+    assert NumpyOps().whole(optimizer, "move") == optimizer.move
+    assert np.all([call.op != "update" for call in update(optimizer, NumpyOps())])

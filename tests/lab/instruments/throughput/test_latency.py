@@ -1,0 +1,70 @@
+"""Latency: the calls of a prediction, in the middle and at the slow end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import minisgd as ms
+from minisgd.lab.instruments.throughput.latency import LatencyPoint, latency
+from minisgd.lab.timing.clock import Task
+
+
+@pytest.fixture(scope="module")
+def digits() -> ms.Dataset:
+    return ms.datasets.digits(validation=0.0)
+
+
+def network() -> ms.Network:
+    return ms.Network(ms.Linear(8), ms.BatchNorm(), ms.ReLU(), ms.Linear(10)).build((64,))
+
+
+def test_known_times_give_known_percentiles(digits: ms.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls of 1 ms + B / 64000 s of which every 50th takes ten times as long."""
+
+    def each(task: Task, calls: int) -> np.ndarray:
+        b = len(task.call.args[0])  # type: ignore[attr-defined]
+        slow = np.where(np.arange(200) % 50 == 49, 10.0, 1.0)
+        return (1e-3 + b / 64_000) * slow
+
+    monkeypatch.setattr(Task, "each", each)
+    found = latency(network(), digits, [1, 64, 1024], visits=5)
+    assert_allclose([found.t0_seconds, found.examples_per_second, found.knee], [1e-3, 64_000, 64], rtol=1e-9)
+    for point in found.points:
+        assert isinstance(point, LatencyPoint)
+        t = 1e-3 + point.batch_size / 64_000
+        assert point.calls == 1000
+        assert_allclose([point.p50_seconds, point.p99_seconds], [t, 10 * t])
+        assert_allclose(point.p99_interval, (10 * t, 10 * t))
+        assert_allclose(point.examples_per_second, point.batch_size / (1.18 * t))
+
+
+def test_a_network_is_timed_and_not_changed(digits: ms.Dataset) -> None:
+    net = network()
+    before, predicted = net.vector.copy(), net.predict(digits.train.x[:5])
+    found = latency(net, digits, [1, 7, 300], visits=3)  # one example is a batch here, even with BatchNorm
+    assert [p.batch_size for p in found.points] == [1, 7, 300]
+    for point in found.points:
+        assert isinstance(point, LatencyPoint)
+        assert 0 < point.p50_seconds <= point.p99_seconds and point.calls >= 3
+        assert point.p99_interval[0] <= point.p99_seconds <= point.p99_interval[1] * 1.5
+    assert_array_equal(net.vector, before)
+    assert_array_equal(net.predict(digits.train.x[:5]), predicted)
+    assert {"p50_seconds", "p99_seconds", "step_seconds"} <= found.to_dict()["points"][0].keys()
+
+
+def test_bytes_are_scaled_as_in_training(digits: ms.Dataset) -> None:
+    images = replace(digits, train=replace(digits.train, x=(16 * digits.train.x).astype(np.uint8)), scale=1 / 255)
+    assert len(latency(ms.Network(ms.Linear(10)), images, [1, 2], visits=3).points) == 2
+
+
+def test_refusals(digits: ms.Dataset) -> None:
+    with pytest.raises(ms.ArgumentError, match="at least two"):
+        latency(network(), digits, [1])
+    with pytest.raises(ms.ArgumentError, match="visits"):
+        latency(network(), digits, [1, 2], visits=0)
+    with pytest.raises(ms.ShapeError, match="data must be examples of shape"):
+        latency(ms.Network(ms.Linear(10)).build((3,)), digits)

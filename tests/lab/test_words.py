@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from minisgd.lab import words
+from minisgd.lab.study.result import Target
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        (0.52, "0.52"),
+        (7.34, "7.3"),
+        (95.8, "96"),
+        (320.4, "320"),
+        (20512, "20,500"),
+        (1e6, "1,000,000"),
+        (math.inf, "∞"),
+    ],
+)
+def test_count(value, text):
+    assert words.count(value) == text
+
+
+@pytest.mark.parametrize("value, text", [(0.831, "0.83"), (99.6, "100"), (1437, "1437"), (math.inf, "∞")])
+def test_size(value, text):
+    assert words.size(value) == text
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        (0.5, "0.5"),
+        (72, "72"),
+        (537.4, "537"),
+        (1000, "1k"),
+        (8055, "8.1k"),
+        (32563, "33k"),
+        (1.2e6, "1.2M"),
+        (2e9, "2G"),
+    ],
+)
+def test_short(value, text):
+    assert words.short(value) == text
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        (8.5e-5, "85 µs"),
+        (0.0032, "3.2 ms"),
+        (0.9999, "1000 ms"),
+        (1.404, "1.4 s"),
+        (119, "119 s"),
+        (720, "12 min"),
+        (11160, "3.1 h"),
+        (math.inf, "never"),
+    ],
+)
+def test_seconds(value, text):
+    assert words.seconds(value) == text
+
+
+@pytest.mark.parametrize("value, text", [(512, "512 B"), (1536, "1.5 KiB"), (3.2 * 2**20, "3.2 MiB"), (2**40, "1 TiB")])
+def test_memory(value, text):
+    assert words.memory(value) == text
+
+
+def test_target():
+    assert words.target(Target("val_accuracy", 0.95)) == "95% validation accuracy"
+    assert words.target(Target("val_accuracy", 0.9725)) == "97.25% validation accuracy"
+    assert words.target(Target("train_loss", 0.05)) == "a training loss of 0.05"
+    assert words.target(Target("val_loss", 1.234e-5)) == "a validation loss of 1.23e-5"
+    assert words.number(2e12) == "2e12"
+
+
+def test_lists_and_plurals():
+    assert words.join(["1", "4", "16"]) == "1, 4 and 16"
+    assert words.join(["1"]) == "1"
+    assert words.plural(1, "seed") == "1 seed" and words.plural(1437, "example") == "1,437 examples"
