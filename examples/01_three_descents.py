@@ -5,9 +5,9 @@ So per *example* small batches learn most, as long as the gradients of different
 do; and per *second* the answer lies between, because a machine works on 32 examples almost as fast as on one
 (Bottou, Curtis and Nocedal 2018, Optimization methods for large-scale machine learning, sections 3.3 and 4).
 
-Look at: the same three trainings of one network against three clocks. The order of the curves changes with the clock,
-and that is all there is to "which is the fastest?". The paths, on a loss with two parameters: smooth, shaken, wild.
-Wall-clock seconds are those of your machine.
+Look at: the same three training runs of one network against three clocks. The order of the curves changes with the
+clock, and that is all there is to "which is the fastest?". The paths, on a loss with two parameters: smooth, shaken,
+wild. Wall-clock seconds are those of your machine.
 """
 
 from __future__ import annotations

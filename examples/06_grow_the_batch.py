@@ -1,4 +1,4 @@
-"""Can a training grow its batch where others decay the learning rate?
+"""Can a training run grow its batch where others decay the learning rate?
 
 Theory. The noise of SGD is in proportion to lr·N / (B (1 − μ)), so doubling B quiets it as much as halving lr does
 (Smith et al. 2018, Don't decay the learning rate, increase the batch size, sections 2 and 3). At rest on a quadratic

@@ -7,9 +7,9 @@ and not 2.25, the mean of their means. The sum is the gradient of the batch, but
 couples the examples of a batch (Ioffe and Szegedy 2015): there, and only there, micro-batches compute something else.
 
 Look at: left, the plan by who owns the bytes, beside the most that training really allocated: some 130 KiB more, which
-are Python's own objects. Above the limit the batch is cut. Right, how far the weights end from those of a training in
-one piece: rounding, about 1e-7 in float32 and 1e-16 in float64, however many pieces. One curve lies far above: that is
-batch normalisation, and no rounding.
+are Python's own objects. Above the limit the batch is cut. Right, how far the weights end from those of a training run
+in one piece: rounding, about 1e-7 in float32 and 1e-16 in float64, however many pieces. One curve lies far above: that
+is batch normalisation, and no rounding.
 """
 
 from __future__ import annotations

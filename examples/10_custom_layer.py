@@ -87,7 +87,7 @@ def errors(layer: ms.Layer, steps: np.ndarray, examples: int) -> tuple[np.ndarra
 
 
 def main(out: Path, examples: int = 64, points: int = 27) -> None:
-    """Check the layer and its faulty twin, print the best agreement, draw, and train both."""
+    """Check the layer and its faulty copy, print the best agreement, draw, and train both."""
     steps = np.logspace(-12, -1, points)
     figure, (ax, training) = panels("gradient against differences", "training with either layer")
     forward, central = errors(Swish(), steps, examples)

@@ -27,7 +27,7 @@
 //   correction = sqrt(1 - beta2^t) / (1 - beta1^t)      eps_hat = eps sqrt(1 - beta2^t)
 // One thread, before the update: the update's blocks run in any order and must all see the same t. Powers in double
 // precision cost hundreds of cycles: here they are taken once, not once a parameter.
-extern "C" __global__ void adam_tick(double* __restrict__ t, double* __restrict__ correction,
+extern "C" __global__ void adam_bias_correction(double* __restrict__ t, double* __restrict__ correction,
                                      double* __restrict__ eps_hat, double beta1, double beta2, double eps) {
   const double now = *t + 1;
   const double root = sqrt(1 - pow(beta2, now));

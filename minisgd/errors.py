@@ -54,7 +54,7 @@ class DataError(MinisgdError, ValueError):
 
 
 class DivergedError(MinisgdError, ArithmeticError):
-    """Report a training whose loss or weights stopped being finite."""
+    """Report a training run whose loss or weights stopped being finite."""
 
 
 class MemoryLimitError(MinisgdError, MemoryError):

@@ -46,7 +46,7 @@ from minisgd.nn import (
 from minisgd.nn.binding import Place
 from minisgd.optim import Adam
 from minisgd.training import prepare as preparation
-from minisgd.training.multi_step import AheadSession
+from minisgd.training.multi_step import MultiStepSession
 
 ROOT = Path(minisgd.__file__).parent
 FLOORS = {
@@ -239,7 +239,7 @@ class GuardedOps(NumpyOps):
     """NumPy pretending to be another device: its arrays refuse everybody else."""
 
     device = "guarded"
-    updates_ahead = 3
+    steps_per_launch = 3
 
     def free_memory(self) -> int:
         return 1 << 30
@@ -355,8 +355,8 @@ def trained(name: str, seeds: Any, ops: NumpyOps, steps: int = 3) -> dict[str, A
     prediction = net.predict(inputs, batch_size=4)
     assert type(prediction) is np.ndarray
     found = {"vector": net.vector, "statistics": net.statistics, "value": loss.value, "gradient": gradient}
-    twin = net.copy().predict(inputs) if seeds == 0 else net.replica(1).predict(inputs)
-    return {key: ops.to_host(array) for key, array in found.items()} | {"prediction": prediction, "twin": twin}
+    duplicate = net.copy().predict(inputs) if seeds == 0 else net.replica(1).predict(inputs)
+    return {key: ops.to_host(array) for key, array in found.items()} | {"prediction": prediction, "twin": duplicate}
 
 
 @pytest.mark.parametrize("seeds", [0, [1, 2, 3]])
@@ -399,7 +399,7 @@ def test_the_guard_catches_what_it_is_for() -> None:
 def test_training_leaves_device_arrays_to_the_backend(
     name: str, seeds: Any, micro_batch: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A whole training on the guarded device: steps, micro-batches, evaluation, leaving replicas, prediction."""
+    """A whole training run on the guarded device: steps, micro-batches, evaluation, leaving replicas, prediction."""
     layers, shape, loss, kind = NETWORKS[name]
     rng = np.random.default_rng(0)
     x = rng.standard_normal((40, *shape))
@@ -423,7 +423,7 @@ def test_training_leaves_device_arrays_to_the_backend(
         )
         session, evaluator = prepared.session(last_batch="drop"), prepared.evaluator()
         assert evaluator is not None
-        assert (type(session) is AheadSession) == (ops.updates_ahead > 1 and micro_batch is None)
+        assert (type(session) is MultiStepSession) == (ops.steps_per_launch > 1 and micro_batch is None)
         for goal in (4, 6):
             while session.steps < goal:
                 session.advance(lambda session=session, goal=goal: session.steps >= goal)

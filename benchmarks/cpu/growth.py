@@ -3,7 +3,7 @@
 python -m benchmarks.cpu.growth [--out DIR] [--quick]        writes growth.json and growth.png
 
 Beside every curve stands its slope in logarithms, fitted to the upper half of the range, where fixed costs no longer
-hide it: 1 is linear growth. Bytes are those that minisgd allocates for a training, the data set not counted.
+hide it: 1 is linear growth. Bytes are those that minisgd allocates for a training run, the data set not counted.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def slope(x: list[int], y: list[float]) -> float:
 
 
 def _session(point: Point, n: int) -> Any:
-    """Return a training with a learning rate so small that it stays where it is."""
+    """Return a training run with a learning rate so small that it stays where it is."""
     import numpy as np
 
     import minisgd as ms

@@ -1,4 +1,4 @@
-"""The trainings of a study one after the other, in PyTorch or scikit-learn, as one would write them without minisgd."""
+"""The training runs of a study one after the other, as one would write them in PyTorch or scikit-learn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HIDDEN = 64
 
 @dataclass(frozen=True)
 class Order:
-    """One training to repeat: so many steps at a batch size, evaluated every few steps.  short batches are dropped"""
+    """One training run to repeat: steps at a batch size, evaluated every few steps; short batches are dropped"""
 
     batch_size: int
     lr: float

@@ -1,9 +1,9 @@
-"""The default study of the digits, against the same trainings one after the other in PyTorch and scikit-learn.
+"""The default study of the digits, against the same training runs one after the other in PyTorch and scikit-learn.
 
 python -m benchmarks.cpu.study [--cores 1] [--fraction 0.1 | --all] [--json FILE] [--quick]
 
 minisgd runs its whole study: pilot, search, timing, fit and recommendation. The others are given its grid for free
-and repeat its trainings: the same batch sizes, learning rates, seeds, numbers of steps and evaluations. By default
+and repeat its training runs: the same batch sizes, learning rates, seeds, numbers of steps and evaluations. By default
 they repeat a random share of them, drawn within each batch size, and their total time is extrapolated by steps.
 """
 
@@ -34,7 +34,7 @@ from benchmarks.harness.worker import busy, pin
 TARGETS = {"torch": 8.0, "sklearn": 5.0}
 NAMES = {"torch": "PyTorch, one after the other", "sklearn": "scikit-learn, one after the other"}
 AT_LEAST = 2
-"""Trainings repeated of each batch size, however small the share."""
+"""Training runs repeated of each batch size, however small the share."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -79,15 +79,15 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-# ---------------------------------------------------------------- which trainings
+# ---------------------------------------------------------------- which training runs
 
 
 def read_orders(cells: Path) -> list[Order]:
-    """Return the trainings that a study did, from its journal."""
+    """Return the training runs that a study did, from its journal."""
     rows = [json.loads(line) for line in cells.read_text().splitlines()]
     every: dict[int, int] = defaultdict(int)
     for row in rows:
-        # evaluations are at multiples of a number; the last one is wherever the training ended
+        # evaluations are at multiples of a number; the last one is wherever the training run ended
         for step, *_ in row["curve"][:-1]:
             every[row["batch_size"]] = math.gcd(every[row["batch_size"]], int(step))
     return [
@@ -105,7 +105,7 @@ def read_orders(cells: Path) -> list[Order]:
 
 
 def sample(orders: Sequence[Order], share: float, seed: int = 0) -> list[Order]:
-    """Draw a share of the trainings of each batch size."""
+    """Draw a share of the training runs of each batch size."""
     rng = np.random.default_rng(seed)
     chosen = []
     for group in _by_batch_size(orders).values():
@@ -115,7 +115,7 @@ def sample(orders: Sequence[Order], share: float, seed: int = 0) -> list[Order]:
 
 
 def extrapolate(measured: Sequence[dict[str, Any]], orders: Sequence[Order]) -> dict[str, Any]:
-    """Return the seconds of all trainings: at each batch size, seconds a step measured times the steps of all."""
+    """Return the seconds of all training runs: at each batch size, seconds a step measured times the steps of all."""
     seconds, rows = 0.0, []
     for b, group in _by_batch_size(orders).items():
         mine = [m for m in measured if m["batch_size"] == b]
@@ -186,12 +186,12 @@ def _part(args: argparse.Namespace) -> dict[str, Any]:
         return {"seconds": seconds, "busy_cores": (others + busy()) / seconds}
     splits = [(split.x * np.float32(data.scale), split.y) for split in (data.train, data.validation) if split]
     orders = [Order(**row) for row in json.loads(args.path.read_text())]
-    trainings = []
+    training_runs = []
     for b, group in _by_batch_size(orders).items():
         arrays = Data(*splits[0], *splits[1])
         trainer = _fastest(args, arrays, Order(b, 1e-6, 0, 20, 20, None))
-        trainings += repeat(trainer, arrays, group)
-    return {"trainings": trainings}
+        training_runs += repeat(trainer, arrays, group)
+    return {"trainings": training_runs}
 
 
 def _fastest(args: argparse.Namespace, data: Data, short: Order) -> Any:
@@ -210,7 +210,7 @@ def _print(document: dict[str, Any]) -> None:
     ours = document["minisgd"]["seconds"]
     cores = document["cores"]
     print(describe(document))
-    print(f"{document['trainings']} trainings, {document['steps']} steps in all, {cores} core{'s' * (cores > 1)}\n")
+    print(f"{document['trainings']} training runs, {document['steps']} steps in all, {cores} core{'s' * (cores > 1)}\n")
     print(f"{'minisgd, the whole study':<36}{ours:8.1f} s")
     for name, rival in document["rivals"].items():
         verdict = "met" if rival["ratio"] >= rival["target"] else "missed"
@@ -220,12 +220,12 @@ def _print(document: dict[str, Any]) -> None:
         print(line)
         if rival["extrapolated"]:
             print(
-                f"    EXTRAPOLATED from {rival['repeated']} of {document['trainings']} trainings, drawn at random\n"
+                f"    EXTRAPOLATED from {rival['repeated']} of {document['trainings']} training runs, drawn at random\n"
                 f"    within each batch size, {rival['measured_seconds']:.1f} s of them measured; --all repeats all"
             )
     accuracies = {"minisgd": document["minisgd"], **document["rivals"]}
     middles = [f"{name} {found['val_accuracy']:.3f}" for name, found in accuracies.items()]
-    print(f"median validation accuracy at the end of the repeated trainings: {', '.join(middles)}")
+    print(f"median validation accuracy at the end of the repeated training runs: {', '.join(middles)}")
     for skipped in document["skipped"]:
         print(f"{NAMES[skipped['rival']]:<36}skipped: {skipped['reason']}")
 
@@ -235,8 +235,10 @@ def _parser() -> argparse.ArgumentParser:
         "python -m benchmarks.cpu.study", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--cores", type=int, default=1, metavar="C", help="cores of every rival (1)")
-    parser.add_argument("--fraction", type=float, default=0.1, metavar="F", help="share of trainings repeated (0.1)")
-    parser.add_argument("--all", action="store_true", help="repeat every training: no extrapolation")
+    parser.add_argument(
+        "--fraction", type=float, default=0.1, metavar="F", help="share of training runs repeated (0.1)"
+    )
+    parser.add_argument("--all", action="store_true", help="repeat every training run: no extrapolation")
     parser.add_argument("--quick", action="store_true", help="a tiny study: to see that it works")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured")
     parser.add_argument("--part", help=argparse.SUPPRESS)

@@ -67,11 +67,11 @@ def _measure(data: ms.Dataset, b: int, rounds: int) -> dict[str, Any]:
         session.ops.synchronize()
         return time.perf_counter() - begun
 
-    ahead = session.recipe.ahead
+    steps_per_launch = session.recipe.steps_per_launch
     for _ in range(2):  # plain, then captured and launched
         take(1)
-        once = take(ahead) / ahead
-    updates = ahead * max(1, round(SECONDS_EACH / ROUNDS / max(once, 1e-9) / ahead))
+        once = take(steps_per_launch) / steps_per_launch
+    updates = steps_per_launch * max(1, round(SECONDS_EACH / ROUNDS / max(once, 1e-9) / steps_per_launch))
     taken = [take(updates) / updates for _ in range(rounds)]
     middle = statistics.median(taken)
     return {

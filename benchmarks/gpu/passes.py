@@ -40,7 +40,7 @@ def updates(device: Device, P: int) -> Iterator[Workload]:
     }
     for name, (run, passes) in runs.items():
         floor = Floor(passes * REAL * P)
-        counts = {"adam_tick": Floor(4 * LONG)} if name.startswith("adam") else {}
+        counts = {"adam_bias_correction": Floor(4 * LONG)} if name.startswith("adam") else {}
         yield Workload(name, run, floor, {**counts, name: floor})
 
 

@@ -27,14 +27,14 @@ class TorchGpu(OnGpu, Torch):
     def build(self, x: np.ndarray, y: np.ndarray, w: dict[str, np.ndarray]) -> None:
         settle(self.gpu.device, self.gpu.precision)
         super().build(x, y, w)
-        for training in self.trainings:
+        for training in self.training_runs:
             training.x, training.y = training.x.to(self.gpu.device), training.y.to(self.gpu.device)
             if self.mode is not None:
                 training.loss = torch.compile(training._loss, dynamic=False, mode=self.mode)
 
     def losses(self, orders: np.ndarray, steps: int) -> np.ndarray:
         rows = []
-        for training, order in zip(self.trainings, torch.from_numpy(orders).to(self.gpu.device), strict=True):
+        for training, order in zip(self.training_runs, torch.from_numpy(orders).to(self.gpu.device), strict=True):
             batches = order.split(self.B)
             rows.append([training.step(batches[k % len(batches)]).item() for k in range(steps)])
         return np.array(rows).T

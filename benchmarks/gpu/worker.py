@@ -38,7 +38,7 @@ def environment(task: GpuTask) -> dict[str, str]:
 
 class _GpuServed(Served):
     def build(self) -> dict[str, Any]:
-        """Import the framework and set the training up."""
+        """Import the framework and set the training run up."""
         task, entry = GpuTask(**self.task), ENTRIES[self.name]
         self.rival = getattr(import_module(f"benchmarks.gpu.{entry.module}"), entry.kind)(task)
         self.steps = 1

@@ -102,7 +102,7 @@ def _study(cores: int, document: dict[str, Any]) -> str:
             f"{STUDY[name]} one after the other {rival['seconds']:.0f} s{how}, {rival['ratio']:.1f} times as long"
         )
     return (
-        f"The default study of the digits, {document['trainings']} trainings on {cores} core{'s' * (cores > 1)}: "
+        f"The default study of the digits, {document['trainings']} training runs on {cores} core{'s' * (cores > 1)}: "
         f"minisgd {document['minisgd']['seconds']:.1f} s; {'; '.join(parts)}."
     )
 

@@ -47,7 +47,7 @@ class Served:
         self.name, self.task = name, task
 
     def build(self) -> dict[str, Any]:
-        """Import the framework and set the training up; tell what the import alone took in memory."""
+        """Import the framework and set the training run up; tell what the import alone took in memory."""
         from importlib import import_module
 
         from benchmarks.cpu.rivals import RIVALS

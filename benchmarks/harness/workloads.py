@@ -156,7 +156,7 @@ def weights(workload: Workload, seed: int = 0) -> Arrays:
             side, c = side // 2, out
         features = side * side * c
     for k, out in enumerate(workload.widths):
-        # after a convolution small: a training in balance does not magnify what rivals round differently
+        # after a convolution small: a training run in balance does not magnify what rivals round differently
         draw(f"dense{k}.W", (features, out), np.sqrt(2 / features) * (0.2 if workload.channels else 1.0))
         draw(f"dense{k}.b", (out,), 0.01)
         features = out

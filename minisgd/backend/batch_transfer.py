@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from minisgd.backend.ops import Ops
 
 
-class Lane:
+class BatchTransfer:
     """Gathers rows on the host and copies them to the device, batch after batch.
 
     slots: two arrays (n, …) of the device, through which batches of at most n rows may pass in turn
@@ -26,7 +26,7 @@ class Lane:
         self.ops.upload(np.take(source, index, axis=0).reshape(out.shape), out=out)
 
 
-class PinnedLane(Lane):
+class DoubleBufferedTransfer(BatchTransfer):
     """The same beside the computing: a batch is gathered and copied while the device works on the one before.
 
     A batch passes a pinned buffer and a slot, of which there are two each, and copies run on a stream of their

@@ -43,7 +43,7 @@ def append_translates(program: Program, begins: Sequence[int], count: int) -> in
 def _call(a: Call, b: Call) -> Callable[[int], Call]:
     if b.block is None or (a.op, a.phase, a.layer) != (b.op, b.phase, b.layer):
         raise _Different
-    follow = _thing((a.function, a.args, a.reads, a.out), (b.function, b.args, b.reads, b.out))
+    follow = _follow_argument((a.function, a.args, a.reads, a.out), (b.function, b.args, b.reads, b.out))
     op, phase, layer, (loop, block) = b.op, b.phase, b.layer, b.block
 
     def later(k: int) -> Call:
@@ -53,7 +53,7 @@ def _call(a: Call, b: Call) -> Callable[[int], Call]:
     return later
 
 
-def _thing(a: Any, b: Any) -> Follow:
+def _follow_argument(a: Any, b: Any) -> Follow:
     """Return what follows an argument: a moved array, a tuple of such, or the same again."""
     if isinstance(b, np.ndarray) and isinstance(a, np.ndarray):
         return _array(a, b)
@@ -61,7 +61,7 @@ def _thing(a: Any, b: Any) -> Follow:
         if a.func is not b.func or a.keywords.keys() != b.keywords.keys():
             raise _Different
         names, func = tuple(b.keywords), b.func
-        values = _thing((a.args, *a.keywords.values()), (b.args, *b.keywords.values()))
+        values = _follow_argument((a.args, *a.keywords.values()), (b.args, *b.keywords.values()))
 
         def later(k: int) -> Any:
             args, *keywords = values(k)
@@ -73,7 +73,7 @@ def _thing(a: Any, b: Any) -> Follow:
     if isinstance(b, tuple | list):
         if len(a) != len(b):
             raise _Different
-        each, kind = [_thing(x, y) for x, y in zip(a, b, strict=True)], type(b)
+        each, kind = [_follow_argument(x, y) for x, y in zip(a, b, strict=True)], type(b)
         return lambda k: kind([follow(k) for follow in each])
     if a is not b and a != b:
         raise _Different

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from minisgd.backend.batch_transfer import Lane
+from minisgd.backend.batch_transfer import BatchTransfer
 from minisgd.backend.block_size import CACHED, Grain
 from minisgd.backend.loop_unrolling import append_translates
 from minisgd.backend.program import Call, Program
@@ -36,8 +36,8 @@ class Ops:
     """Array operations on one device."""
 
     device = "abstract"
-    updates_ahead = 1
-    """How many updates a training prepares at once: more where telling the device costs more than a loop does."""
+    steps_per_launch = 1
+    """How many updates a training run prepares at once: more where telling the device costs more than a loop does."""
     grain: Grain = CACHED
     """How finely layers cut a batch of images."""
 
@@ -156,9 +156,9 @@ class Ops:
         """Copy host values into an existing device array, now, recorded or not."""
         out[...] = self.xp.asarray(array)
 
-    def lane(self, slots: tuple[Array, Array]) -> Lane:
+    def batch_transfer(self, slots: tuple[Array, Array]) -> BatchTransfer:
         """Return a way for batches whose data set stays on the host, through two arrays of the device."""
-        return Lane(self, slots)
+        return BatchTransfer(self, slots)
 
     def free_memory(self) -> int | None:
         """Return the bytes that can still be had, or None where the arrays of the host are used as they are."""

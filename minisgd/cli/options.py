@@ -198,7 +198,7 @@ def default_lr(optimizer: str) -> float:
 
 
 def make_schedule(args: Namespace, epochs: float) -> LearningRateSchedule:
-    """Return the schedule of --lr, --schedule and --warmup, for a training of so many epochs."""
+    """Return the schedule of --lr, --schedule and --warmup, for a training run of so many epochs."""
     from minisgd import optim
 
     lr = default_lr(args.optimizer) if args.lr is None else args.lr

@@ -80,7 +80,7 @@ def run(args: Namespace) -> int:
         report = found.save(args.out)
     except KeyboardInterrupt:
         output.note(
-            f"minisgd: interrupted; every finished training is in {args.out / 'cells.jsonl'}. "
+            f"minisgd: interrupted; every finished training run is in {args.out / 'cells.jsonl'}. "
             f"To go on, give the same command again:\n  {args.command_line}"
         )
         return INTERRUPTED

@@ -165,7 +165,7 @@ def _announce(args: Namespace, data: Dataset, network: Network, settings: Mappin
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a training will take."""
+    """What a training run will take."""
 
     parameters: int
     seconds: float
@@ -174,7 +174,7 @@ class Estimate:
 
 
 def _try_steps(network: Network, data: Dataset, settings: Mapping[str, Any]) -> Estimate:
-    """Estimate a training from a few of its steps, which are thrown away."""
+    """Estimate a training run from a few of its steps, which are thrown away."""
     from minisgd.backend.cpu.threads import blas_threads, choose_threads
     from minisgd.training.prepare import prepare
     from minisgd.training.session import quiet_arithmetic

@@ -41,7 +41,7 @@ class Sampler(ABC):
         self.epoch = 0  # epochs begun
         self._at = n  # examples of this epoch already handed out
         self._order = np.empty((0, n), dtype=np.int64)  # (distinct seeds, N)
-        self._seat(seeds)
+        self._reset(seeds)
 
     @abstractmethod
     def order(self, rng: Generator) -> HostArray:
@@ -101,7 +101,7 @@ class Sampler(ABC):
                 got=rows,
                 fix="select among the replicas that are left",
             ) from error
-        self._seat([self.seeds[row] for row in kept])
+        self._reset([self.seeds[row] for row in kept])
         self._shuffle()
 
     def state(self) -> dict[str, Any]:
@@ -123,10 +123,10 @@ class Sampler(ABC):
                 fix="resume with the same data and sampling",
             )
         self.epoch, self._at = state["epoch"], self.n - state["left"]
-        self._seat(state["seeds"])
+        self._reset(state["seeds"])
         self._shuffle()
 
-    def _seat(self, seeds: Sequence[Seed]) -> None:
+    def _reset(self, seeds: Sequence[Seed]) -> None:
         """Give every replica the row of its seed; equal seeds share one row."""
         self.seeds = tuple(operator.index(seed) for seed in seeds)
         if any(seed < 0 for seed in self.seeds):

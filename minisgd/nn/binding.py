@@ -4,7 +4,7 @@ The same walk serves the memory plan (nothing allocated), the full batch, and ev
 of the same memory. Storage is shared where the mathematics allows:
 
 - a layer that is done with its input writes its output over it (ReLU over the dense layer before it);
-- gradients by activations live from one layer to the next, so two slots a nesting level are enough;
+- gradients with respect to activations live from one layer to the next, so two slots a nesting level are enough;
 - scratch lives within one layer, so all layers share it;
 - in evaluation nothing is kept, and activations too live in two slots a level.
 """

@@ -186,11 +186,11 @@ class Layer:
 
     def on(self, some: Any) -> Self:
         """Return this layer for some of the examples, with views of its arrays.  some: an index (…, B)"""
-        twin = copy(self)
+        duplicate = copy(self)
         for name, value in vars(self).items():
             if hasattr(value, "shape") and len(value.shape) > len(self.lead):
-                setattr(twin, name, value[some])
-        return twin
+                setattr(duplicate, name, value[some])
+        return duplicate
 
     # ------------------------------------------------ how layers compose
 

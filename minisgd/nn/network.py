@@ -93,7 +93,7 @@ class Network(Sequential):
         return self
 
     def shape_only(self, input_shape: Shape, dtype: str, ops: Ops | None = None) -> Self:
-        """Infer all shapes without drawing weights: enough to know the memory of a training, on the CPU or with ops."""
+        """Infer all shapes without drawing weights: enough to plan a training run, on the CPU or with ops."""
         if dtype not in DTYPES:
             raise ArgumentError("dtype", expected="'float32' or 'float64'", got=dtype, fix="choose one of them")
         grain = ops.grain if ops else CACHED
@@ -123,19 +123,21 @@ class Network(Sequential):
 
     def copy(self) -> Self:
         """Return a network of the same layers and its own copy of the weights, if it has any."""
-        twin: Self = clone(self)
+        duplicate: Self = clone(self)
         if self.is_built:
-            twin.vector, twin.statistics = self._duplicate(self.vector), self._duplicate(self.statistics)
-        return twin
+            duplicate.vector, duplicate.statistics = self._duplicate(self.vector), self._duplicate(self.statistics)
+        return duplicate
 
     def moved(self, ops: Ops) -> Self:
         """Return a copy whose weights are arrays of these operations' device."""
         self.require_built()
         assert self.input_shape is not None
-        twin: Self = clone(self).shape_only(self.input_shape, self.dtype, ops)
-        twin.ops = ops
-        twin.vector, twin.statistics = (twin._received(self.ops.to_host(a)) for a in (self.vector, self.statistics))
-        return twin
+        duplicate: Self = clone(self).shape_only(self.input_shape, self.dtype, ops)
+        duplicate.ops = ops
+        duplicate.vector, duplicate.statistics = (
+            duplicate._received(self.ops.to_host(a)) for a in (self.vector, self.statistics)
+        )
+        return duplicate
 
     def to(self, device: str) -> Self:
         """Return a copy on a device: "cpu", "cuda", or "auto", which is "cuda" where that works.
@@ -159,20 +161,23 @@ class Network(Sequential):
                 got=index,
                 fix=f"choose from 0 to {self.lead[0] - 1}" if self.lead else "this network is a single one: copy it",
             )
-        twin: Self = clone(self)
-        twin.lead = ()
-        twin.vector, twin.statistics = self._duplicate(self.vector[index]), self._duplicate(self.statistics[index])
-        return twin
+        duplicate: Self = clone(self)
+        duplicate.lead = ()
+        duplicate.vector, duplicate.statistics = (
+            self._duplicate(self.vector[index]),
+            self._duplicate(self.statistics[index]),
+        )
+        return duplicate
 
     def _received(self, array: HostArray) -> Array:
-        twin = self.ops.zeros(array.shape, self.dtype)
-        self.ops.upload(array, out=twin)
-        return twin
+        duplicate = self.ops.zeros(array.shape, self.dtype)
+        self.ops.upload(array, out=duplicate)
+        return duplicate
 
     def _duplicate(self, array: Array) -> Array:
-        twin = self.ops.zeros(array.shape, self.dtype)
-        self.ops.upload(array, out=twin)
-        return twin
+        duplicate = self.ops.zeros(array.shape, self.dtype)
+        self.ops.upload(array, out=duplicate)
+        return duplicate
 
     # ------------------------------------------------ files
 
@@ -188,8 +193,8 @@ class Network(Sequential):
 
         Errors: CheckpointError if the file is missing, damaged or belongs to another network.
         """
-        twin: Self = load_weights(self, path)  # type: ignore[assignment]
-        return twin
+        duplicate: Self = load_weights(self, path)  # type: ignore[assignment]
+        return duplicate
 
     # ------------------------------------------------ looking inside
 
@@ -295,14 +300,14 @@ def on_a_device(value: Any) -> bool:
 
 def clone(layer: Any) -> Any:
     """Return a copy of a layer and of those inside it, without the arrays attached to them."""
-    twin = copy(layer)
-    for attribute, value in list(vars(twin).items()):
+    duplicate = copy(layer)
+    for attribute, value in list(vars(duplicate).items()):
         if isinstance(value, np.ndarray) or on_a_device(value):
-            delattr(twin, attribute)
-    if isinstance(twin, Sequential):
-        twin.layers = tuple(clone(inner) for inner in twin.layers)
-        twin._trained = twin.layers
-    return twin
+            delattr(duplicate, attribute)
+    if isinstance(duplicate, Sequential):
+        duplicate.layers = tuple(clone(inner) for inner in duplicate.layers)
+        duplicate._trained = duplicate.layers
+    return duplicate
 
 
 def _input_shape(shape: Any) -> Shape:

@@ -81,9 +81,9 @@ class Sequential(Layer):
         return dx
 
     def frozen(self) -> Self:
-        twin = copy(self)
-        twin.layers = twin._trained = tuple(layer.frozen() for layer in self.layers)
-        return twin
+        duplicate = copy(self)
+        duplicate.layers = duplicate._trained = tuple(layer.frozen() for layer in self.layers)
+        return duplicate
 
     def walk(self) -> Iterator[Layer]:
         yield self

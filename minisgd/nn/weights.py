@@ -52,12 +52,12 @@ def load_weights(network: Network, path: str | Path) -> Network:
             fix="call network.build(input_shape) first",
         )
     dtype = "float64" if any(t.dtype == np.float64 for t in tensors.values()) else "float32"
-    twin = network.copy().build(shape, dtype=dtype, ops=network.ops if network.is_built else None)
-    _fill(twin, tensors, str(path))
-    twin.input_scale = float(about.get("input_scale", "1.0"))
+    duplicate = network.copy().build(shape, dtype=dtype, ops=network.ops if network.is_built else None)
+    _fill(duplicate, tensors, str(path))
+    duplicate.input_scale = float(about.get("input_scale", "1.0"))
     classes = json.loads(about.get("classes", "null"))
-    twin.classes = tuple(classes) if classes else None
-    return twin
+    duplicate.classes = tuple(classes) if classes else None
+    return duplicate
 
 
 def _fill(network: Network, tensors: dict[str, HostArray], path: str) -> None:

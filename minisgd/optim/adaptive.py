@@ -1,7 +1,7 @@
 """Batch sizes that follow the gradient: schedules that ask for a measurement every so many updates.
 
 They are functions of progress like all schedules. Their only memory is the batch size itself, which progress
-carries, so a training that is resumed goes on as if it had not stopped.
+carries, so a training run that is resumed goes on as if it had not stopped.
 
 Each measurement costs about a gradient of the batch (two where it exceeds what is read at a time); divided by
 ``every``, that is the overhead. Gradients are read as in evaluation: without dropout, batch normalisation by its

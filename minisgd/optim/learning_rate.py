@@ -65,7 +65,7 @@ class StepDecay:
 
 @dataclass(frozen=True)
 class Cosine:
-    """Fall along half a cosine over the whole training: final + (lr − final) · ½(1 + cos π·fraction).
+    """Fall along half a cosine over the whole training run: final + (lr − final) · ½(1 + cos π·fraction).
 
     Loshchilov and Hutter 2017, equation 5, without restarts.
     """
@@ -107,9 +107,9 @@ class Warmup:
 
 @dataclass(frozen=True)
 class OneCycle:
-    """Rise from a small rate to max_lr and fall far below it, both along half a cosine, once over the training.
+    """Rise from a small rate to max_lr and fall far below it, both along half a cosine, once over the training run.
 
-    start · max_lr → max_lr over the first `rise` of the training, then → end · max_lr.
+    start · max_lr → max_lr over the first `rise` of the training run, then → end · max_lr.
     After Smith and Topin 2018; the momentum is left alone.
     """
 
@@ -121,7 +121,7 @@ class OneCycle:
 
     def __post_init__(self) -> None:
         positive("max_lr", self.max_lr, _LR_FIX)
-        decay_rate("rise", self.rise, "0.3 rises over the first 30% of the training")
+        decay_rate("rise", self.rise, "0.3 rises over the first 30% of the training run")
         share("start", self.start, "0.04 starts at max_lr / 25")
         share("end", self.end, "4e-6 ends at max_lr / 250000")
 

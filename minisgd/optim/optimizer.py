@@ -20,7 +20,7 @@ from minisgd.optim.learning_rate import LearningRateSchedule, as_schedule
 from minisgd.typing import Array
 
 FLUSH_EVERY = 256
-"""Updates after which a training flushes the optimizer's state."""
+"""Updates after which a training run flushes the optimizer's state."""
 
 CHUNK = 1 << 16
 """Elements worked on at a time, over all replicas: five float32 vectors of them fill a second-level cache."""

@@ -1,4 +1,4 @@
-"""How far a training has come: all that a schedule may look at."""
+"""How far a training run has come: all that a schedule may look at."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from minisgd.optim.measure import GradientMeasure
 
 @dataclass(frozen=True)
 class Progress:
-    """The state of a training before an update.
+    """The state of a training run before an update.
 
     step        updates done so far
     epoch       examples seen so far / N
-    fraction    share of the whole training done, in [0, 1]
+    fraction    share of the whole training run done, in [0, 1]
     batch_size  B of the coming update; a schedule of B itself finds that of the update before
     measured    what the update before measured of its gradient, where a schedule asked for it then
     """

@@ -1,4 +1,4 @@
-"""What may be done between the steps and the evaluations of a training."""
+"""What may be done between the steps and the evaluations of a training run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Callback:
-    """Watches a training. Subclass it and override what is needed.
+    """Watches a training run. Subclass it and override what is needed.
 
     A callback sees the ``Training``: its session, network, history and data.
     """
@@ -32,7 +32,7 @@ class Callback:
         """Act after every update."""
 
     def on_evaluation(self, training: Training, record: Record) -> bool:
-        """Act after an evaluation; return True to end the training."""
+        """Act after an evaluation; return True to end the training run."""
         return False
 
     def on_end(self, training: Training) -> None:
@@ -58,7 +58,7 @@ class _Watch:
         if value is None:
             raise ArgumentError(
                 "metric",
-                expected="one that the training records",
+                expected="one that the training run records",
                 got=self.metric,
                 fix=f"it records {', '.join(k for k, v in record.items() if v is not None)}",
             )
@@ -70,7 +70,7 @@ class _Watch:
 
 
 class EarlyStopping(Callback):
-    """End the training when a metric has not improved for ``patience`` evaluations.
+    """End the training run when a metric has not improved for ``patience`` evaluations.
 
     metric: a name in the records; names that end in "accuracy" should rise, all others fall.
     """
@@ -90,7 +90,7 @@ class EarlyStopping(Callback):
 
 
 class BestWeights(Callback):
-    """Put back the weights of the best evaluation when the training ends."""
+    """Put back the weights of the best evaluation when the training run ends."""
 
     def __init__(self, *, metric: str = "val_loss") -> None:
         self.metric = metric

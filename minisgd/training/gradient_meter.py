@@ -13,7 +13,7 @@ from minisgd.typing import HostArray
 
 
 class GradientMeter:
-    """Measures batches of a training on the network as it is, in arrays of its own: the training is not disturbed.
+    """Measures batches of a training run on the network as it is, in arrays of its own: training is not disturbed.
 
     every: updates between two measurements
     """

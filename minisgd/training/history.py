@@ -1,4 +1,4 @@
-"""What a training measured on its way: one record for every evaluation."""
+"""What a training run measured on its way: one record for every evaluation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Record: TypeAlias = dict[str, float | int | None]
 
 
 class History:
-    """The evaluations of a training, in order.
+    """The evaluations of a training run, in order.
 
     ``history["val_loss"]`` is a list over the evaluations, ``history[-1]`` the last record.
     train_loss is the mean loss of the batches since the previous record, as they were trained on.

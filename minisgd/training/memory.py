@@ -114,7 +114,7 @@ class StepSize:
     optimizer: Optimizer
     feed: Feed
     clip: ClipNorm | None = None
-    ahead: int = 1
+    steps_per_launch: int = 1
     beside: int = 0
 
     def plan(self, batch_size: int, micro_batch: int) -> Plan:
@@ -123,8 +123,12 @@ class StepSize:
 
     def recipe(self, batch_size: int, micro_batch: int) -> Recipe:
         """Return what is trained and how."""
-        ahead = self.ahead if micro_batch == batch_size else 1  # micro-batches need the host in between
-        return Recipe(self.network, self.loss, self.optimizer, self.feed, batch_size, micro_batch, self.clip, ahead)
+        steps_per_launch = (
+            self.steps_per_launch if micro_batch == batch_size else 1
+        )  # micro-batches need the host in between
+        return Recipe(
+            self.network, self.loss, self.optimizer, self.feed, batch_size, micro_batch, self.clip, steps_per_launch
+        )
 
     def _bytes(self, batch_size: int, micro_batch: int) -> int:
         return self.plan(batch_size, micro_batch).bytes() + self.beside

@@ -13,7 +13,7 @@ from minisgd.training.session import Session
 from minisgd.typing import Array, HostArray
 
 
-class AheadSession(Session):
+class MultiStepSession(Session):
     """A session for a device that is slow to be told things and quick to do them.
 
     The host draws the batches of the coming updates and looks up their learning rates; both go into tables on
@@ -38,7 +38,7 @@ class AheadSession(Session):
         self._tell("rates", self.lr_array, self._rates[:n])
         ops.upload(0, out=self._turn)
         one, all_of_them = self._updates(b)
-        if n == self.recipe.ahead:
+        if n == self.recipe.steps_per_launch:
             all_of_them.replay()
         else:
             for _ in range(n):
@@ -49,9 +49,9 @@ class AheadSession(Session):
     def _draw(self, until: Callable[[], bool]) -> tuple[int, int]:
         """Draw batches of one size b for the coming n updates; return b and n."""
         b = self._coming()
-        self._indices = np.zeros((self.recipe.ahead, self.replicas, self.recipe.batch_size), np.int64)
-        self._rates = np.empty((self.recipe.ahead, self.replicas), self.network.dtype)
-        for k in range(self.recipe.ahead):
+        self._indices = np.zeros((self.recipe.steps_per_launch, self.replicas, self.recipe.batch_size), np.int64)
+        self._rates = np.empty((self.recipe.steps_per_launch, self.replicas), self.network.dtype)
+        for k in range(self.recipe.steps_per_launch):
             if k and self._coming() != b:
                 return b, k
             self._indices[k, :, :b] = self.sampler.next(self.size)
@@ -61,7 +61,7 @@ class AheadSession(Session):
             self._loss_count += b
             if until() or self.steps % FLUSH_EVERY == 0:
                 return b, k + 1
-        return b, self.recipe.ahead
+        return b, self.recipe.steps_per_launch
 
     def _coming(self) -> int:
         """Look up batch size and learning rate of the next update; return the examples that it will have."""
@@ -91,13 +91,13 @@ class AheadSession(Session):
 
     def _table(self, name: str, row: Array) -> Array:
         """Return a table of K rows, each in the shape of an array that it is copied to."""
-        storage = self.arena.storage[self.recipe.ahead_requests()[name].key]
-        flat: Array = storage.reshape(-1)[: self.recipe.ahead * row.size]
-        return flat.reshape(self.recipe.ahead, *row.shape)
+        storage = self.arena.storage[self.recipe.multi_step_requests()[name].key]
+        flat: Array = storage.reshape(-1)[: self.recipe.steps_per_launch * row.size]
+        return flat.reshape(self.recipe.steps_per_launch, *row.shape)
 
     @property
     def _turn(self) -> Array:
-        return self.arena.view(self.recipe.ahead_requests()["turn"], ())
+        return self.arena.view(self.recipe.multi_step_requests()["turn"], ())
 
     def _updates(self, b: int) -> tuple[Program, Program]:
         """Return the programs of one update and of K, for batches of b examples."""
@@ -112,7 +112,7 @@ class AheadSession(Session):
                 ops.add(turn, 1, out=turn)
             # a batch that all replicas share is gathered once, before the first update
             one = ops.join(take, *([] if self.recipe.feed.shared else [gather]), gradient, self._update())
-            self._joined[b] = one, ops.join(*[one] * self.recipe.ahead)
+            self._joined[b] = one, ops.join(*[one] * self.recipe.steps_per_launch)
         return self._joined[b]
 
     def _forget_programs(self) -> None:

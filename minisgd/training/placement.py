@@ -1,4 +1,4 @@
-"""Where the data set is during a training: with the caller, in device memory, or on its way there."""
+"""Where the data set is during a training run: with the caller, in device memory, or on its way there."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ USABLE = 0.95
 
 
 def room(ops: Ops, limit: int | None) -> int | None:
-    """Return the bytes that a training may take on its device, None where nothing but the caller decides."""
+    """Return the bytes that a training run may take on its device, None where nothing but the caller decides."""
     free = ops.free_memory()
     if free is None:
         return limit
@@ -28,7 +28,7 @@ def place(ops: Ops, room: int | None, needed: Callable[[type[Feed]], int]) -> ty
     """Return the kind of feed: on the CPU the caller's arrays are used as they are; elsewhere the data set moves to
     the device if everything then fits, and otherwise stays on the host, from where batches are sent.
 
-    needed: the bytes that a training takes with a kind of feed
+    needed: the bytes that a training run takes with a kind of feed
     """
     if ops.free_memory() is None:
         return Feed
@@ -48,7 +48,7 @@ def evaluation_feed(ops: Ops, spec: ExampleSpec, dtype: str, n: int, kind: type[
 def planned_memory(network: Network, plan: Callable[[], Plan]) -> Iterator[None]:
     """Report a device without the memory for this block as our error, with the plan of what was asked for.
 
-    Nothing is lost by it: trainings work on a copy of the caller's network, and what was allocated goes back.
+    Nothing is lost by it: training runs work on a copy of the caller's network, and what was allocated goes back.
     """
     try:
         yield

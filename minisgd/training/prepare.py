@@ -27,7 +27,7 @@ from minisgd.training.evaluation import Evaluator, evaluation_plan
 from minisgd.training.feeds.device_feeds import ResidentFeed
 from minisgd.training.feeds.feed import ExampleSpec, Feed, HostData
 from minisgd.training.memory import StepSize, loss_for, parse_bytes
-from minisgd.training.multi_step import AheadSession
+from minisgd.training.multi_step import MultiStepSession
 from minisgd.training.placement import evaluation_feed, place, planned_memory, room
 from minisgd.training.recipe import Recipe
 from minisgd.training.session import Session
@@ -43,7 +43,7 @@ SAMPLERS: dict[str, type[Sampler]] = {
 
 @dataclass(frozen=True)
 class Prepared:
-    """A training that can begin: the network has weights, the recipe its memory."""
+    """A training run that can begin: the network has weights, the recipe its memory."""
 
     recipe: Recipe
     data: Dataset
@@ -59,7 +59,7 @@ class Prepared:
         steps: int | None = None,
         lr_factors: Sequence[float] | None = None,
     ) -> Session:
-        """Begin the training; the short batch at the end of an epoch is recorded, and so refused, now."""
+        """Begin the training run; the short batch at the end of an epoch is recorded, and so refused, now."""
         if sampling not in SAMPLERS:
             raise ArgumentError(
                 "sampling", expected=" or ".join(map(repr, SAMPLERS)), got=sampling, fix="use 'shuffle'"
@@ -72,7 +72,7 @@ class Prepared:
             recipe = replace(recipe, feed=recipe.feed.each_its_own())
         net = recipe.network
         with planned_memory(net, lambda: Plan(recipe.requests())):
-            session = (AheadSession if recipe.ahead > 1 else Session)(
+            session = (MultiStepSession if recipe.steps_per_launch > 1 else Session)(
                 recipe,
                 HostData.of(self.data.train, net.dtype),
                 sampler,
@@ -129,7 +129,7 @@ def prepare(
         )
     schedule = as_batch_schedule(batch_size, len(data))
     net = _built(network, data, dtype, device, precision, seeds)
-    loss = clone(loss_for(loss, data.task))  # a loss carries the arrays of one training
+    loss = clone(loss_for(loss, data.task))  # a loss carries the arrays of one training run
     spec = ExampleSpec.of(data.train, data.scale, dtype)
     _check_outputs(net, loss, data, spec)
     whole = schedule == ConstantBatch(len(data)) and micro_batch is None and memory_limit is None
@@ -143,8 +143,10 @@ def prepare(
         # on the CPU a limit is for the step alone, as in the memory plan
         beside = 0 if kind is Feed else evaluation(kind) + net.ops.own_bytes()
         foreseeable = kind is ResidentFeed and measures_every(schedule) is None
-        ahead = net.ops.updates_ahead if foreseeable else 1
-        return StepSize(net, loss, optimizer, kind(spec, dtype, shared=whole, n=len(data)), clip, ahead, beside)
+        steps_per_launch = net.ops.steps_per_launch if foreseeable else 1
+        return StepSize(
+            net, loss, optimizer, kind(spec, dtype, shared=whole, n=len(data)), clip, steps_per_launch, beside
+        )
 
     def evaluation(kind: type[Feed]) -> int:
         part = data.validation

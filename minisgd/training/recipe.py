@@ -27,7 +27,7 @@ class Recipe:
     batch_size: int
     micro_batch: int
     clip: ClipNorm | None = None
-    ahead: int = 1
+    steps_per_launch: int = 1
 
     @property
     def accumulates(self) -> bool:
@@ -44,11 +44,11 @@ class Recipe:
             *([self.total_request()] if self.accumulates else []),
             *bind_training(net, self.loss, self.feed, self.micro_batch).requests(),
             *self.feed.held().values(),
-            *(self.ahead_requests().values() if self.ahead > 1 else []),
+            *(self.multi_step_requests().values() if self.steps_per_launch > 1 else []),
         ]
 
     def fixed_requests(self) -> dict[str, Request]:
-        """Return the arrays that every training has, by what they are called here."""
+        """Return the arrays that every training run has, by what they are called here."""
         net = self.network
         return {
             "vector": Request("parameters", (net.layout.size,), net.dtype, "parameters"),
@@ -64,10 +64,10 @@ class Recipe:
         """Return the array in which the gradients of micro-batches are added up."""
         return Request("gradient.total", (self.network.layout.size,), self.network.dtype, "gradients")
 
-    def ahead_requests(self) -> dict[str, Request]:
+    def multi_step_requests(self) -> dict[str, Request]:
         """Return the arrays that hold the indices and learning rates of coming updates, and which one comes next."""
         return {
-            "indices": Request("ahead.indices", (self.ahead, self.batch_size), "int64", "data"),
-            "rates": Request("ahead.rates", (self.ahead, 1), self.network.dtype, "workspaces"),
+            "indices": Request("ahead.indices", (self.steps_per_launch, self.batch_size), "int64", "data"),
+            "rates": Request("ahead.rates", (self.steps_per_launch, 1), self.network.dtype, "workspaces"),
             "turn": Request("ahead.turn", (1,), "int64", "workspaces", shared=True),
         }

@@ -19,10 +19,10 @@ from minisgd.training.session import Session, quiet_arithmetic
 from minisgd.typing import HostArray
 
 
-class Crew:
+class ReplicaThreads:
     """R replicas that train side by side, in the order of their seeds.
 
-    prepare: makes the training of some of the seeds   seeds: R of them   lr_factors (R,): learning rates
+    prepare: makes the training run of some of the seeds   seeds: R of them   lr_factors (R,): learning rates
     threads: at most so many sessions; each holds about R / threads replicas
     options: of every session, as ``Prepared.session`` takes them
     """

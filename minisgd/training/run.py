@@ -1,4 +1,4 @@
-"""The result of a training."""
+"""The result of a training run."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Metric: TypeAlias = Callable[[HostArray, HostArray], float]
 
 @dataclass
 class Run:
-    """A finished training: the trained network, what was measured, and what it cost.
+    """A finished training run: the trained network, what was measured, and what it cost.
 
-    seconds: wall time of the training, evaluations included   memory_bytes: of the arrays it declared
+    seconds: wall time of the training run, evaluations included   memory_bytes: of the arrays it declared
     stopped: why it ended   device: where it ran
     """
 

@@ -29,7 +29,7 @@ Between: TypeAlias = Callable[[HostArray, Array], object]
 
 
 class Session:
-    """A training in progress.
+    """A training run in progress.
 
     seeds: one for each replica, of dropout masks   lr_factors (R,): what each replica's learning rate is
     multiplied with   batch_size: the schedule; its largest value is the recipe's   epochs, steps: how long the
@@ -111,7 +111,7 @@ class Session:
         self._settled = isinstance(schedule, Constant) and isinstance(self.batch_size, ConstantBatch)
 
     def progress(self) -> Progress:
-        """Return how far the training has come."""
+        """Return how far the training run has come."""
         by_epochs = self.epochs / self.total_epochs if self.total_epochs else 0.0
         by_steps = self.steps / self.total_steps if self.total_steps else 0.0
         return Progress(self.steps, self.epochs, min(max(by_epochs, by_steps), 1.0), self.size, self.measured)

@@ -53,7 +53,7 @@ class TraceResult:
 
     @property
     def gradient(self) -> HostArray:
-        """Norm of the gradient by a layer's weights, (T, L)."""
+        """Norm of the gradient with respect to a layer's weights, (T, L)."""
         return self._by_layer(self.gradients)
 
     @property

@@ -24,7 +24,7 @@ from minisgd.training.run import Metric, Run, measure
 from minisgd.training.session import Session, quiet_arithmetic
 from minisgd.typing import Array, HostArray
 
-HOPELESS_LOSS = 1e4
+DIVERGENCE_FACTOR = 1e4
 """A training loss this many times the first one is a divergence that has not overflowed yet."""
 
 ProgressHook = Callable[[float, Record | None], None]
@@ -32,7 +32,7 @@ ProgressHook = Callable[[float, Record | None], None]
 
 @dataclass
 class Training:
-    """A training in progress, as callbacks see it."""
+    """A training run in progress, as callbacks see it."""
 
     session: Session
     evaluator: Evaluator | None
@@ -116,7 +116,7 @@ def train(
     is the same, except that BatchNorm then normalises each part
     device: "cpu", "cuda", or "auto", which is "cuda" where that works; by default where the network's weights are
     precision: "full", or "tf32" for matrix products of float32 on the GPU with 10 bits of mantissa
-    on_progress: called with the share of the training done and, after an evaluation, its record
+    on_progress: called with the share of the training run done and, after an evaluation, its record
 
     Errors: ArgumentError, ShapeError, DtypeError or DataError for input that does not fit; MemoryLimitError if
     one example at a time exceeds the limit; DivergedError when the loss is no longer finite.
@@ -236,7 +236,7 @@ def _share_done(session: Session, epochs: float | None, steps: int | None) -> fl
 def _check_finite(training: Training, record: Record) -> None:
     loss = record["train_loss"]
     assert loss is not None
-    if not isfinite(loss) or loss > HOPELESS_LOSS * (1 + abs(training.first_loss)):
+    if not isfinite(loss) or loss > DIVERGENCE_FACTOR * (1 + abs(training.first_loss)):
         raise DivergedError(
             "training loss",
             expected=f"finite, and not far above the {training.first_loss:.3g} it began with",

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from minisgd.backend import NumpyOps, get_ops
-from minisgd.backend.batch_transfer import PinnedLane
+from minisgd.backend.batch_transfer import DoubleBufferedTransfer
 
 
 @pytest.fixture(params=["cpu", "cuda"])
@@ -23,8 +23,8 @@ def test_rows_arrive_as_they_were_asked_for(ops: Any) -> None:
     rng = np.random.default_rng(0)
     source = rng.integers(0, 256, (50, 3, 2)).astype(np.uint8)
     slots = tuple(ops.zeros((12, 3, 2), "uint8") for _ in range(2))
-    lane = ops.lane(slots)
-    assert isinstance(lane, PinnedLane) == (not isinstance(ops, NumpyOps))
+    batch_transfer = ops.batch_transfer(slots)
+    assert isinstance(batch_transfer, DoubleBufferedTransfer) == (not isinstance(ops, NumpyOps))
     out, short = ops.zeros((2, 6, 3, 2), "uint8"), ops.zeros((2, 5, 3, 2), "uint8")
     total = ops.zeros((2, 6, 3, 2), "int64")
     with ops.record() as program:
@@ -32,10 +32,10 @@ def test_rows_arrive_as_they_were_asked_for(ops: Any) -> None:
     sent = np.zeros((2, 6, 3, 2), np.int64)
     for _ in range(7):  # nobody waits in between
         index = rng.integers(0, 50, (2, 6))
-        lane.send(source, index, out=out)
+        batch_transfer.send(source, index, out=out)
         program.replay()
         sent += source[index]
     index = rng.integers(0, 50, (2, 5))
-    lane.send(source, index, out=short)
+    batch_transfer.send(source, index, out=short)
     assert_array_equal(ops.to_host(total), sent)
     assert_array_equal(ops.to_host(short), source[index])

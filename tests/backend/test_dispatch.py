@@ -91,7 +91,7 @@ def cnn() -> ms.Network:
 
 
 def calls(network, shape, b: int, seeds) -> list[Call]:
-    """Return what one update of a training on 512 examples asks of the device, in its order."""
+    """Return what one update of a training run on 512 examples asks of the device, in its order."""
     x = np.zeros((512, *shape), "float32")
     data = ms.Dataset.from_arrays(x, np.arange(512) % 10, validation=None)
     prepared = prepare(network(), data, ms.SGD(0.1, momentum=0.9), device="cuda", batch_size=b, seeds=seeds)

@@ -20,7 +20,7 @@ from minisgd.backend import get_ops
 from minisgd.lab.study import pilot
 from minisgd.training import prepare as preparation
 from minisgd.training.feeds.device_feeds import ResidentFeed, StreamedFeed
-from minisgd.training.multi_step import AheadSession
+from minisgd.training.multi_step import MultiStepSession
 from minisgd.training.prepare import prepare
 
 RNG = np.random.default_rng(0)
@@ -152,7 +152,7 @@ def test_a_stack_of_replicas(model: str) -> None:
         session = prepared.session(last_batch="drop", lr_factors=[0.05, 0.01, 0.02])
         evaluator = prepared.evaluator()
         assert evaluator is not None
-        assert isinstance(session, AheadSession) == (device == "cuda")
+        assert isinstance(session, MultiStepSession) == (device == "cuda")
         for stage, goal in enumerate((12, 20)):
             while session.steps < goal:
                 session.advance(lambda: session.steps >= goal)  # noqa: B023

@@ -54,7 +54,7 @@ CASES: dict[str, tuple[Optimizer, Step]] = {
 each = pytest.mark.parametrize(("optimizer", "step"), CASES.values(), ids=CASES.keys())
 
 
-class Twin:
+class Reference:
     """The optimizer on the CPU in float64, from weights w (R, P)."""
 
     def __init__(self, optimizer: Optimizer, w: np.ndarray, lr: np.ndarray) -> None:
@@ -76,21 +76,21 @@ class Twin:
 def test_three_steps_are_the_optimizer(library, optimizer, step, R, P):
     dtype = library.dtype
     w, lr = normal((R, P), dtype), np.geomspace(0.01, 0.1, R).astype(np.float32).astype(dtype)[:, None]
-    twin, update = Twin(optimizer, w, lr), Update(library)
+    duplicate, update = Reference(optimizer, w, lr), Update(library)
     state = {name: np.zeros((R, P), dtype) for name in optimizer.slots}
     clocks = [np.zeros(()) for _ in CLOCKS]
     for t in range(3):
         g = normal((R, P), dtype, seed=t + 1)
         before = g.copy()
         lr /= 2  # a schedule writes to the array that the kernel reads
-        twin.lr /= 2
+        duplicate.lr /= 2
         step(update, w, g, lr, state, clocks)
-        twin.step(g)
+        duplicate.step(g)
         assert_array_equal(g, before)
         assert clocks[0] == (t + 1 if isinstance(optimizer, Adam) else 0)
-    assert_close(w, twin.w)
+    assert_close(w, duplicate.w)
     for name in optimizer.slots:
-        assert_close(state[name], twin.buffers.slots[name])
+        assert_close(state[name], duplicate.buffers.slots[name])
 
 
 @each

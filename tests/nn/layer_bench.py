@@ -18,7 +18,7 @@ from minisgd.typing import Array, Shape
 
 
 class Probe(Loss):
-    """L = 1/B Σ_i Σ_o t_io z_io: a loss whose gradient by z is whatever its target says."""
+    """L = 1/B Σ_i Σ_o t_io z_io: a loss whose gradient with respect to z is whatever its target says."""
 
     task = "regression"
     work: Array

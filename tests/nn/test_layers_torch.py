@@ -49,7 +49,7 @@ def channels_last(x: Any) -> Any:
     return x.permute(0, 2, 3, 1) if x.ndim == 4 else x
 
 
-class Twin:
+class Reference:
     """The same layers with the same weights in PyTorch. Images stay channels last between layers."""
 
     def __init__(self, bench: Bench) -> None:
@@ -123,26 +123,26 @@ def ghost_batches(layer: BatchNorm, x: Any) -> Any:
 def check_against_torch(bench: Bench, seed: int, batches: list[int]) -> None:
     rng = np.random.default_rng(seed)
     bench.fill(rng)
-    twin = Twin(bench)
+    duplicate = Reference(bench)
     for b in batches:
         bench.bind(b)
         bench.x[...], bench.target[...] = rng.normal(0, 2, bench.x.shape), rng.normal(0, 1, bench.target.shape)
         found = bench.results()
         x = torch.tensor(np.array(bench.x), requires_grad=True)
-        y = twin.run(bench.network, x, training=True)
+        y = duplicate.run(bench.network, x, training=True)
         loss = (y * torch.tensor(np.array(bench.target))).sum() / b
-        for tensor in twin.learned.values():
+        for tensor in duplicate.learned.values():
             tensor.grad = None
         loss.backward()
         assert_allclose(found["z"], y.detach(), **EXACT)
         assert_allclose(found["dx"], x.grad, **EXACT)
         for segment in bench.network.layout:
-            assert_allclose(segment.view(found["gradient"]), twin.learned[segment.name].grad, **EXACT)
+            assert_allclose(segment.view(found["gradient"]), duplicate.learned[segment.name].grad, **EXACT)
         for name, kept in bench.network.running_statistics().items():
-            assert_allclose(kept, twin.kept[name], **EXACT)
+            assert_allclose(kept, duplicate.kept[name], **EXACT)
     x = rng.normal(0, 2, (7, *bench.shape))
     with torch.no_grad():
-        y = twin.run(bench.network, torch.tensor(x), training=False)
+        y = duplicate.run(bench.network, torch.tensor(x), training=False)
     assert_allclose(bench.network.predict(x, batch_size=3), y, **EXACT)
 
 

@@ -60,12 +60,12 @@ def test_a_copy_shares_no_weights_and_no_layers() -> None:
     net = network()
     x = np.random.default_rng(0).normal(size=(6, 3)).astype("float32")
     before = net.predict(x)
-    twin = net.copy()
-    assert_array_equal(twin.predict(x), before)
-    twin.vector[...] = 0
-    twin.statistics[...] = 5
+    duplicate = net.copy()
+    assert_array_equal(duplicate.predict(x), before)
+    duplicate.vector[...] = 0
+    duplicate.statistics[...] = 5
     assert_array_equal(net.predict(x), before)
-    assert not set(map(id, net.walk())) & set(map(id, twin.walk()))
+    assert not set(map(id, net.walk())) & set(map(id, duplicate.walk()))
     assert not Network(Linear(3)).copy().is_built
 
 

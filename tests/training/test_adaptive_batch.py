@@ -1,4 +1,4 @@
-"""Trainings whose batch size follows the gradient: repeatable, resumable, and worth it."""
+"""Training runs whose batch size follows the gradient: repeatable, resumable, and worth it."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_a_schedule_that_exceeds_the_data_is_refused(data: ms.Dataset) -> None:
 def test_a_single_example_left_over_does_not_end_a_training_with_batch_norm(
     schedule: BatchSizeSchedule, examples: int
 ) -> None:
-    """Of 17 examples one is left by 4, 8 and 16; a constant batch size is refused before the training begins."""
+    """Of 17 examples one is left by 4, 8 and 16; a constant batch size is refused before the training run begins."""
     rng = np.random.default_rng(0)
     small = ms.Dataset.from_arrays(rng.normal(size=(17, 3)), np.arange(17) % 2, validation=None)
     net = ms.Network(ms.Linear(4), ms.BatchNorm(), ms.ReLU(), ms.Linear(2))

@@ -1,4 +1,4 @@
-"""Whole trainings on the GPU path, without a GPU: the weights are those of the CPU."""
+"""Whole training runs on the GPU path, without a GPU: the weights are those of the CPU."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from numpy.testing import assert_array_equal
 
 import minisgd as ms
 from minisgd.optim.optimizer import FLUSH_EVERY
-from minisgd.training.multi_step import AheadSession
+from minisgd.training.multi_step import MultiStepSession
 from minisgd.training.prepare import prepare
 from minisgd.training.session import Session
 
@@ -24,17 +24,17 @@ def net() -> ms.Network:
 
 
 def pair(
-    ahead: int = 4, *, lr_factors: Any = None, sampling: Any = "shuffle", last: Any = "use", **options: Any
+    steps_per_launch: int = 4, *, lr_factors: Any = None, sampling: Any = "shuffle", last: Any = "use", **options: Any
 ) -> Any:
-    """Return the same training twice: told step by step, and told several updates ahead."""
+    """Return the same training run twice: told step by step, and told several updates ahead."""
     options = {"batch_size": 32, "seeds": 0, **options}
     optimizer = options.pop("optimizer", ms.Adam(lr=0.01))
     prepared = prepare(net(), DATA, optimizer, **options)
     one = prepared.session(sampling=sampling, last_batch=last, lr_factors=lr_factors, epochs=5)
     prepared = prepare(net(), DATA, optimizer, **options)
-    prepared = replace(prepared, recipe=replace(prepared.recipe, ahead=ahead))
+    prepared = replace(prepared, recipe=replace(prepared.recipe, steps_per_launch=steps_per_launch))
     other = prepared.session(sampling=sampling, last_batch=last, lr_factors=lr_factors, epochs=5)
-    assert type(one) is Session and type(other) is AheadSession
+    assert type(one) is Session and type(other) is MultiStepSession
     return one, other
 
 
@@ -83,16 +83,16 @@ def test_it_changes_no_bit(name: str) -> None:
 
 
 def test_as_many_at_once_as_have_the_same_size_and_nobody_waits_for() -> None:
-    _, session = pair(ahead=4)
+    _, session = pair(steps_per_launch=4)
     assert run(session, 9) == [2, 1, 2, 1, 2, 1]  # 32 + 32 + 26 of 90
-    _, session = pair(ahead=4, last="drop")
+    _, session = pair(steps_per_launch=4, last="drop")
     assert run(session, 9) == [4, 4, 1]
-    _, session = pair(ahead=4, batch_size=30)
+    _, session = pair(steps_per_launch=4, batch_size=30)
     assert run(session, 7) == [4, 3]
 
 
 def test_nothing_runs_over_the_flush_of_small_state() -> None:
-    one, other = pair(ahead=100, batch_size=30)
+    one, other = pair(steps_per_launch=100, batch_size=30)
     run(one, FLUSH_EVERY + 10)
     assert run(other, FLUSH_EVERY + 10) == [100, 100, 56, 10]
     assert_same(one, other)
@@ -121,5 +121,5 @@ def test_single_steps_in_between() -> None:
 
 
 def test_its_tables_are_in_the_memory_plan() -> None:
-    one, other = pair(ahead=8)
+    one, other = pair(steps_per_launch=8)
     assert other.plan.bytes() - one.plan.bytes() == 8 * 32 * 8 + 8 * 4 + 8

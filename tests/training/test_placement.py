@@ -65,7 +65,7 @@ def training(fake_cupy: Any, **options: Any) -> Any:
 
 
 def total(prepared: Any) -> int:
-    """Return the bytes that a training takes by its plans, which must be those that it really takes."""
+    """Return the bytes that a training run takes by its plans, which must be those that it really takes."""
     ops = prepared.recipe.network.ops
     pool = ops.cupy.get_default_memory_pool()
     before = pool.used_bytes()

@@ -14,7 +14,7 @@ from minisgd.backend.cpu.threads import blas_threads, choose_threads
 from minisgd.data.sampling import Sequential
 from minisgd.nn.inference import Inference
 from minisgd.training.prepare import Prepared, prepare
-from minisgd.training.replica_threads import Crew
+from minisgd.training.replica_threads import ReplicaThreads
 from minisgd.training.session import quiet_arithmetic
 
 
@@ -47,8 +47,10 @@ class Minisgd(Rival):
             return prepare(network(task), dataset, optimizer, batch_size=min(self.B, self.n), seeds=seeds)
 
         if task.kind == "stack":
-            self.crew = Crew(prepared, range(task.replicas), task.learning_rates(), threads=self.task.cores)
-            self.sessions = self.crew.sessions
+            self.replica_threads = ReplicaThreads(
+                prepared, range(task.replicas), task.learning_rates(), threads=self.task.cores
+            )
+            self.sessions = self.replica_threads.sessions
             for session, share in zip(self.sessions, self._shares(np.arange(task.replicas)), strict=True):
                 _give(session.network, {name: values[share] for name, values in w.items()})
             self.contexts.enter_context(blas_threads(1))
@@ -96,7 +98,7 @@ class Minisgd(Rival):
 
     def _advance(self, steps: int) -> None:
         if self.workload.kind == "stack":
-            self.crew.advance(steps)
+            self.replica_threads.advance(steps)
         else:
             for _ in range(steps):
                 self.sessions[0].step()

@@ -28,7 +28,7 @@ class Task:
 
 
 class Rival(ABC):
-    """A training in progress.
+    """A training run in progress.
 
     The same object first shows its losses over given batches and then is timed, so what is timed is what was checked.
     """

@@ -31,12 +31,12 @@ class Torch(Rival):
             self.x = self.x.permute(0, 3, 1, 2).contiguous(memory_format=self.image_format)
         if spec.kind == "stack":
             each = [{name: a[r] for name, a in w.items()} for r in range(spec.replicas)]
-            self.trainings = [self._training(v, float(a)) for v, a in zip(each, spec.learning_rates(), strict=True)]
+            self.training_runs = [self._training(v, float(a)) for v, a in zip(each, spec.learning_rates(), strict=True)]
         else:
-            self.trainings = [self._training(w, lr)]
+            self.training_runs = [self._training(w, lr)]
         self.turn = 0
         if spec.kind == "predict":
-            self.model = self.trainings[0].model.eval()
+            self.model = self.training_runs[0].model.eval()
             if self.compiled:
                 self.model = torch.compile(self.model, dynamic=False)
             self.out = torch.empty(len(self.x), spec.widths[-1])
@@ -48,7 +48,7 @@ class Torch(Rival):
         if self.workload.kind == "predict":
             return self._prediction_losses(orders[0], steps)
         rows = []
-        for training, order in zip(self.trainings, torch.from_numpy(orders), strict=True):
+        for training, order in zip(self.training_runs, torch.from_numpy(orders), strict=True):
             batches = [order[a:b] for a, b in cuts(len(order), self.B)]
             rows.append([training.step(batches[k % len(batches)]).item() for k in range(steps)])
         return np.array(rows).T
@@ -61,11 +61,11 @@ class Torch(Rival):
     def run(self, steps: int) -> int:
         if self.workload.kind == "predict":
             return self._predict(self.x[: steps * self.B], self.out)
-        # one replica after the other, as trainings in sequence are: each keeps the cache to itself for a while
-        training = self.trainings[self.turn % len(self.trainings)]
+        # one replica after the other, as training runs in sequence are: each keeps the cache to itself for a while
+        training = self.training_runs[self.turn % len(self.training_runs)]
         self.turn += 1
         examples = 0
-        for _ in range(steps * len(self.trainings)):
+        for _ in range(steps * len(self.training_runs)):
             index = next(training.batches)
             training.step(index)
             examples += len(index)

@@ -37,7 +37,7 @@ hits(const REAL* __restrict__ z, const long long* __restrict__ label, REAL* __re
   if (lane == 0) hit[example] = best_c == label[example] ? (REAL)1 : (REAL)0;
 }
 
-// Squared norm of every example's gradient by the weights of a dense layer. That gradient is the outer product of
+// Squared norm of every example's gradient with respect to the weights of a dense layer. That gradient is the outer product of
 // its x and its dy, so its norm is the product of theirs (Goodfellow 2015): no gradient is ever formed.
 //   norm[r, b] = scale |dy[r, b]|^2 (|x[r, b]|^2 + bias)   added to what is there if accumulate
 //   x (R, B, I)   dy (R, B, O)   norm (R, B)   bias 1 if the layer has one   scale B^2 where dy is of a mean loss

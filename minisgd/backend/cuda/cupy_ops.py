@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minisgd.backend.batch_transfer import Lane, PinnedLane
+from minisgd.backend.batch_transfer import BatchTransfer, DoubleBufferedTransfer
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
 from minisgd.backend.cuda.device_kernels import FLOATS, SCRATCH
 from minisgd.backend.cuda.diagnosis import find_trouble, no_cupy
@@ -41,7 +41,7 @@ class CupyOps(CupyVocabulary):
     """
 
     device = "cuda"
-    updates_ahead = 8
+    steps_per_launch = 8
 
     def __init__(self, precision: str = "full") -> None:
         self.cupy = import_cupy()
@@ -51,8 +51,8 @@ class CupyOps(CupyVocabulary):
     def new_program(self) -> Program:
         return GraphProgram(self.cupy, self.stream)
 
-    def lane(self, slots: tuple[Array, Array]) -> Lane:
-        return PinnedLane(self, slots)
+    def batch_transfer(self, slots: tuple[Array, Array]) -> BatchTransfer:
+        return DoubleBufferedTransfer(self, slots)
 
     def pinned(self, shape: Shape, dtype: Any) -> HostArray:
         """Return a host array from which the device can copy by itself, beside its computing."""

@@ -22,7 +22,7 @@ PROBES = {
     "landscape": "loss on a plane around the network, or on the line to another, as a picture",
     "sharpness": "curvature of the loss: extreme eigenvalues, trace, how far it rises, the largest stable lr",
     "memory": "bytes of a training step: by owner, and as the batch grows",
-    "trace": "activations, gradients, updates and dead units of every layer during a training",
+    "trace": "activations, gradients, updates and dead units of every layer during a training run",
 }
 """A module in this package for each."""
 

@@ -55,7 +55,7 @@ def chosen_claims(only: Sequence[Any] | None, table: Mapping[int, Claim]) -> lis
 
 
 def resolve_seeds(seeds: int, seed: int) -> tuple[int, ...]:
-    """Return the seeds of the trainings, none of which another ``seed`` would use.
+    """Return the seeds of the training runs, none of which another ``seed`` would use.
 
     Errors: ArgumentError.
     """

@@ -27,7 +27,7 @@ class Effect:
 class Finding:
     """What this run says of a claim.
 
-    n: how many trainings or measurements stand behind it   words: one or two sentences for the reader
+    n: how many training runs or measurements stand behind it   words: one or two sentences for the reader
     draw: puts the evidence on matplotlib axes   more: further effects worth printing
     cautions: what the reader should not conclude
     """
@@ -63,12 +63,12 @@ class Claim:
     held_fixed: str
     needs: Mapping[str, Experiment[Any]]
     judge: Callable[..., Finding]
-    wishes: Mapping[str, Experiment[Any]] = field(default_factory=dict)
+    optional: Mapping[str, Experiment[Any]] = field(default_factory=dict)
 
     @property
     def reads(self) -> Mapping[str, Experiment[Any]]:
         """All experiments, needed and wished for."""
-        return {**self.needs, **self.wishes}
+        return {**self.needs, **self.optional}
 
 
 def undecided(name: str, words: str, n: int = 0) -> Finding:

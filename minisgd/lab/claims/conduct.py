@@ -55,12 +55,12 @@ def claims(
     """Answer what people say about batch size by measuring it on this data, with this network, on this machine.
 
     Every claim has an experiment and a decision rule; experiments that several claims need are made once. Time and
-    memory are measured first, on single networks with nothing else running; then trainings run side by side.
+    memory are measured first, on single networks with nothing else running; then training runs run side by side.
 
     network: only described, its weights (if any) are not used   data: with a validation split, or 20% is held out
     only: numbers of claims, by default all   budget: seconds, or text such as "5min", everything included
-    seeds: trainings of everything that is compared, paired   seed: another one draws everything anew
-    out: a folder whose journals take every finished training; the same call goes on from them
+    seeds: training runs of everything that is compared, paired   seed: another one draws everything anew
+    out: a folder whose journals take every finished training run; the same call goes on from them
     on_event: called with (kind, facts), kind one of "note", "estimate", "progress"
 
     Errors: ArgumentError, DataError or ShapeError for input that does not fit; OutputError if out cannot be written.
@@ -79,7 +79,7 @@ def claims(
     deadline = begun + allowed - min(REPORT_SHARE * allowed, REPORT_SECONDS)
     conductor = Conductor(lab, deadline, workers, tally.done)
     try:
-        emit("note", {"text": "pilots: short trainings to find targets and where to search"})
+        emit("note", {"text": "pilots: short training runs to find targets and where to search"})
         conductor.run(readers, tally.estimate)
     except KeyboardInterrupt:
         interrupted = True

@@ -52,7 +52,7 @@ def overfitting(risk: Finding, better: Finding) -> str:
     if _way(per_step) < 0 < _way(per_epoch):
         said += " So both can be seen as true: large batches go further per step and less far per epoch."
     if _way(before) > 0 and after.high < math.exp(HALF):
-        said += " What looks like overfitting is a training that was too short."
+        said += " What looks like overfitting is a training run that was too short."
     return said
 
 

@@ -22,7 +22,7 @@ class Experiment(ABC, Generic[Result]):
     @property
     @abstractmethod
     def name(self) -> str:
-        """Name the experiment, and the folder of its trainings: short words joined by dashes."""
+        """Name the experiment, and the folder of its training runs: short words joined by dashes."""
 
     @abstractmethod
     def seconds(self, lab: Lab) -> float:

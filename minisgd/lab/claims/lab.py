@@ -47,7 +47,7 @@ def default_sizes(n: int) -> tuple[int, ...]:
 class Lab:
     """What experiments work with.
 
-    network, data, loss: the reader's   seeds: of the trainings, paired across everything compared
+    network, data, loss: the reader's   seeds: of the training runs, paired across everything compared
     sizes: batch sizes that experiments compare   folder: of journals, or None to keep everything in memory
     settings: all that a journal depends on beside the experiment itself
     """
@@ -82,7 +82,7 @@ class Lab:
         return half_of_memory() // 4
 
     def trial(self, setting: Setting) -> Trial:
-        """Return what the trainings of a setting share.
+        """Return what the training runs of a setting share.
 
         Errors: Unsuitable where data or network do not allow the setting.
         """
@@ -99,7 +99,7 @@ class Lab:
         )
 
     def pilot(self, setting: Setting, target_of: Setting | None = None) -> Pilot:
-        """Return a few short trainings that say what can be reached, how fast, and at which learning rate.
+        """Return a few short training runs that say what can be reached, how fast, and at which learning rate.
 
         target_of: the setting whose pilot sets the target, by default that of the same problem under plain SGD
         """
@@ -129,7 +129,7 @@ class Lab:
         return found
 
     def journal(self, experiment: Experiment[Any], kind: type[C]) -> Journal[C]:
-        """Return the journal of an experiment's trainings, with whatever an interrupted run left in it."""
+        """Return the journal of an experiment's training runs, with whatever an interrupted run left in it."""
         folder = None if self.folder is None else self.folder / "trainings" / experiment.name
         return self._once(f"journal {experiment.name}", lambda: Journal(folder, self.settings, kind))
 

@@ -51,7 +51,7 @@ def in_order(readers: Mapping[Experiment[Any], int], seconds: Mapping[Experiment
 
 
 class Conductor:
-    """Runs experiments within a budget: single measurements first, by themselves, then trainings side by side."""
+    """Runs experiments within a budget: single measurements first, by themselves, then training runs side by side."""
 
     def __init__(self, lab: Lab, deadline: float, workers: int, on_done: Callable[[str, Outcome], None]) -> None:
         self.lab, self.deadline, self.workers, self.on_done = lab, deadline, workers, on_done

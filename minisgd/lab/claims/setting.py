@@ -32,7 +32,7 @@ class Setting:
     width: factor on the hidden layers   norm: "none", "batch" or "ghost:16" instead of the network's own
     model: "cnn", the project's network for images, instead of the reader's
     most: training examples at most, class shares kept
-    by_label: training examples sorted by their labels, for trainings that take them in order
+    by_label: training examples sorted by their labels, for training runs that take them in order
     """
 
     optimizer: str = "sgd"
@@ -131,10 +131,10 @@ def _widened(layers: list[Layer], factor: float) -> list[Layer]:
 
 
 def _wider(layer: Layer, factor: float) -> Layer:
-    twin: Layer = clone(layer)
+    duplicate: Layer = clone(layer)
     field = "features" if isinstance(layer, Linear) else "channels"
-    setattr(twin, field, max(1, round(factor * getattr(layer, field))))
-    return twin
+    setattr(duplicate, field, max(1, round(factor * getattr(layer, field))))
+    return duplicate
 
 
 def _normalised(layers: list[Layer], norm: str) -> list[Layer]:

@@ -1,6 +1,6 @@
 """Effect sizes with intervals: log-ratios and slopes over paired seeds, and tests of equivalence.
 
-A training that never reached its target took infinitely many steps; it is never dropped. Seeds are resampled
+A training run that never reached its target took infinitely many steps; it is never dropped. Seeds are resampled
 together across batch sizes, as the same seed means the same initial weights.
 
 Shapes: K batch sizes, S seeds, D bootstrap draws.

@@ -111,7 +111,7 @@ class Objective:
         return product.astype(self.dtype, copy=False)
 
     def refresh(self) -> None:
-        """Take the network's present weights and statistics, which a training may have moved."""
+        """Take the network's present weights and statistics, which a training run may have moved."""
         ops = self.network.ops
         self._start: HostArray = ops.to_host(self.network.vector).astype(self.dtype)
         self.hold(ops.to_host(self.network.statistics))

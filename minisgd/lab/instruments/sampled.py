@@ -1,4 +1,4 @@
-"""Any instrument along a training: whatever can be measured of a network, every so many steps."""
+"""Any instrument along a training run: whatever can be measured of a network, every so many steps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from minisgd.training.trainer import Training
 class Sampled(Callback):
     """Measure a copy of the network before the first step, and after every ``every``-th.
 
-    measure: called with the copy, in the middle of the training, which does not notice
+    measure: called with the copy, in the middle of the training run, which does not notice
     steps, results: of every sample   seconds: what all samples took together
 
     A sample costs what the instrument costs, and a copy of the P weights.

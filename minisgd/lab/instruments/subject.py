@@ -31,7 +31,7 @@ def require_single(network: Any) -> None:
 def training_part(network: Network, data: Any, split: str) -> Dataset:
     """Return the examples of a Dataset, a Split or (x, y) as a data set whose training split they are.
 
-    Bytes are scaled as the data set says, or else as in the training of the network.
+    Bytes are scaled as the data set says, or else as in the training run of the network.
     """
     if isinstance(data, Dataset):
         part, scale, classes = find_split(data, split), data.scale, data.classes

@@ -1,4 +1,4 @@
-"""Turn the trainings of a study into its answers: every number of the result, from plain arrays.
+"""Turn the training runs of a study into its answers: every number of the result, from plain arrays.
 
 Shapes: K batch sizes, L learning rates, S seeds (paired across batch sizes).
 """
@@ -30,7 +30,7 @@ from minisgd.typing import HostArray
 
 @dataclass(frozen=True)
 class Trials:
-    """Hold every training at one batch size, and what a single network costs there.
+    """Hold every training run at one batch size, and what a single network costs there.
 
     learning_rates (L,) ascending; steps (L, S) to the target, not finite where it was never reached;
     diverged (L, S) of bool; train_loss and val_accuracy (L, S) at the end of each run, val_accuracy None
@@ -66,7 +66,7 @@ class Setting:
 
 
 def analyse(trials: Sequence[Trials], setting: Setting, seed: int = 0, memory_limit: int | None = None) -> StudyResult:
-    """Turn the trainings of a study into its result; `seed` drives the bootstrap."""
+    """Turn the training runs of a study into its result; `seed` drives the bootstrap."""
     rng = np.random.default_rng(seed)
     trials = sorted(trials, key=lambda t: t.batch_size)
     batches = [_summarise(t, setting.n_train, rng) for t in trials]

@@ -1,4 +1,4 @@
-"""One training of a study, and the journal that keeps every finished one."""
+"""One training run of a study, and the journal that keeps every finished one."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from minisgd.errors import ArgumentError, DataError, OutputError
 from minisgd.files import write_atomically
 
 CURVE_POINTS = 60
-"""Evaluations of a training that its curve keeps."""
+"""Evaluations of a training run that its curve keeps."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What one training did: batch size, learning rate and seed name it.
+    """What one training run did: batch size, learning rate and seed name it.
 
-    steps_to_target is infinite where the target was not reached; then the training was diverged, or censored:
+    steps_to_target is infinite where the target was not reached; then the training run was diverged, or censored:
     stopped after ``steps`` for having no chance of being the best, or at the end of its budget.
     """
 
@@ -91,7 +91,7 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def thin(points: list[tuple[float, float, float]]) -> tuple[tuple[float, float, float], ...]:
+def downsample(points: list[tuple[float, float, float]]) -> tuple[tuple[float, float, float], ...]:
     """Return at most CURVE_POINTS of the points, first and last among them."""
     if len(points) <= CURVE_POINTS:
         return tuple(points)
@@ -101,7 +101,7 @@ def thin(points: list[tuple[float, float, float]]) -> tuple[tuple[float, float, 
 
 
 class Entry(Protocol):
-    """What a journal keeps: a finished training that is a line of text and can be made from one."""
+    """What a journal keeps: a finished training run that is a line of text and can be made from one."""
 
     @property
     def key(self) -> tuple[int, float, int]: ...

@@ -94,7 +94,7 @@ def study(
     """Find the batch size and learning rate to train a network with, by training it at all of them.
 
     Every batch size is tuned: learning rates on a log grid that extends itself until the best is interior,
-    each with the same seeds. Trainings run as replicas of one program until they reach the target. Step time
+    each with the same seeds. Training runs run as replicas of one program until they reach the target. Step time
     and memory are those of single networks.
 
     network: only described, its weights (if any) are not used   data: with a validation split, or 20% is held out
@@ -104,7 +104,7 @@ def study(
     target_accuracy, target_loss: on the validation split; by default a pilot finds a target
     budget: "target", "epochs:N" or "steps:N"   memory_limit: bytes, or text such as "512MiB"; a batch size that
     needs more is not recommended
-    out: a folder whose journal takes every finished training; the same study continues from it
+    out: a folder whose journal takes every finished training run; the same study continues from it
     on_event: called with (kind, facts), kind one of "note", "estimate", "target", "progress"
 
     Errors: ArgumentError, DataError or ShapeError for input that does not fit; OutputError if out cannot be written.
@@ -134,9 +134,9 @@ def study(
     with blas_threads(1), quiet_arithmetic():
         if "pilot" in journal.facts:
             pilot = Pilot.from_dict(journal.facts["pilot"])
-            emit("note", {"text": f"continuing: {len(journal.cells)} trainings are in the journal"})
+            emit("note", {"text": f"continuing: {len(journal.cells)} training runs are in the journal"})
         else:
-            emit("note", {"text": "pilot: short trainings to find a target and where to search"})
+            emit("note", {"text": "pilot: short training runs to find a target and where to search"})
             pilot = run_pilot(trial, sizes, goal, rates, each, stop)
             journal.remember(pilot=asdict(pilot))
         how = "given" if goal else "found by the pilot"
@@ -233,7 +233,7 @@ def _trials(trial: Trial, outcome: Outcome, step_seconds: float) -> Trials:
 
 
 def _curve(row: list[Cell]) -> Curve:
-    """Return the curve of the training that is in the middle of its seeds."""
+    """Return the curve of the training run that is in the middle of its seeds."""
     middle = sorted(row, key=lambda c: (c.steps_to_target, c.steps))[len(row) // 2]
     points = [point for point in middle.curve if all(map(math.isfinite, point))]
     steps, losses, metrics = zip(*points, strict=True) if points else ((), (), ())

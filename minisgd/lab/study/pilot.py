@@ -1,4 +1,4 @@
-"""The pilot: a few short trainings that say what can be reached, how fast, and at which learning rate."""
+"""The pilot: a few short training runs that say what can be reached, how fast, and at which learning rate."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def run_pilot(
 
 
 def _best(done: list[Cell], rates: Sequence[float], watched: Target) -> tuple[float, float]:
-    """Return the learning rate whose trainings ended best, and how well: the mean of their last evaluations."""
+    """Return the learning rate whose training runs ended best, and how well: the mean of their last evaluations."""
     sign = 1.0 if watched.rises else -1.0
     levels = {lr: float(np.median([_last(cell) for cell in done if cell.lr == lr])) for lr in rates}
     scored = {lr: sign * level for lr, level in levels.items() if math.isfinite(level)}

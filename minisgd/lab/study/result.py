@@ -47,7 +47,7 @@ class LearningRateResult:
 
 @dataclass(frozen=True)
 class Curve:
-    """Hold the evaluations of one training, all (T,): steps taken, training loss, the target's metric."""
+    """Hold the evaluations of one training run, all (T,): steps taken, training loss, the target's metric."""
 
     steps: tuple[float, ...] = ()
     train_loss: tuple[float, ...] = ()

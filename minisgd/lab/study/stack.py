@@ -1,4 +1,4 @@
-"""Many trainings at once: every learning rate and seed of a batch size, as replicas of one program."""
+"""Many training runs at once: every learning rate and seed of a batch size, as replicas of one program."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from threading import Event
 import numpy as np
 
 from minisgd.data import Dataset, Split
-from minisgd.lab.study.cell import Cell, thin
+from minisgd.lab.study.cell import Cell, downsample
 from minisgd.lab.study.result import Target
 from minisgd.lab.study.statistics import crossing
 from minisgd.nn import Loss, Network
 from minisgd.optim import Optimizer
 from minisgd.training.evaluation import Score
 from minisgd.training.prepare import Prepared, prepare
-from minisgd.training.replica_threads import Crew
+from minisgd.training.replica_threads import ReplicaThreads
 from minisgd.typing import HostArray
 
-HOPELESS = 4.0
-"""A training that has taken this many times the steps of the best learning rate so far is censored: it can
+CENSORING_FACTOR = 4.0
+"""A training run that has taken this many times the steps of the best learning rate so far is censored: it can
 no longer be the best, nor within the usable range."""
 
 FEW_STEPS = 50
-"""But every training may take this many steps: where a handful is enough, chance decides between them."""
+"""But every training run may take this many steps: where a handful is enough, chance decides between them."""
 
 
 class Stopped(Exception):
@@ -36,7 +36,7 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Trial:
-    """What all trainings of a study share."""
+    """What all training runs of a study share."""
 
     network: Network
     data: Dataset
@@ -48,7 +48,7 @@ class Trial:
     """Among which the replicas of a stack are shared out."""
 
     def prepare(self, batch_size: int, seeds: Sequence[int] | int) -> Prepared:
-        """Return a training of this kind, of one network or a stack of replicas."""
+        """Return a training run of this kind, of one network or a stack of replicas."""
         return prepare(
             self.network,
             self.data,
@@ -60,11 +60,11 @@ class Trial:
             seeds=seeds,
         )
 
-    def crew(self, batch_size: int, seeds: Sequence[int], rates: Sequence[float]) -> Crew:
+    def replica_threads(self, batch_size: int, seeds: Sequence[int], rates: Sequence[float]) -> ReplicaThreads:
         """Return a stack of replicas, each with its seed and learning rate, shared out among threads."""
         prepare_some = partial(self.prepare, batch_size)
         threads = self.threads if self.device == "cpu" else 1
-        return Crew(prepare_some, seeds, rates, threads=threads, last_batch="drop")
+        return ReplicaThreads(prepare_some, seeds, rates, threads=threads, last_batch="drop")
 
     def with_lr(self, lr: float) -> Trial:
         """Return the same with another learning rate."""
@@ -73,7 +73,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Budget:
-    """When trainings end: at the target (with at most max_steps), or all after max_steps.
+    """When training runs end: at the target (with at most max_steps), or all after max_steps.
 
     every: steps between evaluations.
     """
@@ -102,18 +102,18 @@ def train_stack(
     rows = [_Row(batch_size, lr, seed) for lr, seed in cells]
     alive = list(range(len(rows)))  # replica k of the stack trains rows[alive[k]]
     train_loss = np.full(len(rows), np.nan)
-    with closing(trial.with_lr(1.0).crew(batch_size, seeds, rates)) as crew:
+    with closing(trial.with_lr(1.0).replica_threads(batch_size, seeds, rates)) as replica_threads:
         while True:
-            score = crew.score()
+            score = replica_threads.score()
             finished = []
             for k, r in enumerate(alive):
                 if rows[r].open:
-                    rows[r].see(crew.steps, train_loss[k], score, k, target)
+                    rows[r].see(replica_threads.steps, train_loss[k], score, k, target)
             limit = float(budget.max_steps)
             if budget.to_target:
-                limit = min(limit, max(FEW_STEPS, HOPELESS * _best_median(rows, best)))
+                limit = min(limit, max(FEW_STEPS, CENSORING_FACTOR * _best_median(rows, best)))
             for r in alive:
-                if rows[r].open and rows[r].ends(budget.to_target, crew.steps >= limit):
+                if rows[r].open and rows[r].ends(budget.to_target, replica_threads.steps >= limit):
                     finished.append(rows[r].cell())
             if finished:
                 on_cells(finished)
@@ -123,10 +123,10 @@ def train_stack(
             if stop.is_set():
                 raise Stopped
             if len(going) <= 0.75 * len(alive):
-                crew.keep(going)
+                replica_threads.keep(going)
                 alive = [alive[k] for k in going]
-            crew.advance(max(1, min(budget.every, budget.max_steps - crew.steps)))
-            train_loss = crew.take_train_loss()
+            replica_threads.advance(max(1, min(budget.every, budget.max_steps - replica_threads.steps)))
+            train_loss = replica_threads.take_train_loss()
 
 
 def _best_median(rows: list[_Row], best: float) -> float:
@@ -138,7 +138,7 @@ def _best_median(rows: list[_Row], best: float) -> float:
 
 
 class _Row:
-    """One training while it is in the stack."""
+    """One training run while it is in the stack."""
 
     def __init__(self, batch_size: int, lr: float, seed: int) -> None:
         self.batch_size, self.lr, self.seed = batch_size, lr, seed
@@ -164,12 +164,12 @@ class _Row:
             self.reached_at = crossing(steps, metrics, target.value, "up" if target.rises else "down")
 
     def ends(self, to_target: bool, out_of_steps: bool) -> bool:
-        """Tell whether this training is over, and close it if so."""
+        """Tell whether this training run is over, and close it if so."""
         self.open = not (self.diverged or out_of_steps or (to_target and math.isfinite(self.reached_at)))
         return not self.open
 
     def cell(self) -> Cell:
-        """Return the training as a finished cell."""
+        """Return the training run as a finished cell."""
         step, loss, _ = self.points[-1]
         return Cell(
             self.batch_size,
@@ -181,12 +181,12 @@ class _Row:
             loss,
             self.val_loss,
             self.val_accuracy,
-            thin(self.points),
+            downsample(self.points),
         )
 
 
 def metric_of(cell: Cell, target: Target) -> float:
-    """Return the target's metric at the end of a training."""
+    """Return the target's metric at the end of a training run."""
     values: dict[str, float | None] = {
         "train_loss": cell.train_loss,
         "val_loss": cell.val_loss,

@@ -15,7 +15,7 @@ from minisgd.lab.study.cell import Cell, Journal
 from minisgd.lab.study.grid import lattice, nearest, window
 from minisgd.lab.study.pilot import Pilot
 from minisgd.lab.study.result import Target
-from minisgd.lab.study.stack import FEW_STEPS, HOPELESS, Budget, Trial, metric_of, train_stack
+from minisgd.lab.study.stack import CENSORING_FACTOR, FEW_STEPS, Budget, Trial, metric_of, train_stack
 from minisgd.lab.study.statistics import best_learning_rate
 
 EVALUATIONS = 40
@@ -30,7 +30,7 @@ EXTENSIONS = 6
 
 @dataclass(frozen=True)
 class Outcome:
-    """All trainings at one batch size.  learning_rates (L,) ascending, cells [lr][seed]"""
+    """All training runs at one batch size.  learning_rates (L,) ascending, cells [lr][seed]"""
 
     batch_size: int
     learning_rates: list[float]
@@ -38,7 +38,7 @@ class Outcome:
     max_steps: int
 
     def table(self, value: Callable[[Cell], float]) -> Any:
-        """Return a number of every training, (L, S)."""
+        """Return a number of every training run, (L, S)."""
         return np.array([[value(cell) for cell in row] for row in self.cells], dtype=float)
 
     def ranking(self, target: Target, to_target: bool) -> tuple[Any, Any]:
@@ -47,7 +47,7 @@ class Outcome:
         sign = -1.0 if target.rises else 1.0
         worst = self.table(lambda c: sign * metric_of(c, target) if not c.diverged else math.inf)
         if not to_target:
-            # with a fixed budget where a training ends decides, not how soon it passed the target
+            # with a fixed budget where a training run ends decides, not how soon it passed the target
             steps = np.full_like(steps, np.inf)
         return steps, worst
 
@@ -87,7 +87,7 @@ class Search:
     def search(self, batch_size: int, lr: float, expected_steps: float) -> Outcome:
         """Search the learning rate at one batch size, around a guess."""
         if self.fixed_steps is None:
-            most = max(FEW_STEPS, math.ceil(HOPELESS * expected_steps))
+            most = max(FEW_STEPS, math.ceil(CENSORING_FACTOR * expected_steps))
             budget = Budget(most, max(1, round(expected_steps / EVALUATIONS)))
         else:
             most = self.fixed_steps(batch_size)

@@ -105,7 +105,7 @@ def time_steps(
 ) -> HostArray:
     """Return seconds per update, (V, K): gathering, gradient and update as recorded, without evaluation.
 
-    prepare: makes the training of a batch size, its learning rate ``STILL``
+    prepare: makes the training run of a batch size, its learning rate ``STILL``
     """
     tasks = []
     for b in batch_sizes:

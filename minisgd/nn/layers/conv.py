@@ -175,7 +175,7 @@ class Conv2d(Layer):
         """Return x (…, n, H, W, C) as one matrix an image, (…, n, H·W, C)."""
         return reshaped(x, (*x.shape[:-3], x.shape[-3] * x.shape[-2], x.shape[-1]))
 
-    # ------------------------------------------------ the gradient by the input
+    # ------------------------------------------------ the gradient with respect to the input
 
     @property
     def _complement(self) -> tuple[int, int]:

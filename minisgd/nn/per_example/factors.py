@@ -15,7 +15,7 @@ from minisgd.typing import Array, Shape
 
 
 class Factor(Protocol):
-    """n gradients by one parameter."""
+    """n gradients with respect to one parameter."""
 
     def squared_norms(self, ops: Ops, out: Array) -> None:
         """out (n,) = |G_i|²"""
@@ -31,7 +31,7 @@ class Factor(Protocol):
 class OuterProduct:
     """G_i = a_iᵀ δ_i, as in a dense layer: never formed (Goodfellow 2015).
 
-    a (n, I) what came in   δ (n, O) the gradient by what went out
+    a (n, I) what came in   δ (n, O) the gradient with respect to what went out
     """
 
     a: Array

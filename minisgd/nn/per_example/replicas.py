@@ -13,30 +13,31 @@ from minisgd.typing import Array, Shape
 def by_replicas(layer: Layer, path: str, ops: Ops, x: Array, delta: Array) -> dict[str, Factor]:
     """Run n replicas of a layer, the same weights in each, on one example each; return their gradients.
 
-    x (n, *in) what the layer read, before it may have written over it   delta (n, *out): the gradient by its output
+    x (n, *in) what the layer read, before it may have written over it
+    delta (n, *out): the gradient with respect to its output
     """
     n, dtype = len(delta), delta.dtype.name
-    twin: Layer = clone(layer)
+    duplicate: Layer = clone(layer)
     one: Shape = (1, *x.shape[1:])
     binder = Binder(dtype, training=True)
     one_x = Request("replicas.x", one, dtype, "data")
-    y = twin.bind_forward(binder, path, Place(one_x, free=False))
+    y = duplicate.bind_forward(binder, path, Place(one_x, free=False))
     dy = Request("replicas.dy", y.shape, dtype, "data")
-    twin.bind_backward(binder, path, Place(dy, free=False), needs_dx=False)
+    duplicate.bind_backward(binder, path, Place(dy, free=False), needs_dx=False)
     arena = Arena(ops, Plan([one_x, dy, *binder.requests()]), (n,))
     binder.realize(arena, (n,))
-    gradients = _attach(layer, twin, path, ops, one, n)
+    gradients = _attach(layer, duplicate, path, ops, one, n)
     for request, batch in ((one_x, x), (dy, delta)):
         ops.copy(batch[:, None], out=arena.view(request, (n,)))
-    twin.forward(ops, arena.view(one_x, (n,)))
-    twin.backward(ops, arena.view(dy, (n,)))
+    duplicate.forward(ops, arena.view(one_x, (n,)))
+    duplicate.backward(ops, arena.view(dy, (n,)))
     return {name: Stacked(gradient.reshape(n, -1)) for name, gradient in gradients.items()}
 
 
-def _attach(layer: Layer, twin: Layer, path: str, ops: Ops, x: Shape, n: int) -> dict[str, Array]:
+def _attach(layer: Layer, duplicate: Layer, path: str, ops: Ops, x: Shape, n: int) -> dict[str, Array]:
     """Give the replicas copies of the weights, and arrays for their gradients, which are returned by name."""
     gradients: dict[str, Array] = {}
-    for mine, theirs in zip(twin.leaves(x, path), layer.leaves(x, path), strict=True):
+    for mine, theirs in zip(duplicate.leaves(x, path), layer.leaves(x, path), strict=True):
         declared = mine.declaration
         for name, p in (declared.parameters | declared.statistics).items():
             value = getattr(theirs.layer, name).reshape(p.shape)

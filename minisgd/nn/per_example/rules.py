@@ -1,4 +1,4 @@
-"""How a layer's own gradients by its parameters come from what it read and the gradient by what it wrote.
+"""How a layer's gradients with respect to its parameters come from its input and the gradient of its output.
 
 To add a layer, write its rule and a row in ``RULES``. A layer without one is not refused: it runs again, every
 example as a replica of its own.
@@ -50,7 +50,7 @@ def convolution(layer: Conv2d, ops: Ops, delta: Array) -> dict[str, Factor]:
 def normalisation(layer: LayerNorm | FrozenBatchNorm, ops: Ops, delta: Array) -> dict[str, Factor]:
     """∂/∂γ: Σ_positions δ_i x̂_i    ∂/∂β: Σ_positions δ_i
 
-    δ is copied: the layer may write the gradient by its input over it.
+    δ is copied: the layer may write the gradient with respect to its input over it.
     """
     if isinstance(layer, FrozenBatchNorm) and not layer.affine:
         return {}
@@ -77,7 +77,7 @@ def has_rule(layer: Layer) -> bool:
 
 
 def factors_of(layer: Layer, path: str, ops: Ops, x: Array | None, delta: Array) -> dict[str, Factor]:
-    """Return the per-example gradients by each parameter of a layer, by the parameter's full name.
+    """Return the per-example gradients with respect to each parameter of a layer, by the parameter's full name.
 
     The layer has run forward on a batch of n. Call it before the layer's own ``backward``; OuterProduct and the
     bias of a dense layer refer to δ, which dense layers leave alone.

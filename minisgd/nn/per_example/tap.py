@@ -16,7 +16,7 @@ from minisgd.typing import Array, Shape
 
 
 class Reader(Protocol):
-    """Takes in what it wants to know of the per-example gradients by one parameter."""
+    """Takes in what it wants to know of the per-example gradients with respect to one parameter."""
 
     def read(self, ops: Ops, name: str, factor: Factor) -> None:
         """name: of the parameter, as in the network's layout"""
@@ -69,9 +69,9 @@ def tapped(layer: Any, x: Shape, readers: Sequence[Reader]) -> Any:
     if not isinstance(layer, Sequential):
         learns = any(leaf.declaration.parameters for leaf in layer.leaves(x, ""))
         return Tap(layer, readers) if learns else layer
-    twin, inner = copy(layer), []
+    duplicate, inner = copy(layer), []
     for each in layer.layers:
         inner.append(tapped(each, x, readers))
         x = each.declare(x).y
-    twin.layers = twin._trained = tuple(inner)
-    return twin
+    duplicate.layers = duplicate._trained = tuple(inner)
+    return duplicate

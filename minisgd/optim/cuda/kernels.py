@@ -20,10 +20,10 @@ def _definition(name: str, vectors: Sequence[str], numbers: Sequence[str], clock
 
 
 CLOCKS = ("t", "correction", "eps_hat")
-ADAM_TICK = Definition(
+ADAM_BIAS_CORRECTION = Definition(
     "update",
     Signature(
-        "adam_tick",
+        "adam_bias_correction",
         (*(array(c, "float64") for c in CLOCKS), *(scalar(n, "float64") for n in ("beta1", "beta2", "eps"))),
     ),
     (MACROS,),
@@ -36,7 +36,7 @@ RMSPROP_MOMENTUM = _definition("rmsprop_momentum", "wsvg", ["alpha", "rest", "ep
 ADAM = _definition("adam", "wmvg", ["beta1", "rest1", "beta2", "rest2", "decay"], CLOCKS[1:])
 ADAMW = _definition("adamw", "wmvg", ["beta1", "rest1", "beta2", "rest2", "shrink"], CLOCKS[1:])
 
-DEFINITIONS = (ADAM_TICK, SGD, MOMENTUM, NESTEROV, RMSPROP, RMSPROP_MOMENTUM, ADAM, ADAMW)
+DEFINITIONS = (ADAM_BIAS_CORRECTION, SGD, MOMENTUM, NESTEROV, RMSPROP, RMSPROP_MOMENTUM, ADAM, ADAMW)
 
 
 class Update:
@@ -134,7 +134,7 @@ class Update:
         for clock, what in zip(clocks, CLOCKS, strict=True):
             require_shape(clock, f"{name}: {what}", ())
         one, two = betas
-        self._kernels["adam_tick"]((1, 1, 1), (1, 1, 1), *clocks, one, two, eps)
+        self._kernels["adam_bias_correction"]((1, 1, 1), (1, 1, 1), *clocks, one, two, eps)
         self._launch(name, w, (m, v, g), lr, one, 1 - one, two, 1 - two, decay, clocks=clocks[1:])
 
     def _launch(

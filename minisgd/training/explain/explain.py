@@ -42,7 +42,7 @@ def explain(
     """Record one training step and return what it does: a line for every array call. The network is not changed.
 
     input_shape: of one example; a network that has weights knows its own   time: measure every call as well
-    trace: of a training of this network, whose norms are put beside the lines (see ``ms.Trace``)
+    trace: of a training run of this network, whose norms are put beside the lines (see ``ms.Trace``)
 
     Errors: ShapeError if the network does not fit the input; ArgumentError without an input shape, for a batch size
     that is not positive, or for the trace of another network.

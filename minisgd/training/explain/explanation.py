@@ -210,7 +210,7 @@ def _shapes(shapes: tuple[Shape, ...]) -> str:
 
 
 def _traced(line: Line) -> str:
-    """Say how a result changed during a training: 4.68 → 7.07."""
+    """Say how a result changed during a training run: 4.68 → 7.07."""
     if line.dead is not None:
         return "{:.0%} → {:.0%} dead".format(*line.dead)
     return "" if line.norm is None else "{:.3g} → {:.3g}".format(*line.norm)

@@ -45,7 +45,7 @@ def require_layers(trace: TraceResult, layers: Sequence[str]) -> None:
             "trace",
             expected=f"of this network, whose layers are {', '.join(layers)}",
             got=f"one with {', '.join(strangers)}",
-            fix="trace a training of this network",
+            fix="trace a training run of this network",
         )
 
 

@@ -60,8 +60,8 @@ class StreamedData(DeviceData):
     def __init__(self, data: HostData, feed: StreamedFeed, ops: Ops, arena: Arena) -> None:
         super().__init__(data.x, data.y, data.weight)
         self.columns, self.feed, self.arena = _columns(data), feed, arena
-        self.lanes = {
-            name: ops.lane((_rows(arena, first), _rows(arena, second)))
+        self.transfers = {
+            name: ops.batch_transfer((_rows(arena, first), _rows(arena, second)))
             for name, (first, second) in _slots(feed.requests(1)).items()
         }
 
@@ -70,7 +70,7 @@ class StreamedData(DeviceData):
         *lead, b = out.shape
         batch = self.feed.views(self.arena, b, tuple(lead))
         for name, arrived in _stored(batch).items():
-            self.lanes[name].send(self.columns[name], index, out=arrived)
+            self.transfers[name].send(self.columns[name], index, out=arrived)
 
 
 def _columns(data: HostData) -> dict[str, HostArray]:

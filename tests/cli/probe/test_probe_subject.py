@@ -35,8 +35,8 @@ def test_all_examples_are_looked_at_unless_some_are_held_out() -> None:
 
 def test_fresh_weights_are_those_of_the_seed() -> None:
     network, data, loss = load("--data digits --seed 3")
-    twin = model("mlp:128", (64,), 10).build((64,), seeds=3)
-    assert_array_equal(network.vector, twin.vector)
+    duplicate = model("mlp:128", (64,), 10).build((64,), seeds=3)
+    assert_array_equal(network.vector, duplicate.vector)
     assert data.scale == network.input_scale and repr(loss) == repr(ms.SoftmaxCrossEntropy())
 
 

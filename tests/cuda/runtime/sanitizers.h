@@ -63,12 +63,12 @@ constexpr unsigned WHOLE = 0xffffffffu;
 inline void arrive_in_warp(SanitizerFiber& me, unsigned warp, unsigned mask) {
   __tsan_release(mask == WHOLE ? &warp_meetings[set][warp][me.whole_warps & 1] : &me.meetings[me.collectives & 1]);
 }
-template <class Lane> void meet_in_warp(SanitizerFiber& me, unsigned mask, Lane lane) {
+template <class BatchTransfer> void meet_in_warp(SanitizerFiber& me, unsigned mask, BatchTransfer lane) {
   me.parity = 0;
   for (unsigned k = 0; k < 32; k++)
     if (mask >> k & 1) me.parity |= (lane(k).collectives & 1) << k;
 }
-template <class Lane> void leave_warp(SanitizerFiber& me, unsigned warp, unsigned mask, Lane lane) {
+template <class BatchTransfer> void leave_warp(SanitizerFiber& me, unsigned warp, unsigned mask, BatchTransfer lane) {
   if (mask == WHOLE) return __tsan_acquire(&warp_meetings[set][warp][me.whole_warps++ & 1]);
   me.collectives++;
   for (unsigned k = 0; k < 32; k++)
@@ -110,8 +110,8 @@ inline void launch_ends() {}
 inline char* arrive_at_barrier(SanitizerFiber&) { return nullptr; }
 inline void leave_barrier(char*) {}
 inline void arrive_in_warp(SanitizerFiber&, unsigned, unsigned) {}
-template <class Lane> void meet_in_warp(SanitizerFiber&, unsigned, Lane) {}
-template <class Lane> void leave_warp(SanitizerFiber&, unsigned, unsigned, Lane) {}
+template <class BatchTransfer> void meet_in_warp(SanitizerFiber&, unsigned, BatchTransfer) {}
+template <class BatchTransfer> void leave_warp(SanitizerFiber&, unsigned, unsigned, BatchTransfer) {}
 
 #endif
 

@@ -51,7 +51,7 @@ def target_runs(
     reached: Callable[[int, int], bool] = lambda b, seed: True,
     seed: int = 0,
 ) -> TargetRuns:
-    """Make trainings to a target: steps(B) at best_lr(B), more by (1 + distance²) away from it.
+    """Make training runs to a target: steps(B) at best_lr(B), more by (1 + distance²) away from it.
 
     width: decades from the best learning rate at which the steps double
     """
@@ -107,7 +107,7 @@ def endings(
     seeds: int = SEEDS,
     n_train: int = N,
 ) -> Endings:
-    """Make trainings with a fixed budget: value(B, lr, seed) gives the fields of Ending that matter."""
+    """Make training runs with a fixed budget: value(B, lr, seed) gives the fields of Ending that matter."""
     nothing = {"steps": 100, "diverged": False, "train_loss": 0.1, "train_accuracy": 0.99, "val_loss": 0.2,
                "val_accuracy": 0.95}  # fmt: skip
     cells = [[[Ending(b, lr, s, **(nothing | value(b, lr, s))) for s in range(seeds)] for lr in rates] for b in sizes]

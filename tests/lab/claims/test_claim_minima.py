@@ -1,4 +1,4 @@
-"""Where trainings come to rest: the experiments behind the claims about minima, on small data."""
+"""Where training runs come to rest: the experiments behind the claims about minima, on small data."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def norms(none: Curve, batch: Curve, gap: float) -> dict[str, Any]:
 
 
 def critical(b_crit: float) -> Any:
-    """Return trainings with a critical batch size."""
+    """Return training runs with a critical batch size."""
     return target_runs(lambda b: 40 * (1 + b_crit / b), sizes=(4, 16, 64, 256))
 
 
@@ -111,13 +111,13 @@ def more_data(eighth: float, whole: float, in_order: float) -> dict[str, Any]:
 
 
 def full_batch(runs: Any, steps: Curve, error: float) -> dict[str, Any]:
-    """Return what claim 26 reads: trainings, those of the full batch, and the error of the smallest."""
+    """Return what claim 26 reads: training runs, those of the full batch, and the error of the smallest."""
     flops = {"flops": step_flops(100, 10), "full_flops": step_flops(100, 10, sizes=(N,))}
     return flops | {"runs": runs, "full": target_runs(steps, sizes=(N,)), "errors": gradient_error(error)}
 
 
 def losses(curve: Curve, steps: int = 100, **options: Any) -> Endings:
-    """Make trainings whose losses are curve(B) at the learning rate 0.4, more on either side, and so many steps."""
+    """Make training runs whose losses are curve(B) at the learning rate 0.4, more on either side, and so many steps."""
     rng = np.random.default_rng(0)
 
     def value(b: int, lr: float, seed: int) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def decayed(curve: Curve) -> dict[str, Endings]:
 
 
 def usable(low: Curve, high: Curve) -> dict[str, Endings]:
-    """Make trainings that end well between two learning rates, and where they began outside."""
+    """Make training runs that end well between two learning rates, and where they began outside."""
     rng = np.random.default_rng(0)
 
     def value(b: int, lr: float, seed: int) -> dict[str, Any]:
@@ -348,7 +348,7 @@ def test_a_wish_that_cannot_be_granted_leaves_the_claim_standing():
     """A network without hidden layers has no width to change; what more data do can be said all the same."""
     results = data_sizes(16, 32, 64)
     outcomes = {name: Outcome(result, 1.0) for name, result in results.items()}
-    outcomes |= {name: Outcome(Missing("there is no hidden layer"), 0.0) for name in CLAIMS[23].wishes}
+    outcomes |= {name: Outcome(Missing("there is no hidden layer"), 0.0) for name in CLAIMS[23].optional}
     found = find(CLAIMS[23], outcomes, np.random.default_rng(0))
     assert found.verdict == "supported" and "width" not in found.words
     outcomes["half"] = Outcome(Missing("the time was up before it was done"), 0.0)

@@ -1,4 +1,4 @@
-"""Real runs on small data: shared trainings, journals, budgets, interruptions."""
+"""Real runs on small data: shared training runs, journals, budgets, interruptions."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_seeds_of_two_runs_are_apart():
 
 @dataclass(frozen=True)
 class WeightNorm:
-    """A measure at the end of a training."""
+    """A measure at the end of a training run."""
 
     def __call__(self, network: ms.Network, trial: Any) -> dict[str, float]:
         return {"norm": float(np.linalg.norm(network.vector))}
@@ -127,7 +127,7 @@ def test_a_fixed_budget_is_kept_and_read_back(tmp_path):
     experiment = FixedBudget(epochs=3, multiples=(0.25, 1.0, 4.0, 1e9), measures=(WeightNorm(),))
     here = laboratory(tmp_path)
     runs = experiment.run(here)
-    assert runs.batch_sizes == (4, 16, 64, 256) and runs.seeds == 5 and runs.trainings == 4 * 4 * 5
+    assert runs.batch_sizes == (4, 16, 64, 256) and runs.seeds == 5 and runs.training_runs == 4 * 4 * 5
     assert runs.table("steps")[:, 0, 0].tolist() == [240, 60, 15, 4]
     assert runs.table("diverged")[:, 3].all() and not runs.table("diverged")[:, 0].any()
     assert (runs.tuned() < 3).all()

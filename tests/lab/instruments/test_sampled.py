@@ -1,4 +1,4 @@
-"""``ms.Sampled``: any instrument along a training that does not notice."""
+"""``ms.Sampled``: any instrument along a training run that does not notice."""
 
 from __future__ import annotations
 

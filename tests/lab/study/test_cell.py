@@ -6,7 +6,7 @@ import math
 import pytest
 
 from minisgd.errors import ArgumentError, DataError, OutputError
-from minisgd.lab.study.cell import CURVE_POINTS, Cell, Journal, thin
+from minisgd.lab.study.cell import CURVE_POINTS, Cell, Journal, downsample
 
 REACHED = Cell(16, 0.1, 0, 120.5, 130, False, 0.2, 0.3, 0.95, ((0.0, 2.0, 0.1), (130.0, 0.2, 0.95)))
 NEVER = Cell(16, 1.0, 0, math.inf, 40, True, math.nan, math.nan, 0.1, ((0.0, 2.0, 0.1),))
@@ -22,9 +22,9 @@ def test_a_line_is_strict_json_and_comes_back():
 
 def test_thin_keeps_both_ends():
     points = [(float(k), 0.0, 0.0) for k in range(1000)]
-    kept = thin(points)
+    kept = downsample(points)
     assert len(kept) == CURVE_POINTS and kept[0] == points[0] and kept[-1] == points[-1]
-    assert thin(points[:5]) == tuple(points[:5])
+    assert downsample(points[:5]) == tuple(points[:5])
 
 
 def test_journal_goes_on_where_it_stopped(tmp_path):

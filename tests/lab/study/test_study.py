@@ -182,7 +182,7 @@ def test_cells_of_a_stack_equal_single_trainings(blobs):
     together = run(pairs)
     for pair, cell in zip(pairs, together, strict=True):
         (alone,) = run([pair])
-        # with its stack a training may be cut off as hopeless; what it reached is the same
+        # with its stack a training run may be cut off as hopeless; what it reached is the same
         if cell.reached:
             assert_allclose(cell.steps_to_target, alone.steps_to_target, rtol=1e-9)
             assert_allclose(cell.train_loss, alone.train_loss, rtol=1e-9)

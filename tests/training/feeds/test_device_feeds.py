@@ -88,5 +88,5 @@ def test_with_replacement_even_the_whole_set_is_drawn_for_each_replica(tmp_path:
         feed = kind(
             prepare(ms.Network(ms.Linear(3)), data, ms.SGD(lr=0.1)).recipe.feed.spec, "float32", shared=True, n=9
         )
-        twin = feed.each_its_own()
-        assert type(twin) is kind and not twin.shared and twin.n == 9
+        duplicate = feed.each_its_own()
+        assert type(duplicate) is kind and not duplicate.shared and duplicate.n == 9

@@ -1,4 +1,4 @@
-"""How sharply the training loss is curved where a training has come to: what the claims about minima measure."""
+"""How sharply the training loss is curved where a training run has come to: what the claims about minima measure."""
 
 from __future__ import annotations
 

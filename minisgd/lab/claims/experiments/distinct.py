@@ -30,7 +30,7 @@ class Distinct:
 
 @dataclass(frozen=True)
 class CountDistinct(Experiment[Distinct]):
-    """Draw batches as trainings draw them, and count. Examples with the same features count once."""
+    """Draw batches as training runs draw them, and count. Examples with the same features count once."""
 
     @property
     def name(self) -> str:

@@ -18,13 +18,13 @@ from minisgd.backend import Plan
 from minisgd.lab.claims.experiment import Experiment
 from minisgd.lab.claims.lab import Lab
 from minisgd.lab.claims.setting import Setting
-from minisgd.lab.study.cell import json_line, thin
+from minisgd.lab.study.cell import downsample, json_line
 from minisgd.lab.study.stack import Stopped, Trial
 from minisgd.nn import Network
 from minisgd.typing import HostArray
 
 EVALUATIONS = 20
-"""Evaluations during a training with a fixed budget."""
+"""Evaluations during a training run with a fixed budget."""
 
 
 class Measure(Protocol):
@@ -36,7 +36,7 @@ class Measure(Protocol):
 
 @dataclass(frozen=True)
 class Ending:
-    """How one training ended: batch size, learning rate and seed name it.
+    """How one training run ended: batch size, learning rate and seed name it.
 
     Losses and accuracies are those of the whole training and validation split in evaluation mode; accuracy is NaN
     where there are no classes.   curve: (step, mean training loss since the last evaluation, validation loss)
@@ -74,7 +74,7 @@ class Ending:
 
 @dataclass(frozen=True)
 class Endings:
-    """How trainings with a fixed budget ended.
+    """How training runs with a fixed budget ended.
 
     batch_sizes (K,), learning_rates (K, L) ascending in L, cells [k][l][s]; seeds are paired throughout.
     """
@@ -90,12 +90,12 @@ class Endings:
         return len(self.cells[0][0])
 
     @property
-    def trainings(self) -> int:
-        """The number of trainings in all."""
+    def training_runs(self) -> int:
+        """The number of training runs in all."""
         return int(self.learning_rates.size) * self.seeds
 
     def table(self, value: str | Callable[[Ending], float]) -> HostArray:
-        """Return a number of every training, (K, L, S): a field of Ending, an entry of its extra, or a function."""
+        """Return a number of every training run, (K, L, S): a field of Ending, an entry of its extra, or a function."""
         if isinstance(value, str):
             name = value
             plain = name in Ending.__dataclass_fields__
@@ -232,7 +232,7 @@ class FixedBudget(Experiment[Endings]):
                     math.nan if seen.accuracy is None else float(seen.accuracy[k]),
                     float(last.loss[k]),
                     math.nan if last.accuracy is None else float(last.accuracy[k]),
-                    thin(curves[k]),
+                    downsample(curves[k]),
                     extra,
                 )
             )
@@ -240,7 +240,7 @@ class FixedBudget(Experiment[Endings]):
 
 
 def _stacks(trial: Trial, b: int, cells: list[tuple[float, int]], most_bytes: int) -> list[list[tuple[float, int]]]:
-    """Cut trainings into stacks that fit into memory."""
+    """Cut training runs into stacks that fit into memory."""
     if not cells:
         return []
     one = Plan(trial.prepare(b, 0).recipe.requests()).bytes()

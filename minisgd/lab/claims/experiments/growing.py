@@ -1,4 +1,4 @@
-"""Training with a batch that grows, for as many examples as trainings with a constant one see."""
+"""Training with a batch that grows, for as many examples as training runs with a constant one see."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loss curve as a training prints it: the loss of every batch, step after step."""
+"""The loss curve as a training run prints it: the loss of every batch, step after step."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class TimeSteps(Experiment[StepTimes]):
 class Memory:
     """Bytes of a single network's update at batch_sizes (K,).
 
-    measured (K,): the most that was allocated while a training was made ready and took a step
+    measured (K,): the most that was allocated while a training run was made ready and took a step
     owners: the bytes (K,) that the plan of the step gives to parameters, gradients, activations, …
     """
 

@@ -1,4 +1,4 @@
-"""Sharpness where trainings at different batch sizes have come to the same training loss."""
+"""Sharpness where training runs at different batch sizes have come to the same training loss."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TUNED = (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0)
 """Learning rates among which the fastest is chosen, in multiples of the pilot's, itself scaled with √B."""
 
 PATIENCE = 10.0
-"""A training may take so many times the steps that the pilot would have needed at its learning rate."""
+"""A training run may take so many times the steps that the pilot would have needed at its learning rate."""
 
 GROWTH = 1.1
 """From one look at the training loss to the next the steps grow by this factor, so they overshoot by at most that."""

@@ -1,4 +1,4 @@
-"""Convergence on three axes: the same trainings counted in steps, in examples and in seconds.
+"""Convergence on three axes: the same training runs counted in steps, in examples and in seconds.
 
 Fewer steps and more examples is the same observation; most quarrels about batch size are about the axis.
 """

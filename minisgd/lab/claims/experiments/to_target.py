@@ -21,7 +21,7 @@ from minisgd.typing import Generator, HostArray
 
 @dataclass(frozen=True)
 class TargetRuns:
-    """What trainings to a target did.
+    """What training runs to a target did.
 
     batch_sizes (K,) ascending; at each, learning_rates (L,) ascending, steps (L, S) to the target, infinite where
     it was never reached, and loss (L, S), the validation loss at the end. L differs from one batch size to the
@@ -41,8 +41,8 @@ class TargetRuns:
         return int(self.steps[0].shape[1])
 
     @property
-    def trainings(self) -> int:
-        """The number of trainings in all."""
+    def training_runs(self) -> int:
+        """The number of training runs in all."""
         return sum(table.size for table in self.steps)
 
     def best(self) -> list[BestLearningRate]:

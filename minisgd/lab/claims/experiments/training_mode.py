@@ -1,4 +1,4 @@
-"""The loss as a training sees it: layers that look at the whole batch use what they see there."""
+"""The loss as a training run sees it: layers that look at the whole batch use what they see there."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ WAY_BACK = 0.25
 
 @dataclass(frozen=True)
 class UsableRange:
-    """The lowest and highest usable learning rate of every training, (K, S), between the points of the grid.
+    """The lowest and highest usable learning rate of every training run, (K, S), between the points of the grid.
 
     open_low, open_high: batch sizes whose range goes on beyond the grid
     """

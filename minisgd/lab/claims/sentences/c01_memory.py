@@ -65,7 +65,7 @@ CLAIM = Claim(
     number=1,
     says="Larger batches need more memory for activations and gradients.",
     sources=("S0", "S1", "S3"),
-    experiment="Make a training ready and take one step, alone in the process, at every batch size; count the bytes "
+    experiment="Prepare a training run and take one step, alone in the process, at every batch size; count the bytes "
     "that were allocated at most, and read from the plan of the step who asked for them.",
     effect="a in M(B) = M0 + a·B, bytes that each example adds; its range when one batch size is left out.",
     rule="Refuted if memory grows by less than 10% from the smallest batch to the largest. Supported if activations "

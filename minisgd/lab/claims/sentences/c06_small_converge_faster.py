@@ -24,7 +24,7 @@ def judge(rng: Generator, runs: TargetRuns, times: StepTimes) -> Finding:
     return Finding(
         verdict,  # type: ignore[arg-type]
         axes.ratio("examples"),
-        runs.trainings,
+        runs.training_runs,
         text,
         lambda ax: three_axes.draw(ax, runs, times),
         (axes.ratio("steps"), axes.ratio("seconds"), axes.ratio("small_slower")),

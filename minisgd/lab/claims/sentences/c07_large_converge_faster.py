@@ -29,7 +29,7 @@ def judge(rng: Generator, runs: TargetRuns, times: StepTimes) -> Finding:
     return Finding(
         verdict,  # type: ignore[arg-type]
         axes.ratio("steps"),
-        runs.trainings,
+        runs.training_runs,
         text,
         lambda ax: three_axes.draw(ax, runs, times),
         (

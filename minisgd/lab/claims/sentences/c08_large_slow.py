@@ -24,7 +24,7 @@ def judge(rng: Generator, runs: TargetRuns, times: StepTimes) -> Finding:
     return Finding(
         verdict,  # type: ignore[arg-type]
         axes.ratio("slower") if "seconds" in slower else axes.ratio("examples"),
-        runs.trainings,
+        runs.training_runs,
         text,
         lambda ax: three_axes.draw(ax, runs, times),
         (axes.ratio("steps"), axes.ratio("examples"), axes.ratio("slower")),
@@ -36,7 +36,7 @@ CLAIM = Claim(
     number=8,
     says="Large batches may slow convergence.",
     sources=("S3",),
-    experiment="The trainings of claims 6 and 7, counted in steps, in examples and in seconds.",
+    experiment="The training runs of claims 6 and 7, counted in steps, in examples and in seconds.",
     effect="Ratio of the seconds to target of the largest and the fastest batch size, or of the examples against the "
     "smallest where time does not tell them apart; 95% over paired seeds.",
     rule="On each axis, slower means at least 25% more. Supported if the largest batch is slower on two of the three "

@@ -33,7 +33,7 @@ def judge(rng: Generator, runs: TargetRuns) -> Finding:
 
     ratio = ratio_of(change)
     effect = Effect(f"epochs to target: batch size {large} / {small}", ratio.value, ratio.low, ratio.high)
-    return Finding(verdict, effect, runs.trainings, text, draw, cautions=runs.cautions())  # type: ignore[arg-type]
+    return Finding(verdict, effect, runs.training_runs, text, draw, cautions=runs.cautions())  # type: ignore[arg-type]
 
 
 CLAIM = Claim(

@@ -35,7 +35,7 @@ def judge(rng: Generator, epochs: Endings, steps: Endings, little_epochs: Ending
     return Finding(
         verdict,  # type: ignore[arg-type]
         effects[-1],
-        epochs.trainings + steps.trainings + little_epochs.trainings + little_steps.trainings,
+        epochs.training_runs + steps.training_runs + little_epochs.training_runs + little_steps.training_runs,
         text,
         lambda ax: gaps.draw(ax, (arms[0], arms[2], arms[3])),
         (*effects[:-1], *others, train),

@@ -38,7 +38,7 @@ def judge(rng: Generator, epochs: Endings, steps: Endings) -> Finding:
     return Finding(
         verdict,  # type: ignore[arg-type]
         effects[0],
-        steps.trainings + epochs.trainings,
+        steps.training_runs + epochs.training_runs,
         text,
         draw,
         (effects[1],),

@@ -55,7 +55,7 @@ def judge(
     return Finding(
         verdict,  # type: ignore[arg-type]
         effects[0],
-        sum(runs.trainings for runs in budgets),
+        sum(runs.training_runs for runs in budgets),
         text,
         draw,
         tuple(effects[1:]),
@@ -72,15 +72,15 @@ CLAIM = Claim(
     number=12,
     says="The noise of small batches regularises, and so generalises better.",
     sources=("S0", "S3", "S4"),
-    experiment=f"The trainings of claim 10 with tuned learning rates, in the longer of both budgets; and, with little "
-    f"data, {gaps.LONG} steps with a weight decay of {DECAY:g}.",
+    experiment=f"The training runs of claim 10 with tuned learning rates, in the longer of both budgets; and, with "
+    f"little data, {gaps.LONG} steps with a weight decay of {DECAY:g}.",
     effect="Ratio of the validation losses of the largest and the smallest batch: with all the data, with an "
     "eighth, and there with weight decay on the largest; 95% over paired seeds.",
     rule="Supported if the largest batch has at least 50% more validation loss with all and with little data, and "
     "weight decay does not mend it; qualified if only one of these holds, or decay mends it; refuted if it has no more "
     "in either (two one-sided tests at a margin of 50%).",
     would_change="A network that fits noise in its data before the small batch's noise stops it. Too short a training "
-    "would show the same gap for another reason: a large batch that has not learnt yet.",
+    "run would show the same gap for another reason: a large batch that has not learnt yet.",
     held_fixed="Initial weights of each seed, validation examples, plain SGD with a tuned rate at every batch size.",
     needs={
         "epochs": gaps.EPOCHS,

@@ -35,7 +35,7 @@ def judge(rng: Generator, runs: Endings) -> Finding:
     return Finding(
         verdict,  # type: ignore[arg-type]
         Effect(name, gain.value, gain.low, gain.high),
-        runs.trainings,
+        runs.training_runs,
         text,
         lambda ax: usable_range.draw(ax, found),
         cautions=found.cautions(),

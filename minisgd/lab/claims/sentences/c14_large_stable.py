@@ -29,7 +29,7 @@ def judge(rng: Generator, runs: Endings) -> Finding:
     return Finding(
         verdict,  # type: ignore[arg-type]
         Effect(f"highest {what}", ratio.value, ratio.low, ratio.high),
-        runs.trainings,
+        runs.training_runs,
         text,
         lambda ax: usable_range.draw(ax, found),
         (Effect(f"lowest {what}", lowest.value, lowest.low, lowest.high),),
@@ -41,8 +41,8 @@ CLAIM = Claim(
     number=14,
     says="Large batches are more stable.",
     sources=("S2",),
-    experiment="The trainings of claim 13, read at one learning rate for all batch sizes: how high may it be until a "
-    "batch size no longer trains.",
+    experiment="The training runs of claim 13, read at one learning rate for all batch sizes: how high may it be until "
+    "a batch size no longer trains.",
     effect="Ratio of the highest usable learning rates of the largest and the smallest batch; 95% over paired seeds.",
     rule="Supported if the largest batch bears rates at least 25% higher than the smallest does; refuted if "
     "they end at the same rate (two one-sided tests at a margin of 25%) or lower.",

@@ -53,7 +53,7 @@ def judge(rng: Generator, fixed: Endings, per_example: Endings, tuned: Endings) 
     return Finding(
         verdict,  # type: ignore[arg-type]
         main,
-        sum(runs.trainings for runs in arms.values()),
+        sum(runs.training_runs for runs in arms.values()),
         text,
         draw,
         tuple(effects.values()),

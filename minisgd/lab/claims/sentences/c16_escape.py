@@ -81,7 +81,7 @@ CLAIM = Claim(
     experiment="Train with the largest batch; from there, go on as before, or with the smallest batch for as many "
     "steps and then with the largest again, so that the noise itself is gone. Follow λmax and the loss of both.",
     effect="Ratio of λmax, and of the training loss, at the end with and without the excursion; 95% over paired seeds.",
-    rule="Supported if the excursion ends with λmax lower by at least 20% (out of a sharp region) and the training "
+    rule="Supported if the excursion ends with λmax lower by at least 20% (out of a sharp region) and the training run "
     "loss lower by at least 20% (out of a worse one); qualified if only one of these holds; refuted if neither does.",
     would_change="A loss without noise in its gradient, on which batch size has nothing to move with; a loss with "
     "barriers that the noise of a small batch can pass makes it supported.",

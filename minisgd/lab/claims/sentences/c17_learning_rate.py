@@ -39,7 +39,7 @@ def judge(rng: Generator, sgd: TargetRuns, adam: TargetRuns) -> Finding:
     return Finding(
         verdict,  # type: ignore[arg-type]
         effects[0],
-        sgd.trainings + adam.trainings,
+        sgd.training_runs + adam.training_runs,
         text + ".",
         draw,
         (effects[1],),

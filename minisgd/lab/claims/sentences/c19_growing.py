@@ -58,7 +58,7 @@ def judge(rng: Generator, constant: Endings, growing: Endings) -> Finding:
     return Finding(
         verdict,  # type: ignore[arg-type]
         Effect("validation loss: growing / constant with as many updates", ratio.value, ratio.low, ratio.high),
-        constant.trainings + growing.trainings,
+        constant.training_runs + growing.training_runs,
         text,
         draw,
         (
@@ -95,14 +95,14 @@ CLAIM = Claim(
     sources=("S3",),
     experiment=f"Train {EPOCHS} epochs, that is on equally many examples: with every batch size held constant, and "
     "with one that grows from the smallest to the largest by factors of four, equally long at each. The learning rate "
-    "stays during a training, and is tuned for every one.",
+    "stays during a training run, and is tuned for every one.",
     effect="Ratio of the validation losses of the grown batch and of a constant batch with as many updates "
     "(interpolated between those tried), geometric mean over paired seeds, 95%.",
     rule="Supported if growing leaves at least 20% less loss than a constant batch with as many updates. Qualified if "
     "it only keeps what the smallest batch reaches (at most 25% more loss, one-sided test at 5%) with at least 20% "
     "fewer updates: a constant batch in between does so too. Refuted if it loses that.",
-    would_change="Noise that limits the end of a training, as from wrong labels or a task that cannot be solved: there "
-    "growing the batch quietens it, as decaying the learning rate does.",
+    would_change="Noise that limits the end of a training run, as from wrong labels or a task that cannot be solved: "
+    "there growing the batch quietens it, as decaying the learning rate does.",
     held_fixed="Number of examples, initial weights of each seed, order of the examples, plain SGD.",
     needs={"constant": FixedBudget(epochs=EPOCHS), "growing": GrowingBudget(EPOCHS)},
     judge=judge,

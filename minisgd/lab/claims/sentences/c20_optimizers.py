@@ -42,7 +42,7 @@ def judge(rng: Generator, sgd: TargetRuns, adam: TargetRuns) -> Finding:
     return Finding(
         verdict,
         Effect("critical batch size Emin/Smin: Adam / SGD", times.value, times.low, times.high),
-        sgd.trainings + adam.trainings,
+        sgd.training_runs + adam.training_runs,
         text,
         draw,
         (Effect("slope of log (steps of SGD / steps of Adam) against log B", slope.value, slope.low, slope.high),),

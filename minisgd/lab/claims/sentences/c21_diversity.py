@@ -49,8 +49,8 @@ CLAIM = Claim(
     number=21,
     says="A small batch exposes the model to more diverse examples per iteration.",
     sources=("S3",),
-    experiment="Draw 64 batches of each size as trainings draw them, and count the distinct examples and the classes "
-    "in each; examples with equal features count once.",
+    experiment="Draw 64 batches of each size as training runs draw them, and count the distinct examples and the "
+    "classes in each; examples with equal features count once.",
     effect="Ratio of the distinct examples in a batch, and of the classes, at the smallest and the largest batch size; "
     "95% over the seeds.",
     rule="Supported if the smallest batch shows at least 10% more of both; qualified if it shows more of one only; "

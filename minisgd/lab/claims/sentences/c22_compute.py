@@ -55,7 +55,7 @@ def judge(rng: Generator, runs: TargetRuns, times: StepTimes, flops: StepFlops) 
     return Finding(
         verdict,  # type: ignore[arg-type]
         effects[0],
-        runs.trainings,
+        runs.training_runs,
         text,
         draw,
         (effects[1],),

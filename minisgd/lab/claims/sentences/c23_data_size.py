@@ -58,7 +58,7 @@ def judge(
     return Finding(
         verdict,
         Effect("slope of log Bcrit against log N", slope.value, slope.low, slope.high),
-        sum(run.trainings for run in (*by_data, *by_width)),
+        sum(run.training_runs for run in (*by_data, *by_width)),
         text,
         lambda ax: critical.draw(ax, by_data, names),
         tuple(more),
@@ -86,7 +86,7 @@ CLAIM = Claim(
         "whole": RunToTarget(Setting(), SIZES, target_of=QUARTER),
         "own": RunToTarget(),
     },
-    wishes={
+    optional={
         "narrow": RunToTarget(NARROW, SIZES),
         "medium": RunToTarget(Setting(width=0.5), SIZES, target_of=NARROW),
         "wide": RunToTarget(Setting(), SIZES, target_of=NARROW),

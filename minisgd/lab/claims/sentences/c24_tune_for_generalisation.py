@@ -55,7 +55,7 @@ def judge(rng: Generator, epochs: Endings, steps: Endings) -> Finding:
     return Finding(
         verdict,  # type: ignore[arg-type]
         effects[0],
-        epochs.trainings + steps.trainings,
+        epochs.training_runs + steps.training_runs,
         f"With the learning rate tuned at every batch size: {'; '.join(text)}.",
         draw,
         (effects[1],),

@@ -37,7 +37,7 @@ def judge(rng: Generator, clean: TargetRuns, some: TargetRuns, many: TargetRuns,
     return Finding(
         verdicts.get(side(ratio, QUARTER), "not decided"),
         Effect(f"Bcrit: {names[-1]} / none", times.value, times.low, times.high),
-        sum(run.trainings for run in runs),
+        sum(run.training_runs for run in runs),
         text,
         lambda ax: critical.draw(ax, runs, names),
         (Effect("the same, each to a target of its own", farther.value, farther.low, farther.high),),

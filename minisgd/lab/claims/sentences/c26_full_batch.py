@@ -52,7 +52,7 @@ def judge(
     return Finding(
         verdict,
         Effect(f"FLOPs to target: full batch / batch size {sizes[cheapest]}", times.value, times.low, times.high),
-        runs.trainings + full.trainings,
+        runs.training_runs + full.training_runs,
         text,
         draw,
         (

@@ -26,7 +26,7 @@ RATES = (1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0, 8.0)
 
 
 def trained(norm: str, batch_sizes: tuple[int, ...] = (), measures: tuple[Measure, ...] = ()) -> FixedBudget:
-    """Return the trainings with a kind of normalisation."""
+    """Return the training runs with a kind of normalisation."""
     return FixedBudget(
         Setting(norm=norm), EPOCHS, batch_sizes=batch_sizes, multiples=RATES, power=0.5, measures=measures
     )
@@ -73,7 +73,7 @@ def judge(rng: Generator, none: Endings, batch: Endings, ghost: Endings, small: 
     return Finding(
         verdict,  # type: ignore[arg-type]
         effects[0],
-        sum(each.trainings for each in runs),
+        sum(each.training_runs for each in runs),
         text,
         draw,
         tuple(effects[1:]),

@@ -99,7 +99,7 @@ def judge(rng: Generator, times: StepTimes, memory: Memory, noise: GradientVaria
     gain = Effect(f"validation accuracy: batch size {small} less {large}", better.value, better.low, better.high)
     edge = runs.on_edge(runs.tuned("val_accuracy"))
     cautions = [f"At batch size {b} the best learning rate is on the edge of its grid." for b in edge]
-    return Finding(verdict, effects[0], runs.trainings, text, draw, (*effects[1:], gain), tuple(cautions))
+    return Finding(verdict, effects[0], runs.training_runs, text, draw, (*effects[1:], gain), tuple(cautions))
 
 
 CLAIM = Claim(

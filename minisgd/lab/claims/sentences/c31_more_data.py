@@ -24,7 +24,7 @@ POINT = 0.01
 
 
 def trained(setting: Setting, sampling: str = "shuffle") -> FixedBudget:
-    """Return trainings of equally many updates."""
+    """Return training runs of equally many updates."""
     return FixedBudget(setting, steps=STEPS, batch_sizes=(BATCH,), multiples=RATES, sampling=sampling)
 
 
@@ -61,7 +61,7 @@ def judge(
     return Finding(
         verdict,
         Effect(unit.format("all data", "an eighth"), data.value, data.low, data.high),
-        sum(runs.trainings for runs in (*parts, in_order)),
+        sum(runs.training_runs for runs in (*parts, in_order)),
         text,
         draw,
         (Effect(unit.format("shuffled", "sorted"), shuffling.value, shuffling.low, shuffling.high),),

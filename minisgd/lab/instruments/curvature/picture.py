@@ -1,4 +1,4 @@
-"""The picture of a training's sharpness: λmax against the largest that is stable, and the loss."""
+"""The picture of a training run's sharpness: λmax against the largest that is stable, and the loss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sharpness during a training: λmax beside the largest value that the learning rate bears."""
+"""Sharpness during a training run: λmax beside the largest value that the learning rate bears."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def stability_threshold(optimizer: Optimizer, lr: float) -> float:
 
 
 class SharpnessTracker(Callback):
-    """Sample λmax of the Hessian during a training, before its first step and after every ``every``-th.
+    """Sample λmax of the Hessian during a training run, before its first step and after every ``every``-th.
 
     On a fixed set, the training examples or ``examples`` of them drawn by ``seed``, always the same ones; as in
-    evaluation, so that under BatchNorm it is the curvature at the present running statistics. The training is
+    evaluation, so that under BatchNorm it is the curvature at the present running statistics. The training run is
     bit for bit what it is without.
 
     tolerance: of the eigenvalue's residual, relative; the error is about its square where λmax stands alone
@@ -171,7 +171,7 @@ class SharpnessTracker(Callback):
         """
         if not self.samples:
             fix = "ms.train(…, callbacks=[tracker]) first"
-            raise ArgumentError("tracker", expected="told of a training", got="no sample yet", fix=fix)
+            raise ArgumentError("tracker", expected="told of a training run", got="no sample yet", fix=fix)
         if Path(path).suffix.lower() == ".png":
             from minisgd.lab.instruments.curvature.picture import draw_sharpness
 

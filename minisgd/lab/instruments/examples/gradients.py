@@ -112,8 +112,8 @@ def require_own_gradients(network: Network, mode: str = "train") -> None:
     if mode != "train":
         raise ArgumentError("mode", expected="'evaluation' or 'train'", got=mode, fix="leave it out")
     for layer in network.walk():
-        twin = layer.frozen()
-        if type(twin) is not type(layer) or (layer.couples_batch and layer is not network and twin is layer):
+        duplicate = layer.frozen()
+        if type(duplicate) is not type(layer) or (layer.couples_batch and layer is not network and duplicate is layer):
             couples = layer.couples_batch
             raise ArgumentError(
                 "mode",

@@ -86,7 +86,7 @@ def gsnr(
         squares += chunk
     if not np.isfinite(squares).all():
         raise DivergedError(
-            "gradient", expected="finite", got="overflow", fix="look at weights from before the training diverged"
+            "gradient", expected="finite", got="overflow", fix="look at weights from before the training run diverged"
         )
     variance = (squares - total**2 / n) / (n - 1)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -77,13 +77,13 @@ class Examples:
 
 def in_float64(network: Network) -> Network:
     """Return a copy of a network in float64, in host memory."""
-    twin: Network = clone(network)
+    duplicate: Network = clone(network)
     assert network.input_shape is not None
-    twin.shape_only(network.input_shape, DTYPE)
-    twin.ops = NumpyOps()
-    twin.vector = network.ops.to_host(network.vector).astype(DTYPE)
-    twin.statistics = network.ops.to_host(network.statistics).astype(DTYPE)
-    return twin
+    duplicate.shape_only(network.input_shape, DTYPE)
+    duplicate.ops = NumpyOps()
+    duplicate.vector = network.ops.to_host(network.vector).astype(DTYPE)
+    duplicate.statistics = network.ops.to_host(network.statistics).astype(DTYPE)
+    return duplicate
 
 
 def _require_finite(network: Network) -> None:
@@ -94,7 +94,7 @@ def _require_finite(network: Network) -> None:
                 "network",
                 expected="finite weights",
                 got=f"{values[~np.isfinite(values)][0]} in {name}",
-                fix="the training has diverged: take weights from before, or lower its learning rate",
+                fix="the training run has diverged: take weights from before, or lower its learning rate",
             )
 
 

@@ -68,7 +68,7 @@ def draw_plane(plane: LossPlane) -> bytes:
 
     titles = {
         "random": "Loss around the network, in two random directions",
-        "chosen": f"Loss {'along the path of a training' if plane.path else 'around the network, in two directions'}",
+        "chosen": f"Loss {'along the path of training' if plane.path else 'around the network, in two directions'}",
         "through": "Loss on the plane through three networks",
     }
     page, ax = plots.figure(titles[plane.kind], height=HIGH, left=LEFT, right=LEFT + SIDE)
@@ -82,7 +82,7 @@ def draw_plane(plane: LossPlane) -> bytes:
     if plane.path:
         ax.plot(*np.array(plane.path).T, color="white", lw=3.2, zorder=3, solid_joinstyle="round")
         ax.plot(*np.array(plane.path).T, color=ORANGE, lw=1.6, marker="o", ms=2.5, zorder=4)
-        keys.append(plots.key("path of the training", color=ORANGE, lw=1.6, marker="o", ms=3))
+        keys.append(plots.key("path of the training run", color=ORANGE, lw=1.6, marker="o", ms=3))
     for number, (x, y) in enumerate(plane.points, 1):
         ax.plot(x, y, marker="o", ms=8, mfc="white", mec=INK, mew=1.8, zorder=5)
         if len(plane.points) > 1:

@@ -27,7 +27,7 @@ class LossPlane:
 
     a (A,), b (B,): coordinates   loss (A, B), not finite where the network overflows
     points: coordinates (a, b) of the networks on the plane, the first at (0, 0)
-    path: coordinates of a training's path as seen on the plane, or none   lengths: |d₁| and |d₂|
+    path: coordinates of a training run's path as seen on the plane, or none   lengths: |d₁| and |d₂|
     kind: "random" filter-normalised directions, "chosen" ones, or "through" three networks   examples: N
     """
 

@@ -1,4 +1,4 @@
-"""The path of a training through parameter space, sampled."""
+"""The path of a training run through parameter space, sampled."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from minisgd.typing import HostArray
 
 
 class Trajectory(Callback):
-    """Remember the weights of a training: before the first step, and after every ``every``-th.
+    """Remember the weights of a training run: before the first step, and after every ``every``-th.
 
     weights (K, P) float64   steps (K,)
 
-    A sample costs one copy of the P weights, in time and in memory. The training does not notice.
+    A sample costs one copy of the P weights, in time and in memory. The training run does not notice.
 
     >>> path = Trajectory(every=10)
     >>> run = train(net, data, callbacks=[path])

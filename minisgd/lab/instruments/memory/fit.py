@@ -76,7 +76,7 @@ def memory_fit(
 ) -> MemoryFit:
     """Take two training steps at each batch size, and compare the most that was allocated with the memory plan.
 
-    Counted are all allocations of Python and NumPy on the CPU, from before the training's arrays exist; not the
+    Counted are all allocations of Python and NumPy on the CPU, from before the training run's arrays exist; not the
     workspaces of BLAS, which asks the system by itself.
 
     batch_sizes: by default the powers of two up to 1024 that the data set has
@@ -97,7 +97,7 @@ def memory_fit(
 
 
 def peak_bytes(prepared: Prepared) -> int:
-    """Return the most bytes that are allocated at once while a training begins and takes two steps.
+    """Return the most bytes that are allocated at once while a training run begins and takes two steps.
 
     Errors: ArgumentError where the caller traces allocations already, which this would end.
     """

@@ -177,7 +177,7 @@ def _spread(examples: Examples, population: int) -> tuple[NoiseInterval, HostArr
         products[where] = along.rows[m].sum(0)
     if not np.isfinite(sq_norms).all():
         raise DivergedError(
-            "gradient", expected="finite", got="overflow", fix="look at weights from before the training diverged"
+            "gradient", expected="finite", got="overflow", fix="look at weights from before the training run diverged"
         )
     return interval_of_examples(sq_norms, products, float(total @ total), population), total / n
 

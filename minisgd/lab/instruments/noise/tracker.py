@@ -1,4 +1,4 @@
-"""``ms.NoiseTracker``: the gradient noise of a training, while it trains."""
+"""``ms.NoiseTracker``: the gradient noise of a training run, while it trains."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from minisgd.typing import Array, HostArray
 
 
 class NoiseTracker(Callback):
-    """Sample |G|², tr Σ and B_simple every so many updates; the training is the same to the last bit.
+    """Sample |G|², tr Σ and B_simple every so many updates; the training run is the same to the last bit.
 
     Two batch sizes are compared: 1, by the per-example norms of a few of the batch's examples, and B, by the gradient
-    that the training has computed anyway. Where that gradient is not the mean of the examples' own, because of
+    that the training run has computed anyway. Where that gradient is not the mean of the examples' own, because of
     BatchNorm or Dropout, the mean of those few in evaluation takes its place, and their number that of B.
 
     every: updates between samples   examples: of each sample (at least 2)   decay: β of the averages
@@ -63,7 +63,7 @@ class NoiseTracker(Callback):
         """The averages up to the last sample, NaN before the first."""
         return self.averages[-1] if self._raw else NoiseEstimate(nan, nan)
 
-    # ------------------------------------------------ during the training
+    # ------------------------------------------------ during the training run
 
     def on_start(self, training: Training) -> None:
         session = training.session

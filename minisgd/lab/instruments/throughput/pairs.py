@@ -25,7 +25,7 @@ __all__ = ["PowerOfTwo", "PowersOfTwo", "powers_of_two"]
 POWERS = (8, 16, 32, 64, 128, 256)
 
 BUILDS, VISITS = 5, 5
-"""Trainings are built anew so many times, for where their arrays fall in memory makes a difference too, and each is
+"""Training runs are built anew so many times, for where their arrays fall in memory makes a difference too, and each is
 visited so many times."""
 
 SECONDS = 0.01

@@ -127,7 +127,7 @@ def still(
     device: str,
     seed: Seed,
 ) -> Callable[[int], Prepared]:
-    """Return what prepares a training at a batch size, for the clock."""
+    """Return what prepares a training run at a batch size, for the clock."""
     optimizer = SGD(lr=STILL) if optimizer is None else optimizer
     if isinstance(optimizer, Optimizer):  # what is none is refused with the rest
         optimizer = replace(optimizer, lr=STILL)

@@ -125,7 +125,7 @@ class TracePass:
     def _watch(self, k: int, leaf: Leaf) -> None:
         """Have a layer's output looked at before the next layer writes over it.
 
-        The layer is one of our own twin, so that its method may be replaced.
+        The layer belongs to our own copy of the network, so that its method may be replaced.
         """
         layer: Any = leaf.layer
         forward, square, peak = layer.forward, self._squares[k, ...], self._peaks[k]

@@ -1,6 +1,6 @@
 """``ms.Trace``: a callback that watches the layers of a network while it trains.
 
-At every traced step the batch goes forward once more, through a twin of the network that reads the same weights and
+At every traced step the batch goes forward once more, through a copy of the network that reads the same weights and
 has all other memory to itself. Training's own memory is only read, so training is bit for bit what it would have been.
 
 Shapes: L layers, S tensors.
@@ -29,7 +29,7 @@ __all__ = ["Trace", "TraceResult"]
 class Trace(Callback):
     """Record norms of activations, gradients and updates, and dead units, at every so many steps from the first.
 
-    every: steps from one trace to the next   result: a ``TraceResult``, of the training so far
+    every: steps from one trace to the next   result: a ``TraceResult``, of the training run so far
 
     A traced step costs one more forward pass and a few passes over the parameters. Measured on one core, every=50: 2%
     of training 784-256-128-10 at batch size 128, 6% of 64-128-10 at batch size 32, whose steps take 35 µs. Memory:
@@ -94,12 +94,12 @@ class Trace(Callback):
     def result(self) -> TraceResult:
         """Everything traced so far, as arrays.
 
-        Errors: ArgumentError before the first step of a training.
+        Errors: ArgumentError before the first step of a training run.
         """
         rows = [row for row in self._rows if "updates" in row]  # Ctrl-C may come between gradient and update
         if not rows:
             raise ArgumentError(
-                "trace", expected="taken of a training", got="none yet", fix="ms.train(…, callbacks=[trace]) first"
+                "trace", expected="taken of a training run", got="none yet", fix="ms.train(…, callbacks=[trace]) first"
             )
         arrays = {name: np.array([row[name] for row in rows]) for name in rows[0]}
         return TraceResult(every=self.every, layers=self._layers, tensors=self._tensors, **arrays)

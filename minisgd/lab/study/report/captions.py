@@ -160,7 +160,7 @@ def memory(result: StudyResult) -> str:
 
 
 def curves(result: StudyResult) -> str:
-    text = "One training at the best learning rate of each batch size, drawn three times. "
+    text = "One training run at the best learning rate of each batch size, drawn three times. "
     reached = [b for b in result.batch_sizes if math.isfinite(b.steps_to_target.median)]
     if not reached:
         return text + "No curve crosses the dashed line."

@@ -1,4 +1,4 @@
-"""Sharpness during training: the edge of stability, and a training that does not notice."""
+"""Sharpness during training: the edge of stability, and a training run that does not notice."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_files(tmp_path: Path) -> None:
 
 def test_wrong_uses_are_refused(tmp_path: Path) -> None:
     for name in ("a.png", "a.json"):
-        with pytest.raises(ArgumentError, match="tracker must be told of a training"):
+        with pytest.raises(ArgumentError, match="tracker must be told of a training run"):
             ms.SharpnessTracker().save(tmp_path / name)
     for options in ({"every": 0}, {"products": 0}, {"tolerance": 1.0}):
         with pytest.raises(ArgumentError, match=next(iter(options))):

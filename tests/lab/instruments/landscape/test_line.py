@@ -17,7 +17,7 @@ from tests.lab.instruments.curvature.smooth_functions import quadratic
 
 @pytest.fixture(scope="module")
 def trained() -> Any:
-    """Return the digits and two trainings of a network with BatchNorm."""
+    """Return the digits and two training runs of a network with BatchNorm."""
     data = ms.datasets.digits(validation=0.2)
     network = ms.model("mlp-bn:8", data.input_shape, 10)
     return data, *(ms.train(network, data, epochs=2, seed=seed, dtype="float64") for seed in (0, 1))

@@ -60,6 +60,6 @@ def test_planes_with_points_and_a_path(words: list[str], tmp_path: Path) -> None
     e = np.eye(3)
     path = np.array([[1.0, 1, 1], [0.5, 0.5, 1]])
     ms.loss_plane(quadratic(1, 2, 3), directions=(e[0], e[1]), path=path, points=5).save(tmp_path / "path.png")
-    assert "path of the training" in words and "Loss along the path of a training" in words
+    assert "path of the training run" in words and "Loss along the path of training" in words
     ms.loss_plane(quadratic(1, 2, 3), through=(e[0], e[1]), points=5).save(tmp_path / "three.png")
     assert {"1", "2", "3", "networks", "Loss on the plane through three networks"} <= set(words)

@@ -1,4 +1,4 @@
-"""The path of a training: where it was, and its two main directions."""
+"""The path of a training run: where it was, and its two main directions."""
 
 from __future__ import annotations
 

@@ -223,7 +223,7 @@ def test_every_is_a_positive_integer(every: Any) -> None:
 
 
 def test_before_a_training_there_is_no_result() -> None:
-    with pytest.raises(ms.ArgumentError, match="trace must be taken of a training"):
+    with pytest.raises(ms.ArgumentError, match="trace must be taken of a training run"):
         Trace().result  # noqa: B018
 
 
