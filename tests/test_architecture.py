@@ -1,4 +1,4 @@
-"""The house: floors import only downwards, one file knows CuPy, and only the backend touches device arrays."""
+"""The house: one file knows CuPy, nothing is pickled, and only the backend touches device arrays."""
 
 from __future__ import annotations
 
@@ -47,84 +47,17 @@ from minisgd.nn.binding import Place
 from minisgd.optim import Adam
 from minisgd.training import prepare as preparation
 from minisgd.training.multi_step import MultiStepSession
+from tests.imports import MODULES, ROOT, at_import, imported, tree_of
 
-ROOT = Path(minisgd.__file__).parent
-FLOORS = {
-    "errors": 0,
-    "version": 0,
-    "typing": 0,
-    "files": 0,
-    "backend": 1,
-    "nn": 2,
-    "optim": 3,
-    "data": 4,
-    "training": 5,
-    "lab": 6,
-    "cli": 7,
-    "estimators": 7,
-    "interop": 7,
-    "__init__": 7,
-    "__main__": 7,
-}
-"""``__init__`` is the public face of the floors below; the command line stands beside it and uses it."""
 HEAVY = {"matplotlib", "jinja2", "rich", "sklearn", "torch", "pandas", "pyarrow", "onnx", "joblib", "dask"}
 PICKLERS = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal"}
 PASSED_IN = {"Generator", "SeedSequence", "default_rng", "Philox", "PCG64", "BitGenerator"}
 """The names of numpy.random that carry their state with them; all others share a global one."""
 
-MODULES = sorted(ROOT.rglob("*.py"))
 EVERY_MODULE = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 
 
-def floor_of(path: Path) -> int:
-    return FLOORS[path.relative_to(ROOT).with_suffix("").parts[0]]
-
-
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
-def imported(node: ast.AST) -> Iterator[str]:
-    """Yield the full names that an import statement brings in."""
-    if isinstance(node, ast.Import):
-        yield from (alias.name for alias in node.names)
-    if isinstance(node, ast.ImportFrom):
-        assert node.level == 0, "write imports in full"
-        assert node.module is not None
-        yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def at_import(tree: ast.Module) -> Iterator[ast.AST]:
-    """Yield the statements that run when the module is imported: not those in functions or for type checkers."""
-    waiting: list[ast.AST] = list(tree.body)
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            continue
-        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-            waiting += node.orelse
-            continue
-        yield node
-        waiting += ast.iter_child_nodes(node)
-
-
 # ------------------------------------------------ what the source says
-
-
-def test_every_package_has_a_floor() -> None:
-    assert {path.relative_to(ROOT).with_suffix("").parts[0] for path in MODULES} <= set(FLOORS)
-
-
-@EVERY_MODULE
-def test_floors_import_only_downwards(path: Path) -> None:
-    """Wherever the import stands: at the top, in a function, or for type checkers only."""
-    for node in ast.walk(tree_of(path)):
-        for name in imported(node):
-            if name.split(".")[0] != "minisgd":
-                continue
-            parts = name.split(".")
-            above = FLOORS.get(parts[1], FLOORS["__init__"]) if len(parts) > 1 else FLOORS["__init__"]
-            assert above <= floor_of(path), f"{path.relative_to(ROOT)} imports {name}"
 
 
 @EVERY_MODULE

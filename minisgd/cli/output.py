@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -12,7 +10,7 @@ from threading import Lock
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
 
-from minisgd.errors import OutputError
+from minisgd.files import output_errors, to_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,25 +25,12 @@ REFRESH = 0.1
 
 def print_json(document: Any) -> None:
     """Print one JSON document; numbers that are not finite become null."""
-    print(to_json(document), end="")
+    print(to_json(document, indent=2), end="")
 
 
 def print_text(text: str) -> None:
     """Print a sentence to stdout, broken at the width of the terminal."""
     console(sys.stdout).print(text, markup=False, soft_wrap=not sys.stdout.isatty())
-
-
-def to_json(document: Any, indent: int | None = 2) -> str:
-    """Return a JSON document and a line break; numbers that are not finite become null."""
-    return json.dumps(_finite(document), indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def note(text: str, quiet: bool = False) -> None:
@@ -141,16 +126,10 @@ def require_writable(folder: Path) -> None:
     """
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as problem:
-        raise OutputError(
-            f"--out {str(folder)!r}",
-            expected="a folder that can be written to",
-            got=problem.strerror or str(problem),
-            fix="choose another folder, or change its permissions",
-        ) from problem
+        with output_errors(f"--out {str(folder)!r}", "a folder that can be written to"):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
     finally:
         for path in missing:
             if path.is_dir():

@@ -120,14 +120,13 @@ def require_report(what: str) -> None:
 
 def _reporter(bar: output.ProgressBar) -> Callable[[str, Mapping[str, Any]], None]:
     """Return what passes the events of a study on to the terminal."""
-    from minisgd.lab import words
     from minisgd.lab.study.result import Target
 
     def on_event(kind: str, facts: Mapping[str, Any]) -> None:
         if kind == "progress":
             bar.show(facts["done"] / max(1, facts["total"]), f"{facts['done']}/{facts['total']}  {facts['best']}")
         elif kind == "target":
-            goal = words.target(Target(facts["metric"], facts["value"]))
+            goal = Target(facts["metric"], facts["value"])
             bar.note(f"target: {goal} ({facts['how']})")
         elif kind == "estimate":
             bar.note(f"estimate: {facts['text']}")

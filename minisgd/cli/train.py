@@ -246,7 +246,7 @@ def _measures(record: Mapping[str, Any]) -> str:
 
 def _write(args: Namespace, data: Dataset, run: Run, figures: Mapping[str, Any]) -> Path:
     """Write weights, history and figures, each whole or not at all."""
-    from minisgd.files import write_atomically
+    from minisgd.files import to_json, write_atomically
 
     out: Path = args.out
     about = {
@@ -258,8 +258,8 @@ def _write(args: Namespace, data: Dataset, run: Run, figures: Mapping[str, Any])
         **figures,
     }
     run.save(out / "weights.safetensors")
-    write_atomically(out / "history.jsonl", "".join(output.to_json(r, indent=None) for r in run.history).encode())
-    write_atomically(out / "train.json", output.to_json(about).encode())
+    write_atomically(out / "history.jsonl", "".join(to_json(r) for r in run.history).encode())
+    write_atomically(out / "train.json", to_json(about, indent=2).encode())
     return out
 
 

@@ -11,10 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from minisgd.errors import MissingExtraError
-from minisgd.lab.study.result import StudyResult
 
 # Okabe and Ito's palette, which stays distinct for colour-blind readers, with greys for what is only context
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
@@ -92,32 +89,6 @@ def patch(label: str, **look: Any) -> Any:
     return Patch(label=label, **look)
 
 
-def batch_axis(ax: Axes, result: StudyResult, columns: int = 1) -> None:
-    """Put a logarithmic axis of batch sizes below, a tick at each one tested; the full batch is called so.
-
-    Where ticks crowd, the recommended batch size keeps its label, and the others as far as there is room. `columns`
-    is the number of panels that share the width.
-    """
-    batches = result.batch_sizes
-    sizes = np.array([b.batch_size for b in batches], dtype=np.float64)
-    wide = max(math.log(sizes[-1] / sizes[0]), 1.0)
-    ax.set_xscale("log")
-    ax.set_xlim(sizes[0] * math.exp(-0.05 * wide), sizes[-1] * math.exp(0.05 * wide))
-    labels: dict[int, str] = {}
-    taken: list[tuple[float, float]] = []  # places and half widths, in parts of the axis
-    for b in sorted(reversed(batches), key=lambda b: (b.batch_size != result.recommendation.batch_size, not b.full)):
-        place, text = math.log(b.batch_size / sizes[0]) / wide, f"{b.batch_size}"
-        if b.full and len(sizes) > 1 and sizes[-1] < 2.5 * sizes[-2]:
-            labels[b.batch_size] = f"\n{text} = full"  # on a line of its own, clear of its neighbour
-            continue
-        half = 0.0065 * (len(text) + 0.75) * columns
-        if all(abs(place - other) > half + width for other, width in taken):
-            labels[b.batch_size] = f"{text}\nfull" if b.full else text
-            taken.append((place, half))
-    _fixed_ticks(ax.xaxis, sizes, [labels.get(b.batch_size, "") for b in batches])
-    ax.set_xlabel("batch size", fontsize=9.5, color=INK, labelpad=2)
-
-
 def log_axis(
     ax: Axes,
     low: float,
@@ -133,7 +104,7 @@ def log_axis(
     (ax.set_ylim if which == "y" else ax.set_xlim)(low, high)
     axis = ax.yaxis if which == "y" else ax.xaxis
     ticks = round_numbers(low, high, most, base)
-    _fixed_ticks(axis, ticks, [say(tick) for tick in ticks])
+    fixed_ticks(axis, ticks, [say(tick) for tick in ticks])
     axis.set_label_text(label, fontsize=9.5, color=INK)
 
 
@@ -169,7 +140,8 @@ def ramp(number: int) -> list[Any]:
     return [colormaps["viridis"](0.9 * i / max(number - 1, 1)) for i in range(number)]
 
 
-def _fixed_ticks(axis: Any, places: Any, labels: Sequence[str]) -> None:
+def fixed_ticks(axis: Any, places: Any, labels: Sequence[str]) -> None:
+    """Put ticks at these places of an axis and nowhere else."""
     from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
     axis.set_major_locator(FixedLocator(places))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-from minisgd.lab.study.result import Target
-
 
 def count(value: float) -> str:
     """Say a number of steps or examples, or a ratio, to three digits: 0.52, 7.3, 96, 320, 20,500, ∞."""
@@ -52,16 +50,6 @@ def memory(value: float) -> str:
             return f"{value:.3g} {unit}"
         value /= 1024
     return f"{value:.3g} TiB"
-
-
-def target(goal: Target) -> str:
-    """Say what a run had to reach: 95% validation accuracy, a training loss of 0.05."""
-    return f"{100 * goal.value:.4g}% {metric(goal)}" if goal.rises else f"a {metric(goal)} of {number(goal.value)}"
-
-
-def metric(goal: Target) -> str:
-    """Say what was measured: validation accuracy, training loss."""
-    return goal.metric.replace("val_", "validation ").replace("train_", "training ")
 
 
 def number(value: float) -> str:

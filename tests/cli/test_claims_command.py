@@ -84,12 +84,12 @@ def test_a_folder_that_cannot_be_written(capsys, tmp_path):
 
 
 def test_an_interrupted_run_says_how_to_go_on(capsys, tmp_path, monkeypatch):
-    from minisgd.lab.claims import plan
+    from minisgd.lab.claims.run import plan
 
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(plan.Conductor, "_side_by_side", stop)
+    monkeypatch.setattr(plan.Runner, "_side_by_side", stop)
     code, text, notes = run(
         capsys,
         "--data",

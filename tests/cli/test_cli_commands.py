@@ -20,9 +20,10 @@ from safetensors.numpy import load_file
 
 import minisgd as ms
 from minisgd import cli
-from minisgd.cli import doctor, options, output, probe
+from minisgd.cli import doctor, options, probe
 from minisgd.cli import train as train_command
 from minisgd.cli.parser import Parser
+from minisgd.files import to_json
 from minisgd.nn.models import model
 
 PROBES = [f"probe {name}" for name in probe.PROBES]
@@ -276,7 +277,7 @@ def _subclasses(kind: type) -> list[type]:
 
 
 def test_json_has_null_for_what_is_not_finite() -> None:
-    text = output.to_json({"a": float("nan"), "b": [float("inf"), 1.5], "c": (None, "ä")}, indent=None)
+    text = to_json({"a": float("nan"), "b": [float("inf"), 1.5], "c": (None, "ä")})
     assert text == '{"a": null, "b": [null, 1.5], "c": [null, "ä"]}\n'
 
 

@@ -12,7 +12,7 @@ from minisgd.errors import ArgumentError
 
 if TYPE_CHECKING:
     from minisgd.lab.instruments import PowersOfTwo, Speed, SpeedPoint
-    from minisgd.lab.instruments.throughput.speed import Interval
+    from minisgd.lab.statistics import Interval
 
 EXAMPLES = """\
   minisgd probe speed --data digits --model mlp:128

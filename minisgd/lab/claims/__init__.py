@@ -15,7 +15,7 @@ test_claim_reversals asks of each for made-up results that turn its verdict.
 
 from __future__ import annotations
 
-from minisgd.lab.claims.conduct import claims
-from minisgd.lab.claims.result import Claims
+from minisgd.lab.claims.run.claims import claims
+from minisgd.lab.claims.run.result import Claims
 
 __all__ = ["Claims", "claims"]

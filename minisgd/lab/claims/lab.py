@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from threading import Event, Lock
@@ -15,8 +15,7 @@ from minisgd.lab.claims.setting import OPTIMIZERS, Setting
 from minisgd.lab.environment import half_of_memory
 from minisgd.lab.study.cell import Cell, Entry, Journal
 from minisgd.lab.study.pilot import Pilot, run_pilot
-from minisgd.lab.study.stack import Trial
-from minisgd.nn import Loss, Network
+from minisgd.lab.trial import Trial
 
 SMALLEST, LARGEST, RATIO = 4, 1024, 4
 """Batch sizes that experiments compare unless they say otherwise: 4, 16, 64, 256, 1024."""
@@ -47,16 +46,13 @@ def default_sizes(n: int) -> tuple[int, ...]:
 class Lab:
     """What experiments work with.
 
-    network, data, loss: the reader's   seeds: of the training runs, paired across everything compared
+    base: the reader's network, data and loss, from which settings depart   seeds: of the training runs, paired across
+    everything compared
     sizes: batch sizes that experiments compare   folder: of journals, or None to keep everything in memory
     settings: all that a journal depends on beside the experiment itself
     """
 
-    network: Network
-    data: Dataset
-    loss: Loss
-    dtype: str
-    device: str
+    base: Trial
     seeds: tuple[int, ...]
     sizes: tuple[int, ...]
     threads: int | None
@@ -70,6 +66,11 @@ class Lab:
         self._known: dict[str, Any] = {}
         self._locks: dict[str, Lock] = {}
         self._lock = Lock()
+
+    @property
+    def data(self) -> Dataset:
+        """The reader's data."""
+        return self.base.data
 
     @property
     def seed(self) -> int:
@@ -89,13 +90,11 @@ class Lab:
         return self._once(f"trial {setting.name}", partial(self._trial, setting))
 
     def _trial(self, setting: Setting) -> Trial:
-        return Trial(
-            setting.network(self.network, self.data),
-            setting.data(self.data, self.seed),
-            OPTIMIZERS[setting.optimizer](setting.weight_decay),
-            self.loss,
-            self.dtype,
-            self.device,
+        return replace(
+            self.base,
+            network=setting.network(self.base.network, self.data),
+            data=setting.data(self.data, self.seed),
+            optimizer=OPTIMIZERS[setting.optimizer](setting.weight_decay),
         )
 
     def pilot(self, setting: Setting, target_of: Setting | None = None) -> Pilot:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minisgd.errors import ArgumentError
-from minisgd.lab.study.statistics import percentiles
+from minisgd.lab.statistics import percentiles
 from minisgd.typing import Generator, HostArray
 
 DRAWS = 2000

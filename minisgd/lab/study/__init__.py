@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from minisgd.lab.study.conduct import Study, study
+from minisgd.lab.study.run import Study, study
 
 __all__ = ["Study", "study"]

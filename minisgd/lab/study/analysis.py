@@ -23,7 +23,7 @@ from minisgd.lab.study.result import (
     Target,
     Timing,
 )
-from minisgd.lab.study.statistics import best_learning_rate, median_interval
+from minisgd.lab.study.statistics import best_learning_rate, censored_median
 from minisgd.lab.timing.fit import fit_step_time
 from minisgd.typing import HostArray
 
@@ -97,7 +97,7 @@ def _best_row(t: Trials) -> int:
 
 def _summarise(t: Trials, n_train: int, rng: np.random.Generator) -> BatchResult:
     best = best_learning_rate(t.learning_rates, t.steps, t.train_loss)
-    steps = median_interval(t.steps[best.index], rng)
+    steps = censored_median(t.steps[best.index], rng)
     return BatchResult(
         batch_size=t.batch_size,
         full=t.full,

@@ -13,7 +13,7 @@ import numpy as np
 from minisgd.data import Dataset
 from minisgd.errors import ArgumentError
 from minisgd.lab.study.result import Target
-from minisgd.lab.study.stack import Trial
+from minisgd.lab.trial import Trial
 
 
 def given_target(accuracy: float | None, loss: float | None) -> Target | None:

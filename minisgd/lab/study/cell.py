@@ -10,8 +10,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-from minisgd.errors import ArgumentError, DataError, OutputError
-from minisgd.files import write_atomically
+from minisgd.errors import ArgumentError, DataError
+from minisgd.files import output_errors, to_json, write_atomically
 
 CURVE_POINTS = 60
 """Evaluations of a training run that its curve keeps."""
@@ -49,7 +49,7 @@ class Cell:
         """Return the cell as one line of JSON; what is not finite is null."""
         values = asdict(self) | {"reached": self.reached}
         values["censored"] = not self.reached and not self.diverged
-        return json_line(values)
+        return to_json(values)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -74,21 +74,6 @@ class Cell:
             values["val_accuracy"],
             curve,
         )
-
-
-def json_line(values: Mapping[str, Any]) -> str:
-    """Return values as one line of JSON; what is not finite is null."""
-    return json.dumps(_finite(dict(values)), allow_nan=False) + "\n"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return value
 
 
 def downsample(points: list[tuple[float, float, float]]) -> tuple[tuple[float, float, float], ...]:
@@ -169,32 +154,21 @@ class Journal(Generic[C]):
             self.cells |= {cell.key: cell for cell in new}
             if self._folder is None:
                 return
-            try:
-                with self._path.open("a", encoding="utf-8") as file:
-                    file.write("".join(cell.to_line() for cell in new))
-            except OSError as problem:
-                raise OutputError(
+            with (
+                output_errors(
                     f"out {str(self._folder)!r}",
-                    expected="writable during the whole study",
-                    got=problem.strerror or str(problem),
-                    fix="make room and give the same command again; finished cells are kept",
-                ) from problem
+                    "writable during the whole study",
+                    "make room and give the same command again; finished cells are kept",
+                ),
+                self._path.open("a", encoding="utf-8") as file,
+            ):
+                file.write("".join(cell.to_line() for cell in new))
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as problem:
-        raise OutputError(
-            f"out {str(path.parent)!r}",
-            expected="a folder that can be read and written",
-            got=str(problem),
-            fix="choose another folder",
-        ) from problem
-    try:
-        known: dict[str, Any] = json.loads(text)
+        with output_errors(f"out {str(path.parent)!r}", "a folder that can be read and written"):
+            known: dict[str, Any] | None = json.loads(path.read_bytes()) if path.exists() else None
         return known
     except ValueError as problem:
         raise DataError(

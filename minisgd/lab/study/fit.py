@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from minisgd.errors import ArgumentError
-from minisgd.lab.study.statistics import percentiles, resample_medians
+from minisgd.lab.statistics import percentiles
+from minisgd.lab.study.statistics import resample_medians
 from minisgd.lab.timing.fit import positive_sizes
 from minisgd.typing import Generator, HostArray
 
@@ -131,15 +132,6 @@ def time_optimal_batch(t0: float, r: float, b_crit: float) -> float:
     Without overhead, or on a plateau from the start, the smallest batch is the quickest: 0.
     """
     return 0.0 if t0 == 0 or b_crit == 0 else math.sqrt(t0 * r * b_crit)
-
-
-def local_slopes(batch_sizes: Sequence[int] | HostArray, steps: Sequence[float] | HostArray) -> HostArray:
-    """Give d log S / d log B between neighbours, −1 perfect scaling, 0 a plateau: (K,), (K,) to (K−1,)."""
-    sizes = positive_sizes(batch_sizes)
-    y = _log_steps(sizes, steps)
-    known = np.isfinite(y[1:]) & np.isfinite(y[:-1])
-    rise = np.subtract(y[1:], y[:-1], out=np.full(known.shape, np.nan), where=known)
-    return np.asarray(rise / np.diff(np.log(sizes)))
 
 
 def _fit_rows(sizes: HostArray, y: HostArray) -> tuple[HostArray, HostArray, HostArray]:

@@ -16,8 +16,9 @@ from minisgd.errors import ArgumentError, DataError
 from minisgd.lab.study.cell import Cell
 from minisgd.lab.study.grid import PER_DECADE, lattice
 from minisgd.lab.study.result import Target
-from minisgd.lab.study.stack import Budget, Trial, baseline, classes_of, train_stack
+from minisgd.lab.study.stack import Budget, baseline, classes_of, train_stack
 from minisgd.lab.study.statistics import crossing
+from minisgd.lab.trial import Trial
 from minisgd.nn import Loss, MeanSquaredError
 
 STEPS = 800

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from minisgd.lab import words
+from minisgd.lab.statistics import percentiles
 from minisgd.lab.study.result import BatchResult, Recommendation, RunnerUp, Target
-from minisgd.lab.study.statistics import percentiles, resample_medians
+from minisgd.lab.study.statistics import resample_medians
 from minisgd.typing import Generator, HostArray
 
 NOTICEABLE_BYTES = 64 * 2**20
@@ -79,7 +80,7 @@ def _why(
     memory_limit: int | None,
 ) -> str:
     """Give the reason in one plain sentence with its numbers."""
-    goal, took = words.target(target), words.seconds(best.seconds_to_target.median)
+    goal, took = str(target), words.seconds(best.seconds_to_target.median)
     if best is fastest:
         within = "" if memory_limit is None else f" within {words.memory(memory_limit)}"
         steps = f"{words.count(best.steps_to_target.median)} steps of {words.seconds(best.step_seconds)}"
@@ -101,7 +102,7 @@ def _why(
 def _nothing(
     batches: Sequence[BatchResult], fitting: list[bool], target: Target, memory_limit: int | None
 ) -> Recommendation:
-    goal = words.target(target)
+    goal = str(target)
     if memory_limit is not None and not any(fitting):
         least = min(b.memory_bytes for b in batches)
         why = f"No batch size fits into {words.memory(memory_limit)}; allow at least {words.memory(least)}."

@@ -1,4 +1,4 @@
-"""What a study found: plain numbers, written to study.json and read back.
+"""What a study found: plain numbers, written to study.json.
 
 In memory a quantity that was never reached is infinite, so that it compares and sorts as it should; JSON
 knows no infinity, so there it is null. `None` in memory means that the quantity does not exist (no accuracy
@@ -7,19 +7,15 @@ in a regression).
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import UnionType
-from typing import Any, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any
 
-import numpy as np
-
-from minisgd.errors import DataError
-from minisgd.files import write_atomically
-from minisgd.lab.study.statistics import Interval
+from minisgd.files import to_json, write_atomically
+from minisgd.lab import words
+from minisgd.lab.study.statistics import CensoredMedian
 
 
 @dataclass(frozen=True)
@@ -32,6 +28,17 @@ class Target:
     @property
     def rises(self) -> bool:
         return self.metric.endswith("accuracy")
+
+    @property
+    def metric_name(self) -> str:
+        """The metric in words: validation accuracy, training loss."""
+        return self.metric.replace("val_", "validation ").replace("train_", "training ")
+
+    def __str__(self) -> str:
+        """What a run has to reach, in words: 95% validation accuracy, a training loss of 0.05."""
+        if self.rises:
+            return f"{100 * self.value:.4g}% {self.metric_name}"
+        return f"a {self.metric_name} of {words.number(self.value)}"
 
 
 @dataclass(frozen=True)
@@ -69,10 +76,10 @@ class BatchResult:
     usable_lr_low: float
     usable_lr_high: float
     usable_lr_decades: float
-    steps_to_target: Interval
-    examples_to_target: Interval
-    epochs_to_target: Interval
-    seconds_to_target: Interval
+    steps_to_target: CensoredMedian
+    examples_to_target: CensoredMedian
+    epochs_to_target: CensoredMedian
+    seconds_to_target: CensoredMedian
     step_seconds: float
     samples_per_second: float
     memory_bytes: int
@@ -157,46 +164,8 @@ class StudyResult:
 
     def to_json(self) -> str:
         """Write the document of study.json: strictly valid JSON, null for what is infinite or missing."""
-        return json.dumps(_plain(asdict(self)), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str) -> StudyResult:
-        """Read the document of study.json back; raises DataError where it is not one."""
-        try:
-            return cast(StudyResult, _build(cls, json.loads(text)))
-        except (ValueError, TypeError, KeyError, AttributeError) as problem:
-            raise DataError(
-                "study.json",
-                expected="the document that a study writes",
-                got=str(problem),
-                fix="run the study again",
-            ) from problem
+        return to_json(asdict(self), indent=2)
 
     def save(self, folder: str | Path) -> Path:
         """Write study.json into a folder, whole or not at all, and give its path."""
         return write_atomically(Path(folder) / "study.json", self.to_json().encode(), "folder")
-
-
-def _plain(value: Any) -> Any:
-    """Turn nested containers into what JSON knows; numbers that are not finite become null."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _build(kind: Any, value: Any) -> Any:
-    """Make a value of the annotated kind from its JSON form: where a float must be, null was infinite."""
-    if is_dataclass(kind):
-        hints = get_type_hints(kind)
-        return kind(**{name: _build(hints[name], item) for name, item in value.items()})  # type: ignore[operator]
-    if get_origin(kind) is tuple:
-        return tuple(_build(get_args(kind)[0], item) for item in value)
-    if get_origin(kind) in (Union, UnionType):
-        return None if value is None else _build(get_args(kind)[0], value)
-    if kind is float:
-        return math.inf if value is None else float(value)
-    return value

@@ -5,21 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from threading import Event
 
 import numpy as np
 
-from minisgd.data import Dataset, Split
+from minisgd.data import Split
 from minisgd.lab.study.cell import Cell, downsample
 from minisgd.lab.study.result import Target
 from minisgd.lab.study.statistics import crossing
-from minisgd.nn import Loss, Network
-from minisgd.optim import Optimizer
+from minisgd.lab.trial import Trial
 from minisgd.training.evaluation import Score
-from minisgd.training.prepare import Prepared, prepare
-from minisgd.training.replica_threads import ReplicaThreads
 from minisgd.typing import HostArray
 
 CENSORING_FACTOR = 4.0
@@ -32,43 +28,6 @@ FEW_STEPS = 50
 
 class Stopped(Exception):
     """The study was asked to stop; finished cells are in the journal."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What all training runs of a study share."""
-
-    network: Network
-    data: Dataset
-    optimizer: Optimizer
-    loss: Loss | None
-    dtype: str
-    device: str
-    threads: int = 1
-    """Among which the replicas of a stack are shared out."""
-
-    def prepare(self, batch_size: int, seeds: Sequence[int] | int) -> Prepared:
-        """Return a training run of this kind, of one network or a stack of replicas."""
-        return prepare(
-            self.network,
-            self.data,
-            self.optimizer,
-            loss=self.loss,
-            batch_size=batch_size,
-            dtype=self.dtype,
-            device=self.device,
-            seeds=seeds,
-        )
-
-    def replica_threads(self, batch_size: int, seeds: Sequence[int], rates: Sequence[float]) -> ReplicaThreads:
-        """Return a stack of replicas, each with its seed and learning rate, shared out among threads."""
-        prepare_some = partial(self.prepare, batch_size)
-        threads = self.threads if self.device == "cpu" else 1
-        return ReplicaThreads(prepare_some, seeds, rates, threads=threads, last_batch="drop")
-
-    def with_lr(self, lr: float) -> Trial:
-        """Return the same with another learning rate."""
-        return replace(self, optimizer=replace(self.optimizer, lr=lr))
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,12 @@ from typing import Literal
 import numpy as np
 
 from minisgd.errors import ArgumentError
+from minisgd.lab.statistics import percentiles
 from minisgd.typing import Generator, HostArray
 
 
 @dataclass(frozen=True)
-class Interval:
+class CensoredMedian:
     """Hold a median over seeds with its bootstrap interval; infinite where the target was out of reach."""
 
     median: float
@@ -28,9 +29,9 @@ class Interval:
     reached: int
     censored: int
 
-    def scaled(self, factor: float) -> Interval:
+    def scaled(self, factor: float) -> CensoredMedian:
         """Give the interval in another unit: steps times B are examples, steps times t(B) are seconds."""
-        return Interval(self.median * factor, self.low * factor, self.high * factor, self.reached, self.censored)
+        return CensoredMedian(self.median * factor, self.low * factor, self.high * factor, self.reached, self.censored)
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,9 @@ def crossing(
     return float(at[i - 1] + fraction * (at[i] - at[i - 1]))
 
 
-def median_interval(
+def censored_median(
     values: Sequence[float] | HostArray, rng: Generator, n: int = 1000, level: float = 0.95
-) -> Interval:
+) -> CensoredMedian:
     """Give the median over seeds (S,), infinite if censored, and the interval of n resamples of them."""
     row = np.asarray(values, dtype=np.float64)
     if row.ndim != 1 or row.size == 0:
@@ -89,7 +90,7 @@ def median_interval(
     row = np.where(np.isfinite(row), row, np.inf)
     low, high = percentiles(resample_medians(row[None], rng, n)[:, 0], level)
     reached = int(np.isfinite(row).sum())
-    return Interval(float(np.median(row)), float(low), float(high), reached, row.size - reached)
+    return CensoredMedian(float(np.median(row)), float(low), float(high), reached, row.size - reached)
 
 
 def resample_medians(table: HostArray, rng: Generator, n: int = 1000) -> HostArray:
@@ -100,17 +101,6 @@ def resample_medians(table: HostArray, rng: Generator, n: int = 1000) -> HostArr
     """
     draws = rng.integers(table.shape[1], size=(n, table.shape[1]))  # (n, S)
     return np.asarray(np.median(table[:, draws], axis=2).T)
-
-
-def percentiles(sample: HostArray, level: float = 0.95) -> tuple[HostArray, HostArray]:
-    """Give the two ends of the central `level` of a sample along axis 0, each an element of it.
-
-    No interpolation between elements: halfway to infinity is infinity, and infinity minus infinity is
-    nothing.
-    """
-    ordered = np.sort(sample, axis=0)
-    last, tail = len(ordered) - 1, (1 - level) / 2
-    return ordered[math.floor(tail * last)], ordered[math.ceil((1 - tail) * last)]
 
 
 def best_learning_rate(lrs: Sequence[float] | HostArray, steps: HostArray, loss: HostArray) -> BestLearningRate:

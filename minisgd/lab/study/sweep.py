@@ -15,8 +15,9 @@ from minisgd.lab.study.cell import Cell, Journal
 from minisgd.lab.study.grid import lattice, nearest, window
 from minisgd.lab.study.pilot import Pilot
 from minisgd.lab.study.result import Target
-from minisgd.lab.study.stack import CENSORING_FACTOR, FEW_STEPS, Budget, Trial, metric_of, train_stack
+from minisgd.lab.study.stack import CENSORING_FACTOR, FEW_STEPS, Budget, metric_of, train_stack
 from minisgd.lab.study.statistics import best_learning_rate
+from minisgd.lab.trial import Trial
 
 EVALUATIONS = 40
 """Evaluations on the way to the target, about: steps to target are interpolated between them."""

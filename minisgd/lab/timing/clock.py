@@ -26,9 +26,6 @@ VISITS = 11
 SECONDS = 0.02
 """About how long a visit lasts, at least one call."""
 
-STILL = 1e-12
-"""A learning rate that keeps the network where it is, so that no run diverges while it is timed."""
-
 
 @dataclass(frozen=True)
 class Task:
@@ -105,7 +102,7 @@ def time_steps(
 ) -> HostArray:
     """Return seconds per update, (V, K): gathering, gradient and update as recorded, without evaluation.
 
-    prepare: makes the training run of a batch size, its learning rate ``STILL``
+    prepare: makes the training run of a batch size, with weights that stay as they are
     """
     tasks = []
     for b in batch_sizes:

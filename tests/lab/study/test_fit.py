@@ -13,7 +13,6 @@ from minisgd.lab.study.fit import (
     bootstrap_fit,
     critical_batch_sizes,
     fit_steps,
-    local_slopes,
     time_optimal_batch,
 )
 
@@ -215,9 +214,3 @@ def test_time_optimal_batch_minimises_the_time_to_target():
     at = np.geomspace(1, 1e4, 100_001)
     seconds = hyperbola(at) * (2e-3 + at / 5000)
     assert_allclose(at[seconds.argmin()], time_optimal_batch(2e-3, 5000, 64), rtol=1e-3)
-
-
-def test_local_slopes_tell_perfect_scaling_from_a_plateau():
-    assert_allclose(local_slopes([1, 4, 16, 64], [400, 100, 50, 50]), [-1, -0.5, 0], atol=1e-12)
-    assert_allclose(local_slopes([1, 4, 16], [400, np.inf, 50]), [np.nan, np.nan])
-    assert local_slopes([1], [5]).shape == (0,)

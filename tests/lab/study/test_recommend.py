@@ -8,14 +8,14 @@ from numpy.testing import assert_allclose
 
 from minisgd.lab.study.recommend import recommend
 from minisgd.lab.study.result import BatchResult, Target
-from minisgd.lab.study.statistics import Interval, median_interval
+from minisgd.lab.study.statistics import CensoredMedian, censored_median
 
 GOAL = Target("val_accuracy", 0.95)
 WOBBLE = np.array([0.9, 0.95, 1.0, 1.05, 1.1])
 
 
 def batch(size: int, steps: np.ndarray, step_seconds: float, memory: int) -> BatchResult:
-    got: Interval = median_interval(steps, np.random.default_rng(0))
+    got: CensoredMedian = censored_median(steps, np.random.default_rng(0))
     return BatchResult(
         batch_size=size,
         full=False,

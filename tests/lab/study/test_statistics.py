@@ -11,10 +11,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from minisgd.errors import ArgumentError
 from minisgd.lab.study.statistics import (
-    Interval,
+    CensoredMedian,
     best_learning_rate,
+    censored_median,
     crossing,
-    median_interval,
     percentiles,
     resample_medians,
 )
@@ -74,36 +74,36 @@ def test_direction_is_up_or_down():
 
 
 def test_interval_of_equal_seeds_is_a_point():
-    assert median_interval([7, 7, 7], np.random.default_rng(0)) == Interval(7, 7, 7, 3, 0)
+    assert censored_median([7, 7, 7], np.random.default_rng(0)) == CensoredMedian(7, 7, 7, 3, 0)
 
 
 def test_interval_of_one_seed_is_a_point():
-    assert median_interval([7], np.random.default_rng(0)) == Interval(7, 7, 7, 1, 0)
+    assert censored_median([7], np.random.default_rng(0)) == CensoredMedian(7, 7, 7, 1, 0)
 
 
 def test_interval_agrees_with_all_resamples_there_are():
     values = np.array([10.0, 12, 15, 40])
     everything = np.sort([np.median(draw) for draw in product(values, repeat=4)])
     low, high = percentiles(everything)
-    got = median_interval(values, np.random.default_rng(0), n=20_000)
+    got = censored_median(values, np.random.default_rng(0), n=20_000)
     assert (got.median, got.low, got.high) == (13.5, low, high)
 
 
 def test_censored_seeds_are_counted_and_push_the_interval_to_infinity():
-    got = median_interval([5, 6, 7, INF, np.nan], np.random.default_rng(0))
+    got = censored_median([5, 6, 7, INF, np.nan], np.random.default_rng(0))
     assert (got.median, got.high, got.reached, got.censored) == (7, INF, 3, 2)
     assert got.low == 5
-    assert median_interval([5, INF, INF], np.random.default_rng(0)).median == INF
+    assert censored_median([5, INF, INF], np.random.default_rng(0)).median == INF
 
 
 def test_interval_scales_to_other_units():
-    got = Interval(10, 8, INF, 4, 1).scaled(0.5)
-    assert got == Interval(5, 4, INF, 4, 1)
+    got = CensoredMedian(10, 8, INF, 4, 1).scaled(0.5)
+    assert got == CensoredMedian(5, 4, INF, 4, 1)
 
 
 def test_interval_needs_a_seed():
     with pytest.raises(ArgumentError, match="values"):
-        median_interval([], np.random.default_rng(0))
+        censored_median([], np.random.default_rng(0))
 
 
 def test_resamples_are_the_same_for_every_row():

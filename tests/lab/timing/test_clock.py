@@ -11,7 +11,8 @@ from numpy.testing import assert_allclose
 import minisgd as ms
 from minisgd.backend import NumpyOps
 from minisgd.lab.timing import clock as speed_clock
-from minisgd.lab.timing.clock import STILL, Task, in_turn, time_steps
+from minisgd.lab.timing.clock import Task, in_turn, time_steps
+from minisgd.lab.trial import STILL
 from minisgd.training.prepare import prepare
 
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from minisgd.lab import words
-from minisgd.lab.claims.draw import Axes, against_batch
 from minisgd.lab.claims.experiments.to_target import TargetRuns
+from minisgd.lab.claims.pictures import Axes, against_batch
 from minisgd.lab.claims.statistics import Estimate, fit_slopes
 from minisgd.lab.plots import BLUE, GREEN, ORANGE
 from minisgd.lab.study.fit import RESOLVABLE, critical_batch_sizes

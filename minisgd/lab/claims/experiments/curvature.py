@@ -10,7 +10,7 @@ from minisgd.lab.instruments.curvature.keskar import keskar_sharpness
 from minisgd.lab.instruments.curvature.sam import sam_sharpness
 from minisgd.lab.instruments.objective import Objective
 from minisgd.lab.study.pilot import Pilot
-from minisgd.lab.study.stack import Trial
+from minisgd.lab.trial import Trial
 from minisgd.nn import Network
 from minisgd.typing import HostArray
 

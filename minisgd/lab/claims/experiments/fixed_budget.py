@@ -15,11 +15,13 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from minisgd.backend import Plan
+from minisgd.files import to_json
 from minisgd.lab.claims.experiment import Experiment
 from minisgd.lab.claims.lab import Lab
 from minisgd.lab.claims.setting import Setting
-from minisgd.lab.study.cell import downsample, json_line
-from minisgd.lab.study.stack import Stopped, Trial
+from minisgd.lab.study.cell import downsample
+from minisgd.lab.study.stack import Stopped
+from minisgd.lab.trial import Trial
 from minisgd.nn import Network
 from minisgd.typing import HostArray
 
@@ -61,7 +63,7 @@ class Ending:
 
     def to_line(self) -> str:
         """Return the ending as one line of JSON; what is not finite is null."""
-        return json_line(asdict(self))
+        return to_json(asdict(self))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

@@ -15,8 +15,8 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Effect
-from minisgd.lab.claims.draw import Axes, against_batch
 from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget
+from minisgd.lab.claims.pictures import Axes, against_batch
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.claims.statistics import Estimate, log_ratio, ratio_of
 from minisgd.lab.plots import BLUE, GREEN, ORANGE

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import tracemalloc
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -12,8 +11,8 @@ from minisgd.backend import Plan
 from minisgd.lab.claims.experiment import Experiment
 from minisgd.lab.claims.lab import Lab
 from minisgd.lab.claims.setting import Setting
-from minisgd.lab.timing.clock import STILL, VISITS, time_steps
-from minisgd.training.session import quiet_arithmetic
+from minisgd.lab.instruments.memory.fit import peak_bytes
+from minisgd.lab.timing.clock import VISITS, time_steps
 from minisgd.typing import HostArray
 
 
@@ -45,19 +44,16 @@ class TimeSteps(Experiment[StepTimes]):
 
     def run(self, lab: Lab) -> StepTimes:
         trial = lab.trial(self.setting)
-        still = replace(trial, optimizer=replace(trial.optimizer, lr=STILL))
         sizes = lab.within(trial, self.batch_sizes or (1, *lab.sizes))
         rng = np.random.default_rng([lab.seed, 0x71])
-        return StepTimes(
-            sizes, time_steps(lambda b: still.prepare(b, lab.seed), sizes, lab.threads, rng), len(trial.data)
-        )
+        return StepTimes(sizes, time_steps(trial.still(lab.seed), sizes, lab.threads, rng), len(trial.data))
 
 
 @dataclass(frozen=True)
 class Memory:
     """Bytes of a single network's update at batch_sizes (K,).
 
-    measured (K,): the most that was allocated while a training run was made ready and took a step
+    measured (K,): the most that was allocated while a training run began and took two steps
     owners: the bytes (K,) that the plan of the step gives to parameters, gradients, activations, …
     """
 
@@ -89,13 +85,7 @@ class MeasureMemory(Experiment[Memory]):
         for b in sizes:
             prepared = trial.prepare(b, lab.seed)
             plans.append(Plan(prepared.recipe.requests()).bytes_by_owner())
-            tracemalloc.start()
-            try:
-                with quiet_arithmetic():
-                    prepared.session(last_batch="drop").step()
-                measured.append(tracemalloc.get_traced_memory()[1])
-            finally:
-                tracemalloc.stop()
+            measured.append(peak_bytes(prepared))
         names = sorted({str(owner) for plan in plans for owner in plan})
         by_name = [{str(owner): n for owner, n in plan.items()} for plan in plans]
         owners = {name: np.array([plan.get(name, 0) for plan in by_name], float) for name in names}

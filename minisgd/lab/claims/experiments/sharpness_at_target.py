@@ -13,7 +13,8 @@ from minisgd.lab.claims.experiments.curvature import seconds_of, sharpness_of
 from minisgd.lab.claims.experiments.fixed_budget import Ending, Endings
 from minisgd.lab.claims.lab import Lab
 from minisgd.lab.claims.setting import Setting
-from minisgd.lab.study.stack import Stopped, Trial
+from minisgd.lab.study.stack import Stopped
+from minisgd.lab.trial import Trial
 from minisgd.nn import Network
 
 Rule = Literal["fixed lr", "fixed lr/B", "tuned lr"]

@@ -12,10 +12,10 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Effect
-from minisgd.lab.claims.decide import QUARTER, Side, side
-from minisgd.lab.claims.draw import Axes, against_batch
+from minisgd.lab.claims.decision import QUARTER, Side, side
 from minisgd.lab.claims.experiments.measured import StepTimes
 from minisgd.lab.claims.experiments.to_target import TargetRuns
+from minisgd.lab.claims.pictures import Axes, against_batch
 from minisgd.lab.claims.statistics import Estimate, log_ratio, ratio_of
 from minisgd.lab.plots import BLUE, GREEN, ORANGE
 from minisgd.typing import Generator, HostArray

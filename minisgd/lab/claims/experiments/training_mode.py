@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from minisgd.lab.study.stack import Trial
+from minisgd.lab.trial import Trial
 from minisgd.nn import Network
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from minisgd.lab import words
-from minisgd.lab.claims.draw import Axes
 from minisgd.lab.claims.experiments.fixed_budget import Endings
+from minisgd.lab.claims.pictures import Axes
 from minisgd.lab.plots import BLUE, GREY, INK, log_axis, spread
 from minisgd.typing import HostArray
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minisgd.files import write_atomically
 from minisgd.lab import plots
 from minisgd.lab.claims.claim import VERDICTS, Effect
-from minisgd.lab.claims.contradictions import CONTRADICTIONS
-from minisgd.lab.claims.result import Answer, Claims
+from minisgd.lab.claims.report.contradictions import CONTRADICTIONS
 from minisgd.lab.template import load_template
+
+if TYPE_CHECKING:
+    from minisgd.lab.claims.run.result import Answer, Claims
 
 
 def write_report(claims: Claims, folder: str | Path) -> Path:

@@ -6,8 +6,8 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.draw import Axes, against_batch, reference
 from minisgd.lab.claims.experiments.measured import MeasureMemory, Memory
+from minisgd.lab.claims.pictures import Axes, against_batch, reference
 from minisgd.lab.timing.fit import fit_affine
 from minisgd.typing import Generator, HostArray
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding, undecided
-from minisgd.lab.claims.draw import Axes, against_batch, reference
 from minisgd.lab.claims.experiments.gradient_variance import GradientVariance, MeasureGradientVariance
+from minisgd.lab.claims.pictures import Axes, against_batch, reference
 from minisgd.lab.claims.statistics import log_slope
 from minisgd.typing import Generator
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decide import side
-from minisgd.lab.claims.draw import Axes, against_batch, reference
+from minisgd.lab.claims.decision import side
 from minisgd.lab.claims.experiments.loss_curve import LossCurves, RecordLoss
+from minisgd.lab.claims.pictures import Axes, against_batch, reference
 from minisgd.lab.claims.statistics import log_slope
 from minisgd.typing import Generator
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decide import QUARTER, side
+from minisgd.lab.claims.decision import QUARTER, side
 from minisgd.lab.claims.experiments import three_axes
 from minisgd.lab.claims.experiments.measured import StepTimes, TimeSteps
 from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns

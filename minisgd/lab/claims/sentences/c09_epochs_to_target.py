@@ -6,9 +6,9 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decide import QUARTER, side
-from minisgd.lab.claims.draw import Axes, against_batch, reference
+from minisgd.lab.claims.decision import QUARTER, side
 from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
+from minisgd.lab.claims.pictures import Axes, against_batch, reference
 from minisgd.lab.claims.statistics import log_ratio, ratio_of
 from minisgd.typing import Generator
 

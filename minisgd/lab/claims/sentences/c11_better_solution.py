@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decide import QUARTER, side
-from minisgd.lab.claims.draw import Axes, against_batch
+from minisgd.lab.claims.decision import QUARTER, side
 from minisgd.lab.claims.experiments import generalisation_gap as gaps
 from minisgd.lab.claims.experiments.fixed_budget import Endings
+from minisgd.lab.claims.pictures import Axes, against_batch
 from minisgd.lab.claims.statistics import log_ratio, ratio_of
 from minisgd.lab.plots import BLUE, ORANGE
 from minisgd.typing import Generator

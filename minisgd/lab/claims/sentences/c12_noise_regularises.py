@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.lab.claims.claim import Claim, Finding
-from minisgd.lab.claims.decide import side
-from minisgd.lab.claims.draw import Axes, against_batch
+from minisgd.lab.claims.decision import side
 from minisgd.lab.claims.experiments import generalisation_gap as gaps
 from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget
+from minisgd.lab.claims.pictures import Axes, against_batch
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.plots import BLUE, GREEN, ORANGE
 from minisgd.typing import Generator, HostArray

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decide import side
+from minisgd.lab.claims.decision import side
 from minisgd.lab.claims.experiments import generalisation_gap as gaps
 from minisgd.lab.claims.experiments import usable_range
 from minisgd.lab.claims.experiments.fixed_budget import Endings

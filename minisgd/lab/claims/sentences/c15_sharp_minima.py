@@ -8,11 +8,11 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decide import QUARTER, side
-from minisgd.lab.claims.draw import Axes, against_batch
+from minisgd.lab.claims.decision import QUARTER, side
 from minisgd.lab.claims.experiments.curvature import MEASURES
 from minisgd.lab.claims.experiments.fixed_budget import Endings
 from minisgd.lab.claims.experiments.sharpness_at_target import SharpnessAtTarget
+from minisgd.lab.claims.pictures import Axes, against_batch
 from minisgd.lab.claims.statistics import Estimate, log_ratio, ratio_of
 from minisgd.lab.plots import BLUE, GREEN, ORANGE
 from minisgd.typing import Generator

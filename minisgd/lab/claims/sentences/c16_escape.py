@@ -6,9 +6,9 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decide import QUARTER, side
-from minisgd.lab.claims.draw import Axes
+from minisgd.lab.claims.decision import QUARTER, side
 from minisgd.lab.claims.experiments.escape import Escape, SwitchToSmall
+from minisgd.lab.claims.pictures import Axes
 from minisgd.lab.claims.statistics import Estimate, log_ratio, ratio_of
 from minisgd.lab.plots import BLUE, FAINT, INK, ORANGE, log_axis, spread
 from minisgd.typing import Generator

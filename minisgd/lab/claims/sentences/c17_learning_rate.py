@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decide import side
-from minisgd.lab.claims.draw import Axes, against_batch
+from minisgd.lab.claims.decision import side
 from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
+from minisgd.lab.claims.pictures import Axes, against_batch
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.claims.statistics import Estimate, bootstrap, fit_slopes
 from minisgd.lab.plots import BLUE, ORANGE

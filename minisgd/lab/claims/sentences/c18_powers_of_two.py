@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict
-from minisgd.lab.claims.draw import Axes, batch_axis
 from minisgd.lab.claims.experiments.measured_speed import ComparePowers
+from minisgd.lab.claims.pictures import Axes, batch_axis
 from minisgd.lab.instruments.throughput.pairs import PowersOfTwo
 from minisgd.lab.plots import BLUE, GREY, INK
 from minisgd.typing import Generator

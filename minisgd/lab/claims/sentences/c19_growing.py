@@ -6,10 +6,10 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decide import QUARTER, side
-from minisgd.lab.claims.draw import Axes
+from minisgd.lab.claims.decision import QUARTER, side
 from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget
 from minisgd.lab.claims.experiments.growing import GrowingBudget
+from minisgd.lab.claims.pictures import Axes
 from minisgd.lab.claims.statistics import difference, ratio_of
 from minisgd.lab.plots import BLUE, INK, ORANGE, log_axis, spread
 from minisgd.typing import Generator, HostArray

@@ -6,10 +6,10 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decide import QUARTER, both_more, side
-from minisgd.lab.claims.draw import Axes, against_batch
+from minisgd.lab.claims.decision import QUARTER, both_more, side
 from minisgd.lab.claims.experiments.critical import critical_sizes, trend
 from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
+from minisgd.lab.claims.pictures import Axes, against_batch
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.claims.statistics import log_slope, ratio_of
 from minisgd.lab.plots import BLUE, ORANGE

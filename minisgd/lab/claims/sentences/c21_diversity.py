@@ -6,9 +6,9 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decide import TEN_PERCENT, side
-from minisgd.lab.claims.draw import Axes, against_batch
+from minisgd.lab.claims.decision import TEN_PERCENT, side
 from minisgd.lab.claims.experiments.distinct import CountDistinct, Distinct
+from minisgd.lab.claims.pictures import Axes, against_batch
 from minisgd.lab.claims.statistics import log_ratio, ratio_of
 from minisgd.lab.plots import BLUE, ORANGE
 from minisgd.typing import Generator

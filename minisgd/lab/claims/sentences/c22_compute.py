@@ -6,12 +6,12 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decide import QUARTER, side
-from minisgd.lab.claims.draw import Axes, against_batch
+from minisgd.lab.claims.decision import QUARTER, side
 from minisgd.lab.claims.experiments.measured import StepTimes, TimeSteps
 from minisgd.lab.claims.experiments.step_flops import CountFlops, StepFlops
 from minisgd.lab.claims.experiments.three_axes import seconds_to_target
 from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
+from minisgd.lab.claims.pictures import Axes, against_batch
 from minisgd.lab.claims.statistics import log_ratio, ratio_of
 from minisgd.lab.plots import BLUE, GREEN
 from minisgd.typing import Generator

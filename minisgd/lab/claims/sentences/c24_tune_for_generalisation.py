@@ -8,10 +8,10 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decide import QUARTER, Side, side
-from minisgd.lab.claims.draw import Axes, against_batch
+from minisgd.lab.claims.decision import QUARTER, Side, side
 from minisgd.lab.claims.experiments import generalisation_gap as gaps
 from minisgd.lab.claims.experiments.fixed_budget import Endings
+from minisgd.lab.claims.pictures import Axes, against_batch
 from minisgd.lab.claims.statistics import Estimate, difference
 from minisgd.lab.plots import BLUE, ORANGE
 from minisgd.typing import Generator, HostArray

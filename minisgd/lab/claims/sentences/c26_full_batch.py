@@ -6,12 +6,12 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decide import QUARTER, both_more, side
-from minisgd.lab.claims.draw import Axes, against_batch
+from minisgd.lab.claims.decision import QUARTER, both_more, side
 from minisgd.lab.claims.experiments.gradient_error import GradientError, MeasureGradientError
 from minisgd.lab.claims.experiments.step_flops import CountFlops, StepFlops
 from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
 from minisgd.lab.claims.lab import FULL
+from minisgd.lab.claims.pictures import Axes, against_batch
 from minisgd.lab.claims.statistics import difference, log_ratio, ratio_of
 from minisgd.lab.plots import BLUE, ORANGE
 from minisgd.typing import Generator

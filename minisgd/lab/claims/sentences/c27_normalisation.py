@@ -6,11 +6,11 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding, undecided
-from minisgd.lab.claims.decide import QUARTER, side
-from minisgd.lab.claims.draw import Axes, against_batch
+from minisgd.lab.claims.decision import QUARTER, side
 from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget, Measure
 from minisgd.lab.claims.experiments.training_mode import TrainingModeLoss
 from minisgd.lab.claims.lab import SMALLEST
+from minisgd.lab.claims.pictures import Axes, against_batch
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.claims.statistics import Estimate, difference, log_ratio, ratio_of
 from minisgd.lab.plots import BLUE, GREEN, ORANGE

@@ -8,9 +8,9 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict
-from minisgd.lab.claims.decide import QUARTER
-from minisgd.lab.claims.draw import Axes, batch_axis
+from minisgd.lab.claims.decision import QUARTER
 from minisgd.lab.claims.experiments.measured_speed import TimePredictions
+from minisgd.lab.claims.pictures import Axes, batch_axis
 from minisgd.lab.instruments.throughput.latency import LatencyPoint
 from minisgd.lab.instruments.throughput.speed import Speed
 from minisgd.lab.plots import BLUE, INK, log_axis, spread

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict
-from minisgd.lab.claims.draw import Axes
 from minisgd.lab.claims.experiments.measured import StepTimes, TimeSteps
+from minisgd.lab.claims.pictures import Axes
 from minisgd.lab.claims.statistics import Estimate, bootstrap, ratio_of
 from minisgd.lab.plots import BLUE, GREY, INK
 from minisgd.typing import Generator, HostArray

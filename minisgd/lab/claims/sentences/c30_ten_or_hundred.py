@@ -8,12 +8,12 @@ from time import perf_counter
 import numpy as np
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict
-from minisgd.lab.claims.decide import QUARTER, TEN_PERCENT, side
-from minisgd.lab.claims.draw import Axes
+from minisgd.lab.claims.decision import QUARTER, TEN_PERCENT, side
 from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget
 from minisgd.lab.claims.experiments.gradient_variance import GradientVariance, MeasureGradientVariance
 from minisgd.lab.claims.experiments.measured import MeasureMemory, Memory, StepTimes, TimeSteps
 from minisgd.lab.claims.lab import Lab
+from minisgd.lab.claims.pictures import Axes
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.claims.statistics import Estimate, difference, log_ratio, ratio_of
 from minisgd.lab.plots import BLUE, GREY, INK

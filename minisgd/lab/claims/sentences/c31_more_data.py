@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decide import QUARTER, both_more, side
-from minisgd.lab.claims.draw import Axes
+from minisgd.lab.claims.decision import QUARTER, both_more, side
 from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget
+from minisgd.lab.claims.pictures import Axes
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.claims.statistics import Estimate, difference, log_ratio
 from minisgd.lab.plots import BLUE, INK, ORANGE

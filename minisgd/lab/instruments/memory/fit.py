@@ -16,9 +16,11 @@ import numpy as np
 from minisgd.backend import Plan
 from minisgd.data import Dataset
 from minisgd.errors import ArgumentError
-from minisgd.lab.instruments.throughput.speed import RESAMPLES, Interval, choose_sizes, intervals, still
+from minisgd.lab.instruments.batch_sizes import choose_batch_sizes
+from minisgd.lab.statistics import RESAMPLES, Interval, intervals
+from minisgd.lab.trial import Trial
 from minisgd.nn import Loss, Network
-from minisgd.optim import Optimizer
+from minisgd.optim import SGD, Optimizer
 from minisgd.training.memory import format_bytes
 from minisgd.training.prepare import Prepared, as_dataset
 from minisgd.training.session import quiet_arithmetic
@@ -85,13 +87,12 @@ def memory_fit(
     for a network, data, loss and optimizer that do not fit.
     """
     dataset = as_dataset(data, None, seed)
-    preparation = still(network, dataset, optimizer, loss, dtype, "cpu", seed)
-    least = 2 if preparation(1).recipe.network.couples_batch else 1
-    sizes = choose_sizes(batch_sizes, least, len(dataset))
-    peak_bytes(preparation(sizes[0]))  # what is imported and cached once is nobody's
+    prepare = Trial(network, dataset, optimizer or SGD(lr=0.1), loss, dtype).still(seed)
+    sizes = choose_batch_sizes(batch_sizes, prepare(1).recipe.network, len(dataset))
+    peak_bytes(prepare(sizes[0]))  # what is imported and cached once is nobody's
     points = []
     for b in sizes:
-        prepared = preparation(b)
+        prepared = prepare(b)
         points.append(MemoryPoint(b, Plan(prepared.recipe.requests()).bytes(), peak_bytes(prepared)))
     return summarise(points, len(dataset), np.random.default_rng(seed))
 

@@ -11,17 +11,11 @@ import numpy as np
 
 from minisgd.backend.cpu.threads import choose_threads
 from minisgd.data import Dataset
-from minisgd.lab.instruments.throughput.speed import (
-    Interval,
-    Speed,
-    SpeedPoint,
-    choose_sizes,
-    intervals,
-    require_visits,
-    still,
-    summarise,
-)
+from minisgd.lab.instruments.batch_sizes import choose_batch_sizes
+from minisgd.lab.instruments.throughput.speed import Speed, SpeedPoint, require_visits, summarise
+from minisgd.lab.statistics import Interval, intervals
 from minisgd.lab.timing.clock import VISITS, ProgressHook, Task, in_turn
+from minisgd.lab.trial import Trial
 from minisgd.nn import Network
 from minisgd.nn.inference import Inference
 from minisgd.training.cost import largest_product
@@ -73,8 +67,8 @@ def latency(
     those of ``ms.train`` for a network and data that do not fit.
     """
     dataset = as_dataset(data, None, seed)
-    net = still(network, dataset, None, None, dtype, device, seed)(1).recipe.network
-    sizes = choose_sizes(batch_sizes, 1, len(dataset))
+    net = Trial(network, dataset, dtype=dtype, device=device).prepare(1, seed).recipe.network
+    sizes = choose_batch_sizes(batch_sizes, net, len(dataset))
     require_visits(visits)
     rng = np.random.default_rng(seed)
     tasks = [_task(net, dataset, b, threads) for b in sizes]

@@ -13,10 +13,11 @@ import numpy as np
 
 from minisgd.data import Dataset
 from minisgd.errors import ArgumentError
-from minisgd.lab.instruments.throughput.speed import RESAMPLES, Interval, intervals, still
+from minisgd.lab.statistics import RESAMPLES, Interval, intervals
 from minisgd.lab.timing.clock import ProgressHook, time_steps
+from minisgd.lab.trial import Trial
 from minisgd.nn import Loss, Network
-from minisgd.optim import Optimizer
+from minisgd.optim import SGD, Optimizer
 from minisgd.training.prepare import as_dataset
 from minisgd.typing import Generator, HostArray, Seed
 
@@ -89,10 +90,10 @@ def powers_of_two(
     chosen = _checked(powers, len(dataset))
     sizes = [size for power in chosen for size in (power - 1, power, power + 1)]
     rng = np.random.default_rng(seed)
-    preparation = still(network, dataset, optimizer, loss, dtype, device, seed)
+    prepare = Trial(network, dataset, optimizer or SGD(lr=0.1), loss, dtype, device).still(seed)
     builds = []
     for build in range(BUILDS):
-        builds.append(time_steps(preparation, sizes, threads, rng, visits=VISITS, seconds=SECONDS))
+        builds.append(time_steps(prepare, sizes, threads, rng, visits=VISITS, seconds=SECONDS))
         if on_progress:
             on_progress((build + 1) / BUILDS)
     how = f"median over {BUILDS} builds of {VISITS} visits to each of {len(sizes)} batch sizes, in random order"

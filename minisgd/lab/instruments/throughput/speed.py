@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
 from minisgd.data import Dataset
 from minisgd.errors import ArgumentError
-from minisgd.lab.study.statistics import percentiles
-from minisgd.lab.timing.clock import STILL, VISITS, ProgressHook, time_steps
+from minisgd.lab.instruments.batch_sizes import choose_batch_sizes
+from minisgd.lab.statistics import RESAMPLES, Interval, intervals
+from minisgd.lab.timing.clock import VISITS, ProgressHook, time_steps
 from minisgd.lab.timing.fit import fit_step_time
+from minisgd.lab.trial import Trial
 from minisgd.nn import Loss, Network
 from minisgd.optim import SGD, Optimizer
-from minisgd.training.prepare import Prepared, as_dataset, prepare
+from minisgd.training.prepare import as_dataset
 from minisgd.typing import Generator, HostArray, Seed
 
 __all__ = ["Speed", "SpeedPoint", "speed"]
-
-Interval: TypeAlias = tuple[float, float]
-
-LARGEST = 1024
-"""Where the batch sizes end that are tried unless others are asked for."""
-
-RESAMPLES = 1000
-LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -107,37 +101,13 @@ def speed(
     those of ``ms.train`` for a network, data, loss and optimizer that do not fit.
     """
     dataset = as_dataset(data, None, seed)
-    preparation = still(network, dataset, optimizer, loss, dtype, device, seed)
-    # where a layer couples the examples of a batch, one example is no batch
-    least = 2 if preparation(1).recipe.network.couples_batch else 1
-    sizes = choose_sizes(batch_sizes, least, len(dataset))
+    prepare = Trial(network, dataset, optimizer or SGD(lr=0.1), loss, dtype, device).still(seed)
+    sizes = choose_batch_sizes(batch_sizes, prepare(1).recipe.network, len(dataset))
     require_visits(visits)
     rng = np.random.default_rng(seed)
-    taken = time_steps(preparation, sizes, threads, rng, visits=visits, on_progress=on_progress)
+    taken = time_steps(prepare, sizes, threads, rng, visits=visits, on_progress=on_progress)
     how = f"median of {visits} visits to each of {len(sizes)} batch sizes, in a random order anew in every round"
     return summarise(sizes, taken, len(dataset), how, rng)
-
-
-def still(
-    network: Network,
-    data: Dataset,
-    optimizer: Optimizer | None,
-    loss: Loss | None,
-    dtype: str,
-    device: str,
-    seed: Seed,
-) -> Callable[[int], Prepared]:
-    """Return what prepares a training run at a batch size, for the clock."""
-    optimizer = SGD(lr=STILL) if optimizer is None else optimizer
-    if isinstance(optimizer, Optimizer):  # what is none is refused with the rest
-        optimizer = replace(optimizer, lr=STILL)
-
-    def prepared(batch_size: int) -> Prepared:
-        return prepare(
-            network, data, optimizer, loss=loss, batch_size=batch_size, dtype=dtype, device=device, seeds=seed
-        )
-
-    return prepared
 
 
 # ------------------------------------------------ estimated
@@ -170,35 +140,6 @@ def _resampled_lines(sizes: HostArray, taken: HostArray, rng: Generator) -> Iter
         line = fit_step_time(sizes[chosen], np.median(taken[rounds][:, chosen], axis=0))
         if line is not None:  # not the same batch size each time
             yield line.t0, line.r, line.knee
-
-
-def intervals(sample: HostArray) -> list[Interval]:
-    """Return the interval of every column.  sample (resamples, K)"""
-    low, high = percentiles(sample, LEVEL)
-    return list(zip(low.tolist(), high.tolist(), strict=True))
-
-
-# ------------------------------------------------ checked
-
-
-def choose_sizes(given: Sequence[int] | None, least: int, n: int) -> list[int]:
-    """Return the batch sizes in ascending order, by default powers of two.
-
-    Errors: ArgumentError for fewer than two, or one that is not an integer from 1 to N.
-    """
-    if given is None:
-        given = [2**k for k in range(LARGEST.bit_length()) if least <= 2**k <= n]
-    for size in given:
-        if isinstance(size, bool) or not isinstance(size, int | np.integer) or not 1 <= size <= n:
-            raise ArgumentError(
-                "batch_sizes", expected=f"integers from 1 to N = {n}", got=size, fix="choose other sizes"
-            )
-    sizes = sorted({int(size) for size in given})
-    if len(sizes) < 2:
-        raise ArgumentError(
-            "batch_sizes", expected="at least two, for a line", got=sizes, fix="1, 8, 64 and 512, for example"
-        )
-    return sizes
 
 
 def require_visits(visits: int) -> None:

@@ -190,4 +190,4 @@ def _ends(result: StudyResult) -> tuple[BatchResult, BatchResult] | None:
 
 
 def _unreached(result: StudyResult) -> str:
-    return f"No batch size reached {words.target(result.target)}; open triangles show how far the runs were let go."
+    return f"No batch size reached {result.target}; open triangles show how far the runs were let go."

@@ -8,6 +8,7 @@ import numpy as np
 
 from minisgd.lab import plots, words
 from minisgd.lab.plots import BLUE, GREY, ORANGE, Axes, Figure
+from minisgd.lab.study.report.axes import batch_axis
 from minisgd.lab.study.result import BatchResult, StudyResult
 
 LINEAR, ROOT = (0, (5, 3)), (0, (1.5, 2))
@@ -16,7 +17,7 @@ LINEAR, ROOT = (0, (5, 3)), (0, (1.5, 2))
 def draw_learning_rate(result: StudyResult) -> Figure:
     """Draw the best learning rate against batch size, with the rules that scale it as B and as √B."""
     page, ax = plots.figure("Best learning rate")
-    plots.batch_axis(ax, result)
+    batch_axis(ax, result)
     shown = tuned(result)
     anchor, sizes = shown[0], np.array([b.batch_size for b in result.batch_sizes], dtype=float)
     for power, dash in ((1.0, LINEAR), (0.5, ROOT)):
@@ -48,7 +49,7 @@ def tuned(result: StudyResult) -> list[BatchResult]:
 def draw_curves(result: StudyResult) -> Figure:
     """Draw the target's metric at the best learning rates over steps, over examples and over time."""
     page, axes = plots.figure(
-        f"{words.metric(result.target).capitalize()} at the best learning rates", columns=3, wspace=0.09, left=0.078
+        f"{result.target.metric_name.capitalize()} at the best learning rates", columns=3, wspace=0.09, left=0.078
     )
     shown = [b for b in result.batch_sizes if len(b.learning_curve.steps) > 1]
     colours = plots.ramp(len(shown))

@@ -6,6 +6,7 @@ import numpy as np
 
 from minisgd.lab import plots, words
 from minisgd.lab.plots import BLUE, GREEN, GREY, INK, ORANGE, Axes, Figure
+from minisgd.lab.study.report.axes import batch_axis
 from minisgd.lab.study.result import StudyResult
 from minisgd.lab.timing.fit import fit_affine
 from minisgd.typing import HostArray
@@ -18,7 +19,7 @@ def draw_throughput(result: StudyResult) -> Figure:
     times = np.array([b.step_seconds for b in result.batch_sizes])
     keys = [plots.key("measured", ls="", marker="o", ms=7, color=INK)]
     for ax in (left, right):
-        plots.batch_axis(ax, result, columns=2)
+        batch_axis(ax, result, columns=2)
     line = result.timing
     if line is not None:
         at = np.geomspace(sizes[0], sizes[-1], 80)
@@ -42,7 +43,7 @@ def draw_throughput(result: StudyResult) -> Figure:
 def draw_memory(result: StudyResult) -> Figure:
     """Draw the bytes of a training step: what every batch size needs, and what each example adds."""
     page, ax = plots.figure("Memory of a training step")
-    plots.batch_axis(ax, result)
+    batch_axis(ax, result)
     sizes = _sizes(result)
     total = np.array([b.memory_bytes for b in result.batch_sizes], dtype=np.float64)
     keys = [plots.key("planned", ls="", marker="o", ms=7, color=INK)]

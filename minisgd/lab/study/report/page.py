@@ -15,7 +15,7 @@ from minisgd.lab import words
 from minisgd.lab.plots import Figure, png
 from minisgd.lab.study.report import captions, heatmap, learning, machine, scaling
 from minisgd.lab.study.result import BatchResult, StudyResult
-from minisgd.lab.study.statistics import Interval
+from minisgd.lab.study.statistics import CensoredMedian
 from minisgd.lab.template import load_template
 
 
@@ -67,7 +67,7 @@ def _context(result: StudyResult, images: Mapping[str, bytes]) -> dict[str, Any]
     ]
     return {
         "result": result,
-        "target": words.target(result.target),
+        "target": str(result.target),
         "answer": _answer(result),
         "facts": _facts(result),
         "cautions": cautions(result),
@@ -97,7 +97,7 @@ def _facts(result: StudyResult) -> list[tuple[str, str, str]]:
             (
                 words.seconds(best.seconds),
                 "time to target",
-                f"predicted, to reach {words.target(result.target)}",
+                f"predicted, to reach {result.target}",
             )
         )
         facts.append((words.memory(best.memory_bytes), "memory", "for one training step"))
@@ -159,7 +159,7 @@ def _setting(result: StudyResult) -> list[tuple[str, str]]:
         ("data", f"{result.data} ({words.plural(result.n_train, 'training example')})"),
         ("model", result.model),
         ("optimizer", result.optimizer),
-        ("target", words.target(result.target)),
+        ("target", str(result.target)),
         ("budget", result.budget),
         ("seeds", f"{len(result.seeds)}, the same for every batch size"),
     ]
@@ -187,7 +187,7 @@ def _row(b: BatchResult, result: StudyResult) -> dict[str, Any]:
     }
 
 
-def _interval(got: Interval, say: Callable[[float], str], missed: str) -> tuple[str, str]:
+def _interval(got: CensoredMedian, say: Callable[[float], str], missed: str) -> tuple[str, str]:
     """Give a median and its interval as two texts; how far the runs were let go where they did not get there."""
     if not math.isfinite(got.median):
         return missed, "not reached"

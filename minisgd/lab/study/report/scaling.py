@@ -11,6 +11,7 @@ import numpy as np
 
 from minisgd.lab import plots, words
 from minisgd.lab.plots import BLUE, GREEN, GREY, INK, ORANGE, Axes, Figure
+from minisgd.lab.study.report.axes import batch_axis
 from minisgd.lab.study.result import BatchResult, StudyResult, Timing
 from minisgd.typing import HostArray
 
@@ -51,8 +52,8 @@ def _step_time(timing: Timing) -> Callable[[HostArray], HostArray]:
 
 
 def _draw(result: StudyResult, view: _View, guide: bool) -> Figure:
-    page, ax = plots.figure(f"{view.title} to reach {words.target(result.target)}")
-    plots.batch_axis(ax, result)
+    page, ax = plots.figure(f"{view.title} to reach {result.target}")
+    batch_axis(ax, result)
     keys, seen = _points(ax, result, view)
     fit = result.fit
     if fit.s_min is not None and fit.e_min is not None and view.along is not None:

@@ -8,6 +8,7 @@ from minisgd.lab.claims.experiments.gradient_error import MeasureGradientError
 from minisgd.lab.claims.experiments.to_target import RunToTarget
 from minisgd.lab.claims.lab import FULL, Lab
 from minisgd.lab.claims.setting import Setting
+from minisgd.lab.trial import Trial
 
 
 @pytest.fixture
@@ -16,7 +17,8 @@ def lab():
     rng = np.random.default_rng(0)
     data = ms.Dataset.from_arrays(rng.normal(size=(100, 1)), rng.normal(size=(100, 1)), seed=0)
     network = ms.Network(ms.Linear(1, bias=False))
-    return Lab(network, data, ms.MeanSquaredError(), "float64", "cpu", tuple(range(400)), (4, 20), 1, None, {})
+    trial = Trial(network, data, loss=ms.MeanSquaredError(), dtype="float64")
+    return Lab(trial, tuple(range(400)), (4, 20), 1, None, {})
 
 
 def test_the_error_is_that_of_a_mean_drawn_without_replacement(lab):

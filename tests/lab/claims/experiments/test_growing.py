@@ -7,17 +7,17 @@ import pytest
 
 import minisgd as ms
 from minisgd.data.synthetic import gaussian_blobs
-from minisgd.lab.claims import conduct
 from minisgd.lab.claims.experiments.growing import GrowingBudget
 from minisgd.lab.claims.sentences.c19_growing import at_equal_steps
 from minisgd.training.session import quiet_arithmetic
+from tests.lab.claims.labs import small_lab
 
 DATA = gaussian_blobs(400, 5, 3, 3.0, seed=0)
 
 
 def laboratory(folder=None):
     network = ms.Network(ms.Linear(8), ms.ReLU(), ms.Linear(3))
-    return conduct._laboratory(network, DATA, None, None, "float32", "cpu", tuple(range(5)), 1, 0, folder)
+    return small_lab(network, DATA, folder=folder)
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ def test_it_is_the_training_that_ms_train_would_do():
     cell = GrowingBudget(8, multiples=(1.0,)).run(lab).cells[0][0][3]
     schedule = ms.GrowBatch(4, 256, every=2, factor=4)
     run = ms.train(
-        lab.network,
+        lab.base.network,
         DATA,
         optimizer=ms.SGD(lr=cell.lr),
         batch_size=schedule,

@@ -8,15 +8,15 @@ import pytest
 import minisgd as ms
 from minisgd.data.sampling import Shuffled
 from minisgd.data.synthetic import gaussian_blobs
-from minisgd.lab.claims import conduct
 from minisgd.lab.claims.experiments.training_mode import TrainingModeLoss
 from minisgd.lab.claims.setting import Setting
+from tests.lab.claims.labs import small_lab
 
 DATA = gaussian_blobs(256, 5, 3, 3.0, seed=0)
 
 
 def trial_of(*layers: ms.Layer):
-    lab = conduct._laboratory(ms.Network(*layers), DATA, None, None, "float64", "cpu", (0,), 1, 0, None)
+    lab = small_lab(ms.Network(*layers), DATA, seeds=1, dtype="float64")
     return lab.trial(Setting())
 
 

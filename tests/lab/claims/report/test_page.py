@@ -9,9 +9,9 @@ import pytest
 from minisgd.errors import OutputError
 from minisgd.lab.claims.claim import undecided
 from minisgd.lab.claims.report.page import write_report
-from minisgd.lab.claims.result import Answer, Claims
+from minisgd.lab.claims.run.result import Answer, Claims
 from minisgd.lab.claims.sentences.table import CLAIMS
-from tests.lab.claims.synthetic_results import judged, memory, step_times, target_runs
+from tests.lab.claims.sentences.synthetic_results import judged, memory, step_times, target_runs
 
 RUNS, TIMES = target_runs(lambda b: 40 * (1 + 64 / b)), step_times()
 FINDINGS = {

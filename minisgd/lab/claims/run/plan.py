@@ -50,7 +50,7 @@ def in_order(readers: Mapping[Experiment[Any], int], seconds: Mapping[Experiment
     return sorted(readers, key=lambda e: (not e.alone, seconds[e] / readers[e], e.name))
 
 
-class Conductor:
+class Runner:
     """Runs experiments within a budget: single measurements first, by themselves, then training runs side by side."""
 
     def __init__(self, lab: Lab, deadline: float, workers: int, on_done: Callable[[str, Outcome], None]) -> None:

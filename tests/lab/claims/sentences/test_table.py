@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import minisgd.lab.claims.sentences.table as table
-from minisgd.lab.claims.contradictions import CONTRADICTIONS
 from minisgd.lab.claims.experiment import Experiment
-from minisgd.lab.claims.plan import experiments_of, in_order
+from minisgd.lab.claims.report.contradictions import CONTRADICTIONS
+from minisgd.lab.claims.run.plan import experiments_of, in_order
 from minisgd.lab.claims.sentences.table import CLAIMS, MODULES
 
 PRESENT = set(range(1, 32))

@@ -15,18 +15,16 @@ from minisgd.backend.cpu.threads import available_cores, choose_threads
 from minisgd.data import Dataset
 from minisgd.errors import MinisgdError
 from minisgd.lab import words
-from minisgd.lab.claims.arguments import check_network, chosen_claims, parse_seconds, resolve_seeds, resolve_sizes
 from minisgd.lab.claims.claim import Claim, Finding, undecided
 from minisgd.lab.claims.lab import Lab
-from minisgd.lab.claims.plan import WORKERS, Conductor, Missing, Outcome, experiments_of
-from minisgd.lab.claims.result import Answer, Claims
+from minisgd.lab.claims.run.arguments import check_network, chosen_claims, laboratory, parse_seconds, resolve_seeds
+from minisgd.lab.claims.run.plan import WORKERS, Missing, Outcome, Runner, experiments_of
+from minisgd.lab.claims.run.result import Answer, Claims
 from minisgd.lab.claims.sentences.table import CLAIMS
-from minisgd.lab.claims.setting import Setting
 from minisgd.lab.environment import environment
-from minisgd.lab.study.arguments import fingerprint, initial_weights
+from minisgd.lab.trial import Trial, with_validation
 from minisgd.nn import Loss, Network
 from minisgd.training.memory import default_loss
-from minisgd.training.prepare import as_dataset
 
 EventHook = Callable[[str, Mapping[str, Any]], None]
 
@@ -71,22 +69,25 @@ def claims(
     allowed = parse_seconds(budget)
     each = resolve_seeds(seeds, seed)
     workers = min(WORKERS, available_cores(), choose_threads(math.inf, threads))
-    lab = _laboratory(network, data, validation, loss, dtype, device, each, threads, seed, out)
+    check_network(network)
+    dataset = with_validation(data, validation, seed)
+    base = Trial(network, dataset, loss=loss or default_loss(dataset.task), dtype=dtype, device=device)
+    lab = laboratory(base, each, threads, None if out is None else Path(out))
     answers: dict[int, Answer] = {}
     readers = experiments_of(chosen)
     interrupted = False
     tally = _Tally(emit, allowed)
     deadline = begun + allowed - min(REPORT_SHARE * allowed, REPORT_SECONDS)
-    conductor = Conductor(lab, deadline, workers, tally.done)
+    runner = Runner(lab, deadline, workers, tally.done)
     try:
         emit("note", {"text": "pilots: short training runs to find targets and where to search"})
-        conductor.run(readers, tally.estimate)
+        runner.run(readers, tally.estimate)
     except KeyboardInterrupt:
         interrupted = True
     for claim in chosen:
         rng = np.random.default_rng([seed, claim.number])
         repeat = _repeat(command, claim.number)
-        outcomes = {name: conductor.outcomes.get(e) for name, e in claim.reads.items()}
+        outcomes = {name: runner.outcomes.get(e) for name, e in claim.reads.items()}
         spent = sum(o.seconds for o in outcomes.values() if o)
         answers[claim.number] = Answer(claim, find(claim, outcomes, rng), spent, repeat)
     setting = _setting(lab, model_name or repr(network), threads, allowed)
@@ -118,42 +119,6 @@ def find(claim: Claim, outcomes: Mapping[str, Outcome | None], rng: np.random.Ge
     except MinisgdError as problem:
         # results without a meaning for this claim cost its verdict, never the others
         return undecided(claim.effect, f"Its results cannot be judged: {problem}.")
-
-
-def _laboratory(
-    network: Network,
-    data: Dataset | tuple[Any, Any],
-    validation: float | None,
-    loss: Loss | None,
-    dtype: str,
-    device: str,
-    seeds: tuple[int, ...],
-    threads: int | None,
-    seed: int,
-    out: str | Path | None,
-) -> Lab:
-    """Check that everything fits together, before anything is written."""
-    check_network(network)
-    dataset = as_dataset(data, validation, seed)
-    if dataset.validation is None:
-        dataset = as_dataset(dataset, 0.2, seed)
-    sizes = resolve_sizes(len(dataset))
-    loss = loss or default_loss(dataset.task)
-    folder = None if out is None else Path(out)
-    lab = Lab(network, dataset, loss, dtype, device, seeds, sizes, threads, None, {})
-    trial = lab.trial(Setting())
-    for b in sizes:
-        trial.prepare(b, 0).session(last_batch="drop")
-    settings = {
-        "data": fingerprint(dataset),
-        "model": repr(network),
-        "weights": initial_weights(trial),
-        "loss": repr(loss),
-        "dtype": dtype,
-        "batch_sizes": sizes,
-        "seeds": seeds,
-    }
-    return Lab(network, dataset, loss, dtype, device, seeds, sizes, threads, folder, settings)
 
 
 class _Tally:

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from minisgd.errors import ArgumentError
-from minisgd.lab.claims.decide import TEN_PERCENT, side
+from minisgd.lab.claims.decision import TEN_PERCENT, side
 from minisgd.lab.claims.statistics import Estimate, bootstrap, difference, fit_slopes, log_ratio, log_slope, ratio_of
 
 

@@ -6,13 +6,17 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from minisgd.errors import ArgumentError, DataError, DtypeError
 from minisgd.lab.claims.claim import Claim
-from minisgd.lab.claims.lab import FEWEST_SIZES, default_sizes
+from minisgd.lab.claims.lab import FEWEST_SIZES, Lab, default_sizes
+from minisgd.lab.claims.setting import Setting
+from minisgd.lab.study.arguments import fingerprint, initial_weights
+from minisgd.lab.trial import Trial
 from minisgd.nn import Network
 
 UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
@@ -66,6 +70,39 @@ def resolve_seeds(seeds: int, seed: int) -> tuple[int, ...]:
     return tuple(1000 * int(seed) + k for k in range(seeds))
 
 
+def check_network(network: Network) -> None:
+    """Refuse what is no network, and weights that are not finite: whoever hands them over expects something of them."""
+    if not isinstance(network, Network):
+        raise DtypeError(
+            "network", expected="an ms.Network", got=type(network).__name__, fix="wrap the layers: ms.Network(...)"
+        )
+    if network.is_built and not np.isfinite(network.ops.to_host(network.vector)).all():
+        raise DataError(
+            "network",
+            expected="finite in all its weights",
+            got="NaN or infinity among them",
+            fix="describe it anew: claims train from fresh weights",
+        )
+
+
+def laboratory(base: Trial, seeds: tuple[int, ...], threads: int | None, folder: Path | None) -> Lab:
+    """Return what experiments work with, checked before anything is written."""
+    sizes = resolve_sizes(len(base.data))
+    trial = Lab(base, seeds, sizes, threads, None, {}).trial(Setting())
+    for b in sizes:
+        trial.prepare(b, 0).session(last_batch="drop")
+    settings = {
+        "data": fingerprint(base.data),
+        "model": repr(base.network),
+        "weights": initial_weights(trial),
+        "loss": repr(base.loss),
+        "dtype": base.dtype,
+        "batch_sizes": sizes,
+        "seeds": seeds,
+    }
+    return Lab(base, seeds, sizes, threads, folder, settings)
+
+
 def resolve_sizes(n: int) -> tuple[int, ...]:
     """Return the batch sizes to compare among N examples.
 
@@ -80,18 +117,3 @@ def resolve_sizes(n: int) -> tuple[int, ...]:
             fix="add examples, or hold out fewer",
         )
     return sizes
-
-
-def check_network(network: Network) -> None:
-    """Refuse what is no network, and weights that are not finite: whoever hands them over expects something of them."""
-    if not isinstance(network, Network):
-        raise DtypeError(
-            "network", expected="an ms.Network", got=type(network).__name__, fix="wrap the layers: ms.Network(...)"
-        )
-    if network.is_built and not np.isfinite(network.ops.to_host(network.vector)).all():
-        raise DataError(
-            "network",
-            expected="finite in all its weights",
-            got="NaN or infinity among them",
-            fix="describe it anew: claims train from fresh weights",
-        )

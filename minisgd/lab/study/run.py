@@ -28,13 +28,12 @@ from minisgd.lab.study.cell import Cell, Journal
 from minisgd.lab.study.grid import HALF_WINDOW, resolve_batch_sizes, resolve_learning_rates
 from minisgd.lab.study.pilot import Pilot, run_pilot
 from minisgd.lab.study.result import Curve, Recommendation, StudyResult
-from minisgd.lab.study.stack import Trial
 from minisgd.lab.study.sweep import Outcome, Search
-from minisgd.lab.timing.clock import STILL, time_steps
+from minisgd.lab.timing.clock import time_steps
+from minisgd.lab.trial import Trial, with_validation
 from minisgd.nn import Loss, Network
 from minisgd.optim import SGD, Optimizer
 from minisgd.training.memory import format_bytes, parse_bytes
-from minisgd.training.prepare import as_dataset
 from minisgd.training.session import quiet_arithmetic
 
 EventHook = Callable[[str, Mapping[str, Any]], None]
@@ -110,9 +109,7 @@ def study(
     Errors: ArgumentError, DataError or ShapeError for input that does not fit; OutputError if out cannot be written.
     """
     emit: EventHook = on_event or (lambda kind, facts: None)
-    dataset = as_dataset(data, validation, seed)
-    if dataset.validation is None:
-        dataset = as_dataset(dataset, 0.2, seed)
+    dataset = with_validation(data, validation, seed)
     sizes = resolve_batch_sizes(batch_sizes, len(dataset))
     rates = resolve_learning_rates(learning_rates)
     goal = given_target(target_accuracy, target_loss)
@@ -157,9 +154,8 @@ def study(
         )
         outcomes = _sweep(search, sizes, pilot, workers)
     emit("note", {"text": "timing single networks"})
-    still = trial.with_lr(STILL)
     rng = np.random.default_rng(seed)
-    visits = time_steps(lambda b: still.prepare(b, 0), sizes, threads, rng, visits=VISITS, seconds=VISIT_SECONDS)
+    visits = time_steps(trial.still(0), sizes, threads, rng, visits=VISITS, seconds=VISIT_SECONDS)
     step_seconds = np.median(visits, axis=0).tolist()
     setting = Setting(
         data=dataset.name,

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minisgd.lab.claims.conduct import find
 from minisgd.lab.claims.experiments.fixed_budget import Endings
 from minisgd.lab.claims.experiments.loss_curve import LossCurves
-from minisgd.lab.claims.plan import Missing, Outcome
+from minisgd.lab.claims.run.claims import find
+from minisgd.lab.claims.run.plan import Missing, Outcome
 from minisgd.lab.claims.sentences.c29_favoured_sizes import SIZES as EVEN_SIZES
 from minisgd.lab.claims.sentences.table import CLAIMS
-from tests.lab.claims.synthetic_results import (
+from tests.lab.claims.sentences.synthetic_results import (
     SIZES,
     Curve,
     N,

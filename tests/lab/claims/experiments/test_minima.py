@@ -7,21 +7,20 @@ import pytest
 
 import minisgd as ms
 from minisgd.data.synthetic import gaussian_blobs
-from minisgd.lab.claims import conduct
 from minisgd.lab.claims.experiments.curvature import MEASURES, sharpness_of, top_eigenvalue
 from minisgd.lab.claims.experiments.escape import Excursion, SwitchToSmall
 from minisgd.lab.claims.experiments.sharpness_at_target import GROWTH, SharpnessAtTarget
 from minisgd.lab.claims.setting import Setting
 from minisgd.optim import Progress
 from minisgd.training.session import quiet_arithmetic
+from tests.lab.claims.labs import small_lab
 
 DATA = gaussian_blobs(400, 5, 3, 3.0, seed=0)
-SEEDS = tuple(range(5))
 
 
 def laboratory(folder=None):
     network = ms.Network(ms.Linear(8), ms.ReLU(), ms.Linear(3))
-    return conduct._laboratory(network, DATA, None, None, "float32", "cpu", SEEDS, 1, 0, folder)
+    return small_lab(network, DATA, folder=folder)
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from minisgd.lab.claims.claim import Effect, Finding
-from minisgd.lab.claims.contradictions import CONTRADICTIONS, generalisation, overfitting, stability, three_axes
+from minisgd.lab.claims.report.contradictions import CONTRADICTIONS, generalisation, overfitting, stability, three_axes
 
 
 def finding(value: float, *more: tuple[str, float], verdict="supported", spread=0.1) -> Finding:

@@ -11,19 +11,21 @@ import pytest
 
 import minisgd as ms
 from minisgd.data.synthetic import gaussian_blobs
-from minisgd.lab.claims import conduct, lab
+from minisgd.lab.claims import lab
 from minisgd.lab.claims.experiments.fixed_budget import FixedBudget
 from minisgd.lab.claims.experiments.to_target import RunToTarget
+from minisgd.lab.claims.run.plan import Runner
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.study import sweep
 from minisgd.training.session import quiet_arithmetic
+from tests.lab.claims.labs import small_lab
 
 DATA = gaussian_blobs(400, 5, 3, 3.0, seed=0)
 NETWORK = ms.Network(ms.Linear(8, name="hidden"), ms.ReLU(), ms.Linear(3))
 
 
 def laboratory(folder=None, network=NETWORK, data=DATA) -> Any:
-    return conduct._laboratory(network, data, None, None, "float32", "cpu", tuple(range(5)), 1, 0, folder)
+    return small_lab(network, data, folder=folder)
 
 
 @pytest.fixture(autouse=True)
@@ -105,12 +107,12 @@ def test_an_interrupted_run_is_a_valid_partial_result(tmp_path):
 
 def test_what_data_do_not_allow_is_said_and_not_raised():
     here = laboratory(network=ms.Network(ms.Linear(3)))
-    outcome = conduct.Conductor(here, 1e12, 1, lambda name, outcome: None)._run(RunToTarget(Setting(width=2)), 0.0)
+    outcome = Runner(here, 1e12, 1, lambda name, outcome: None)._run(RunToTarget(Setting(width=2)), 0.0)
     assert outcome.result.why == "a model without hidden layers has no width"
 
 
 def test_seeds_of_two_runs_are_apart():
-    from minisgd.lab.claims.arguments import resolve_seeds
+    from minisgd.lab.claims.run.arguments import resolve_seeds
 
     assert not set(resolve_seeds(8, 0)) & set(resolve_seeds(8, 1))
 

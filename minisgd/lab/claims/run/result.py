@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from minisgd.errors import ArgumentError
-from minisgd.files import write_atomically
+from minisgd.files import to_json, write_atomically
 from minisgd.lab.claims.claim import Claim, Finding, Verdict
 
 
@@ -78,7 +76,7 @@ class Claims:
 
     def to_json(self) -> str:
         """Write the document of claims.json: strictly valid JSON, null for what is not finite."""
-        return json.dumps(_finite([a.to_dict() for a in self]), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        return to_json([a.to_dict() for a in self], indent=2)
 
     def save(self, folder: str | Path) -> Path:
         """Write claims.json and claims.html into a folder; return the path of the page.
@@ -89,13 +87,3 @@ class Claims:
 
         write_atomically(Path(folder) / "claims.json", self.to_json().encode())
         return write_report(self, folder)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    if isinstance(value, float | int) and not isinstance(value, bool):
-        return value if math.isfinite(value) else None
-    return value

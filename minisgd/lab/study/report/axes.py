@@ -1,0 +1,36 @@
+"""The axis of batch sizes that the pictures of a study share."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from minisgd.lab import plots
+from minisgd.lab.study.result import StudyResult
+
+
+def batch_axis(ax: plots.Axes, result: StudyResult, columns: int = 1) -> None:
+    """Put a logarithmic axis of batch sizes below, a tick at each one tested; the full batch is called so.
+
+    Where ticks crowd, the recommended batch size keeps its label, and the others as far as there is room. `columns`
+    is the number of panels that share the width.
+    """
+    batches = result.batch_sizes
+    sizes = np.array([b.batch_size for b in batches], dtype=np.float64)
+    wide = max(math.log(sizes[-1] / sizes[0]), 1.0)
+    ax.set_xscale("log")
+    ax.set_xlim(sizes[0] * math.exp(-0.05 * wide), sizes[-1] * math.exp(0.05 * wide))
+    labels: dict[int, str] = {}
+    taken: list[tuple[float, float]] = []  # places and half widths, in parts of the axis
+    for b in sorted(reversed(batches), key=lambda b: (b.batch_size != result.recommendation.batch_size, not b.full)):
+        place, text = math.log(b.batch_size / sizes[0]) / wide, f"{b.batch_size}"
+        if b.full and len(sizes) > 1 and sizes[-1] < 2.5 * sizes[-2]:
+            labels[b.batch_size] = f"\n{text} = full"  # on a line of its own, clear of its neighbour
+            continue
+        half = 0.0065 * (len(text) + 0.75) * columns
+        if all(abs(place - other) > half + width for other, width in taken):
+            labels[b.batch_size] = f"{text}\nfull" if b.full else text
+            taken.append((place, half))
+    plots.fixed_ticks(ax.xaxis, sizes, [labels.get(b.batch_size, "") for b in batches])
+    ax.set_xlabel("batch size", fontsize=9.5, color=plots.INK, labelpad=2)
