@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from minisgd.cli import options, output
+from minisgd.cli import options, output, running
 from minisgd.cli.parser import Parser, listed, whole, whole_or_word
-from minisgd.cli.study import require_report
 
 if TYPE_CHECKING:
     from minisgd.lab.claims import Claims
@@ -27,7 +25,7 @@ def configure(parser: Parser) -> None:
     group = parser.add_argument_group("claims")
     group.add_argument("--only", type=listed(whole_or_word), metavar="N,N,…", help="numbers of claims (all)")
     group.add_argument("--budget", default="5min", metavar="TIME", help="90s, 5min or 1h, all included (5min)")
-    group.add_argument("--seeds", type=whole, default=8, metavar="N", help="trainings of all that is compared (8)")
+    group.add_argument("--seeds", type=whole, default=8, metavar="N", help="seeds for everything that is compared (8)")
     group.add_argument("--out", type=Path, default=Path("minisgd-claims"), metavar="DIR", help="(minisgd-claims)")
     options.add_common(parser)
 
@@ -38,7 +36,7 @@ def run(args: Namespace) -> int:
 
     data = options.load_data(args)
     network, _ = options.load_model(args, data)
-    require_report("the report of the claims")
+    running.require_report("the report of the claims")
     output.require_writable(args.out)
     output.note(data.describe(), args.quiet)
     with output.ProgressBar(args.quiet) as bar:
@@ -49,14 +47,11 @@ def run(args: Namespace) -> int:
             budget=args.budget,
             loss=options.make_loss(args),
             seeds=args.seeds,
-            dtype=args.dtype,
-            device=args.device,
-            threads=args.threads,
-            seed=args.seed,
             out=args.out,
             model_name=args.model,
             command=args.command_line,
-            on_event=_reporter(bar),
+            on_event=running.reporter(bar),
+            **running.machine(args),
         )
     report = found.save(args.out)
     if args.json:
@@ -71,18 +66,6 @@ def run(args: Namespace) -> int:
         )
         return INTERRUPTED
     return 0
-
-
-def _reporter(bar: output.ProgressBar) -> Callable[[str, Mapping[str, Any]], None]:
-    """Return what passes the events of a run on to the terminal."""
-
-    def on_event(kind: str, facts: Mapping[str, Any]) -> None:
-        if kind == "progress":
-            bar.show(facts["share"], facts["text"])
-        else:
-            bar.note(f"estimate: {facts['text']}" if kind == "estimate" else facts["text"])
-
-    return on_event
 
 
 def _print(found: Claims) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minisgd.cli import options, output
+from minisgd.cli import options, output, running
 from minisgd.cli.parser import Parser, listed, number, whole, whole_or_word
-from minisgd.errors import ArgumentError, MissingExtraError
+from minisgd.errors import ArgumentError
 
 if TYPE_CHECKING:
     from minisgd.lab.study import Study
@@ -32,7 +30,7 @@ def configure(parser: Parser) -> None:
     group = parser.add_argument_group("study")
     group.add_argument("--batch-sizes", type=listed(whole_or_word), metavar="B,B,…", help="(powers of four, and full)")
     group.add_argument("--learning-rates", type=listed(number), metavar="LR,LR,…", help="(searched)")
-    group.add_argument("--seeds", type=whole, metavar="N", help="trainings of every pair (5)")
+    group.add_argument("--seeds", type=whole, metavar="N", help="seeds for every batch size and learning rate (5)")
     group.add_argument("--target-accuracy", type=number, metavar="A", help="to reach, 0.95 (a pilot finds one)")
     group.add_argument("--target-loss", type=number, metavar="L", help="to reach, instead")
     group.add_argument("--budget", default="target", metavar="B", help="target, epochs:N or steps:N (target)")
@@ -52,7 +50,7 @@ def run(args: Namespace) -> int:
         args.momentum = 0.9
     optimizer = options.make_optimizer(args)
     sizes, seeds = _plan(args, len(data))
-    require_report("the report of a study")
+    running.require_report("the report of a study")
     output.require_writable(args.out)
     output.note(data.describe(), args.quiet)
     try:
@@ -68,14 +66,11 @@ def run(args: Namespace) -> int:
                 target_loss=args.target_loss,
                 budget=args.budget,
                 memory_limit=args.memory_limit,
-                dtype=args.dtype,
-                device=args.device,
-                threads=args.threads,
-                seed=args.seed,
                 out=args.out,
                 model_name=args.model,
                 command=args.command_line,
-                on_event=_reporter(bar),
+                on_event=running.reporter(bar),
+                **running.machine(args),
             )
         report = found.save(args.out)
     except KeyboardInterrupt:
@@ -104,36 +99,6 @@ def _plan(args: Namespace, n: int) -> tuple[list[Any] | None, int]:
             )
         sizes = [*default_batch_sizes(n)[1:-1:2], "full"]
     return sizes, (QUICK_SEEDS if args.quick else 5) if seeds is None else seeds
-
-
-def require_report(what: str) -> None:
-    """Refuse before hours of work, not after them, when the report could not be drawn."""
-    missing = [package for package in ("matplotlib", "jinja2") if find_spec(package) is None]
-    if missing:
-        raise MissingExtraError(
-            what,
-            expected="possible, with matplotlib and jinja2 installed",
-            got=f"no {' and no '.join(missing)}",
-            fix="pip install 'minisgd[report]'",
-        )
-
-
-def _reporter(bar: output.ProgressBar) -> Callable[[str, Mapping[str, Any]], None]:
-    """Return what passes the events of a study on to the terminal."""
-    from minisgd.lab.study.result import Target
-
-    def on_event(kind: str, facts: Mapping[str, Any]) -> None:
-        if kind == "progress":
-            bar.show(facts["done"] / max(1, facts["total"]), f"{facts['done']}/{facts['total']}  {facts['best']}")
-        elif kind == "target":
-            goal = Target(facts["metric"], facts["value"])
-            bar.note(f"target: {goal} ({facts['how']})")
-        elif kind == "estimate":
-            bar.note(f"estimate: {facts['text']}")
-        else:
-            bar.note(str(facts["text"]))
-
-    return on_event
 
 
 # ------------------------------------------------ the answer

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from argparse import Namespace
 from math import isfinite
-from time import perf_counter
 from typing import TYPE_CHECKING
 
-from minisgd.cli import output
+from minisgd.cli import output, running
 from minisgd.cli.parser import Parser, whole
 from minisgd.cli.probe import subject
 from minisgd.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from minisgd.lab.instruments import GradientNoise, Objective
+    from minisgd.lab.instruments import GradientNoise
 
 EXAMPLES = """\
   minisgd probe noise --data digits --model mlp:128 --weights runs/a/weights.safetensors
   minisgd probe noise --data digits --model linear --init zeros --exact --json
   minisgd probe noise --data idx:DIR --model cnn --examples 2000"""
-
-WORTH_TELLING = 3.0
-"""Seconds of work that are announced before they begin."""
 
 SAMPLE = 1024
 """Examples that are looked at where no number is given."""
@@ -48,7 +44,8 @@ def run(args: Namespace) -> int:
     few = min(SAMPLE, len(data)) if args.examples is None else args.examples
     with blas_threads(args.threads or available_cores()):
         if args.exact or few in range(1, len(data) + 1):
-            _announce(Objective(network, data, loss=loss, examples=None if args.exact else few), args)
+            objective = Objective(network, data, loss=loss, examples=None if args.exact else few)
+            running.announce(objective, 10 + 5 * args.probes, args)
         found = gradient_noise(
             network, data, loss=loss, examples=None if args.exact else few, probes=args.probes, seed=args.seed
         )
@@ -61,19 +58,6 @@ def run(args: Namespace) -> int:
             fix = "train less, or take more data" if found.exact else "more examples: --examples, --exact"
             output.note(f"the gradient is lost in its noise; {fix}", args.quiet)
     return 0
-
-
-def _announce(objective: Objective, args: Namespace) -> None:
-    """Say how long it may take, where that is worth saying, by the time of one gradient."""
-    from minisgd.lab import words
-
-    w = objective.start
-    objective.gradient(w)
-    begun = perf_counter()
-    objective.gradient(w)
-    seconds = (perf_counter() - begun) * (10 + 5 * args.probes)
-    if seconds > WORTH_TELLING:
-        output.note(f"{objective.examples:,} examples, about {words.seconds(seconds)}", args.quiet)
 
 
 def _print(found: GradientNoise, n: int) -> None:

@@ -1,26 +1,22 @@
-"""``minisgd probe sharpness``: how the loss is curved where a network stands, and which learning rates that bears."""
+"""``minisgd probe sharpness``: the curvature of the loss at a network, and which learning rates are stable there."""
 
 from __future__ import annotations
 
 from argparse import Namespace
-from time import perf_counter
 from typing import TYPE_CHECKING
 
-from minisgd.cli import output
+from minisgd.cli import output, running
 from minisgd.cli.parser import Parser, number, whole
 from minisgd.cli.probe import subject
 from minisgd.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from minisgd.lab.instruments import Objective
+    pass
 
 EXAMPLES = """\
   minisgd probe sharpness --data digits --model mlp:128 --weights runs/a/weights.safetensors --lr 0.1
   minisgd probe sharpness --data digits --model linear --init zeros --json
   minisgd probe sharpness --data idx:DIR --model cnn --examples 1000"""
-
-WORTH_TELLING = 3.0
-"""Seconds of work that are announced before they begin."""
 
 FEWER = 1000
 """Examples that are suggested where there are more."""
@@ -45,6 +41,7 @@ def run(args: Namespace) -> int:
     """Measure and print; a Lanczos that did not converge is no error, but says so."""
     from minisgd.backend.cpu.threads import blas_threads, choose_threads
     from minisgd.lab.instruments import Objective, sharpness
+    from minisgd.lab.instruments.curvature.hessian import default_samples
 
     if args.exact and args.samples is not None:
         raise ArgumentError("--samples", expected="left out beside --exact", got=args.samples, fix="choose one")
@@ -52,7 +49,9 @@ def run(args: Namespace) -> int:
     objective = Objective(network, data, loss=loss, examples=args.examples, seed=args.seed)
     with blas_threads(choose_threads(objective.largest_product, args.threads)):
         samples = objective.parameters if args.exact else args.samples
-        _announce(objective, samples, args)
+        products = min(args.products, 100) + (samples or default_samples(objective.parameters))
+        fewer = f"; fewer: --examples {FEWER}" if objective.examples > FEWER else ""
+        running.announce(objective, 300 + 4 * products, args, fewer)
         found = sharpness(
             objective,
             lr=args.lr,
@@ -71,20 +70,3 @@ def run(args: Namespace) -> int:
     if not found.converged:
         output.note(f"Lanczos has not converged in {found.products} products; more: --products 1000", args.quiet)
     return 0
-
-
-def _announce(objective: Objective, samples: int | None, args: Namespace) -> None:
-    """Say how long it may take, where that is worth saying, by the time of one gradient."""
-    from minisgd.lab.instruments.curvature.hessian import default_samples
-
-    w = objective.start
-    objective.gradient(w)
-    begun = perf_counter()
-    objective.gradient(w)
-    products = min(args.products, 100) + (samples or default_samples(objective.parameters))
-    seconds = (perf_counter() - begun) * (300 + 4 * products)
-    if seconds > WORTH_TELLING:
-        from minisgd.lab import words
-
-        less = f"; fewer examples: --examples {FEWER}" if objective.examples > FEWER else ""
-        output.note(f"{objective.examples:,} examples, about {words.seconds(seconds)}{less}", args.quiet)

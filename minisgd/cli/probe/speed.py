@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from minisgd.cli import options, output
+from minisgd.cli import options, output, running
 from minisgd.cli.parser import Parser, listed, positive, whole
 from minisgd.cli.probe import subject
 from minisgd.errors import ArgumentError
@@ -40,7 +40,7 @@ def run(args: Namespace) -> int:
             "--powers-of-two", expected="left out beside --inference", got="both", fix="it compares training steps"
         )
     network, data, loss = subject.load(args)
-    machine = {"dtype": args.dtype, "device": args.device, "threads": args.threads, "seed": args.seed}
+    machine = running.machine(args)
     training = {"optimizer": options.make_optimizer(args), "loss": loss, **machine}
     what = "prediction" if args.inference else "training step"
     pairs = None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minisgd.cli import options, output
+from minisgd.cli import options, output, running
 from minisgd.cli.parser import Parser, number, whole
 from minisgd.cli.probe import subject
 from minisgd.errors import DivergedError
@@ -55,11 +55,8 @@ def run(args: Namespace) -> int:
                 batch_size=options.batch_size(args.batch_size),
                 epochs=args.epochs,
                 callbacks=[trace],
-                dtype=args.dtype,
-                device=args.device,
-                threads=args.threads,
-                seed=args.seed,
                 on_progress=lambda share, record: bar.show(share, "training"),
+                **running.machine(args),
             ).stopped
         except DivergedError as problem:
             diverged = problem  # whose trace is the one to look at

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from minisgd.lab.claims.experiment import Experiment
+from minisgd.lab.claims.statistics import Estimate
 
 Verdict = Literal["supported", "qualified", "refuted", "not decided"]
 
@@ -21,6 +22,11 @@ class Effect:
     value: float
     low: float
     high: float
+
+    @classmethod
+    def of(cls, name: str, estimate: Estimate) -> Effect:
+        """Name an estimate."""
+        return cls(name, estimate.value, estimate.low, estimate.high)
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class Claim:
     would_change: what would turn the verdict   held_fixed: what was the same in everything compared
     needs: experiments by the name under which ``judge`` takes their results; equal ones are run once
     judge: a pure function judge(rng, **results) to a Finding; rng drives its bootstrap
-    wishes: experiments of which ``judge`` takes None where they cannot be made: the claim stands without them
+    optional: experiments whose result is None for ``judge`` where they cannot be made: the claim stands without them
     """
 
     number: int
@@ -67,7 +73,7 @@ class Claim:
 
     @property
     def reads(self) -> Mapping[str, Experiment[Any]]:
-        """All experiments, needed and wished for."""
+        """All experiments, needed and optional."""
         return {**self.needs, **self.optional}
 
 

@@ -8,6 +8,7 @@ runs disagree only where the effect is as small as its interval is wide.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Literal
 
 from minisgd.lab.claims.claim import Verdict
@@ -39,10 +40,13 @@ def side(estimate: Estimate, margin: float) -> Side:
     return "unclear"
 
 
-def both_more(sides: tuple[Side, Side]) -> Verdict:
-    """Judge a claim that two effects are there: supported by both, qualified by one, refuted where neither is."""
-    if sides == ("more", "more"):
+def verdict_of(sides: Collection[Side], claimed: Side = "more") -> Verdict:
+    """Judge a claim of one or several effects: supported if all lie on the claimed side, qualified if some do.
+
+    Where none does, it is refuted, unless one of them is unclear.
+    """
+    if all(each == claimed for each in sides):
         return "supported"
-    if "more" in sides:
+    if claimed in sides:
         return "qualified"
     return "not decided" if "unclear" in sides else "refuted"

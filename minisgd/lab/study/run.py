@@ -137,7 +137,7 @@ def study(
             pilot = run_pilot(trial, sizes, goal, rates, each, stop)
             journal.remember(pilot=asdict(pilot))
         how = "given" if goal else "found by the pilot"
-        emit("target", {"metric": pilot.target.metric, "value": pilot.target.value, "how": how})
+        emit("target", {"text": f"{pilot.target} ({how})"})
         per_size = len(each) * (len(rates) if rates else 2 * HALF_WINDOW + 1)
         _estimate(emit, trial, sizes, pilot, per_size, fixed, workers)
         tally = _Tally(emit, per_size * len(sizes))
@@ -207,7 +207,9 @@ class _Tally:
     def __call__(self, done: int, more: int, best: str) -> None:
         self.done += done
         self.total += more
-        self.emit("progress", {"done": self.done, "total": max(self.total, self.done), "best": best})
+        total = max(self.total, self.done, 1)
+        text = f"{self.done}/{total}  {best}"
+        self.emit("progress", {"share": self.done / total, "text": text, "done": self.done, "total": total})
 
 
 def _trials(trial: Trial, outcome: Outcome, step_seconds: float) -> Trials:
@@ -257,5 +259,7 @@ def _estimate(
     one = Plan(trial.prepare(sizes[-1], 0).recipe.requests()).bytes()
     memory = min(one * per_size, max(one, half_of_memory())) * min(CHAINS, workers)
     seconds /= min(CHAINS, workers)
-    text = f"about {words.seconds(seconds)} and at most {format_bytes(memory)} for {per_size * len(sizes)} trainings"
+    text = (
+        f"about {words.seconds(seconds)} and at most {format_bytes(memory)} for {per_size * len(sizes)} training runs"
+    )
     emit("estimate", {"text": text, "seconds": seconds, "bytes": memory})

@@ -112,10 +112,7 @@ class _Row:
         """Take in an evaluation of replica k."""
         self.val_loss = float(score.loss[k])
         self.val_accuracy = None if score.accuracy is None else float(score.accuracy[k])
-        metric = math.nan
-        if target is not None:
-            values = {"train_loss": train_loss, "val_loss": self.val_loss, "val_accuracy": self.val_accuracy}
-            metric = float(values[target.metric])  # type: ignore[arg-type]
+        metric = math.nan if target is None else _metric(target, train_loss, self.val_loss, self.val_accuracy)
         self.points.append((float(step), float(train_loss), metric))
         self.diverged = step > 0 and not (math.isfinite(train_loss) and math.isfinite(self.val_loss))
         if target is not None and not math.isfinite(self.reached_at) and not self.diverged:
@@ -146,13 +143,12 @@ class _Row:
 
 def metric_of(cell: Cell, target: Target) -> float:
     """Return the target's metric at the end of a training run."""
-    values: dict[str, float | None] = {
-        "train_loss": cell.train_loss,
-        "val_loss": cell.val_loss,
-        "val_accuracy": cell.val_accuracy,
-    }
-    value = values[target.metric]
-    return math.nan if value is None else value
+    return _metric(target, cell.train_loss, cell.val_loss, cell.val_accuracy)
+
+
+def _metric(target: Target, train_loss: float, val_loss: float | None, val_accuracy: float | None) -> float:
+    value = {"train_loss": train_loss, "val_loss": val_loss, "val_accuracy": val_accuracy}[target.metric]
+    return math.nan if value is None else float(value)
 
 
 def classes_of(split: Split) -> HostArray:

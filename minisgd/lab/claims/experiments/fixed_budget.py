@@ -23,6 +23,7 @@ from minisgd.lab.study.cell import downsample
 from minisgd.lab.study.stack import Stopped
 from minisgd.lab.trial import Trial
 from minisgd.nn import Network
+from minisgd.training.prepare import Sampling
 from minisgd.typing import HostArray
 
 EVALUATIONS = 20
@@ -152,7 +153,7 @@ class FixedBudget(Experiment[Endings]):
     batch_sizes: tuple[int, ...] = ()
     multiples: tuple[float, ...] = HALVES
     power: float = 0.0
-    sampling: str = "shuffle"
+    sampling: Sampling = "shuffle"
     measures: tuple[Measure, ...] = ()
 
     @property
@@ -199,7 +200,7 @@ class FixedBudget(Experiment[Endings]):
         steps = self.steps_at(b, len(trial.data))
         prepared = trial.with_lr(1.0).prepare(b, [seed for _, seed in cells])
         session = prepared.session(
-            sampling=self.sampling,  # type: ignore[arg-type]
+            sampling=self.sampling,
             last_batch="drop",
             lr_factors=[lr for lr, _ in cells],
         )

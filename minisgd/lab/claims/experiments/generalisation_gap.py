@@ -60,7 +60,7 @@ class Arm:
         small, large = self.batch_sizes[0], self.batch_sizes[-1]
         ratio = ratio_of(gap)
         name = f"validation loss at batch size {large} / {small}, {self.name}{suffix}"
-        return Effect(name, ratio.value, ratio.low, ratio.high)
+        return Effect.of(name, ratio)
 
 
 def four_arms(epochs: Endings, steps: Endings) -> tuple[Arm, Arm, Arm, Arm]:

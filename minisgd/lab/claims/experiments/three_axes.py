@@ -48,7 +48,7 @@ class ThreeAxes:
         unit = "seconds" if axis.endswith("slower") else axis
         what = self.smallest if axis == "small_slower" else self.largest
         against = self.fastest if axis.endswith("slower") else self.smallest
-        return Effect(f"{unit} to target: batch size {what} / {against}", r.value, r.low, r.high)
+        return Effect.of(f"{unit} to target: batch size {what} / {against}", r)
 
     def sentence(self) -> str:
         """Say all three ratios."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.lab import words
-from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict
 from minisgd.lab.claims.experiments.measured import MeasureMemory, Memory
 from minisgd.lab.claims.pictures import Axes, against_batch, reference
 from minisgd.lab.timing.fit import fit_affine
@@ -24,7 +24,8 @@ def judge(rng: Generator, memory: Memory) -> Finding:
     grew = total[-1] > (1 + GROWTH) * total[0] and low > 0
     activations, gradients = (_grew(memory.owners.get(name)) for name in ("activations", "gradients"))
     if not grew:
-        verdict, text = "refuted", "The memory of a step hardly depends on the batch size."
+        verdict: Verdict = "refuted"
+        text = "The memory of a step hardly depends on the batch size."
     elif activations and gradients:
         verdict, text = "supported", "Activations and gradients both grow with the batch."
     else:
@@ -41,7 +42,7 @@ def judge(rng: Generator, memory: Memory) -> Finding:
         reference(ax, sizes, fixed + each * sizes, "M0 + a·B")
 
     return Finding(
-        verdict,  # type: ignore[arg-type]
+        verdict,
         Effect("bytes that each example adds", each, low, high),
         len(sizes),
         text,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.lab import words
-from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict
 from minisgd.lab.claims.experiments.measured import StepTimes, TimeSteps
 from minisgd.lab.claims.pictures import Axes, against_batch, reference
 from minisgd.lab.claims.statistics import Estimate
@@ -36,7 +36,7 @@ def judge(rng: Generator, times: StepTimes) -> Finding:
     line = step_line(times, rng)
     share, smallest = line["share"], times.batch_sizes[0]
     if share.low > MARGIN:
-        verdict = "supported" if line["knee"].low > 1 else "qualified"
+        verdict: Verdict = "supported" if line["knee"].low > 1 else "qualified"
     else:
         verdict = "refuted" if share.high < MARGIN else "not decided"
     text = (
@@ -49,10 +49,10 @@ def judge(rng: Generator, times: StepTimes) -> Finding:
         against_batch(ax, times.batch_sizes, times.seconds.T, "seconds of a step", name="measured")
         reference(ax, sizes, line["t0"].value + sizes * line["each"].value, "t0 + B/r")
 
-    effects = [Effect(f"overhead's share of a step at batch size {smallest}", share.value, share.low, share.high)]
+    effects = [Effect.of(f"overhead's share of a step at batch size {smallest}", share)]
     for name, key in (("seconds of overhead t0", "t0"), ("knee t0·r", "knee")):
-        effects.append(Effect(name, line[key].value, line[key].low, line[key].high))
-    return Finding(verdict, effects[0], times.seconds.size, text, draw, tuple(effects[1:]))  # type: ignore[arg-type]
+        effects.append(Effect.of(name, line[key]))
+    return Finding(verdict, effects[0], times.seconds.size, text, draw, tuple(effects[1:]))
 
 
 CLAIM = Claim(

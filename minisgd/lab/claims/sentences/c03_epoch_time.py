@@ -6,7 +6,7 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, side
+from minisgd.lab.claims.decision import QUARTER, side, verdict_of
 from minisgd.lab.claims.experiments.measured import StepTimes, TimeSteps
 from minisgd.lab.claims.pictures import Axes, against_batch
 from minisgd.lab.claims.sentences.c02_overhead import step_line
@@ -22,12 +22,7 @@ def judge(rng: Generator, times: StepTimes) -> Finding:
     knee = step_line(times, rng)["knee"]
     overall = side(gain, QUARTER)
     ends = knee.high < sizes[-1]
-    verdict = {
-        "more": "qualified" if ends else "supported",
-        "less": "refuted",
-        "same": "refuted",
-        "unclear": "not decided",
-    }[overall]
+    verdict = "qualified" if overall == "more" and ends else verdict_of([overall])
     ratio = ratio_of(gain)
     text = (
         f"An epoch at batch size {times.batch_sizes[-1]} takes {words.count(1 / ratio.value)} of the time of one at "
@@ -45,12 +40,12 @@ def judge(rng: Generator, times: StepTimes) -> Finding:
 
     name = f"epoch at batch size {times.batch_sizes[0]} / epoch at {times.batch_sizes[-1]}"
     return Finding(
-        verdict,  # type: ignore[arg-type]
-        Effect(name, ratio.value, ratio.low, ratio.high),
+        verdict,
+        Effect.of(name, ratio),
         times.seconds.size,
         text,
         draw,
-        (Effect("knee t0·r", knee.value, knee.low, knee.high),),
+        (Effect.of("knee t0·r", knee),),
     )
 
 

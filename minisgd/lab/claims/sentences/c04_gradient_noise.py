@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minisgd.lab.claims.claim import Claim, Effect, Finding, undecided
+from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict, undecided
 from minisgd.lab.claims.experiments.gradient_variance import GradientVariance, MeasureGradientVariance
 from minisgd.lab.claims.pictures import Axes, against_batch, reference
 from minisgd.lab.claims.statistics import log_slope
@@ -24,7 +24,7 @@ def judge(rng: Generator, noise: GradientVariance) -> Finding:
         )
     slope = log_slope(sizes, freed, rng)
     if slope.high < -MARGIN:
-        verdict = "supported"
+        verdict: Verdict = "supported"
     else:
         verdict = "refuted" if slope.within(MARGIN) or slope.low > MARGIN else "not decided"
     exact = slope.mapped(lambda s: s + 1).within(MARGIN)
@@ -39,8 +39,8 @@ def judge(rng: Generator, noise: GradientVariance) -> Finding:
         total = np.median(freed * sizes[:, None])
         reference(ax, sizes, total * (1 / sizes - 1 / noise.n_train), "tr Σ (1/B − 1/N)")
 
-    effect = Effect("slope of log variance against log B", slope.value, slope.low, slope.high)
-    return Finding(verdict, effect, noise.variance.size, text, draw)  # type: ignore[arg-type]
+    effect = Effect.of("slope of log variance against log B", slope)
+    return Finding(verdict, effect, noise.variance.size, text, draw)
 
 
 CLAIM = Claim(

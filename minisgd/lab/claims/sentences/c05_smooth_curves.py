@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.lab import words
-from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict
 from minisgd.lab.claims.decision import side
 from minisgd.lab.claims.experiments.loss_curve import LossCurves, RecordLoss
 from minisgd.lab.claims.pictures import Axes, against_batch, reference
@@ -25,7 +25,7 @@ def judge(rng: Generator, curves: LossCurves) -> Finding:
     }
     absolute, relative = (side(slope, MARGIN) for slope in slopes.values())
     if absolute == "less":
-        verdict = "supported" if relative == "less" else "qualified"
+        verdict: Verdict = "supported" if relative == "less" else "qualified"
     else:
         verdict = "not decided" if absolute == "unclear" else "refuted"
     medians = np.median(rough, axis=1)
@@ -39,8 +39,8 @@ def judge(rng: Generator, curves: LossCurves) -> Finding:
         against_batch(ax, curves.batch_sizes, rough, "residual s.d. of the loss", name="measured")
         reference(ax, sizes, medians[0] * np.sqrt(sizes[0] / sizes), "1/√B from the smallest batch")
 
-    effects = [Effect(f"slope of log {name} against log B", e.value, e.low, e.high) for name, e in slopes.items()]
-    return Finding(verdict, effects[0], rough.size, text, draw, (effects[1],))  # type: ignore[arg-type]
+    effects = [Effect.of(f"slope of log {name} against log B", e) for name, e in slopes.items()]
+    return Finding(verdict, effects[0], rough.size, text, draw, (effects[1],))
 
 
 CLAIM = Claim(

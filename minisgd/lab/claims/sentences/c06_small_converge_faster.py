@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minisgd.lab.claims.claim import Claim, Finding
+from minisgd.lab.claims.claim import Claim, Finding, Verdict
 from minisgd.lab.claims.decision import QUARTER, side
 from minisgd.lab.claims.experiments import three_axes
 from minisgd.lab.claims.experiments.measured import StepTimes, TimeSteps
@@ -15,14 +15,14 @@ def judge(rng: Generator, runs: TargetRuns, times: StepTimes) -> Finding:
     axes = three_axes.compare(runs, times, rng)
     sides, lags = axes.sides(), side(axes.small_slower, QUARTER) == "more"
     if sides["examples"] == "more":
-        verdict = "qualified" if lags else "supported"
+        verdict: Verdict = "qualified" if lags else "supported"
     else:
         verdict = "not decided" if sides["examples"] == "unclear" else "refuted"
     text = axes.sentence()
     if verdict == "qualified":
         text += " The smallest batch needs the fewest examples, but not the least time."
     return Finding(
-        verdict,  # type: ignore[arg-type]
+        verdict,
         axes.ratio("examples"),
         runs.training_runs,
         text,

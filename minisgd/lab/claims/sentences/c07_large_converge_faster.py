@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minisgd.lab import words
-from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict
 from minisgd.lab.claims.decision import QUARTER, side
 from minisgd.lab.claims.experiments import three_axes
 from minisgd.lab.claims.experiments.measured import StepTimes, TimeSteps
@@ -20,14 +20,14 @@ def judge(rng: Generator, runs: TargetRuns, times: StepTimes) -> Finding:
     if sides["steps"] == "less":
         goes_on = critical.fit is not None and critical.b_crit_low > axes.largest
         lags = side(axes.slower, QUARTER) == "more"
-        verdict = "supported" if goes_on and not lags else "qualified"
+        verdict: Verdict = "supported" if goes_on and not lags else "qualified"
     else:
         verdict = "not decided" if sides["steps"] == "unclear" else "refuted"
     text = axes.sentence()
     if critical.fit:
         text += f" Doubling the batch halves the steps well below the critical batch size, here {words.size(b_crit)}."
     return Finding(
-        verdict,  # type: ignore[arg-type]
+        verdict,
         axes.ratio("steps"),
         runs.training_runs,
         text,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minisgd.lab.claims.claim import Claim, Finding
+from minisgd.lab.claims.claim import Claim, Finding, Verdict
 from minisgd.lab.claims.decision import QUARTER, side
 from minisgd.lab.claims.experiments import three_axes
 from minisgd.lab.claims.experiments.measured import StepTimes, TimeSteps
@@ -16,13 +16,13 @@ def judge(rng: Generator, runs: TargetRuns, times: StepTimes) -> Finding:
     sides = axes.sides() | {"seconds": side(axes.slower, QUARTER)}
     slower = [axis for axis, it in sides.items() if it == "more"]
     if "unclear" in sides.values() and not slower:
-        verdict = "not decided"
+        verdict: Verdict = "not decided"
     else:
         verdict = ("refuted", "qualified", "supported", "supported")[len(slower)]
     where = " and ".join(slower) or "none of the three axes"
     text = f"{axes.sentence()} It is slower in {where}."
     return Finding(
-        verdict,  # type: ignore[arg-type]
+        verdict,
         axes.ratio("slower") if "seconds" in slower else axes.ratio("examples"),
         runs.training_runs,
         text,

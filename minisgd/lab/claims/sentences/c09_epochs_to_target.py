@@ -6,7 +6,7 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, side
+from minisgd.lab.claims.decision import QUARTER, side, verdict_of
 from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
 from minisgd.lab.claims.pictures import Axes, against_batch, reference
 from minisgd.lab.claims.statistics import log_ratio, ratio_of
@@ -17,9 +17,7 @@ def judge(rng: Generator, runs: TargetRuns) -> Finding:
     """Compare the epochs that the largest and the smallest batch need."""
     epochs = runs.best_epochs  # (K, S)
     change = log_ratio(epochs[-1], epochs[0], rng)
-    verdict = {"less": "supported", "more": "refuted", "same": "refuted", "unclear": "not decided"}[
-        side(change, QUARTER)
-    ]
+    verdict = verdict_of([side(change, QUARTER)], "less")
     small, large = runs.batch_sizes[0], runs.batch_sizes[-1]
     few, many = (words.count(float(np.median(row))) for row in (epochs[0], epochs[-1]))
     text = f"Batch size {large} needs {many} epochs to the target, batch size {small} needs {few}."
@@ -32,8 +30,8 @@ def judge(rng: Generator, runs: TargetRuns) -> Finding:
             reference(ax, at, fit.steps(at) * at / runs.n_train, "(Emin + B·Smin)/N")
 
     ratio = ratio_of(change)
-    effect = Effect(f"epochs to target: batch size {large} / {small}", ratio.value, ratio.low, ratio.high)
-    return Finding(verdict, effect, runs.training_runs, text, draw, cautions=runs.cautions())  # type: ignore[arg-type]
+    effect = Effect.of(f"epochs to target: batch size {large} / {small}", ratio)
+    return Finding(verdict, effect, runs.training_runs, text, draw, cautions=runs.cautions())
 
 
 CLAIM = Claim(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minisgd.lab import words
-from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict
 from minisgd.lab.claims.decision import side
 from minisgd.lab.claims.experiments import generalisation_gap as gaps
 from minisgd.lab.claims.experiments.fixed_budget import Endings
@@ -19,7 +19,7 @@ def judge(rng: Generator, epochs: Endings, steps: Endings, little_epochs: Ending
     fixed_and_tuned = (all_data[0], all_data[2], little_data[0], little_data[2])  # scaling may overshoot by itself
     before = [side(gap, gaps.HALF) == "more" for gap in fixed_and_tuned]
     if remains_little == "more":
-        verdict = "supported"
+        verdict: Verdict = "supported"
     elif remains_little == "unclear":
         verdict = "not decided"
     else:
@@ -31,9 +31,9 @@ def judge(rng: Generator, epochs: Endings, steps: Endings, little_epochs: Ending
         text += f" At the tuned rate its training loss, too, is {words.count(learnt.value)} times: it has learnt less."
     effects = [arm.effect(gap, ", little data") for arm, gap in zip(little, little_data, strict=True)]
     others = [arm.effect(gap) for arm, gap in zip(arms, all_data, strict=True)]
-    train = Effect(others[2].name.replace("validation", "training"), learnt.value, learnt.low, learnt.high)
+    train = Effect.of(others[2].name.replace("validation", "training"), learnt)
     return Finding(
-        verdict,  # type: ignore[arg-type]
+        verdict,
         effects[-1],
         epochs.training_runs + steps.training_runs + little_epochs.training_runs + little_steps.training_runs,
         text,

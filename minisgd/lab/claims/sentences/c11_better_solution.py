@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict
 from minisgd.lab.claims.decision import QUARTER, side
 from minisgd.lab.claims.experiments import generalisation_gap as gaps
 from minisgd.lab.claims.experiments.fixed_budget import Endings
@@ -20,7 +20,7 @@ def judge(rng: Generator, epochs: Endings, steps: Endings) -> Finding:
     sides = {name: side(estimate, QUARTER) for name, estimate in ratios.items()}
     better = [name for name, it in sides.items() if it == "less"]
     if better:
-        verdict = "supported" if "more" not in sides.values() else "qualified"
+        verdict: Verdict = "supported" if "more" not in sides.values() else "qualified"
     else:
         verdict = "not decided" if "unclear" in sides.values() else "refuted"
     small, large = steps.batch_sizes[0], steps.batch_sizes[-1]
@@ -34,9 +34,9 @@ def judge(rng: Generator, epochs: Endings, steps: Endings) -> Finding:
     effects = []
     for name, estimate in ratios.items():
         r = ratio_of(estimate)
-        effects.append(Effect(f"training loss at batch size {large} / {small}, equal {name}", r.value, r.low, r.high))
+        effects.append(Effect.of(f"training loss at batch size {large} / {small}, equal {name}", r))
     return Finding(
-        verdict,  # type: ignore[arg-type]
+        verdict,
         effects[0],
         steps.training_runs + epochs.training_runs,
         text,

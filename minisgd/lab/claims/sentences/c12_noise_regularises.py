@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minisgd.lab.claims.claim import Claim, Finding
+from minisgd.lab.claims.claim import Claim, Finding, Verdict
 from minisgd.lab.claims.decision import side
 from minisgd.lab.claims.experiments import generalisation_gap as gaps
 from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget
@@ -30,7 +30,7 @@ def judge(
     on_all, on_little, beside_decay = (side(estimate, gaps.HALF) for estimate in estimates)
     better = [it == "more" for it in (on_all, on_little)]
     if any(better):
-        verdict = "supported" if all(better) and beside_decay == "more" else "qualified"
+        verdict: Verdict = "supported" if all(better) and beside_decay == "more" else "qualified"
     else:
         verdict = "not decided" if "unclear" in (on_all, on_little) else "refuted"
     full, few, decay = map(gaps.times, estimates)
@@ -53,7 +53,7 @@ def judge(
     ]
     budgets = (epochs, steps, little_epochs, little_steps, decayed)
     return Finding(
-        verdict,  # type: ignore[arg-type]
+        verdict,
         effects[0],
         sum(runs.training_runs for runs in budgets),
         text,

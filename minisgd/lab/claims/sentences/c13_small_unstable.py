@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict
 from minisgd.lab.claims.decision import side
 from minisgd.lab.claims.experiments import generalisation_gap as gaps
 from minisgd.lab.claims.experiments import usable_range
@@ -22,7 +22,7 @@ def judge(rng: Generator, runs: Endings) -> Finding:
     widths = found.decades
     gain = difference(widths[-1], widths[0], rng)
     if side(gain, MARGIN) == "more":
-        verdict = "supported"
+        verdict: Verdict = "supported"
     else:
         verdict = "refuted" if gain.high90 < MARGIN else "not decided"
     small, large = found.batch_sizes[0], found.batch_sizes[-1]
@@ -33,8 +33,8 @@ def judge(rng: Generator, runs: Endings) -> Finding:
     )
     name = f"decades of usable learning rates: batch size {large} − {small}"
     return Finding(
-        verdict,  # type: ignore[arg-type]
-        Effect(name, gain.value, gain.low, gain.high),
+        verdict,
+        Effect.of(name, gain),
         runs.training_runs,
         text,
         lambda ax: usable_range.draw(ax, found),

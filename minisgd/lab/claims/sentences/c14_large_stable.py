@@ -6,7 +6,7 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, side
+from minisgd.lab.claims.decision import QUARTER, side, verdict_of
 from minisgd.lab.claims.experiments import generalisation_gap as gaps
 from minisgd.lab.claims.experiments import usable_range
 from minisgd.lab.claims.experiments.fixed_budget import Endings
@@ -18,21 +18,19 @@ def judge(rng: Generator, runs: Endings) -> Finding:
     """Ask whether there are rates that the largest batch bears and the smallest does not."""
     found = usable_range.usable_range(runs)
     highest = log_ratio(found.high[-1], found.high[0], rng)
-    verdict = {"more": "supported", "less": "refuted", "same": "refuted", "unclear": "not decided"}[
-        side(highest, QUARTER)
-    ]
+    verdict = verdict_of([side(highest, QUARTER)])
     small, large = found.batch_sizes[0], found.batch_sizes[-1]
     bears = [words.number(float(np.median(row))) for row in (found.high[0], found.high[-1])]
     text = f"Batch size {small} trains up to a learning rate of {bears[0]}, batch size {large} up to {bears[1]}."
     ratio, lowest = (ratio_of(e) for e in (highest, log_ratio(found.low[-1], found.low[0], rng)))
     what = f"usable learning rate: batch size {large} / {small}"
     return Finding(
-        verdict,  # type: ignore[arg-type]
-        Effect(f"highest {what}", ratio.value, ratio.low, ratio.high),
+        verdict,
+        Effect.of(f"highest {what}", ratio),
         runs.training_runs,
         text,
         lambda ax: usable_range.draw(ax, found),
-        (Effect(f"lowest {what}", lowest.value, lowest.low, lowest.high),),
+        (Effect.of(f"lowest {what}", lowest),),
         found.cautions(),
     )
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, side
+from minisgd.lab.claims.decision import QUARTER, side, verdict_of
 from minisgd.lab.claims.experiments.curvature import MEASURES
 from minisgd.lab.claims.experiments.fixed_budget import Endings
 from minisgd.lab.claims.experiments.sharpness_at_target import SharpnessAtTarget
@@ -27,10 +27,7 @@ def judge(rng: Generator, fixed: Endings, per_example: Endings, tuned: Endings) 
         for name in MEASURES
     }
     sides = {rule: side(ratios[rule, "lambda_max"], QUARTER) for rule in arms}
-    if "more" in sides.values():
-        verdict = "supported" if set(sides.values()) == {"more"} else "qualified"
-    else:
-        verdict = "not decided" if "unclear" in sides.values() else "refuted"
+    verdict = verdict_of(sides.values())
     small, large = fixed.batch_sizes[0], fixed.batch_sizes[-1]
     said = [f"{words.count(ratio_of(ratios[rule, 'lambda_max']).value)} times at {rule}" for rule in arms]
     depth = np.nanmedian([runs.at("train_loss", 0) for runs in arms.values()])
@@ -51,7 +48,7 @@ def judge(rng: Generator, fixed: Endings, per_example: Endings, tuned: Endings) 
     }
     main = effects.pop(("fixed lr", "lambda_max"))
     return Finding(
-        verdict,  # type: ignore[arg-type]
+        verdict,
         main,
         sum(runs.training_runs for runs in arms.values()),
         text,
@@ -63,7 +60,7 @@ def judge(rng: Generator, fixed: Endings, per_example: Endings, tuned: Endings) 
 
 def _effect(name: str, log: Estimate) -> Effect:
     ratio = ratio_of(log)
-    return Effect(name, ratio.value, ratio.low, ratio.high)
+    return Effect.of(name, ratio)
 
 
 def _disagreements(arms: dict[str, Endings], ratios: dict[tuple[str, str], Estimate]) -> list[str]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, side
+from minisgd.lab.claims.decision import QUARTER, side, verdict_of
 from minisgd.lab.claims.experiments.escape import Escape, SwitchToSmall
 from minisgd.lab.claims.pictures import Axes
 from minisgd.lab.claims.statistics import Estimate, log_ratio, ratio_of
@@ -23,12 +23,7 @@ def judge(rng: Generator, escape: Escape) -> Finding:
     """Ask whether the excursion ends in a flatter place, and whether in a lower one."""
     flatter, lower = (_ratio(escape, name, -1, rng) for name in MEASURED)
     sides = side(flatter, QUARTER), side(lower, QUARTER)
-    if sides == ("less", "less"):
-        verdict = "supported"
-    elif "less" in sides:
-        verdict = "qualified"
-    else:
-        verdict = "not decided" if "unclear" in sides else "refuted"
+    verdict = verdict_of(sides, "less")
     sharpness, loss = ratio_of(flatter), ratio_of(lower)
     during = escape.steps.index(escape.back)
     while_small = ratio_of(_ratio(escape, "train_loss", during, rng))
@@ -54,16 +49,14 @@ def judge(rng: Generator, escape: Escape) -> Finding:
         ax.legend(frameon=False, fontsize=8.8, labelcolor=INK)
 
     return Finding(
-        verdict,  # type: ignore[arg-type]
-        Effect(
-            "λmax at the end: with / without a small-batch excursion", sharpness.value, sharpness.low, sharpness.high
-        ),
+        verdict,
+        Effect.of("λmax at the end: with / without a small-batch excursion", sharpness),
         2 * escape.without["train_loss"].shape[1],
         text,
         draw,
         (
-            Effect("training loss at the end: with / without", loss.value, loss.low, loss.high),
-            Effect("training loss as the excursion ends", while_small.value, while_small.low, while_small.high),
+            Effect.of("training loss at the end: with / without", loss),
+            Effect.of("training loss as the excursion ends", while_small),
         ),
         cautions=(f"Learning rate {words.number(escape.lr)} throughout; it sets how large the noise is.",),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict
 from minisgd.lab.claims.decision import side
 from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
 from minisgd.lab.claims.pictures import Axes, against_batch
@@ -23,7 +23,7 @@ def judge(rng: Generator, sgd: TargetRuns, adam: TargetRuns) -> Finding:
     sides = {name: side(estimate, MARGIN) for name, estimate in slopes.items()}
     rising = [name for name, it in sides.items() if it == "more"]
     if sides["SGD"] == "unclear":
-        verdict = "not decided"
+        verdict: Verdict = "not decided"
     else:
         verdict = "refuted" if not rising else "supported" if len(rising) == 2 else "qualified"
     text = "The best learning rate goes as " + " and ".join(
@@ -35,9 +35,9 @@ def judge(rng: Generator, sgd: TargetRuns, adam: TargetRuns) -> Finding:
         for runs, name, color in ((sgd, "SGD", BLUE), (adam, "Adam", ORANGE)):
             against_batch(ax, runs.batch_sizes, optima(runs), "best learning rate", color=color, name=name)
 
-    effects = [Effect(f"slope of log lr* with {name}", e.value, e.low, e.high) for name, e in slopes.items()]
+    effects = [Effect.of(f"slope of log lr* with {name}", e) for name, e in slopes.items()]
     return Finding(
-        verdict,  # type: ignore[arg-type]
+        verdict,
         effects[0],
         sgd.training_runs + adam.training_runs,
         text + ".",

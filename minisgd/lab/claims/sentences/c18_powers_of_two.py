@@ -19,9 +19,8 @@ def judge(rng: Generator, powers: PowersOfTwo) -> Finding:
     """Compare the steps of powers of two with the mean of their neighbours'."""
     low, high = powers.interval
     faster = [power for power in powers.powers if power.interval[1] < 1 - MARGIN]
-    verdict: Verdict
     if powers.ratio < 1 - MARGIN and high < 1:
-        verdict = "supported"
+        verdict: Verdict = "supported"
     elif faster:
         verdict = "qualified"
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.lab import words
-from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict
 from minisgd.lab.claims.decision import QUARTER, side
 from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget
 from minisgd.lab.claims.experiments.growing import GrowingBudget
@@ -28,7 +28,7 @@ def judge(rng: Generator, constant: Endings, growing: Endings) -> Finding:
     kept = difference(np.log(grown), np.log(losses[0]), rng)
     saved = float(np.median(grown_steps) / np.median(steps[0]))
     if side(better, QUARTER) == "less":
-        verdict = "supported"
+        verdict: Verdict = "supported"
     elif saved < 1 / np.exp(QUARTER) and kept.high90 < QUARTER:
         verdict = "qualified"
     else:
@@ -56,18 +56,13 @@ def judge(rng: Generator, constant: Endings, growing: Endings) -> Finding:
 
     edges = [*constant.on_edge(constant.tuned()), *(["growing"] if growing.on_edge(growing.tuned()) else [])]
     return Finding(
-        verdict,  # type: ignore[arg-type]
-        Effect("validation loss: growing / constant with as many updates", ratio.value, ratio.low, ratio.high),
+        verdict,
+        Effect.of("validation loss: growing / constant with as many updates", ratio),
         constant.training_runs + growing.training_runs,
         text,
         draw,
         (
-            Effect(
-                f"validation loss: growing / batch size {first}",
-                against_small.value,
-                against_small.low,
-                against_small.high,
-            ),
+            Effect.of(f"validation loss: growing / batch size {first}", against_small),
             Effect(f"updates: growing / batch size {first}", saved, saved, saved),
         ),
         tuple(f"Batch size {at}: the best learning rate is on the edge of its grid." for at in edges),

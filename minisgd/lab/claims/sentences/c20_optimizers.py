@@ -6,7 +6,7 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, both_more, side
+from minisgd.lab.claims.decision import QUARTER, side, verdict_of
 from minisgd.lab.claims.experiments.critical import critical_sizes, trend
 from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
 from minisgd.lab.claims.pictures import Axes, against_batch
@@ -25,7 +25,7 @@ def judge(rng: Generator, sgd: TargetRuns, adam: TargetRuns) -> Finding:
     lead = sgd.best_steps / adam.best_steps  # (K, S)
     slope = log_slope(sgd.batch_sizes, lead, rng)
     sides = (side(ratio, QUARTER), side(slope, MARGIN))
-    verdict = both_more(sides)
+    verdict = verdict_of(sides)
     times = ratio_of(ratio)
     of_sgd, of_adam = critical_sizes((sgd, adam))
     small, large = sgd.batch_sizes[0], sgd.batch_sizes[-1]
@@ -41,11 +41,11 @@ def judge(rng: Generator, sgd: TargetRuns, adam: TargetRuns) -> Finding:
 
     return Finding(
         verdict,
-        Effect("critical batch size Emin/Smin: Adam / SGD", times.value, times.low, times.high),
+        Effect.of("critical batch size Emin/Smin: Adam / SGD", times),
         sgd.training_runs + adam.training_runs,
         text,
         draw,
-        (Effect("slope of log (steps of SGD / steps of Adam) against log B", slope.value, slope.low, slope.high),),
+        (Effect.of("slope of log (steps of SGD / steps of Adam) against log B", slope),),
         (*sgd.cautions(), *(f"Adam: {caution}" for caution in adam.cautions())),
     )
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import TEN_PERCENT, side
+from minisgd.lab.claims.decision import TEN_PERCENT, side, verdict_of
 from minisgd.lab.claims.experiments.distinct import CountDistinct, Distinct
 from minisgd.lab.claims.pictures import Axes, against_batch
 from minisgd.lab.claims.statistics import log_ratio, ratio_of
@@ -21,12 +21,7 @@ def judge(rng: Generator, counts: Distinct) -> Finding:
         tables["classes"] = counts.classes
     ratios = {name: log_ratio(table[0], table[-1], rng) for name, table in tables.items()}
     sides = {side(ratio, TEN_PERCENT) for ratio in ratios.values()}
-    if sides == {"more"}:
-        verdict = "supported"
-    elif "more" in sides:
-        verdict = "qualified"
-    else:
-        verdict = "not decided" if "unclear" in sides else "refuted"
+    verdict = verdict_of(sides)
     small, large = counts.batch_sizes[0], counts.batch_sizes[-1]
     first, last = (
         " and ".join(f"{words.count(float(np.median(table[k])))} {name}" for name, table in tables.items())
@@ -41,8 +36,8 @@ def judge(rng: Generator, counts: Distinct) -> Finding:
     effects = []
     for name, ratio in ratios.items():
         r = ratio_of(ratio)
-        effects.append(Effect(f"{name} in a batch: batch size {small} / {large}", r.value, r.low, r.high))
-    return Finding(verdict, effects[0], counts.examples.size, text, draw, tuple(effects[1:]))  # type: ignore[arg-type]
+        effects.append(Effect.of(f"{name} in a batch: batch size {small} / {large}", r))
+    return Finding(verdict, effects[0], counts.examples.size, text, draw, tuple(effects[1:]))
 
 
 CLAIM = Claim(

@@ -6,7 +6,7 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, side
+from minisgd.lab.claims.decision import QUARTER, side, verdict_of
 from minisgd.lab.claims.experiments.measured import StepTimes, TimeSteps
 from minisgd.lab.claims.experiments.step_flops import CountFlops, StepFlops
 from minisgd.lab.claims.experiments.three_axes import seconds_to_target
@@ -27,21 +27,14 @@ def judge(rng: Generator, runs: TargetRuns, times: StepTimes, flops: StepFlops) 
     cheapest = {name: int(np.median(table, axis=1).argmin()) for name, table in tables.items()}
     extra = {name: log_ratio(table[0], table[cheapest[name]], rng) for name, table in tables.items()}
     sides = [side(estimate, QUARTER) for estimate in extra.values()]
-    if sides == ["more", "more"]:
-        verdict = "supported"
-    elif "more" in sides:
-        verdict = "qualified"
-    else:
-        verdict = "not decided" if "unclear" in sides else "refuted"
+    verdict = verdict_of(sides)
     small = runs.batch_sizes[0]
     said, effects = [], []
     for name in tables:
         best, ratio = runs.batch_sizes[cheapest[name]], ratio_of(extra[name])
         times_ = f"{words.count(ratio.value)} times the {name} of batch size {best}"
         said.append(f"the fewest {name}" if best == small else times_)
-        effects.append(
-            Effect(f"{name} to target: batch size {small} / the cheapest, {best}", ratio.value, ratio.low, ratio.high)
-        )
+        effects.append(Effect.of(f"{name} to target: batch size {small} / the cheapest, {best}", ratio))
     text = f"To the target, batch size {small} takes {said[0]}, and {said[1]}."
 
     def draw(ax: Axes) -> None:
@@ -53,7 +46,7 @@ def judge(rng: Generator, runs: TargetRuns, times: StepTimes, flops: StepFlops) 
                 against_batch(ax, runs.batch_sizes, table / least, label, color=color, name=name)
 
     return Finding(
-        verdict,  # type: ignore[arg-type]
+        verdict,
         effects[0],
         runs.training_runs,
         text,

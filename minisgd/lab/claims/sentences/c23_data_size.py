@@ -40,9 +40,8 @@ def judge(
     logs = [math.log(part) for part in PARTS]
     slope = critical.trend(logs, by_data, rng)
     farther = ratio_of(critical.trend((0, 1), (quarter, own), rng))
-    verdict: Verdict
     if slope.low > 0:
-        verdict = "supported" if slope.value > MARGIN else "qualified"
+        verdict: Verdict = "supported" if slope.value > MARGIN else "qualified"
     else:
         verdict = "refuted" if slope.high90 < MARGIN else "not decided"
     names = [f"N = {run.n_train:,}" for run in by_data]
@@ -50,14 +49,14 @@ def judge(
         f"Trained to the same target, {words.join([f'{run.n_train:,}' for run in by_data])} examples have critical "
         f"batch sizes of {critical.say(by_data)}: they go as N^{slope.value:.2f}."
     )
-    more = [Effect("Bcrit: N / N/4, each to a target of its own", farther.value, farther.low, farther.high)]
+    more = [Effect.of("Bcrit: N / N/4, each to a target of its own", farther)]
     if len(by_width) == len(PARTS):
         text += f" Networks of a quarter of the width, half of it and all of it have {critical.say(by_width)}."
         wider = critical.trend(logs, by_width, rng)
-        more.insert(0, Effect("slope of log Bcrit against log width", wider.value, wider.low, wider.high))
+        more.insert(0, Effect.of("slope of log Bcrit against log width", wider))
     return Finding(
         verdict,
-        Effect("slope of log Bcrit against log N", slope.value, slope.low, slope.high),
+        Effect.of("slope of log Bcrit against log N", slope),
         sum(run.training_runs for run in (*by_data, *by_width)),
         text,
         lambda ax: critical.draw(ax, by_data, names),

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from minisgd.lab import words
-from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict
 from minisgd.lab.claims.decision import QUARTER, Side, side
 from minisgd.lab.claims.experiments import generalisation_gap as gaps
 from minisgd.lab.claims.experiments.fixed_budget import Endings
@@ -30,7 +30,7 @@ def judge(rng: Generator, epochs: Endings, steps: Endings) -> Finding:
     for name, table in cost.items():
         sides[name], deficits[name] = _compare(table, margin, rng)
     if sides["longer"] == "more":
-        verdict = "supported"
+        verdict: Verdict = "supported"
     elif sides["longer"] == "unclear":
         verdict = "not decided"
     else:
@@ -44,7 +44,7 @@ def judge(rng: Generator, epochs: Endings, steps: Endings) -> Finding:
         said = f"{100 * deficit.value:.2g} points" if classes else f"a factor {words.count(math.exp(deficit.value))}"
         text.append(f"{when}, batch size {sizes[worst]} is {said} behind the best one, {sizes[best]}")
         label = f"{unit} of batch size {sizes[worst]} behind that of {sizes[best]}, {when}"
-        effects.append(Effect(label, deficit.value, deficit.low, deficit.high))
+        effects.append(Effect.of(label, deficit))
 
     def draw(ax: Axes) -> None:
         label = f"validation {'accuracy' if classes else 'loss'} at the tuned rate"
@@ -53,7 +53,7 @@ def judge(rng: Generator, epochs: Endings, steps: Endings) -> Finding:
             against_batch(ax, sizes, table, label, color=color, name=said, log=not classes)
 
     return Finding(
-        verdict,  # type: ignore[arg-type]
+        verdict,
         effects[0],
         epochs.training_runs + steps.training_runs,
         f"With the learning rate tuned at every batch size: {'; '.join(text)}.",

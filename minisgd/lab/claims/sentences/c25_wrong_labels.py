@@ -36,11 +36,11 @@ def judge(rng: Generator, clean: TargetRuns, some: TargetRuns, many: TargetRuns,
         text += " Noise is what larger batches average away: the noisier the data, the longer they pay."
     return Finding(
         verdicts.get(side(ratio, QUARTER), "not decided"),
-        Effect(f"Bcrit: {names[-1]} / none", times.value, times.low, times.high),
+        Effect.of(f"Bcrit: {names[-1]} / none", times),
         sum(run.training_runs for run in runs),
         text,
         lambda ax: critical.draw(ax, runs, names),
-        (Effect("the same, each to a target of its own", farther.value, farther.low, farther.high),),
+        (Effect.of("the same, each to a target of its own", farther),),
         critical.cautions(runs, names),
     )
 

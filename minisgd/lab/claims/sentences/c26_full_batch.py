@@ -6,7 +6,7 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, both_more, side
+from minisgd.lab.claims.decision import QUARTER, side, verdict_of
 from minisgd.lab.claims.experiments.gradient_error import GradientError, MeasureGradientError
 from minisgd.lab.claims.experiments.step_flops import CountFlops, StepFlops
 from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
@@ -30,7 +30,7 @@ def judge(
     cheapest = int(np.median(work, axis=1).argmin())
     precision, expense = difference(errors.error[0], errors.error[-1], rng), log_ratio(work[-1], work[cheapest], rng)
     sides = side(precision, TENTH), side(expense, QUARTER)
-    verdict = both_more(sides)
+    verdict = verdict_of(sides)
     times, small, n = ratio_of(expense), sizes[0], sizes[-1]
     off, of_full = (float(np.median(errors.error[k])) for k in (0, -1))
     step = each[n] / each[small]
@@ -51,13 +51,12 @@ def judge(
 
     return Finding(
         verdict,
-        Effect(f"FLOPs to target: full batch / batch size {sizes[cheapest]}", times.value, times.low, times.high),
+        Effect.of(f"FLOPs to target: full batch / batch size {sizes[cheapest]}", times),
         runs.training_runs + full.training_runs,
         text,
         draw,
         (
-            Effect(f"gradient error: batch size {small} less full batch", precision.value, precision.low,
-                   precision.high),
+            Effect.of(f"gradient error: batch size {small} less full batch", precision),
             Effect(f"FLOPs of a step: full batch / batch size {small}", step, step, step),
         ),
         (*runs.cautions(), *full.cautions()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.lab import words
-from minisgd.lab.claims.claim import Claim, Effect, Finding, undecided
+from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict, undecided
 from minisgd.lab.claims.decision import QUARTER, side
 from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget, Measure
 from minisgd.lab.claims.experiments.training_mode import TrainingModeLoss
@@ -49,7 +49,7 @@ def judge(rng: Generator, none: Endings, batch: Endings, ghost: Endings, small: 
     sides = side(change, POINT), side(gap, QUARTER)
     acts = [it in ("more", "less") for it in sides]
     if any(acts):
-        verdict = "supported" if all(acts) else "qualified"
+        verdict: Verdict = "supported" if all(acts) else "qualified"
     else:
         verdict = "not decided" if "unclear" in sides else "refuted"
     ratio = ratio_of(gap)
@@ -64,14 +64,14 @@ def judge(rng: Generator, none: Endings, batch: Endings, ghost: Endings, small: 
             against_batch(ax, batch.batch_sizes, table, "validation accuracy", color=color, name=name, log=False)
 
     effects = [
-        Effect(ACCURACY, change.value, change.low, change.high),
-        Effect(f"loss in training mode / in evaluation, batch size {first}", ratio.value, ratio.low, ratio.high),
+        Effect.of(ACCURACY, change),
+        Effect.of(f"loss in training mode / in evaluation, batch size {first}", ratio),
         _plain(f"accuracy of ghost batches − of batch norm, batch size {last}", ghost_gain),
     ]
     runs = (none, batch, ghost, small)
     edges = {NONE: none, "batch norm": batch, "ghost batches": ghost}
     return Finding(
-        verdict,  # type: ignore[arg-type]
+        verdict,
         effects[0],
         sum(each.training_runs for each in runs),
         text,
@@ -91,7 +91,7 @@ ACCURACY = "gain in accuracy by batch normalisation: largest batch − smallest"
 
 
 def _plain(name: str, estimate: Estimate) -> Effect:
-    return Effect(name, estimate.value, estimate.low, estimate.high)
+    return Effect.of(name, estimate)
 
 
 def _points(share: float) -> str:

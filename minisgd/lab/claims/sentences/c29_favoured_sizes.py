@@ -45,7 +45,7 @@ def judge(rng: Generator, times: StepTimes) -> Finding:
         ax.set_xlabel("batch size", fontsize=9.5, color=INK)
         ax.set_ylabel("step time / middle of neighbours", fontsize=9.5, color=INK)
 
-    effect = Effect(f"step time at batch size {b} / middle of its neighbours", ratio.value, ratio.low, ratio.high)
+    effect = Effect.of(f"step time at batch size {b} / middle of its neighbours", ratio)
     return Finding(verdict, effect, times.seconds.size, text, draw)
 
 

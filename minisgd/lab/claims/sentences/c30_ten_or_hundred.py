@@ -95,8 +95,8 @@ def judge(rng: Generator, times: StepTimes, memory: Memory, noise: GradientVaria
         ax.set_xticks([], minor=True)
         ax.set_xlabel(f"batch size {small} / batch size {large}", fontsize=9.5, color=INK)
 
-    effects = [Effect(f"{name}: batch size {small} / {large}", e.value, e.low, e.high) for name, e in of.items()]
-    gain = Effect(f"validation accuracy: batch size {small} less {large}", better.value, better.low, better.high)
+    effects = [Effect.of(f"{name}: batch size {small} / {large}", e) for name, e in of.items()]
+    gain = Effect.of(f"validation accuracy: batch size {small} less {large}", better)
     edge = runs.on_edge(runs.tuned("val_accuracy"))
     cautions = [f"At batch size {b} the best learning rate is on the edge of its grid." for b in edge]
     return Finding(verdict, effects[0], runs.training_runs, text, draw, (*effects[1:], gain), tuple(cautions))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, both_more, side
+from minisgd.lab.claims.decision import QUARTER, side, verdict_of
 from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget
 from minisgd.lab.claims.pictures import Axes
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.claims.statistics import Estimate, difference, log_ratio
 from minisgd.lab.plots import BLUE, INK, ORANGE
+from minisgd.training.prepare import Sampling
 from minisgd.typing import Generator, HostArray
 
 BATCH, STEPS = 16, 1000
@@ -23,7 +24,7 @@ POINT = 0.01
 """Less than one percentage point of accuracy is none."""
 
 
-def trained(setting: Setting, sampling: str = "shuffle") -> FixedBudget:
+def trained(setting: Setting, sampling: Sampling = "shuffle") -> FixedBudget:
     """Return training runs of equally many updates."""
     return FixedBudget(setting, steps=STEPS, batch_sizes=(BATCH,), multiples=RATES, sampling=sampling)
 
@@ -37,7 +38,7 @@ def judge(
     scores, unshuffled = np.stack([score(runs, what) for runs in parts]), score(in_order, what)
     data, shuffling = (gain(what, scores[-1], other, rng) for other in (scores[0], unshuffled))
     sides = side(data, margin), side(shuffling, margin)
-    verdict = both_more(sides)
+    verdict = verdict_of(sides)
     few, many, unordered = (_say(what, float(np.mean(row))) for row in (scores[0], scores[-1], unshuffled))
     text = (
         f"After {STEPS:,} updates validation {what} is {few} with {eighth.n_train:,} examples and {many} with "
@@ -60,11 +61,11 @@ def judge(
     unit = "validation accuracy: {} less {}" if what == "accuracy" else "log of validation loss: {1} / {0}"
     return Finding(
         verdict,
-        Effect(unit.format("all data", "an eighth"), data.value, data.low, data.high),
+        Effect.of(unit.format("all data", "an eighth"), data),
         sum(runs.training_runs for runs in (*parts, in_order)),
         text,
         draw,
-        (Effect(unit.format("shuffled", "sorted"), shuffling.value, shuffling.low, shuffling.high),),
+        (Effect.of(unit.format("shuffled", "sorted"), shuffling),),
         tuple(f"With {runs.n_train:,} examples the best learning rate is on the edge of its grid."
               for runs in parts if runs.on_edge(runs.tuned())),
     )  # fmt: skip

@@ -1,75 +1,14 @@
-"""The claims that are answered, one row each. To add one: write its file, and add it here."""
+"""The claims that are answered: the files of this folder, ``cNN_words.py``, in the order of their numbers."""
 
 from __future__ import annotations
 
+from importlib import import_module
+from pkgutil import iter_modules
+
+from minisgd.lab.claims import sentences
 from minisgd.lab.claims.claim import Claim
-from minisgd.lab.claims.sentences import (
-    c01_memory,
-    c02_overhead,
-    c03_epoch_time,
-    c04_gradient_noise,
-    c05_smooth_curves,
-    c06_small_converge_faster,
-    c07_large_converge_faster,
-    c08_large_slow,
-    c09_epochs_to_target,
-    c10_overfitting,
-    c11_better_solution,
-    c12_noise_regularises,
-    c13_small_unstable,
-    c14_large_stable,
-    c15_sharp_minima,
-    c16_escape,
-    c17_learning_rate,
-    c18_powers_of_two,
-    c19_growing,
-    c20_optimizers,
-    c21_diversity,
-    c22_compute,
-    c23_data_size,
-    c24_tune_for_generalisation,
-    c25_wrong_labels,
-    c26_full_batch,
-    c27_normalisation,
-    c28_prediction,
-    c29_favoured_sizes,
-    c30_ten_or_hundred,
-    c31_more_data,
-)
 
-MODULES = (
-    c01_memory,
-    c02_overhead,
-    c03_epoch_time,
-    c04_gradient_noise,
-    c05_smooth_curves,
-    c06_small_converge_faster,
-    c07_large_converge_faster,
-    c08_large_slow,
-    c09_epochs_to_target,
-    c10_overfitting,
-    c11_better_solution,
-    c12_noise_regularises,
-    c13_small_unstable,
-    c14_large_stable,
-    c15_sharp_minima,
-    c16_escape,
-    c17_learning_rate,
-    c18_powers_of_two,
-    c19_growing,
-    c20_optimizers,
-    c21_diversity,
-    c22_compute,
-    c23_data_size,
-    c24_tune_for_generalisation,
-    c25_wrong_labels,
-    c26_full_batch,
-    c27_normalisation,
-    c28_prediction,
-    c29_favoured_sizes,
-    c30_ten_or_hundred,
-    c31_more_data,
-)
+FILES = sorted(name for _, name, _ in iter_modules(sentences.__path__) if name[:1] == "c" and name[1:3].isdecimal())
 
-CLAIMS: dict[int, Claim] = {module.CLAIM.number: module.CLAIM for module in MODULES}
+CLAIMS: dict[int, Claim] = {int(name[1:3]): import_module(f"{sentences.__name__}.{name}").CLAIM for name in FILES}
 """Every claim by its number."""

@@ -24,7 +24,7 @@ def one_class() -> tuple[np.ndarray, np.ndarray]:
 
 
 CASES = {
-    "unknown number": ({"only": [32]}, ms.ArgumentError, "numbers of claims, got 32; did you mean"),
+    "unknown number": ({"only": [310]}, ms.ArgumentError, "numbers of claims, got 310; did you mean"),
     "a word": ({"only": ["nine"]}, ms.ArgumentError, "choose among 1, 2"),
     "a number in quotes": ({"only": ["9"]}, ms.ArgumentError, r"got 9; leave the quotes out: only=\[9\]"),
     "a truth": ({"only": [True]}, ms.ArgumentError, "numbers of claims"),
