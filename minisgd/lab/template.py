@@ -11,7 +11,8 @@ from minisgd.errors import MissingExtraError
 def load_template(package: str) -> Any:
     """Return the template.html.j2 of a package, with the style sheet as ``style``.
 
-    Errors: MissingExtraError without jinja2.
+    Raises:
+        MissingExtraError: jinja2 is not installed.
     """
     try:
         from jinja2 import Environment, StrictUndefined

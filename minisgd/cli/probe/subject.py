@@ -44,8 +44,10 @@ def configure(parser: Parser, *, dtype: str = "float32") -> None:
 def load(args: Namespace) -> Subject:
     """Return what the options describe.
 
-    Errors: ArgumentError for --weights beside --init; ShapeError or CheckpointError where the weights belong to other
-    data or to another network.
+    Raises:
+        ArgumentError: --weights and --init are both given.
+        ShapeError: The weights belong to other data.
+        CheckpointError: The weights belong to another network.
     """
     from minisgd.training.memory import default_loss
 

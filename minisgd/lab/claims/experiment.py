@@ -32,7 +32,9 @@ class Experiment(ABC, Generic[Result]):
     def run(self, lab: Lab) -> Result:
         """Measure.
 
-        Errors: Unsuitable where this data or model has no such experiment; Stopped when the time is up.
+        Raises:
+            Unsuitable: The data or the model do not allow the experiment.
+            Stopped: The time is up.
         """
 
 

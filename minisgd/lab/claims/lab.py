@@ -44,12 +44,17 @@ def default_sizes(n: int) -> tuple[int, ...]:
 
 @dataclass
 class Lab:
-    """What experiments work with.
+    """The laboratory: what every experiment of one run works with.
 
-    base: the reader's network, data and loss, from which settings depart   seeds: of the training runs, paired across
-    everything compared
-    sizes: batch sizes that experiments compare   folder: of journals, or None to keep everything in memory
-    settings: all that a journal depends on beside the experiment itself
+    Attributes:
+        base: The reader's network, data and loss, from which settings depart.
+        seeds: Of the training runs, paired across everything compared.
+        sizes: Batch sizes that experiments compare.
+        threads: BLAS threads of what is measured alone.
+        folder: Of the journals, or None to keep everything in memory.
+        settings: All that a journal depends on, apart from the experiment itself.
+        stop: Set when the time is up.
+        on_cells: Called with the number of training runs just finished.
     """
 
     base: Trial
@@ -85,7 +90,8 @@ class Lab:
     def trial(self, setting: Setting) -> Trial:
         """Return what the training runs of a setting share.
 
-        Errors: Unsuitable where data or network do not allow the setting.
+        Raises:
+            Unsuitable: The data or the network do not allow the setting.
         """
         return self._once(f"trial {setting.name}", partial(self._trial, setting))
 
@@ -119,7 +125,8 @@ class Lab:
     def within(self, trial: Trial, sizes: tuple[int, ...] = ()) -> tuple[int, ...]:
         """Return those batch sizes, by default the lab's, that the training set of a trial holds; FULL is all of it.
 
-        Errors: Unsuitable where they are too few for a curve.
+        Raises:
+            Unsuitable: Too few remain for a curve.
         """
         n = len(trial.data)
         found = tuple(n if b is FULL else b for b in sizes or self.sizes if b <= n)

@@ -116,7 +116,8 @@ def _sorted(data: Dataset) -> Dataset:
 def _plain_layers(network: Network) -> list[Layer]:
     """Return the layers of a plain chain.
 
-    Errors: Unsuitable where layers hold others.
+    Raises:
+        Unsuitable: Some layers contain others.
     """
     if any(hasattr(layer, "layers") for layer in network.layers):
         raise Unsuitable("only a plain chain of layers can be widened or normalised, and this model has nested ones")

@@ -22,24 +22,29 @@ from minisgd.typing import HostArray, Seed
 class Objective:
     """f(w) = 1/N Σ_i c_i ℓ(network_w(x_i), t_i), with its gradient and the product of its Hessian with a vector.
 
-    c_i: the weights of examples, 1 where the data have none.
-
-    w, v, ∇f, Hv (P,) host arrays of ``dtype``; f a number. The sum runs over chunks of the examples, in order, so
-    memory is bounded and the same call gives the same bits. The network is copied, never changed; the work is
-    done on the CPU, wherever the network lives.
+    c_i are the weights of examples, 1 where the data have none. w, v, ∇f, Hv (P,) are host arrays of ``dtype``, f a
+    number. The sum runs over chunks of the examples, in order, so memory is bounded and the same call gives the same
+    bits. The network is copied, never changed; the work is done on the CPU, wherever the network lives.
 
     Everything is as in evaluation: Dropout is the identity, and BatchNorm is the affine map that its *running*
     statistics make it, with those statistics held constant. In training mode it would couple the examples of a
     batch, and f would depend on how they are grouped.
 
-    network: with weights, which are the ``start``
-    data: a Dataset, of which ``split`` is taken ("train"); a Split; or (x, y). Bytes are scaled as in training.
-    examples: how many, drawn by ``seed`` with class shares kept; by default all
-    loss: by default softmax cross-entropy for classes, mean squared error for values
-    dtype: "float64", or "float32"   chunk: examples at a time, by default as many as a cache holds
+    Args:
+        network: A network with weights, which are the ``start``.
+        data: A ``Dataset``, a ``Split`` or (x, y). Bytes are scaled as in training.
+        split: Which split of a ``Dataset``.
+        examples: Number of examples, drawn by ``seed`` with class shares kept; by default all.
+        seed: Seed of the draw.
+        loss: By default softmax cross-entropy for classes, mean squared error for values.
+        dtype: "float64" or "float32".
+        chunk: Examples at a time; by default as many as fit a cache.
 
-    Errors: ArgumentError for a network without weights or a stack of replicas, ShapeError or DataError for data
-    that do not fit it, DtypeError for what is no network or no data.
+    Raises:
+        ArgumentError: The network has no weights, or is a stack of replicas.
+        ShapeError: The data have another shape than the network's inputs.
+        DataError: The labels do not fit the network's outputs.
+        DtypeError: ``network`` is not a network, or ``data`` not data.
     """
 
     def __init__(

@@ -14,18 +14,22 @@ from minisgd.training.trainer import Training
 
 
 class Sampled(Callback):
-    """Measure a copy of the network before the first step, and after every ``every``-th.
+    """Measure a copy of the network before the first step of a training run, and after every ``every``-th.
 
-    measure: called with the copy, in the middle of the training run, which does not notice
-    steps, results: of every sample   seconds: what all samples took together
-
-    A sample costs what the instrument costs, and a copy of the P weights.
+    ``steps`` and ``results`` hold the samples, ``seconds`` what they took together. A sample costs what the instrument
+    costs, and a copy of the P weights; the training run is not affected.
 
     >>> agreement = Sampled(lambda network: gsnr(network, data), every=100)
     >>> run = train(net, data, callbacks=[agreement])
     >>> [found.median for found in agreement.results]
 
-    Errors: DtypeError for what cannot be called; ArgumentError unless every is a positive integer.
+    Args:
+        measure: Called with the copy of the network.
+        every: Steps from one sample to the next.
+
+    Raises:
+        DtypeError: ``measure`` cannot be called.
+        ArgumentError: ``every`` is not a positive integer.
     """
 
     def __init__(self, measure: Callable[[Network], Any], every: int = 100) -> None:

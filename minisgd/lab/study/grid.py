@@ -27,7 +27,8 @@ def default_batch_sizes(n: int) -> list[int]:
 def resolve_batch_sizes(sizes: Sequence[Any] | None, n: int) -> list[int]:
     """Return batch sizes in ascending order; "full" is N.
 
-    Errors: ArgumentError for an empty list, or a size that is not "full" or an integer from 1 to N.
+    Raises:
+        ArgumentError: The list is empty, or a size is neither "full" nor an integer from 1 to N.
     """
     if sizes is None:
         return default_batch_sizes(n)
@@ -48,7 +49,8 @@ def resolve_batch_sizes(sizes: Sequence[Any] | None, n: int) -> list[int]:
 def resolve_learning_rates(rates: Sequence[Any] | None) -> list[float] | None:
     """Return the learning rates in ascending order, or None if the study is to find them.
 
-    Errors: ArgumentError for an empty list or a rate that is not positive and finite.
+    Raises:
+        ArgumentError: The list is empty, or a rate is not positive and finite.
     """
     if rates is None:
         return None

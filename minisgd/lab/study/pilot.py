@@ -65,9 +65,22 @@ def run_pilot(
 ) -> Pilot:
     """Train at one batch size over many decades of learning rate, and choose the target unless one is given.
 
-    metric: of a target to choose, by default validation accuracy for labelled data and validation loss for others
+    Args:
+        trial: What is trained, and where.
+        batch_sizes: Those to be studied; the one nearest to 32 is used.
+        target: The target, or None to choose one.
+        learning_rates: By default five decades.
+        seeds: Seeds of the study; the first two are used.
+        stop: Set to end early.
+        metric: Metric of a chosen target: by default validation accuracy for labelled data and validation loss for
+            others.
 
-    Errors: DataError if no learning rate learns anything; ArgumentError if an untrained network meets the target.
+    Returns:
+        The target, and at one batch size the best learning rate and its steps to the target.
+
+    Raises:
+        DataError: No learning rate learns anything.
+        ArgumentError: An untrained network meets the target.
     """
     batch_size = pilot_batch_size(batch_sizes)
     rates = learning_rates or [lattice(k) for k in range(-4 * PER_DECADE, PER_DECADE + 1, 2)]

@@ -130,9 +130,16 @@ class RunnerUp:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """Say which batch size to use, at what cost, and why; batch_size is None where none can be named.
+    """Which batch size to use, at what cost, and why.
 
-    confidence is the share of seed resamples in which this batch size was the fastest.
+    Attributes:
+        batch_size: None where none can be recommended.
+        lr: Its best learning rate.
+        seconds: Predicted seconds to the target.
+        memory_bytes: Memory of a training step.
+        why: The reason, a sentence.
+        runner_up: The fastest batch size but this one.
+        confidence: Share of the seed resamples in which this batch size was the fastest.
     """
 
     batch_size: int | None

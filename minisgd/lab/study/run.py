@@ -47,19 +47,31 @@ VISITS, VISIT_SECONDS = 7, 0.01
 
 @dataclass(frozen=True)
 class Study:
-    """A finished study: the answer, everything measured, and the report."""
+    """A finished study: the recommendation, everything measured, and the report.
+
+    Attributes:
+        result: Everything measured, as plain numbers.
+    """
 
     result: StudyResult
 
     @property
     def recommendation(self) -> Recommendation:
-        """Batch size, learning rate, predicted seconds and bytes, why, runner-up and how sure."""
+        """The batch size and learning rate to use, what they cost, why, the runner-up, and the confidence."""
         return self.result.recommendation
 
     def save(self, folder: str | Path) -> Path:
-        """Write study.json, report.html and its pictures; return the path of the report.
+        """Write study.json, report.html and its pictures.
 
-        Errors: OutputError if the folder cannot be written; MissingExtraError without matplotlib and jinja2.
+        Args:
+            folder: Where to; it is made if missing.
+
+        Returns:
+            The path of the report.
+
+        Raises:
+            OutputError: The folder cannot be written.
+            MissingExtraError: matplotlib or jinja2 is not installed.
         """
         from minisgd.lab.study.report import write_report
 
@@ -92,21 +104,41 @@ def study(
 ) -> Study:
     """Find the batch size and learning rate to train a network with, by training it at all of them.
 
-    Every batch size is tuned: learning rates on a log grid that extends itself until the best is interior,
-    each with the same seeds. Training runs run as replicas of one program until they reach the target. Step time
-    and memory are those of single networks.
+    Every batch size is tuned: learning rates on a logarithmic grid that is extended until the best one is interior,
+    each with the same seeds. Training runs are replicas of one program and end at the target. Step time and memory are
+    those of single networks. The procedure is that of Shallue et al. 2019, Measuring the effects of data parallelism.
 
-    network: only described, its weights (if any) are not used   data: with a validation split, or 20% is held out
-    optimizer: SGD with momentum 0.9 by default; its learning rate is what the study tunes
-    batch_sizes: integers and "full"; powers of four from 1 to N and full by default
-    learning_rates: a grid of your own, which then is not extended   seeds: how many
-    target_accuracy, target_loss: on the validation split; by default a pilot finds a target
-    budget: "target", "epochs:N" or "steps:N"   memory_limit: bytes, or text such as "512MiB"; a batch size that
-    needs more is not recommended
-    out: a folder whose journal takes every finished training run; the same study continues from it
-    on_event: called with (kind, facts), kind one of "note", "estimate", "target", "progress"
+    Args:
+        network: The architecture; its weights, if any, are not used.
+        data: A data set, or (x, y). Without a validation split, 20% is held out.
+        optimizer: SGD with momentum 0.9 by default; its learning rate is tuned.
+        loss: By default that of the task.
+        batch_sizes: Integers and "full"; powers of four from 1 to N and "full" by default.
+        learning_rates: A grid of your own, which is not extended.
+        seeds: Number of training runs at every batch size and learning rate.
+        target_accuracy: Validation accuracy to reach; by default a pilot finds a target.
+        target_loss: Validation loss to reach instead.
+        budget: "target", "epochs:N" or "steps:N".
+        validation: Share of the data to hold out.
+        memory_limit: Bytes, or text such as "512MiB"; batch sizes that need more are not recommended.
+        dtype: "float32" or "float64".
+        device: "cpu" or "cuda".
+        threads: By default all cores.
+        seed: Seed of everything random.
+        out: A folder whose journal keeps every finished training run; the same study continues from it.
+        model_name: The model in the words of the report.
+        command: The command in the words of the report.
+        on_event: Called with (kind, facts), kind one of "note", "estimate", "target" and "progress"; facts["text"] is
+            for people, facts["share"] of "progress" is the share of the work done.
 
-    Errors: ArgumentError, DataError or ShapeError for input that does not fit; OutputError if out cannot be written.
+    Returns:
+        The recommendation and everything measured.
+
+    Raises:
+        ArgumentError: An argument is out of range, or ``out`` holds another study.
+        DataError: Nothing can be learned from the data.
+        ShapeError: Network, data and loss do not fit together.
+        OutputError: ``out`` cannot be written.
     """
     emit: EventHook = on_event or (lambda kind, facts: None)
     dataset = with_validation(data, validation, seed)

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
 
 def write_report(claims: Claims, folder: str | Path) -> Path:
-    """Write claims.html, one file that holds all its pictures, and give its path.
+    """Write claims.html, one file that holds all its pictures, and return its path.
 
-    Errors: MissingExtraError without matplotlib or jinja2; OutputError where the folder cannot be written.
+    Raises:
+        MissingExtraError: matplotlib or jinja2 is not installed.
+        OutputError: The folder cannot be written.
     """
     template = load_template("minisgd.lab.claims.report")
     entries = [_entry(answer) for answer in claims]

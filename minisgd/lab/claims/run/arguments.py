@@ -28,7 +28,8 @@ FEWEST_SEEDS = 5
 def parse_seconds(budget: float | str) -> float:
     """Return seconds from a number or text such as "90s", "5min" or "1h".
 
-    Errors: ArgumentError naming budget.
+    Raises:
+        ArgumentError: It cannot be read as a time.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(budget).lower())
     seconds = float(match[1]) * UNITS.get(match[2], math.nan) if match else math.nan
@@ -40,7 +41,8 @@ def parse_seconds(budget: float | str) -> float:
 def chosen_claims(only: Sequence[Any] | None, table: Mapping[int, Claim]) -> list[Claim]:
     """Return the claims that were asked for, in the order of their numbers.
 
-    Errors: ArgumentError for a number that no claim has, or none at all.
+    Raises:
+        ArgumentError: No claim has such a number, or none is asked for.
     """
     if only is None:
         return [table[number] for number in sorted(table)]
@@ -61,7 +63,8 @@ def chosen_claims(only: Sequence[Any] | None, table: Mapping[int, Claim]) -> lis
 def resolve_seeds(seeds: int, seed: int) -> tuple[int, ...]:
     """Return the seeds of the training runs, none of which another ``seed`` would use.
 
-    Errors: ArgumentError.
+    Raises:
+        ArgumentError: A number is out of range.
     """
     if isinstance(seeds, bool) or not isinstance(seeds, int) or not FEWEST_SEEDS <= seeds <= 1000:
         raise ArgumentError("seeds", expected=f"from {FEWEST_SEEDS} to 1000", got=seeds, fix="8 give a fair interval")
@@ -106,7 +109,8 @@ def laboratory(base: Trial, seeds: tuple[int, ...], threads: int | None, folder:
 def resolve_sizes(n: int) -> tuple[int, ...]:
     """Return the batch sizes to compare among N examples.
 
-    Errors: DataError where N leaves too few.
+    Raises:
+        DataError: N leaves too few.
     """
     sizes = default_sizes(n)
     if len(sizes) < FEWEST_SIZES:

@@ -52,16 +52,35 @@ def claims(
 ) -> Claims:
     """Answer what people say about batch size by measuring it on this data, with this network, on this machine.
 
-    Every claim has an experiment and a decision rule; experiments that several claims need are made once. Time and
-    memory are measured first, on single networks with nothing else running; then training runs run side by side.
+    Every claim has an experiment and a decision rule; an experiment that several claims need is run once. Time and
+    memory are measured first, on single networks with nothing else running; then training runs run in parallel.
 
-    network: only described, its weights (if any) are not used   data: with a validation split, or 20% is held out
-    only: numbers of claims, by default all   budget: seconds, or text such as "5min", everything included
-    seeds: training runs of everything that is compared, paired   seed: another one draws everything anew
-    out: a folder whose journals take every finished training run; the same call goes on from them
-    on_event: called with (kind, facts), kind one of "note", "estimate", "progress"
+    Args:
+        network: The architecture; its weights, if any, are not used.
+        data: A data set, or (x, y). Without a validation split, 20% is held out.
+        only: Numbers of claims; by default all.
+        budget: Seconds, or text such as "5min", everything included.
+        loss: By default that of the task.
+        validation: Share of the data to hold out.
+        seeds: Number of training runs of everything that is compared, paired by seed.
+        dtype: "float32" or "float64".
+        device: "cpu" or "cuda".
+        threads: By default all cores.
+        seed: Seed of everything random.
+        out: A folder whose journals keep every finished training run; the same call continues from them.
+        model_name: The model in the words of the report.
+        command: The command in the words of the report.
+        on_event: Called with (kind, facts), kind one of "note", "estimate" and "progress"; facts["text"] is for people,
+            facts["share"] of "progress" is the share of the work done.
 
-    Errors: ArgumentError, DataError or ShapeError for input that does not fit; OutputError if out cannot be written.
+    Returns:
+        The answer to every claim.
+
+    Raises:
+        ArgumentError: An argument is out of range, or ``out`` holds another run.
+        DataError: The data have too few examples.
+        ShapeError: Network, data and loss do not fit together.
+        OutputError: ``out`` cannot be written.
     """
     begun = perf_counter()
     emit: EventHook = on_event or (lambda kind, facts: None)

@@ -14,7 +14,14 @@ from minisgd.lab.claims.claim import Claim, Finding, Verdict
 
 @dataclass(frozen=True)
 class Answer:
-    """A claim, what was found of it, and the seconds of the experiments behind it (which other claims may share)."""
+    """A claim and its finding.
+
+    Attributes:
+        claim: What is claimed, and the rule by which it is judged.
+        finding: Verdict, effect and evidence.
+        seconds: Time spent on its experiments, which other claims may share.
+        command: The command that answers this claim alone.
+    """
 
     claim: Claim
     finding: Finding
@@ -51,9 +58,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Claims:
-    """The answers of one run.  claims[9].verdict, claims[9].finding.effect
+    """The answers of one run, by number: ``claims[9].verdict``, ``claims[9].finding.effect``.
 
-    setting: what was trained and on which machine, as pairs of words   interrupted: True where Ctrl-C ended the run
+    Attributes:
+        answers: The answers by the number of the claim.
+        setting: What was trained and on which machine, as pairs of words.
+        command: The command of the run.
+        seconds: Duration of the run.
+        interrupted: True if Ctrl-C ended it.
     """
 
     answers: Mapping[int, Answer]
@@ -79,9 +91,17 @@ class Claims:
         return to_json([a.to_dict() for a in self], indent=2)
 
     def save(self, folder: str | Path) -> Path:
-        """Write claims.json and claims.html into a folder; return the path of the page.
+        """Write claims.json and claims.html.
 
-        Errors: OutputError if the folder cannot be written; MissingExtraError without matplotlib and jinja2.
+        Args:
+            folder: Where to; it is made if missing.
+
+        Returns:
+            The path of the page.
+
+        Raises:
+            OutputError: The folder cannot be written.
+            MissingExtraError: matplotlib or jinja2 is not installed.
         """
         from minisgd.lab.claims.report import write_report
 

@@ -21,11 +21,20 @@ EXACT_PARAMETERS = 1024
 
 
 def hessian_vector(network: Subject, data: Examples | None, v: HostArray, **options: Any) -> HostArray:
-    """Return H v, (P,), at the network's weights: the second derivative of the mean loss along v, exact to rounding.
+    """Return H v at the network's weights: the second derivative of the mean loss along v, exact to rounding.
 
-    network, data, options: as for ``Objective``; or an Objective, and None   v (P,)
+    Args:
+        network: A network with weights, or an ``Objective``.
+        data: As for ``Objective``; None with an ``Objective``.
+        v: The vector, (P,).
+        **options: Further options of ``Objective``.
 
-    Errors: ShapeError for a v that is no vector of R^P; those of ``Objective``.
+    Returns:
+        The product, (P,).
+
+    Raises:
+        ShapeError: v is not a vector of R^P.
+        ArgumentError: What ``Objective`` raises.
     """
     smooth = as_smooth(network, data, **options)
     return smooth.hessian_vector(smooth.start, v)
@@ -42,11 +51,20 @@ def hessian_eigenvalues(
 ) -> Extremes:
     """Return the largest and the smallest eigenvalue of the Hessian, with vectors and residuals, by Lanczos.
 
-    network, data, options: as for ``Objective``; or an Objective alone
-    seed: of the random start   tolerance: of the residuals, relative to the largest |λ|
-    products: Hessian-vector products at most; a pair that has not converged by then says so
+    Args:
+        network: A network with weights, or an ``Objective``.
+        data: As for ``Objective``; None with an ``Objective``.
+        seed: Seed of the random start.
+        tolerance: Of the residuals, relative to the largest |λ|.
+        products: Hessian-vector products at most; ``converged`` is False for a pair that needs more.
+        **options: Further options of ``Objective``.
 
-    Errors: those of ``Objective``; DivergedError where weights or products are not finite.
+    Returns:
+        The two eigenpairs.
+
+    Raises:
+        ArgumentError: What ``Objective`` raises.
+        DivergedError: Weights or products are not finite.
     """
     smooth = as_smooth(network, data, seed=seed, **options)
     return extremes(smooth, smooth.start, seed=seed, tolerance=tolerance, products=products)
@@ -83,8 +101,11 @@ def extremes(
 class HessianTrace:
     """tr H as Hutchinson's estimator gives it.
 
-    value: the mean over the samples   standard_error: of that mean; 0 where the trace is exact   samples: how many
-    examples: N, None for a function that has none
+    Attributes:
+        value: Mean over the samples.
+        standard_error: Of that mean; 0 where the trace is exact.
+        samples: Number of samples.
+        examples: Number of examples; None for a function that has none.
     """
 
     value: float
@@ -106,15 +127,23 @@ def default_samples(parameters: int) -> int:
 def hutchinson_trace(
     network: Subject, data: Examples | None = None, *, samples: int | None = None, seed: Seed = 0, **options: Any
 ) -> HessianTrace:
-    """Return the trace of the Hessian: tr H = E[zᵀ H z] for z of independent signs (Hutchinson 1990).
+    """Return the trace of the Hessian: tr H = E[zᵀ H z] for z of independent random signs (Hutchinson 1990).
 
-    The variance is 2 Σ_{i≠j} H_ij², nothing of the diagonal. With as many samples as parameters, the unit vectors
-    take the place of random signs and the trace is exact.
+    The variance is 2 Σ_{i≠j} H_ij², to which the diagonal adds nothing. With as many samples as parameters, the unit
+    vectors take the place of random signs and the trace is exact.
 
-    network, data, options: as for ``Objective``; or an Objective alone
-    samples: one Hessian-vector product each; by default 100, or for up to 1024 parameters as many as there are
+    Args:
+        network: A network with weights, or an ``Objective``.
+        data: As for ``Objective``; None with an ``Objective``.
+        samples: One Hessian-vector product each; by default 100, or P for up to 1024 parameters.
+        seed: Seed of the random signs.
+        **options: Further options of ``Objective``.
 
-    Errors: ArgumentError for fewer than two samples; those of ``Objective``.
+    Returns:
+        The trace with its standard error.
+
+    Raises:
+        ArgumentError: Fewer than two samples; and what ``Objective`` raises.
     """
     smooth = as_smooth(network, data, seed=seed, **options)
     p, w = smooth.parameters, smooth.start

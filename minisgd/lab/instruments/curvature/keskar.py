@@ -33,10 +33,16 @@ NOTHING = 1e-10
 
 @dataclass(frozen=True)
 class Keskar:
-    """φ = 100 (max f(x + z) − f(x)) / (1 + f(x)) over the box |z_i| ≤ ε (|x_i| + 1), in percent.
+    """φ = 100 (max f(x + z) − f(x)) / (1 + f(x)) over the box |z_i| ≤ ε (|x_i| + 1), in percent (Keskar et al. 2017).
 
-    value φ   epsilon ε   z (P,): where the maximum was found   gradients: how many the search took   examples: N
-    A maximum that is found by search is a lower bound of the true one.
+    A maximum found by search is a lower bound of the true one.
+
+    Attributes:
+        value: φ.
+        epsilon: ε.
+        z: Where the maximum was found, (P,).
+        gradients: Number of gradients that the search took.
+        examples: Number of examples.
     """
 
     value: float
@@ -58,12 +64,22 @@ def keskar_sharpness(
     """Return Keskar's sharpness φ: the rise of the loss, in percent, in a box about the weights.
 
     The box is searched by spectral projected gradient ascent (Birgin, Martínez and Raydan 2000) from its centre,
-    from the two corners that the top eigenvector points to, and from random corners; the highest counts.
+    from the two corners that the top eigenvector points to, and from random corners; the highest value counts.
 
-    network, data, options: as for ``Objective``; or an Objective alone   epsilon: 1e-3 and 5e-4 are customary
-    directions: vectors (P,) whose corners to start from, if the top eigenvector is known or not wanted
+    Args:
+        network: A network with weights, or an ``Objective``.
+        data: As for ``Objective``; None with an ``Objective``.
+        epsilon: ε; 1e-3 and 5e-4 are customary.
+        seed: Seed of the random corners.
+        directions: Vectors (P,) whose corners to start from, where the top eigenvector is known or not wanted.
+        **options: Further options of ``Objective``.
 
-    Errors: those of ``Objective``; DivergedError where loss or weights are not finite.
+    Returns:
+        φ, and where the maximum was found.
+
+    Raises:
+        ArgumentError: ``epsilon`` is out of range; and what ``Objective`` raises.
+        DivergedError: Loss or weights are not finite.
     """
     within("(0, inf)", epsilon, "epsilon", "1e-3 and 5e-4 are customary")
     smooth = as_smooth(network, data, seed=seed, **options)

@@ -18,10 +18,13 @@ STATIONARY = 1e-12
 
 @dataclass(frozen=True)
 class SAM:
-    """L(w + ρ d) − L(w).
+    """L(w + ρ d) − L(w) (Foret et al. 2021).
 
-    value: the rise   rho: ρ   along: what d is, "gradient" or, at a stationary point, "top eigenvector"
-    examples: N
+    Attributes:
+        value: The rise of the loss.
+        rho: ρ.
+        along: What d is: "gradient" or, at a stationary point, "top eigenvector".
+        examples: Number of examples.
     """
 
     value: float
@@ -41,13 +44,23 @@ def sam_sharpness(
 ) -> SAM:
     """Return SAM's sharpness L(w + ρ g/|g|) − L(w), the rise of the loss over the ball of radius ρ to first order.
 
-    At a stationary point g is nothing but rounding; there the direction is that of the top eigenvector, whichever
-    of its two signs is steeper.
+    At a stationary point g is only rounding error; there the direction is that of the top eigenvector, with the steeper
+    of its two signs.
 
-    network, data, options: as for ``Objective``; or an Objective alone   rho: 0.05 is customary
-    top (P,): the top eigenvector, where it is known
+    Args:
+        network: A network with weights, or an ``Objective``.
+        data: As for ``Objective``; None with an ``Objective``.
+        rho: ρ; 0.05 is customary.
+        seed: Seed of the search for the top eigenvector.
+        top: The top eigenvector, (P,), where it is known.
+        **options: Further options of ``Objective``.
 
-    Errors: those of ``Objective``; DivergedError where loss or weights are not finite.
+    Returns:
+        The rise, and its direction.
+
+    Raises:
+        ArgumentError: ``rho`` is out of range; and what ``Objective`` raises.
+        DivergedError: Loss or weights are not finite.
     """
     within("(0, inf)", rho, "rho", "0.05 is customary")
     smooth = as_smooth(network, data, seed=seed, **options)

@@ -23,14 +23,28 @@ EPSILONS = (1e-3, 5e-4)
 class Sharpness:
     """The curvature of the mean loss of a fixed set of examples at one point.
 
-    lambda_max, lambda_min: extreme eigenvalues of the Hessian   lambda_max_error, lambda_min_error: their residuals;
-    an eigenvalue lies within that of the number given   converged: both residuals are as small as was asked for
-    products: Hessian-vector products that took
-    trace: of the Hessian   trace_error: its standard error   trace_samples: random vectors it is the mean of
-    keskar: φ at ε = 1e-3, in percent   keskar_half: φ at ε = 5e-4
-    sam: L(w + ρ d) − L(w)   rho: ρ   sam_along: d, "gradient" or "top eigenvector"
-    loss, gradient_norm: at the point   examples: N   parameters: P
-    lr, batch_size, momentum: those in use, if they were given
+    Attributes:
+        lambda_max: Largest eigenvalue of the Hessian.
+        lambda_min: Smallest eigenvalue.
+        lambda_max_error: Residual of lambda_max; an eigenvalue lies within that distance.
+        lambda_min_error: Residual of lambda_min.
+        converged: True if both residuals are within the tolerance.
+        products: Hessian-vector products used for the eigenvalues.
+        trace: Trace of the Hessian.
+        trace_error: Its standard error.
+        trace_samples: Number of random vectors it is the mean of.
+        keskar: φ at ε = 1e-3, in percent.
+        keskar_half: φ at ε = 5e-4, in percent.
+        sam: L(w + ρ d) − L(w).
+        rho: ρ.
+        sam_along: What d is: "gradient" or "top eigenvector".
+        loss: Loss at the point.
+        gradient_norm: Norm of the gradient at the point.
+        examples: Number of examples.
+        parameters: P.
+        lr: Learning rate in use, or None.
+        batch_size: Batch size in use, or None.
+        momentum: Momentum in use.
     """
 
     lambda_max: float
@@ -134,16 +148,27 @@ def sharpness(
     """Measure the sharpness of the loss at a network's weights, on a fixed set of examples, as in evaluation.
 
     Extreme eigenvalues by Lanczos on exact Hessian-vector products, the trace by Hutchinson, Keskar's φ, SAM's rise.
+    Takes about 4·(k + samples) + 300 gradients of the whole set, with k products of Lanczos (30 to 300).
 
-    network, data: as for ``Objective``, with its options ``loss``, ``split``, ``examples``, ``dtype``; or an
-    Objective alone   seed: of all that is random here, ``examples`` included
-    lr, batch_size, momentum: those in use, to be printed beside what is stable
-    rho: radius of SAM   samples: see ``hutchinson_trace``   tolerance, products: see ``hessian_eigenvalues``
+    Args:
+        network: A network with weights, or an ``Objective``.
+        data: As for ``Objective``; None with an ``Objective``.
+        lr: Learning rate in use, to be printed with the largest stable one.
+        batch_size: Batch size in use.
+        momentum: Momentum in use.
+        rho: Radius of SAM.
+        samples: As for ``hutchinson_trace``.
+        tolerance: As for ``hessian_eigenvalues``.
+        products: As for ``hessian_eigenvalues``.
+        seed: Seed of all that is random here, the choice of ``examples`` included.
+        **options: Further options of ``Objective``: ``loss``, ``split``, ``examples``, ``dtype``.
 
-    Takes about 4·(k + samples) + 300 gradients of the whole set, k products of Lanczos (30 to 300).
+    Returns:
+        All measures of sharpness.
 
-    Errors: ArgumentError for options out of range; those of ``Objective``; DivergedError for a network whose weights,
-    loss or curvature are not finite.
+    Raises:
+        ArgumentError: An option is out of range; and what ``Objective`` raises.
+        DivergedError: The weights, the loss or its curvature are not finite.
     """
     if lr is not None:
         within("(0, inf)", lr, "lr", "give the learning rate in use")

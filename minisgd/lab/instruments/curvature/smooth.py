@@ -43,10 +43,11 @@ Subject: TypeAlias = Network | Smooth
 def as_smooth(subject: Subject, data: Examples | None, *, seed: Seed = 0, **options: Any) -> Smooth:
     """Return the objective of a network on data, or the function that was given instead.
 
-    seed, options: those of ``Objective``; a function that is given has no options
-
-    Errors: DtypeError for neither; DataError for a network without data; ArgumentError for options beside a function;
-    DivergedError where the weights are not finite.
+    Raises:
+        DtypeError: The subject is neither a network nor a function.
+        DataError: A network is given without data.
+        ArgumentError: A function is given with options.
+        DivergedError: Some weights are not finite.
     """
     if isinstance(subject, Network):
         if data is None:

@@ -24,12 +24,17 @@ from minisgd.typing import HostArray, Seed
 
 @dataclass(frozen=True)
 class SharpnessSample:
-    """λmax at one step.
+    """λmax at one step of a training run.
 
-    step: updates done   loss: mean over the examples   lambda_max, error: the eigenvalue and its residual
-    converged: the residual is as small as was asked for   lr: of the coming update
-    threshold: what λmax may be at most for full-batch descent to be stable, not a number where that is not known
-    batch_size: of the last update
+    Attributes:
+        step: Updates done.
+        loss: Mean over the examples.
+        lambda_max: The eigenvalue.
+        error: Its residual.
+        converged: True if the residual is within the tolerance.
+        lr: Learning rate of the next update.
+        threshold: Largest λmax at which full-batch descent is stable; NaN where that is not known.
+        batch_size: Of the last update.
     """
 
     step: int
@@ -60,18 +65,24 @@ def stability_threshold(optimizer: Optimizer, lr: float) -> float:
 class SharpnessTracker(Callback):
     """Sample λmax of the Hessian during a training run, before its first step and after every ``every``-th.
 
-    On a fixed set, the training examples or ``examples`` of them drawn by ``seed``, always the same ones; as in
-    evaluation, so that under BatchNorm it is the curvature at the present running statistics. The training run is
-    bit for bit what it is without.
-
-    tolerance: of the eigenvalue's residual, relative; the error is about its square where λmax stands alone
-    products: Hessian-vector products at most, each of about four gradients over the examples
+    It is measured on a fixed set of examples as in evaluation, so that under BatchNorm it is the curvature at the
+    present running statistics. The training run is the same to the last bit.
 
     A sample starts from the last eigenvector and takes some 10 to 30 products: as long as 35 to 100 gradients of those
     examples. (On one core, digits and 128 hidden units: 52 ms a sample on all 1,797 examples, 8 ms on 200.)
-    ``seconds`` is what they took altogether.
 
-    samples: what was found, in order; as arrays ``steps``, ``lambda_max``, ``threshold``, ``loss``.
+    ``samples`` holds the measurements in order, ``steps``, ``lambda_max``, ``threshold`` and ``loss`` the same as
+    arrays, and ``seconds`` what they took together.
+
+    Args:
+        every: Steps from one sample to the next.
+        examples: Number of training examples to draw; by default all.
+        seed: Seed of the draw.
+        tolerance: Of the eigenvalue's residual, relative; the error is about its square where λmax is well separated.
+        products: Hessian-vector products at most, each of about four gradients over the examples.
+
+    Raises:
+        ArgumentError: An argument is out of range.
     """
 
     def __init__(
@@ -166,8 +177,16 @@ class SharpnessTracker(Callback):
     def save(self, path: str | Path) -> Path:
         """Write the samples as JSON, or a picture where the path ends in .png.
 
-        Errors: ArgumentError before the first sample; OutputError if the file cannot be written; MissingExtraError
-        for a picture without matplotlib.
+        Args:
+            path: The file to write.
+
+        Returns:
+            The path.
+
+        Raises:
+            ArgumentError: There is no sample yet.
+            OutputError: The file cannot be written.
+            MissingExtraError: A picture is asked for, and matplotlib is not installed.
         """
         if not self.samples:
             fix = "ms.train(…, callbacks=[tracker]) first"

@@ -23,7 +23,12 @@ ELEMENTS = 1 << 22
 
 @dataclass(frozen=True)
 class ExampleNorms:
-    """Squared norms of per-example gradients.  total (N,)   by_parameter: name → (N,), which add up to it"""
+    """Squared norms of per-example gradients.
+
+    Attributes:
+        total: |g_i|² of every example, (N,).
+        by_parameter: The same by the parameter's name, each (N,), which add up to the total.
+    """
 
     total: HostArray
     by_parameter: dict[str, HostArray]
@@ -36,17 +41,26 @@ class ExampleNorms:
 def per_example_gradients(
     network: Network, x: Any, y: Any, *, loss: Loss | None = None, mode: str = "evaluation"
 ) -> HostArray:
-    """Return g_i = ∇_w ℓ(network_w(x_i), y_i) of every example, (N, P), in float64 in the order of ``network.vector``.
+    """Return g_i = ∇_w ℓ(network_w(x_i), y_i) of every example, in float64 in the order of ``network.vector``.
 
-    Every example is a replica of the network with a batch of one, so any layer will do, and one product of stacked
+    Every example is a replica of the network with a batch of one, so any layer is supported, and one product of stacked
     matrices does the work of N backward passes. The mean over axis 0 is the gradient of the batch.
 
-    x (N, …)   y: labels (N,), or values (N, O)   loss: by default that of the task (see Objective)
-    mode: "evaluation" (dropout off, batch normalisation by running statistics); "train" is refused where training
-    gives an example no gradient of its own
+    Args:
+        network: A network with weights.
+        x: Examples, (N, …).
+        y: Labels (N,), or values (N, O).
+        loss: By default that of the task (see ``Objective``).
+        mode: "evaluation" (dropout off, batch normalisation by running statistics), or "train", which is refused where
+            an example has no gradient of its own in training.
 
-    Errors: ArgumentError for train mode with BatchNorm or Dropout, or a network without weights; ShapeError or
-    DataError for data that do not fit.
+    Returns:
+        The gradients, (N, P).
+
+    Raises:
+        ArgumentError: Train mode with BatchNorm or Dropout, or a network without weights.
+        ShapeError: The examples have another shape than the network's inputs.
+        DataError: The labels do not fit the network's outputs.
     """
     require_own_gradients(network, mode)
     examples = Examples.of(network, (x, y), loss)
@@ -66,7 +80,20 @@ def per_example_norms(
     One backward pass over the batch: a dense layer's is |a_i|² |δ_i|², which forms no gradient (Goodfellow 2015);
     other layers' are formed for some examples at a time (see ``minisgd.nn.per_example``).
 
-    Arguments and errors as for ``per_example_gradients``.
+    Args:
+        network: A network with weights.
+        x: Examples, (N, …).
+        y: Labels (N,), or values (N, O).
+        loss: By default that of the task (see ``Objective``).
+        mode: As for ``per_example_gradients``.
+
+    Returns:
+        The squared norms.
+
+    Raises:
+        ArgumentError: Train mode with BatchNorm or Dropout, or a network without weights.
+        ShapeError: The examples have another shape than the network's inputs.
+        DataError: The labels do not fit the network's outputs.
     """
     require_own_gradients(network, mode)
     return norms_of(Examples.of(network, (x, y), loss))

@@ -21,10 +21,13 @@ ROUNDING = 1e-13
 
 @dataclass(frozen=True)
 class GSNR:
-    """Signal to noise of the gradient, parameter by parameter: G_j² / Var_i(g_ij).
+    """Signal-to-noise ratio of the gradient, parameter by parameter: G_j² / Var_i(g_ij).
 
-    values (P,): in the order of the network's vector; 0 where no example has a gradient (a dead unit), ∞ where all
-    have the same one   examples: N, all of them looked at
+    Attributes:
+        values: The ratios in the order of the network's vector, (P,); 0 where no example has a gradient (a dead unit),
+            ∞ where all have the same one.
+        examples: Number N of examples, all of which were used.
+        layout: Names and shapes of the parameters.
     """
 
     values: HostArray
@@ -47,9 +50,16 @@ class GSNR:
         return float(self.values.mean())
 
     def quantile(self, share: float) -> float:
-        """Return the value that this share of the parameters lie below.
+        """Return a quantile of the ratios over the parameters.
 
-        Errors: ArgumentError for a share outside [0, 1].
+        Args:
+            share: Share of the parameters that lie below, from 0 to 1.
+
+        Returns:
+            The quantile.
+
+        Raises:
+            ArgumentError: The share is outside [0, 1].
         """
         if not 0 <= share <= 1:
             raise ArgumentError("share", expected="in [0, 1]", got=share, fix="0.5 is the median")
@@ -71,9 +81,22 @@ def gsnr(
 
     Var_j = 1/(N − 1) Σ_i (g_ij − G_j)². No gradient of a dense layer is formed: Σ_i g_i² = (a²)ᵀ(δ²).
 
-    Arguments and errors as for ``gradient_noise``; at least 2 examples.
-
     Liu, Jiang, Bai et al. 2020, Understanding why neural networks generalize well through GSNR of parameters.
+
+    Args:
+        network: A network with weights.
+        data: A ``Dataset``, a ``Split`` or (x, y), of at least 2 examples.
+        loss: By default that of the task.
+        split: Which split of a ``Dataset``.
+
+    Returns:
+        The ratio of every parameter.
+
+    Raises:
+        ArgumentError: The network has no weights or some that are not finite, or there are fewer than 2 examples.
+        ShapeError: The data have another shape than the network's inputs.
+        DataError: The labels do not fit the network's outputs.
+        DivergedError: Gradients overflow.
     """
     examples = Examples.of(network, data, loss, split)
     n, p = len(examples), network.n_parameters

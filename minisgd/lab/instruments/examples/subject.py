@@ -40,7 +40,8 @@ class Examples:
     ) -> Examples:
         """Copy the network, and refuse what does not fit it.
 
-        Errors: as for Objective; and ArgumentError for weights that are not finite.
+        Raises:
+            ArgumentError: Some weights are not finite; and what ``Objective`` raises.
         """
         require_single(network)
         _require_finite(network)

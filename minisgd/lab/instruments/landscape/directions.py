@@ -68,9 +68,10 @@ def require_direction(smooth: Smooth, d: HostArray, argument: str) -> HostArray:
 
 
 def points_of(smooth: Smooth, others: list[Network | HostArray]) -> tuple[list[HostArray], list[HostArray]]:
-    """Return parameters (P,) and running statistics (S,) of points beside the start, which come first.
+    """Return parameters (P,) and running statistics (S,) of the start and of other points, in this order.
 
-    Errors: ShapeError for a network of another layout.
+    Raises:
+        ShapeError: A network has another layout.
     """
     weights, statistics = [smooth.start], [_statistics(smooth)]
     for other in others:

@@ -24,9 +24,13 @@ from minisgd.typing import HostArray, Seed
 class LossLine:
     """The loss at w(t) = w + t d.
 
-    t (T,)   loss (T,)   val_loss (T,) on the validation split, or None; not finite where the network overflows
-    length: |d|, what one unit of t is   ends: "networks" at t = 0 and 1, or a "direction" from the one at 0
-    examples: N of loss
+    Attributes:
+        t: Places along the line, (T,).
+        loss: The loss, (T,); not finite where the network overflows.
+        val_loss: The same on the validation split, or None.
+        length: |d|, the length of one unit of t.
+        ends: "networks" at t = 0 and 1, or a "direction" from the network at 0.
+        examples: Number of examples of loss.
     """
 
     t: tuple[float, ...]
@@ -58,7 +62,15 @@ class LossLine:
     def save(self, path: str | Path) -> Path:
         """Write the numbers as JSON, or a picture where the path ends in .png.
 
-        Errors: OutputError if the file cannot be written; MissingExtraError for a picture without matplotlib.
+        Args:
+            path: The file to write.
+
+        Returns:
+            The path.
+
+        Raises:
+            OutputError: The file cannot be written.
+            MissingExtraError: A picture is asked for, and matplotlib is not installed.
         """
         if Path(path).suffix.lower() == ".png":
             from minisgd.lab.instruments.landscape.picture import draw_line
@@ -80,16 +92,27 @@ def loss_line(
 ) -> LossLine:
     """Evaluate the loss along a line: from one network to another, or away from one.
 
-    to: the network at t = 1, or its parameters (P,): w(t) = (1 − t) w + t w′, t from −½ to 1½ (Goodfellow et al. 2015).
-    Running statistics of BatchNorm are mixed like the weights, and beyond the ends they stay as there.
-    direction (P,): w(t) = w + t d, t from −1 to 1; by default a random one, filter-normalised (Li et al. 2018)
-    span: another range of t   points: how many   seed: of the random direction
+    Where the data have a validation split, its loss is evaluated too. Takes one forward pass over all examples a point.
 
-    network, data, options: as for ``Objective``; or an Objective alone. Where data have a validation split, its loss
-    is evaluated too. Takes one forward pass over all examples a point.
+    Args:
+        network: A network with weights, or an ``Objective``.
+        data: As for ``Objective``; None with an ``Objective``.
+        to: The network at t = 1, or its parameters (P,): w(t) = (1 − t) w + t w′, t from −½ to 1½ (Goodfellow et al.
+            2015). Running statistics of BatchNorm are mixed like the weights, and beyond the ends they stay as they are
+            there.
+        direction: d of w(t) = w + t d, (P,), t from −1 to 1; by default a random one, filter-normalised (Li et al.
+            2018).
+        span: Another range of t.
+        points: Number of places.
+        seed: Seed of the random direction.
+        **options: Further options of ``Objective``.
 
-    Errors: ArgumentError for a direction that is zero or a range that is empty, ShapeError for another layout; those of
-    ``Objective``.
+    Returns:
+        The line.
+
+    Raises:
+        ArgumentError: The direction is zero or the range empty; and what ``Objective`` raises.
+        ShapeError: A network or the direction has another layout.
     """
     smooth = as_smooth(network, data, seed=seed, **options)
     if to is not None and direction is not None:

@@ -25,10 +25,15 @@ MARGIN = 0.25
 class LossPlane:
     """The loss at w + a d₁ + b d₂.
 
-    a (A,), b (B,): coordinates   loss (A, B), not finite where the network overflows
-    points: coordinates (a, b) of the networks on the plane, the first at (0, 0)
-    path: coordinates of a training run's path as seen on the plane, or none   lengths: |d₁| and |d₂|
-    kind: "random" filter-normalised directions, "chosen" ones, or "through" three networks   examples: N
+    Attributes:
+        a: Coordinates along d₁, (A,).
+        b: Coordinates along d₂, (B,).
+        loss: The loss, (A, B); not finite where the network overflows.
+        points: Coordinates (a, b) of the networks on the plane, the first at (0, 0).
+        path: Coordinates of a training run's path projected on the plane, or empty.
+        lengths: |d₁| and |d₂|.
+        kind: "random" filter-normalised directions, "chosen" ones, or "through" three networks.
+        examples: Number of examples.
     """
 
     a: HostArray
@@ -56,7 +61,15 @@ class LossPlane:
     def save(self, path: str | Path) -> Path:
         """Write the numbers as JSON, or a picture where the path ends in .png.
 
-        Errors: OutputError if the file cannot be written; MissingExtraError for a picture without matplotlib.
+        Args:
+            path: The file to write.
+
+        Returns:
+            The path.
+
+        Raises:
+            OutputError: The file cannot be written.
+            MissingExtraError: A picture is asked for, and matplotlib is not installed.
         """
         if Path(path).suffix.lower() == ".png":
             from minisgd.lab.instruments.landscape.picture import draw_plane
@@ -80,18 +93,26 @@ def loss_plane(
     """Evaluate the loss on a plane: around a network, or through three of them.
 
     By default around the network, in two random directions that are filter-normalised (Li et al. 2018, section 4),
-    a and b from −1 to 1.
-    through: two more networks, or their parameters (P,). d₁ leads to the first, d₂ is orthogonal to it and as long, so
-    distances are true to scale (Garipov et al. 2018). Running statistics of BatchNorm are mixed like the weights
-    directions: two vectors (P,), not parallel
-    path (K, P): weights to project on the plane, as ``Trajectory`` has them
-    span: the plane reaches so far on either side of the network; by default 1, or as far as the points and the path
-    points: places along either axis, so points² forward passes over all examples   seed: of the random directions
+    a and b from −1 to 1. Takes one forward pass over all examples at each of points² places.
 
-    network, data, options: as for ``Objective``; or an Objective alone
+    Args:
+        network: A network with weights, or an ``Objective``.
+        data: As for ``Objective``; None with an ``Objective``.
+        through: Two more networks, or their parameters (P,). d₁ leads to the first; d₂ is orthogonal to it and as long,
+            so that distances are true to scale (Garipov et al. 2018). Running statistics are mixed like the weights.
+        directions: Two vectors (P,), not parallel.
+        path: Weights to project on the plane, (K, P), as recorded by ``Trajectory``.
+        span: Extent of the plane on either side of the network; by default 1, or what the points and the path need.
+        points: Places along either axis.
+        seed: Seed of the random directions.
+        **options: Further options of ``Objective``.
 
-    Errors: ArgumentError for directions that are zero or parallel, ShapeError for another layout; those of
-    ``Objective``.
+    Returns:
+        The plane.
+
+    Raises:
+        ArgumentError: Directions are zero or parallel; and what ``Objective`` raises.
+        ShapeError: A network or a direction has another layout.
     """
     smooth = as_smooth(network, data, seed=seed, **options)
     if through is not None and directions is not None:

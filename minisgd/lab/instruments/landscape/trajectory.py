@@ -12,15 +12,19 @@ from minisgd.typing import HostArray
 
 
 class Trajectory(Callback):
-    """Remember the weights of a training run: before the first step, and after every ``every``-th.
+    """Record the weights of a training run: before the first step, and after every ``every``-th.
 
-    weights (K, P) float64   steps (K,)
-
-    A sample costs one copy of the P weights, in time and in memory. The training run does not notice.
+    A sample costs one copy of the P weights, in time and in memory; the training run is not affected.
 
     >>> path = Trajectory(every=10)
     >>> run = train(net, data, callbacks=[path])
     >>> loss_plane(run.network, data, directions=path.principal_directions(), path=path.weights).save("path.png")
+
+    Args:
+        every: Steps from one sample to the next.
+
+    Raises:
+        ArgumentError: ``every`` is not a positive integer.
     """
 
     def __init__(self, every: int = 10) -> None:
@@ -56,11 +60,15 @@ class Trajectory(Callback):
         return np.stack(self._weights) if self._weights else np.zeros((0, 0))
 
     def principal_directions(self) -> tuple[HostArray, HostArray]:
-        """Return the two orthogonal unit vectors, (P,), that the path, seen from its end, varies most along.
+        """Return the two directions along which the path, seen from its end, varies most.
 
-        The leading right singular vectors of w_k − w_K  (Li et al. 2018, section 7).
+        They are the leading right singular vectors of w_k − w_K  (Li et al. 2018, section 7).
 
-        Errors: ArgumentError for a path of fewer than three samples, which has no two directions.
+        Returns:
+            Two orthogonal unit vectors, each (P,).
+
+        Raises:
+            ArgumentError: The path has fewer than three samples, and so no two directions.
         """
         if len(self._weights) < 3:
             raise ArgumentError(

@@ -31,7 +31,13 @@ __all__ = ["MemoryFit", "MemoryPoint", "memory_fit", "peak_bytes"]
 
 @dataclass(frozen=True)
 class MemoryPoint:
-    """Bytes of a training step: as planned before anything was allocated, and the most that was allocated."""
+    """Bytes of a training step: as planned before anything was allocated, and the most that was allocated.
+
+    Attributes:
+        batch_size: B.
+        planned_bytes: What the memory plan predicts.
+        measured_bytes: Peak of the allocations.
+    """
 
     batch_size: int
     planned_bytes: int
@@ -42,11 +48,18 @@ class MemoryPoint:
 class MemoryFit:
     """The line measured = a · planned + M0 over batch sizes.
 
-    slope: a, 1 where the plan forgets nothing that grows with the batch. It plans arrays and not the programs, of
-    which a layer that works in chunks, such as Conv2d, records more calls for a larger batch.
-    overhead_bytes: M0, what is there whatever the batch: programs, the sampler's order, data that were converted
-    r_squared: the share of the variance that the line explains
-    Intervals hold 95% of what resampled batch sizes give.
+    Intervals hold 95% of the estimates from resampled batch sizes.
+
+    Attributes:
+        slope: a; 1 where the plan accounts for everything that grows with the batch. It covers arrays but not programs,
+            of which a layer that works in chunks, such as Conv2d, records more calls for a larger batch.
+        slope_interval: Its interval.
+        overhead_bytes: M0, what is allocated whatever the batch: programs, the sampler's order, converted data.
+        overhead_interval: Its interval.
+        r_squared: Share of the variance that the line explains.
+        points: The measurements, in ascending order of batch size.
+        examples: Size N of the data set.
+        how: How the estimate was made, in words.
     """
 
     slope: float
@@ -76,15 +89,27 @@ def memory_fit(
     dtype: str = "float32",
     seed: Seed = 0,
 ) -> MemoryFit:
-    """Take two training steps at each batch size, and compare the most that was allocated with the memory plan.
+    """Take two training steps at each batch size, and compare the peak of the allocations with the memory plan.
 
-    Counted are all allocations of Python and NumPy on the CPU, from before the training run's arrays exist; not the
-    workspaces of BLAS, which asks the system by itself.
+    All allocations of Python and NumPy on the CPU are counted, from before the training run's arrays exist; not the
+    workspaces of BLAS, which come from the operating system.
 
-    batch_sizes: by default the powers of two up to 1024 that the data set has
+    Args:
+        network: The network to train.
+        data: A data set, or (x, y).
+        batch_sizes: By default the powers of two up to 1024 that the data set allows.
+        optimizer: SGD by default.
+        loss: By default that of the task.
+        dtype: "float32" or "float64".
+        seed: Seed of the weights.
 
-    Errors: ArgumentError for fewer than two batch sizes or one that the data set does not have; those of ``ms.train``
-    for a network, data, loss and optimizer that do not fit.
+    Returns:
+        The line and the measurements.
+
+    Raises:
+        ArgumentError: Fewer than two batch sizes, or one that exceeds the data set.
+        ShapeError: Network, data and loss do not fit together.
+        DtypeError: An argument is not of its type.
     """
     dataset = as_dataset(data, None, seed)
     prepare = Trial(network, dataset, optimizer or SGD(lr=0.1), loss, dtype).still(seed)
@@ -100,7 +125,14 @@ def memory_fit(
 def peak_bytes(prepared: Prepared) -> int:
     """Return the most bytes that are allocated at once while a training run begins and takes two steps.
 
-    Errors: ArgumentError where the caller traces allocations already, which this would end.
+    Args:
+        prepared: A training run that has not begun.
+
+    Returns:
+        The peak, in bytes.
+
+    Raises:
+        ArgumentError: The caller is tracing allocations already, which this would end.
     """
     if tracemalloc.is_tracing():
         raise ArgumentError("tracemalloc", expected="stopped", got="tracing", fix="call tracemalloc.stop() before")

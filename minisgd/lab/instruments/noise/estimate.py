@@ -25,17 +25,27 @@ LEAST_EXAMPLES = 4
 
 @dataclass(frozen=True)
 class GradientNoise:
-    """The noise of a gradient at a point, with G the mean gradient and Σ the covariance of those of single examples.
+    """The noise of a gradient at a point: G is the mean gradient, Σ the covariance of single examples' gradients.
 
-    grad_sq_norm |G|²      trace_covariance tr Σ, denominator N − 1
-    b_simple tr Σ/|G|²     low, high: the values of b_simple that are not ruled out (99%)
-    b_noise tr(HΣ)/GᵀHG    lr_max |G|²/GᵀHG    loss_drop_max |G|⁴/(2 GᵀHG)
-    noise_curvature tr(HΣ) and gradient_curvature GᵀHG; noise_curvature_error: its standard error, of random directions
-    examples: how many were looked at, of a population   exact: all of them
-    how: in words
+    Where the estimate of |G|² is negative, the gradient is lost in the noise: the estimate is reported as it is,
+    ``b_simple`` is NaN and ``resolved`` False.
 
-    Where the estimate of |G|² is negative it is lost in the noise: it is given as it is, b_simple is NaN and
-    ``resolved`` False. High is infinite where |G|² = 0 is not ruled out.
+    Attributes:
+        grad_sq_norm: |G|².
+        trace_covariance: tr Σ, with denominator N − 1.
+        b_simple: tr Σ / |G|².
+        low: Lower end of the 99% interval of b_simple.
+        high: Upper end; infinite where |G|² = 0 is not ruled out.
+        b_noise: tr(HΣ) / GᵀHG.
+        lr_max: |G|² / GᵀHG.
+        loss_drop_max: |G|⁴ / (2 GᵀHG).
+        gradient_curvature: GᵀHG.
+        noise_curvature: tr(HΣ).
+        noise_curvature_error: Its standard error over the random directions.
+        examples: Number of examples used.
+        population: Number of examples they were drawn from.
+        exact: True if all examples were used.
+        how: How the estimate was made, in words.
     """
 
     grad_sq_norm: float
@@ -100,22 +110,33 @@ def gradient_noise(
 ) -> GradientNoise:
     """Measure |G|², tr Σ, B_simple, B_noise and what they predict, at the network's present weights, in float64.
 
-    Over all examples |G|², tr Σ and B_simple are exact; tr(HΣ) is for one dense layer, and up to 1024 dimensions of
-    noise. From a sample, drawn without replacement, all are estimates, and B_simple has an interval. Cost: two
-    gradients with per-example norms; and where tr(HΣ) is estimated, or worked out direction by direction, a gradient
-    and a Hessian-vector product (about four gradients) for each.
+    Over all examples |G|², tr Σ and B_simple are exact; tr(HΣ) is exact for one dense layer, and up to 1024 dimensions
+    of noise. From a sample, drawn without replacement, all are estimates, and B_simple has an interval. Cost: two
+    gradients with per-example norms; where tr(HΣ) is estimated, or computed direction by direction, also a gradient and
+    a Hessian-vector product (about four gradients) for each direction.
 
-    Everything is as in evaluation: dropout off, batch normalisation by running statistics; weight decay, which
-    belongs to the optimizer, is no part of it.
-
-    data: a Dataset, of which ``split`` is taken; a Split; or (x, y)   loss: by default that of the task
-    examples: how many to draw, by ``seed``; by default all   probes: random directions for tr(HΣ)
-
-    Errors: ArgumentError for a network without weights or with weights that are not finite, for fewer than 4
-    examples or more than there are; ShapeError or DataError for data that do not fit; DivergedError where gradients
-    overflow.
+    Everything is as in evaluation: dropout off, batch normalisation by running statistics. Weight decay, which
+    belongs to the optimizer, is not included.
 
     McCandlish, Kaplan, Amodei et al. 2018, An empirical model of large-batch training.
+
+    Args:
+        network: A network with weights.
+        data: A ``Dataset``, a ``Split`` or (x, y).
+        loss: By default that of the task.
+        split: Which split of a ``Dataset``.
+        examples: Number of examples to draw; by default all.
+        probes: Random directions for tr(HΣ).
+        seed: Seed of the draw and of the directions.
+
+    Returns:
+        The noise and the learning rates it predicts.
+
+    Raises:
+        ArgumentError: The network has no weights or some that are not finite, or ``examples`` is below 4 or above N.
+        ShapeError: The data have another shape than the network's inputs.
+        DataError: The labels do not fit the network's outputs.
+        DivergedError: Gradients overflow.
     """
     everything = Examples.of(network, data, loss, split)
     population = len(everything)

@@ -22,14 +22,20 @@ class NoiseTracker(Callback):
     that the training run has computed anyway. Where that gradient is not the mean of the examples' own, because of
     BatchNorm or Dropout, the mean of those few in evaluation takes its place, and their number that of B.
 
-    every: updates between samples   examples: of each sample (at least 2)   decay: β of the averages
-
     Cost of a sample: one forward and backward pass over ``examples``, so about examples/B steps, and on small networks
     no less than two thirds of one. (An mlp:128 on 64 features at B = 32 takes 4 to 5% longer with it, at every = 20.) A
-    batch of one example is passed over.
+    batch of one example is not sampled.
 
-    steps: updates done before each sample   once: the estimates of each sample alone
-    averages: bias-corrected averages of |G|² and tr Σ, divided last   mean: the latest of them
+    ``steps`` are the updates done before each sample, ``once`` the estimates of each sample alone, ``averages`` those
+    of the bias-corrected averages of |G|² and tr Σ, and ``mean`` the latest of them.
+
+    Args:
+        every: Updates between samples.
+        examples: Examples of each sample, at least 2.
+        decay: β of the moving averages.
+
+    Raises:
+        ArgumentError: An argument is out of range.
     """
 
     def __init__(self, every: int = 20, *, examples: int = 8, decay: float = 0.95) -> None:

@@ -32,9 +32,18 @@ RESAMPLES = 200
 
 @dataclass(frozen=True)
 class LatencyPoint(SpeedPoint):
-    """Seconds of a prediction of B examples: step_seconds is p50, the median call.
+    """Seconds of a prediction of B examples; ``step_seconds`` is the median call.
 
-    examples_per_second: over all calls, slow ones included   calls: how many, of which p99 is what 1% exceed
+    Attributes:
+        batch_size: B.
+        step_seconds: The median call, as p50_seconds.
+        interval: 95% interval of the median, in seconds.
+        examples_per_second: Over all calls, slow ones included.
+        residual: Relative distance from the fitted line.
+        p50_seconds: The median call.
+        p99_seconds: The 99th percentile of the calls.
+        p99_interval: Its 95% interval.
+        calls: Number of calls timed.
     """
 
     p50_seconds: float
@@ -55,16 +64,29 @@ def latency(
     seed: Seed = 0,
     on_progress: ProgressHook | None = None,
 ) -> Speed:
-    """Time predictions, every call by itself, and fit t(B) = t0 + B/r to their medians. The network is not changed.
+    """Time predictions, every call by itself, and fit t(B) = t0 + B/r to their medians.
 
-    A call takes B examples in host memory to B outputs in host memory, by a program that is recorded beforehand.
-    Batch sizes are visited in a random order, anew in every round. The points are ``LatencyPoint``.
+    A call takes B examples in host memory to B outputs in host memory, by a program recorded beforehand. Batch sizes
+    are visited in random order, drawn anew in every round. The network is not changed.
 
-    batch_sizes: by default the powers of two up to 1024 that the data set has   visits: to each of them
-    on_progress: called with the share of the visits done
+    Args:
+        network: The network that predicts.
+        data: A data set, or (x, y).
+        batch_sizes: By default the powers of two up to 1024 that the data set allows.
+        dtype: "float32" or "float64".
+        device: "cpu" or "cuda".
+        threads: BLAS threads; by default chosen by the size of the work.
+        visits: Visits to each batch size.
+        seed: Seed of the weights and of the order of visits.
+        on_progress: Called with the share of the visits done.
 
-    Errors: ArgumentError for fewer than two batch sizes, one that the data set does not have, or too few visits;
-    those of ``ms.train`` for a network and data that do not fit.
+    Returns:
+        The line and its points, each a ``LatencyPoint``.
+
+    Raises:
+        ArgumentError: Fewer than two batch sizes, one that exceeds the data set, or too few visits.
+        ShapeError: Network and data do not fit together.
+        DtypeError: An argument is not of its type.
     """
     dataset = as_dataset(data, None, seed)
     net = Trial(network, dataset, dtype=dtype, device=device).prepare(1, seed).recipe.network

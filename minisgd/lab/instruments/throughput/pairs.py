@@ -34,7 +34,13 @@ SECONDS = 0.01
 
 @dataclass(frozen=True)
 class PowerOfTwo:
-    """Seconds of a step at B = 2^k as a ratio to the mean of those at B − 1 and B + 1: below 1 it is faster."""
+    """Seconds of a step at B = 2^k, relative to the mean of those at B − 1 and B + 1; below 1 it is faster.
+
+    Attributes:
+        batch_size: B.
+        ratio: t(B) / mean of t(B − 1) and t(B + 1).
+        interval: 95% interval of the ratio.
+    """
 
     batch_size: int
     ratio: float
@@ -45,7 +51,14 @@ class PowerOfTwo:
 class PowersOfTwo:
     """The ratios of several powers of two, and their geometric mean.
 
-    Intervals hold 95% of what resampled builds and visits give.
+    Intervals hold 95% of the estimates from resampled builds and visits.
+
+    Attributes:
+        ratio: Geometric mean of the ratios.
+        interval: Its interval.
+        powers: The ratio at every power of two.
+        examples: Size N of the data set.
+        how: How the estimate was made, in words.
     """
 
     ratio: float
@@ -76,15 +89,28 @@ def powers_of_two(
     seed: Seed = 0,
     on_progress: ProgressHook | None = None,
 ) -> PowersOfTwo:
-    """Time training steps at powers of two and at their neighbours, in random order and in pairs.
+    """Time training steps at powers of two and at the batch sizes next to them, in random order and in pairs.
 
-    Where t(B) is a line, t(2^k) is the mean of t(2^k − 1) and t(2^k + 1): what remains is the power's own doing. The
-    three are visited in the same round, so that a busy moment is shared.
+    Where t(B) is a line, t(2^k) is the mean of t(2^k − 1) and t(2^k + 1); what differs is due to the power of two. The
+    three are visited in the same round, so that a busy moment affects them alike.
 
-    powers: by default those from 8 to 256 that the data set has
-    on_progress: called with the share of the work done
+    Args:
+        network: The network to train.
+        data: A data set, or (x, y).
+        powers: Powers of two from 4; by default those from 8 to 256 that the data set allows.
+        optimizer: SGD by default; its learning rate is set so small that the weights do not move.
+        loss: By default that of the task.
+        dtype: "float32" or "float64".
+        device: "cpu" or "cuda".
+        threads: BLAS threads; by default chosen by the size of the work.
+        seed: Seed of the weights and of the order of visits.
+        on_progress: Called with the share of the work done.
 
-    Errors: ArgumentError for what is no power of two from 4, or larger than the data set allows.
+    Returns:
+        The ratios and their geometric mean, with intervals.
+
+    Raises:
+        ArgumentError: A number is not a power of two from 4, or exceeds what the data set allows.
     """
     dataset = as_dataset(data, None, seed)
     chosen = _checked(powers, len(dataset))

@@ -25,9 +25,14 @@ __all__ = ["Speed", "SpeedPoint", "speed"]
 
 @dataclass(frozen=True)
 class SpeedPoint:
-    """Seconds of a step on B examples: the median visit, and its interval.
+    """Seconds of a training step on B examples.
 
-    residual: how far the point lies from the line, step_seconds / t(B) − 1
+    Attributes:
+        batch_size: B.
+        step_seconds: The median visit.
+        interval: Its 95% interval, in seconds.
+        examples_per_second: B / step_seconds.
+        residual: Relative distance from the fitted line, step_seconds / t(B) − 1.
     """
 
     batch_size: int
@@ -39,12 +44,22 @@ class SpeedPoint:
 
 @dataclass(frozen=True)
 class Speed:
-    """The line t(B) = t0 + B/r through the times of a step, and the batch size t0·r at its knee.
+    """The line t(B) = t0 + B/r through the times of a step, and its knee, the batch size t0·r.
 
-    Below the knee a larger batch is nearly free, above it a step takes as much longer as the batch is larger.
+    Below the knee a larger batch is nearly free, above it a step takes longer in proportion to the batch. Intervals
+    hold 95% of the estimates from resampled visits and batch sizes: they cover noise and lack of fit.
 
-    residual: root mean square of the points' residuals   how: the estimate was made   examples: in the data set
-    Intervals hold 95% of what resampled visits and batch sizes give: they cover noise and a line that does not fit.
+    Attributes:
+        t0_seconds: Overhead of a step, t0.
+        t0_interval: Its interval.
+        examples_per_second: Throughput without overhead, r.
+        examples_per_second_interval: Its interval.
+        knee: t0·r, in examples.
+        knee_interval: Its interval.
+        residual: Root mean square of the points' residuals.
+        points: The measurements, in ascending order of batch size.
+        examples: Size N of the data set.
+        how: How the estimate was made, in words.
     """
 
     t0_seconds: float
@@ -88,17 +103,31 @@ def speed(
     seed: Seed = 0,
     on_progress: ProgressHook | None = None,
 ) -> Speed:
-    """Time training steps and fit t(B) = t0 + B/r by least squares on relative errors. The network is not changed.
+    """Time training steps and fit t(B) = t0 + B/r by least squares on relative errors.
 
-    What is timed is the recorded program that training replays: gathering, gradient, update. Batch sizes are visited
-    in a random order, anew in every round; the median visit counts.
+    The recorded program that training replays is timed: gathering, gradient, update. Batch sizes are visited in random
+    order, drawn anew in every round, and the median visit counts. The network is not changed.
 
-    batch_sizes: by default the powers of two up to 1024 that the data set has   visits: to each of them
-    optimizer: SGD by default; its learning rate is made so small that the weights stay
-    on_progress: called with the share of the visits done
+    Args:
+        network: The network to train.
+        data: A data set, or (x, y).
+        batch_sizes: By default the powers of two up to 1024 that the data set allows.
+        optimizer: SGD by default; its learning rate is set so small that the weights do not move.
+        loss: By default that of the task.
+        dtype: "float32" or "float64".
+        device: "cpu" or "cuda".
+        threads: BLAS threads; by default chosen by the size of the work.
+        visits: Visits to each batch size.
+        seed: Seed of the weights and of the order of visits.
+        on_progress: Called with the share of the visits done.
 
-    Errors: ArgumentError for fewer than two batch sizes, one that the data set does not have, or too few visits;
-    those of ``ms.train`` for a network, data, loss and optimizer that do not fit.
+    Returns:
+        The line, its knee and the measurements, with intervals.
+
+    Raises:
+        ArgumentError: Fewer than two batch sizes, one that exceeds the data set, or too few visits.
+        ShapeError: Network, data and loss do not fit together.
+        DtypeError: An argument is not of its type.
     """
     dataset = as_dataset(data, None, seed)
     prepare = Trial(network, dataset, optimizer or SGD(lr=0.1), loss, dtype, device).still(seed)

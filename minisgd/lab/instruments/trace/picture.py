@@ -24,9 +24,18 @@ COLUMNS = 4
 def draw_trace(trace: TraceResult, path: str | Path) -> Path:
     """Draw a trace as a PNG: activations, gradients, update-to-weight ratios and dead units of every layer by step.
 
-    Layers run from dark (first) to light (last), activations without parameters of their own as broken lines.
+    Layers run from dark (first) to light (last); activations without parameters of their own are dashed.
 
-    Errors: OutputError if the file cannot be written; MissingExtraError without matplotlib.
+    Args:
+        trace: What a ``Trace`` recorded.
+        path: The PNG file to write.
+
+    Returns:
+        The path.
+
+    Raises:
+        OutputError: The file cannot be written.
+        MissingExtraError: matplotlib is not installed.
     """
     return write_atomically(path, plots.png(_figure(trace)), "path")
 

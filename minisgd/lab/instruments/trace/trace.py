@@ -27,9 +27,7 @@ __all__ = ["Trace", "TraceResult"]
 
 
 class Trace(Callback):
-    """Record norms of activations, gradients and updates, and dead units, at every so many steps from the first.
-
-    every: steps from one trace to the next   result: a ``TraceResult``, of the training run so far
+    """Record norms of activations, gradients and updates, and dead units, at regular steps of a training run.
 
     A traced step costs one more forward pass and a few passes over the parameters. Measured on one core, every=50: 2%
     of training 784-256-128-10 at batch size 128, 6% of 64-128-10 at batch size 32, whose steps take 35 µs. Memory:
@@ -39,7 +37,11 @@ class Trace(Callback):
     >>> ms.train(net, data, callbacks=[trace])
     >>> trace.result.save("trace.jsonl"), ms.draw_trace(trace.result, "trace.png"), ms.explain(net, trace=trace.result)
 
-    Errors: ArgumentError if ``every`` is not a positive integer.
+    Args:
+        every: Steps from one trace to the next; the first step is traced.
+
+    Raises:
+        ArgumentError: ``every`` is not a positive integer.
     """
 
     def __init__(self, every: int = 50) -> None:
@@ -94,7 +96,8 @@ class Trace(Callback):
     def result(self) -> TraceResult:
         """Everything traced so far, as arrays.
 
-        Errors: ArgumentError before the first step of a training run.
+        Raises:
+            ArgumentError: No step of a training run has been taken yet.
         """
         rows = [row for row in self._rows if "updates" in row]  # Ctrl-C may come between gradient and update
         if not rows:
