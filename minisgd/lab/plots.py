@@ -109,7 +109,7 @@ def log_axis(
 
 
 def round_numbers(low: float, high: float, most: int = 8, base: int = 10) -> list[float]:
-    """Give the finest set of round numbers in [low, high] that has at most `most` of them."""
+    """Return the finest set of round numbers in [low, high] that has at most `most` of them."""
     powers = range(math.floor(math.log(low, base)), math.ceil(math.log(high, base)) + 1)
     between = (
         (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0),
@@ -126,7 +126,7 @@ def round_numbers(low: float, high: float, most: int = 8, base: int = 10) -> lis
 
 
 def spread(values: Sequence[float], below: float = 1.25, above: float = 1.25) -> tuple[float, float]:
-    """Give limits of a logarithmic axis that leave some room about the positive finite values."""
+    """Return limits of a logarithmic axis that leave some room about the positive finite values."""
     known = [v for v in values if math.isfinite(v) and v > 0] or [1.0]
     low, high = min(known), max(known)
     pad = max((high / low) ** 0.06, 1.05)
@@ -134,7 +134,7 @@ def spread(values: Sequence[float], below: float = 1.25, above: float = 1.25) ->
 
 
 def ramp(number: int) -> list[Any]:
-    """Give `number` colours that run from dark to light and are told apart by brightness alone."""
+    """Return `number` colours that run from dark to light and are told apart by brightness alone."""
     from matplotlib import colormaps
 
     return [colormaps["viridis"](0.9 * i / max(number - 1, 1)) for i in range(number)]

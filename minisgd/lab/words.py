@@ -1,4 +1,4 @@
-"""Numbers as people say them: 1,234 steps, 3.2 ms, 1.5 MiB, 95% validation accuracy."""
+"""Numbers in words: 1,234 steps, 3.2 ms, 1.5 MiB, 95% validation accuracy."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import math
 
 
 def count(value: float) -> str:
-    """Say a number of steps or examples, or a ratio, to three digits: 0.52, 7.3, 96, 320, 20,500, ∞."""
+    """Format a number of steps or examples, or a ratio, to three digits: 0.52, 7.3, 96, 320, 20,500, ∞."""
     if not math.isfinite(value):
         return "∞"
     return f"{_three_digits(value):,.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def size(value: float) -> str:
-    """Say a batch size that came out of a formula: 0.83, 7.4, 99, 1437, ∞."""
+    """Format a batch size that came out of a formula: 0.83, 7.4, 99, 1437, ∞."""
     return f"{value:.2g}" if value < 10 else f"{value:.0f}" if math.isfinite(value) else "∞"
 
 
 def short(value: float) -> str:
-    """Say a number in at most four characters, for a tick or a cell: 72, 537, 8.1k, 33k, 1.2M."""
+    """Format a number in at most four characters, for a tick or a cell: 72, 537, 8.1k, 33k, 1.2M."""
     if not math.isfinite(value):
         return "∞"
     for factor, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
@@ -29,7 +29,7 @@ def short(value: float) -> str:
 
 
 def seconds(value: float) -> str:
-    """Say a duration: 850 µs, 3.2 ms, 1.4 s, 12 min, 3.1 h."""
+    """Format a duration: 850 µs, 3.2 ms, 1.4 s, 12 min, 3.1 h."""
     if not math.isfinite(value):
         return "never"
     for limit, factor, unit in (
@@ -44,7 +44,7 @@ def seconds(value: float) -> str:
 
 
 def memory(value: float) -> str:
-    """Say a number of bytes in binary units: 512 B, 1.5 KiB, 3.2 MiB."""
+    """Format a number of bytes in binary units: 512 B, 1.5 KiB, 3.2 MiB."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if value < 1000:
             return f"{value:.3g} {unit}"
@@ -53,17 +53,17 @@ def memory(value: float) -> str:
 
 
 def number(value: float) -> str:
-    """Say a learning rate or a loss to three digits: 0.05, 1.2, 1.5e-5."""
+    """Format a learning rate or a loss to three digits: 0.05, 1.2, 1.5e-5."""
     return f"{value:.3g}".replace("e-0", "e-").replace("e+", "e")
 
 
 def plural(number: int, noun: str) -> str:
-    """Say how many: 1 seed, 5 seeds."""
+    """Format how many: 1 seed, 5 seeds."""
     return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def join(items: list[str]) -> str:
-    """Say a list: 1, 4 and 16."""
+    """Format a list: 1, 4 and 16."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
 
 

@@ -24,7 +24,7 @@ EXAMPLES = """\
 SUFFIXES = (".png", ".json")
 
 MOST = 2
-"""Networks beside the first that fix a plane; one of them fixes a line."""
+"""Further networks, two of which fix a plane; one of them fixes a line."""
 
 
 def configure(parser: Parser) -> None:
@@ -53,7 +53,7 @@ def run(args: Namespace) -> int:
     if len(others) > MOST:
         raise ArgumentError("--to", expected="given once or twice", got=f"{len(others)} times", fix="leave some out")
     if args.line and others:
-        raise ArgumentError("--line", expected="left out beside --to", got="both", fix="leave it out")
+        raise ArgumentError("--line", expected="left out with --to", got="both", fix="leave it out")
     if args.out is None and not args.json:
         raise ArgumentError("--out", expected="a file to write", got="none", fix="write --out landscape.png, or --json")
     if args.out is not None:

@@ -44,7 +44,7 @@ def run(args: Namespace) -> int:
     if args.measure and (data is None or args.device != "cpu"):
         raise ArgumentError(
             "--measure",
-            expected="given beside --data, on the CPU",
+            expected="given with --data and on the CPU",
             got="--input" if data is None else f"--device {args.device}",
             fix="name the data: --data digits" if data is None else "leave --device out",
         )

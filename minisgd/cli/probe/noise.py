@@ -39,7 +39,7 @@ def run(args: Namespace) -> int:
     from minisgd.lab.instruments import Objective, gradient_noise
 
     if args.exact and args.examples is not None:
-        raise ArgumentError("--examples", expected="left out beside --exact", got=args.examples, fix="choose one")
+        raise ArgumentError("--examples", expected="left out with --exact", got=args.examples, fix="choose one")
     network, data, loss = subject.load(args)
     few = min(SAMPLE, len(data)) if args.examples is None else args.examples
     with blas_threads(args.threads or available_cores()):

@@ -26,7 +26,7 @@ def configure(parser: Parser) -> None:
     subject.configure(parser, dtype="float64")
     group = parser.add_argument_group("sharpness")
     group.add_argument("--examples", type=whole, metavar="N", help="a fixed draw of so many (all)")
-    group.add_argument("--lr", type=number, metavar="X", help="learning rate in use, to set beside the largest stable")
+    group.add_argument("--lr", type=number, metavar="X", help="learning rate in use, to compare with the stable ones")
     group.add_argument("--batch-size", type=whole, metavar="B", help="batch size in use, for lr/B")
     group.add_argument("--momentum", type=number, metavar="X", default=0.0, help="momentum in use (0)")
     group.add_argument("--rho", type=number, metavar="X", default=0.05, help="radius of SAM's step (0.05)")
@@ -38,13 +38,13 @@ def configure(parser: Parser) -> None:
 
 
 def run(args: Namespace) -> int:
-    """Measure and print; a Lanczos that did not converge is no error, but says so."""
+    """Measure and print; Lanczos that did not converge is noted, and no error."""
     from minisgd.backend.cpu.threads import blas_threads, choose_threads
     from minisgd.lab.instruments import Objective, sharpness
     from minisgd.lab.instruments.curvature.hessian import default_samples
 
     if args.exact and args.samples is not None:
-        raise ArgumentError("--samples", expected="left out beside --exact", got=args.samples, fix="choose one")
+        raise ArgumentError("--samples", expected="left out with --exact", got=args.samples, fix="choose one")
     network, data, loss = subject.load(args)
     objective = Objective(network, data, loss=loss, examples=args.examples, seed=args.seed)
     with blas_threads(choose_threads(objective.largest_product, args.threads)):

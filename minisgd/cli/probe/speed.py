@@ -37,7 +37,7 @@ def run(args: Namespace) -> int:
 
     if args.inference and args.powers_of_two:
         raise ArgumentError(
-            "--powers-of-two", expected="left out beside --inference", got="both", fix="it compares training steps"
+            "--powers-of-two", expected="left out with --inference", got="both", fix="it compares training steps"
         )
     network, data, loss = subject.load(args)
     machine = running.machine(args)
@@ -90,11 +90,11 @@ def _row(point: SpeedPoint) -> tuple[str, ...]:
     from minisgd.lab import words
     from minisgd.lab.instruments import LatencyPoint
 
-    beside = words.seconds(point.p99_seconds) if isinstance(point, LatencyPoint) else _interval(point.interval)
+    spread = words.seconds(point.p99_seconds) if isinstance(point, LatencyPoint) else _interval(point.interval)
     return (
         str(point.batch_size),
         words.seconds(point.step_seconds),
-        beside,
+        spread,
         words.short(point.examples_per_second),
         f"{100 * point.residual:+.1f}%",
     )

@@ -53,7 +53,7 @@ def load(args: Namespace) -> Subject:
 
     if args.weights and args.init:
         raise ArgumentError(
-            "--init", expected="left out beside --weights", got=args.init, fix="choose fresh weights or those of a file"
+            "--init", expected="left out with --weights", got=args.init, fix="choose fresh weights or those of a file"
         )
     data = options.load_data(args)
     network, _ = options.load_model(args, data)

@@ -91,7 +91,7 @@ def _print(trace: TraceResult) -> None:
 
 
 def _change(values: HostArray, say: Callable[[float], str]) -> str:
-    """Say where a quantity began and where it ended; nothing where a layer has none."""
+    """State where a quantity began and where it ended; nothing where a layer has none."""
     if not np.isfinite(values).any():
         return ""
     return f"{say(values[0])} → {say(values[-1])}"

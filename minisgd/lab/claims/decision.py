@@ -24,7 +24,7 @@ QUARTER = math.log(1.25)
 
 
 def side(estimate: Estimate, margin: float) -> Side:
-    """Tell on which side of ±margin an effect is.
+    """Return on which side of ±margin an effect is.
 
     more, less: the 95% interval excludes zero, and the value is beyond the margin on the same side
     same: the 90% interval is within the margin (two one-sided tests at 5%)   unclear: none of these

@@ -136,7 +136,7 @@ class Lab:
 
     def journal(self, experiment: Experiment[Any], kind: type[C]) -> Journal[C]:
         """Return the journal of an experiment's training runs, with whatever an interrupted run left in it."""
-        folder = None if self.folder is None else self.folder / "trainings" / experiment.name
+        folder = None if self.folder is None else self.folder / "training-runs" / experiment.name
         return self._once(f"journal {experiment.name}", lambda: Journal(folder, self.settings, kind))
 
     def _once(self, name: str, make: Callable[[], T]) -> T:

@@ -96,7 +96,7 @@ def _model(name: str, data: Dataset) -> Network:
 
 
 def _flipped(data: Dataset, share: float, seed: int) -> Dataset:
-    """Give a share of the training labels another class, drawn evenly from the others."""
+    """Return a share of the training labels another class, drawn evenly from the others."""
     if data.task != "classification" or data.train.y.ndim != 1:
         raise Unsuitable("only class labels can be flipped")
     rng = np.random.default_rng([seed, 0xF11])

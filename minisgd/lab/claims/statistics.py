@@ -40,7 +40,7 @@ class Estimate:
         return cls(value, float(low), float(high), float(low90), float(high90))
 
     def within(self, margin: float) -> bool:
-        """Tell whether the effect is practically zero: TOST, that is the 90% interval inside ±margin."""
+        """Return whether the effect is practically zero: TOST, that is the 90% interval inside ±margin."""
         return -margin < self.low90 and self.high90 < margin
 
     def mapped(self, function: Callable[[float], float]) -> Estimate:

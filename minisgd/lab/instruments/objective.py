@@ -122,7 +122,7 @@ class Objective:
         self.hold(ops.to_host(self.network.statistics))
 
     def hold(self, statistics: HostArray) -> None:
-        """Hold these running statistics, (S,), constant from now on."""
+        """These running statistics, (S,), constant from now on."""
         self.statistics = statistics
         for each in (self._real, *([self._complex] if "_complex" in vars(self) else [])):
             each.statistics[...] = statistics

@@ -15,7 +15,7 @@ from minisgd.training.run import find_split
 def require_single(network: Any) -> None:
     """Refuse what is not one network with weights."""
     if not isinstance(network, Network):
-        raise DtypeError("network", expected="an ms.Network", got=type(network).__name__, fix="pass run.network, say")
+        raise DtypeError("network", expected="an ms.Network", got=type(network).__name__, fix="pass run.network")
     network.require_built()
     if network.lead:
         raise ArgumentError(
@@ -25,7 +25,7 @@ def require_single(network: Any) -> None:
             fix="choose one: network.replica(0)",
         )
     if not network.n_parameters:
-        raise ArgumentError("network", expected="parameters to vary", got="none", fix="add ms.Linear(10), say")
+        raise ArgumentError("network", expected="parameters to vary", got="none", fix="add ms.Linear(10), for example")
 
 
 def training_part(network: Network, data: Any, split: str) -> Dataset:

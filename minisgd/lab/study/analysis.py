@@ -30,7 +30,7 @@ from minisgd.typing import HostArray
 
 @dataclass(frozen=True)
 class Trials:
-    """Hold every training run at one batch size, and what a single network costs there.
+    """Every training run at one batch size, and what a single network costs there.
 
     learning_rates (L,) ascending; steps (L, S) to the target, not finite where it was never reached;
     diverged (L, S) of bool; train_loss and val_accuracy (L, S) at the end of each run, val_accuracy None
@@ -52,7 +52,7 @@ class Trials:
 
 @dataclass(frozen=True)
 class Setting:
-    """Hold what a study was about: the words of its report's heading and the numbers its units need."""
+    """What a study was about: the words of its report's heading and the numbers its units need."""
 
     data: str
     model: str
@@ -133,7 +133,7 @@ def _grid_row(t: Trials, row: int) -> LearningRateResult:
 
 
 def _median(values: HostArray) -> float | None:
-    """Give the median with what is not finite counted as worst; None where that is the median. (S,)"""
+    """Return the median with what is not finite counted as worst; None where that is the median. (S,)"""
     middle = float(np.median(np.where(np.isfinite(values), values, np.inf)))
     return middle if math.isfinite(middle) else None
 

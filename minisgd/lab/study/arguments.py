@@ -19,7 +19,7 @@ from minisgd.lab.trial import Trial
 def given_target(accuracy: float | None, loss: float | None) -> Target | None:
     if accuracy is not None and loss is not None:
         raise ArgumentError(
-            "target_loss", expected="None beside target_accuracy", got=loss, fix="give one of the two targets"
+            "target_loss", expected="None with target_accuracy", got=loss, fix="give one of the two targets"
         )
     for name, value, high in (("target_accuracy", accuracy, 1.0), ("target_loss", loss, math.inf)):
         if value is not None and not (isinstance(value, int | float) and 0 < value <= high and math.isfinite(value)):

@@ -28,7 +28,7 @@ RESOLVABLE = 1000.0
 
 @dataclass(frozen=True)
 class StepsFit:
-    """Hold S(B) = s_min + e_min / B and the root mean square of its log residuals.
+    """S(B) = s_min + e_min / B and the root mean square of its log residuals.
 
     Perfect scaling at every B tested leaves s_min = 0 and b_crit infinite; a plateau at every B leaves
     e_min = 0 and b_crit = 0.
@@ -49,7 +49,7 @@ class StepsFit:
 
 @dataclass(frozen=True)
 class BootstrapFit:
-    """Hold the fit to the medians, and what resampling the seeds does to it.
+    """The fit to the medians, and what resampling the seeds does to it.
 
     `fit` is None where it cannot be made, and `reason` then says why. The interval of b_crit may reach 0 or
     infinity. `band_low` and `band_high` bound S(B) at the batch sizes `band_at`, all (G,).
@@ -127,7 +127,7 @@ def critical_batch_sizes(batch_sizes: Sequence[int] | HostArray, steps: HostArra
 
 
 def time_optimal_batch(t0: float, r: float, b_crit: float) -> float:
-    """Give B* = √(t0·r·Bcrit), the minimum of S(B)·t(B): few examples, and few pauses between them.
+    """Return B* = √(t0·r·Bcrit), the minimum of S(B)·t(B): few examples, and few pauses between them.
 
     Without overhead, or on a plateau from the start, the smallest batch is the quickest: 0.
     """

@@ -22,7 +22,7 @@ from minisgd.lab.trial import Trial
 from minisgd.nn import Loss, MeanSquaredError
 
 STEPS = 800
-"""Updates of a pilot training: what they reach is the measure of the target."""
+"""Updates of a training run of the pilot: what they reach is the measure of the target."""
 
 EVALUATIONS = 40
 
@@ -116,7 +116,7 @@ def _best(done: list[Cell], rates: Sequence[float], watched: Target) -> tuple[fl
         raise DataError(
             "data",
             expected="something that the network can learn",
-            got="every pilot training diverged",
+            got="every training run of the pilot diverged",
             fix="scale the features, check the labels, or give learning_rates that are smaller",
         )
     best = max(scored, key=lambda lr: scored[lr])

@@ -1,4 +1,4 @@
-"""Recommend the batch size that reaches the target soonest, or a cheaper one that cannot be told from it.
+"""Recommend the batch size that reaches the target soonest, or a cheaper one that is tied with it.
 
 Two batch sizes are tied where the paired-seed bootstrap interval of their ratio of seconds contains 1.
 One that is tied with the fastest and saves memory that somebody would notice is recommended in its place:
@@ -65,7 +65,7 @@ def recommend(
 
 
 def _tied(a: HostArray, b: HostArray, level: float) -> bool:
-    """Tell whether the bootstrap interval of a/b, paired by resample, contains 1. a, b (n,)."""
+    """Return whether the bootstrap interval of a/b, paired by resample, contains 1. a, b (n,)."""
     both = np.isfinite(a) & np.isfinite(b)
     ratio = np.divide(a, b, out=np.where(np.isfinite(a), 0.0, np.inf), where=both)
     low, high = percentiles(ratio, level)
@@ -79,7 +79,7 @@ def _why(
     target: Target,
     memory_limit: int | None,
 ) -> str:
-    """Give the reason in one plain sentence with its numbers."""
+    """Return the reason in one plain sentence with its numbers."""
     goal, took = str(target), words.seconds(best.seconds_to_target.median)
     if best is fastest:
         within = "" if memory_limit is None else f" within {words.memory(memory_limit)}"
@@ -89,9 +89,9 @@ def _why(
             reason += f"; batch size {second.batch_size} needs {words.seconds(second.seconds_to_target.median)}"
     else:
         reason = (
-            f"Batch size {best.batch_size} reaches {goal} in {took}, which these seeds cannot tell from the "
-            f"{words.seconds(fastest.seconds_to_target.median)} of batch size {fastest.batch_size}, and needs less "
-            f"memory ({words.memory(best.memory_bytes)} against {words.memory(fastest.memory_bytes)})"
+            f"Batch size {best.batch_size} reaches {goal} in {took}, which these seeds cannot distinguish "
+            f"from the {words.seconds(fastest.seconds_to_target.median)} of batch size {fastest.batch_size}, and needs "
+            f"less memory ({words.memory(best.memory_bytes)} against {words.memory(fastest.memory_bytes)})"
         )
     if best.steps_to_target.censored:
         seeds = best.steps_to_target.reached + best.steps_to_target.censored

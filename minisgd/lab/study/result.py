@@ -43,7 +43,7 @@ class Target:
 
 @dataclass(frozen=True)
 class LearningRateResult:
-    """Hold what one learning rate did at one batch size: medians over the seeds."""
+    """What one learning rate did at one batch size: medians over the seeds."""
 
     lr: float
     median_steps: float
@@ -54,7 +54,7 @@ class LearningRateResult:
 
 @dataclass(frozen=True)
 class Curve:
-    """Hold the evaluations of one training run, all (T,): steps taken, training loss, the target's metric."""
+    """The evaluations of one training run, all (T,): steps taken, training loss, the target's metric."""
 
     steps: tuple[float, ...] = ()
     train_loss: tuple[float, ...] = ()
@@ -63,7 +63,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class BatchResult:
-    """Hold what was found at one batch size, at its best learning rate.
+    """What was found at one batch size, at its best learning rate.
 
     step_seconds in seconds, memory in bytes; train_loss and val_accuracy are medians over the seeds, None
     where there is none. The usable learning rates reach the target in at most twice the fewest steps.
@@ -92,7 +92,7 @@ class BatchResult:
 
 @dataclass(frozen=True)
 class FitResult:
-    """Hold S(B) = s_min + e_min/B and b_crit = e_min/s_min; without a fit, s_min is None and reason says why.
+    """S(B) = s_min + e_min/B and b_crit = e_min/s_min; without a fit, s_min is None and reason says why.
 
     b_crit is 0 where every batch size is on the plateau and infinite where all scale perfectly. The band
     bounds the curve at the batch sizes band_at.
@@ -112,7 +112,7 @@ class FitResult:
 
 @dataclass(frozen=True)
 class Timing:
-    """Hold t(B) = t0_seconds + B / examples_per_second, its knee t0·r, and the best batch √(t0·r·Bcrit)."""
+    """t(B) = t0_seconds + B / examples_per_second, its knee t0·r, and the best batch √(t0·r·Bcrit)."""
 
     t0_seconds: float
     examples_per_second: float
@@ -153,7 +153,7 @@ class Recommendation:
 
 @dataclass(frozen=True)
 class StudyResult:
-    """Hold everything a study found; the report and study.json are made of nothing else."""
+    """Everything a study found; the report and study.json are made of nothing else."""
 
     data: str
     model: str
@@ -174,5 +174,5 @@ class StudyResult:
         return to_json(asdict(self), indent=2)
 
     def save(self, folder: str | Path) -> Path:
-        """Write study.json into a folder, whole or not at all, and give its path."""
+        """Write study.json into a folder, completely or not at all, and return its path."""
         return write_atomically(Path(folder) / "study.json", self.to_json().encode(), "folder")

@@ -282,7 +282,7 @@ def _estimate(
     fixed: Callable[[int], int] | None,
     workers: int,
 ) -> None:
-    """Say how long the sweep will take and how much memory, from the pilot's speed."""
+    """State how long the sweep will take and how much memory, from the pilot's speed."""
     seconds = 0.0
     for b in sizes:
         steps = fixed(b) if fixed else 1.2 * pilot.steps * max(1.0, pilot.batch_size / b)

@@ -55,7 +55,7 @@ def train_stack(
     """Train one replica for each (learning rate, seed) and return what they did.
 
     Batches have exactly B examples: what is left of an epoch is dropped. Replicas that reached the target,
-    diverged or became hopeless leave the stack. best: the fewest median steps known at this batch size.
+    diverged or were censored leave the stack. best: the fewest median steps known at this batch size.
     """
     rates, seeds = zip(*cells, strict=True)
     rows = [_Row(batch_size, lr, seed) for lr, seed in cells]
@@ -120,7 +120,7 @@ class _Row:
             self.reached_at = crossing(steps, metrics, target.value, "up" if target.rises else "down")
 
     def ends(self, to_target: bool, out_of_steps: bool) -> bool:
-        """Tell whether this training run is over, and close it if so."""
+        """Return whether this training run is over, and close it if so."""
         self.open = not (self.diverged or out_of_steps or (to_target and math.isfinite(self.reached_at)))
         return not self.open
 

@@ -21,7 +21,7 @@ from minisgd.typing import Generator, HostArray
 
 @dataclass(frozen=True)
 class CensoredMedian:
-    """Hold a median over seeds with its bootstrap interval; infinite where the target was out of reach."""
+    """A median over seeds with its bootstrap interval; infinite where the target was out of reach."""
 
     median: float
     low: float
@@ -30,13 +30,13 @@ class CensoredMedian:
     censored: int
 
     def scaled(self, factor: float) -> CensoredMedian:
-        """Give the interval in another unit: steps times B are examples, steps times t(B) are seconds."""
+        """Return the interval in another unit: steps times B are examples, steps times t(B) are seconds."""
         return CensoredMedian(self.median * factor, self.low * factor, self.high * factor, self.reached, self.censored)
 
 
 @dataclass(frozen=True)
 class BestLearningRate:
-    """Hold the chosen learning rate, whether the grid ends there, and the range nearly as good."""
+    """The chosen learning rate, whether the grid ends there, and the range nearly as good."""
 
     index: int
     lr: float
@@ -55,7 +55,7 @@ def crossing(
     target: float,
     direction: Literal["up", "down"],
 ) -> float:
-    """Give the step at which a metric first met its target, between evaluations; infinity if never.
+    """Return the step at which a metric first met its target, between evaluations; infinity if never.
 
     The metric rises ("up": value ≥ target) or falls ("down": value ≤ target). Between the last evaluation
     that missed and the first that met it, it is taken as a straight line, so that steps to target do not
@@ -83,7 +83,7 @@ def crossing(
 def censored_median(
     values: Sequence[float] | HostArray, rng: Generator, n: int = 1000, level: float = 0.95
 ) -> CensoredMedian:
-    """Give the median over seeds (S,), infinite if censored, and the interval of n resamples of them."""
+    """Return the median over seeds (S,), infinite if censored, and the interval of n resamples of them."""
     row = np.asarray(values, dtype=np.float64)
     if row.ndim != 1 or row.size == 0:
         raise ArgumentError("values", expected="one number for every seed", got=values, fix="run at least one seed")

@@ -1,6 +1,6 @@
 """A clock for rivals: each is visited in turn, in an order drawn anew every round, and the median visit counts.
 
-Machines drift, and neighbours come and go. Rivals that are timed one after the other would be told apart by that;
+Machines drift, and other programs come and go. Rivals that are timed one after the other would be told apart by that;
 visited in a random order, they share it.
 
 Shapes: V visits, K tasks.

@@ -18,7 +18,7 @@ from minisgd.typing import HostArray
 
 @dataclass(frozen=True)
 class StepTimeFit:
-    """Hold t(B) = t0 + B / r: seconds of overhead a step, examples a second without it (or infinity)."""
+    """t(B) = t0 + B / r: seconds of overhead a step, examples a second without it (or infinity)."""
 
     t0: float
     r: float
@@ -26,7 +26,7 @@ class StepTimeFit:
 
     @property
     def knee(self) -> float:
-        """Give the batch size t0·r at which overhead and work take equal time."""
+        """Return the batch size t0·r at which overhead and work take equal time."""
         return 0.0 if self.t0 == 0 else self.t0 * self.r
 
     def seconds(self, batch_size: HostArray | float) -> HostArray:

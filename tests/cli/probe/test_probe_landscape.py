@@ -79,7 +79,7 @@ def test_a_line_in_a_random_direction(capsys: pytest.CaptureFixture[str]) -> Non
         ("--json --span -1", 2, "span must be"),
         ("--json --init zeros", 2, "weights that are not all zero"),
         ("--json --to nowhere.safetensors", 1, "nowhere.safetensors"),
-        ("--json --line --to a", 2, "--line must be left out beside --to"),
+        ("--json --line --to a", 2, "--line must be left out with --to"),
         ("--json --to a --to b --to c", 2, "--to must be given once or twice"),
         ("--out blocked/plane.png", 1, "--out 'blocked'"),
     ],

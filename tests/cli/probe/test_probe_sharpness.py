@@ -53,7 +53,7 @@ def test_weights_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         ("--momentum 1", 2, "momentum must be"),
         ("--examples 0", 2, "n must be from 1 to N"),
         ("--rho x", 2, "--rho"),
-        ("--exact --samples 3", 2, "--samples must be left out beside --exact, got 3"),
+        ("--exact --samples 3", 2, "--samples must be left out with --exact, got 3"),
         ("--weights nowhere.safetensors", 1, "nowhere.safetensors"),
     ],
 )

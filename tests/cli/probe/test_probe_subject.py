@@ -68,7 +68,7 @@ def test_weights_of_a_file_in_another_dtype(tmp_path: Path) -> None:
 
 def test_wrong_weights_are_refused(tmp_path: Path) -> None:
     model("linear", (3,), 10).build((3,)).save(tmp_path / "three.safetensors")
-    with pytest.raises(ms.ArgumentError, match="--init must be left out beside --weights"):
+    with pytest.raises(ms.ArgumentError, match="--init must be left out with --weights"):
         load("--data digits --weights w.safetensors --init he")
     with pytest.raises(ms.CheckpointError, match="check the path"):
         load("--data digits --weights missing.safetensors")

@@ -90,7 +90,7 @@ def test_a_continued_study_trains_only_what_is_missing(blobs, tmp_path):
         assert_allclose(one.steps_to_target.median, two.steps_to_target.median, rtol=1e-6)
 
 
-def test_stopping_keeps_finished_trainings_and_the_same_call_goes_on(blobs, tmp_path):
+def test_stopping_keeps_finished_training_runs_and_the_same_call_goes_on(blobs, tmp_path):
     seen = []
 
     def interrupt(kind, facts):
@@ -171,7 +171,7 @@ def test_momentum_raises_the_critical_batch_size():
     assert b_crit[0.9] > 1.3 * b_crit[0.0]
 
 
-def test_cells_of_a_stack_equal_single_trainings(blobs):
+def test_cells_of_a_stack_equal_single_training_runs(blobs):
     trial = Trial(net(), blobs, ms.SGD(lr=1.0), None, "float64", "cpu")
     target, budget = Target("val_accuracy", 0.9), Budget(200, 5)
     pairs = [(lattice(k), seed) for k in (-6, -4, -2) for seed in (0, 1)]
@@ -208,7 +208,7 @@ def test_a_stopped_stack_says_so(blobs):
 BAD = [
     ({"seeds": 0}, "seeds must be how many"),
     ({"target_accuracy": 1.5}, "target_accuracy must be a number in (0, 1]"),
-    ({"target_accuracy": 0.9, "target_loss": 0.1}, "target_loss must be None beside target_accuracy"),
+    ({"target_accuracy": 0.9, "target_loss": 0.1}, "target_loss must be None with target_accuracy"),
     ({"target_accuracy": 0.01}, "harder than"),
     ({"budget": "epoch:5"}, "budget must be 'target', 'epochs:N' or 'steps:N'"),
     ({"batch_sizes": [0]}, "batch_sizes must be integers"),

@@ -26,8 +26,8 @@ def critical_sizes(runs: Sequence[TargetRuns]) -> list[float]:
     return [float(size) for size in np.exp(_logs(runs, np.arange(runs[0].seeds)[None])[:, 0])]
 
 
-def say(runs: Sequence[TargetRuns]) -> str:
-    """Say the critical batch sizes: 27, 35 and ∞."""
+def describe(runs: Sequence[TargetRuns]) -> str:
+    """State the critical batch sizes: 27, 35 and ∞."""
     return words.join(["unknown" if math.isnan(size) else words.size(size) for size in critical_sizes(runs)])
 
 

@@ -18,7 +18,7 @@ LENGTH = 2.0
 """Each of the three phases is so many times the steps in which the pilot reached its target."""
 
 SHARE = 0.5
-"""Of the pilot's best learning rate: the smallest batch must bear it too."""
+"""Of the pilot's best learning rate: the smallest batch must be stable at it too."""
 
 LOOKS = 4
 """Looks at every phase, the last at its end; one more comes right after the batch has changed."""

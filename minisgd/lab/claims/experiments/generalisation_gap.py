@@ -56,7 +56,7 @@ class Arm:
         return log_ratio(self.train_loss[-1], self.train_loss[0], rng)
 
     def effect(self, gap: Estimate, suffix: str = "") -> Effect:
-        """Say a gap as a ratio."""
+        """State a gap as a ratio."""
         small, large = self.batch_sizes[0], self.batch_sizes[-1]
         ratio = ratio_of(gap)
         name = f"validation loss at batch size {large} / {small}, {self.name}{suffix}"
@@ -103,7 +103,7 @@ def _arm(name: str, runs: Endings, columns: HostArray) -> Arm:
 
 
 def edges(budgets: Mapping[str, Endings], by: str = "val_loss") -> tuple[str, ...]:
-    """Say where the best learning rate of a budget, by a loss, is on the edge of its grid."""
+    """State where the best learning rate of a budget, by a loss, is on the edge of its grid."""
     found = []
     for name, runs in budgets.items():
         at = runs.on_edge(runs.tuned(by))
@@ -116,7 +116,7 @@ def edges(budgets: Mapping[str, Endings], by: str = "val_loss") -> tuple[str, ..
 
 
 def times(estimate: Estimate) -> str:
-    """Say a log-ratio as so many times."""
+    """State a log-ratio as so many times."""
     ratio = ratio_of(estimate).value
     return f"{ratio:.2f} times" if ratio < 10 else f"{words.count(ratio)} times"
 

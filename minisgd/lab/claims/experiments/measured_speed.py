@@ -1,4 +1,4 @@
-"""What else is timed on single networks: powers of two beside their neighbours, and predictions."""
+"""What else is timed on single networks: powers of two against their neighbours, and predictions."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class ThreeAxes:
     small_slower: Estimate
 
     def sides(self, margin: float = QUARTER) -> dict[str, Side]:
-        """Tell for every axis whether the largest batch needs more, less or the same as the smallest."""
+        """Return for every axis whether the largest batch needs more, less or the same as the smallest."""
         return {name: side(getattr(self, name), margin) for name in ("steps", "examples", "seconds")}
 
     def ratio(self, axis: str) -> Effect:
@@ -51,7 +51,7 @@ class ThreeAxes:
         return Effect.of(f"{unit} to target: batch size {what} / {against}", r)
 
     def sentence(self) -> str:
-        """Say all three ratios."""
+        """State all three ratios."""
         said = []
         for axis in ("steps", "examples", "seconds"):
             value = self.ratio(axis).value

@@ -69,7 +69,7 @@ class TargetRuns:
         return bootstrap_fit(self.batch_sizes, self.best_steps, rng)
 
     def cautions(self) -> tuple[str, ...]:
-        """Say where the best learning rate is on the edge of its grid, and where seeds did not reach the target."""
+        """State where the best learning rate is on the edge of its grid, and where seeds did not reach the target."""
         found = []
         edge = [str(b) for b, best in zip(self.batch_sizes, self.best(), strict=True) if best.on_edge]
         missed = [str(b) for b, s in zip(self.batch_sizes, self.best_steps, strict=True) if not np.isfinite(s).all()]

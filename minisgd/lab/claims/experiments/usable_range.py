@@ -36,7 +36,7 @@ class UsableRange:
         return np.asarray(np.log10(self.high / self.low))
 
     def cautions(self) -> tuple[str, ...]:
-        """Say where the grid cuts a range."""
+        """State where the grid cuts a range."""
         cut = sorted({*self.open_low, *self.open_high})
         where = ", ".join(map(str, cut))
         return (f"At batch size {where} the usable range goes on beyond the rates tried.",) if cut else ()

@@ -27,7 +27,7 @@ class Contradiction:
 
 
 def three_axes(small: Finding, large: Finding, slow: Finding) -> str:
-    """Say on which axes the largest batch is ahead, and on which behind."""
+    """State on which axes the largest batch is ahead, and on which behind."""
     found = [("steps", large.effect), ("examples", small.effect), ("seconds", _named(small, "seconds"))]
     ahead, behind, level = (
         [f"{_times(effect)} the {axis}" for axis, effect in found if _way(effect) == way] for way in (-1, 1, 0)
@@ -41,7 +41,7 @@ def three_axes(small: Finding, large: Finding, slow: Finding) -> str:
 
 
 def overfitting(risk: Finding, better: Finding) -> str:
-    """Say which gap is there before and after tuning and time, and on whose count the solution is better."""
+    """State which gap is there before and after tuning and time, and on whose count the solution is better."""
     before, after = _named(risk, "tuned learning rate, little data"), risk.effect
     per_step, per_epoch = better.effect, better.more[0]
     said = (
@@ -56,9 +56,9 @@ def overfitting(risk: Finding, better: Finding) -> str:
     return said
 
 
-def stability(narrow: Finding, bears: Finding) -> str:
-    """Say whether the range of usable learning rates shifts, and whether it narrows."""
-    width, top, bottom = narrow.effect, bears.effect, bears.more[0]
+def stability(narrow: Finding, highest: Finding) -> str:
+    """State whether the range of usable learning rates shifts, and whether it narrows."""
+    width, top, bottom = narrow.effect, highest.effect, highest.more[0]
     said = (
         f"The highest usable learning rate of the largest batch is {_times(top)} that of the smallest, the lowest "
         f"{_times(bottom)}; its range is {abs(width.value):.2f} decades {'wider' if width.value > 0 else 'narrower'}."
@@ -71,7 +71,7 @@ def stability(narrow: Finding, bears: Finding) -> str:
 
 
 def generalisation(tuned: Finding) -> str:
-    """Hold the finding against the Deep Learning Tuning Playbook."""
+    """The finding against the Deep Learning Tuning Playbook."""
     enough, short = tuned.effect, tuned.more[0]
     said = (
         "The Deep Learning Tuning Playbook advises against tuning batch size for validation performance: with all else "
@@ -89,7 +89,7 @@ def generalisation(tuned: Finding) -> str:
 
 
 def _way(effect: Effect) -> int:
-    """Tell whether a ratio is above 1, below 1, or neither for sure."""
+    """Return whether a ratio is above 1, below 1, or neither for sure."""
     return 1 if effect.low > 1 else -1 if effect.high < 1 else 0
 
 

@@ -71,7 +71,7 @@ def _effect(effect: Effect) -> dict[str, str]:
 
 
 def _number(value: float) -> str:
-    """Say a number to three digits."""
+    """State a number to three digits."""
     if not math.isfinite(value):
         return "–" if math.isnan(value) else "∞" if value > 0 else "−∞"
     text = f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"

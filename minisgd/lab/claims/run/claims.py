@@ -148,7 +148,7 @@ class _Tally:
         self.seconds: Mapping[str, float] = {}
 
     def estimate(self, seconds: Mapping[str, float], total: float) -> None:
-        """Say how long it will take."""
+        """State how long it will take."""
         self.seconds = seconds
         text = f"about {words.seconds(total)} for {len(seconds)} experiments, of {words.seconds(self.allowed)} allowed"
         self.emit("estimate", {"text": text, "seconds": total})

@@ -62,7 +62,7 @@ class Runner:
     ) -> None:
         """Estimate every experiment, then make them; an interrupted run leaves the outcomes of the finished ones.
 
-        on_estimate: told the seconds of each by name, and of all together
+        on_estimate: called with the seconds of each by name, and of all together
         """
         timer = Timer(max(0.0, self.deadline - perf_counter()), self.lab.stop.set)
         timer.daemon = True

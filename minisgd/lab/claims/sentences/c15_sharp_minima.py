@@ -64,7 +64,7 @@ def _effect(name: str, log: Estimate) -> Effect:
 
 
 def _disagreements(arms: dict[str, Endings], ratios: dict[tuple[str, str], Estimate]) -> list[str]:
-    """Say where another measure of sharpness goes the other way, and where the loss was never reached."""
+    """State where another measure of sharpness goes the other way, and where the loss was never reached."""
     found = []
     for rule, runs in arms.items():
         by_lambda = side(ratios[rule, "lambda_max"], QUARTER)

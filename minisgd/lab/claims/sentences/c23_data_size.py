@@ -47,11 +47,11 @@ def judge(
     names = [f"N = {run.n_train:,}" for run in by_data]
     text = (
         f"Trained to the same target, {words.join([f'{run.n_train:,}' for run in by_data])} examples have critical "
-        f"batch sizes of {critical.say(by_data)}: they go as N^{slope.value:.2f}."
+        f"batch sizes of {critical.describe(by_data)}: they go as N^{slope.value:.2f}."
     )
     more = [Effect.of("Bcrit: N / N/4, each to a target of its own", farther)]
     if len(by_width) == len(PARTS):
-        text += f" Networks of a quarter of the width, half of it and all of it have {critical.say(by_width)}."
+        text += f" Networks of a quarter of the width, half of it and all of it have {critical.describe(by_width)}."
         wider = critical.trend(logs, by_width, rng)
         more.insert(0, Effect.of("slope of log Bcrit against log width", wider))
     return Finding(

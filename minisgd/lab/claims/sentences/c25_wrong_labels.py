@@ -30,7 +30,7 @@ def judge(rng: Generator, clean: TargetRuns, some: TargetRuns, many: TargetRuns,
     names = [f"{100 * share:.0f}% wrong labels" for share in SHARES]
     text = (
         f"Trained to the same target, {words.join([f'{100 * share:.0f}%' for share in SHARES])} of wrong labels have "
-        f"critical batch sizes of {critical.say(runs)}."
+        f"critical batch sizes of {critical.describe(runs)}."
     )
     if side(ratio, QUARTER) == "more":
         text += " Noise is what larger batches average away: the noisier the data, the longer they pay."

@@ -18,7 +18,7 @@ DASHED = (0, (4, 3))
 
 def draw_sharpness(samples: Sequence[SharpnessSample]) -> bytes:
     """Draw λmax with its threshold, and the loss, over the updates; return a PNG."""
-    page, (ax, beside) = plots.figure("Sharpness during training", columns=2, wspace=0.22, left=0.08)
+    page, (ax, right) = plots.figure("Sharpness during training", columns=2, wspace=0.22, left=0.08)
     step = np.array([s.step for s in samples])
     lambda_max = np.array([s.lambda_max for s in samples])
     threshold = np.array([s.threshold for s in samples])
@@ -31,11 +31,11 @@ def draw_sharpness(samples: Sequence[SharpnessSample]) -> bytes:
     known = known[np.isfinite(known)]
     ax.set_ylim(0, 1.15 * max(known.max(), 1e-12) if known.size else 1)
     ax.set_ylabel("largest eigenvalue of the Hessian", fontsize=9.5, color=INK)
-    beside.plot(step, loss, color=GREEN, lw=2)
+    right.plot(step, loss, color=GREEN, lw=2)
     positive = loss[np.isfinite(loss) & (loss > 0)]
     if positive.size == loss.size:
-        plots.log_axis(beside, *plots.spread(positive.tolist()), words.number, "mean loss")
-    for panel in (ax, beside):
+        plots.log_axis(right, *plots.spread(positive.tolist()), words.number, "mean loss")
+    for panel in (ax, right):
         panel.set_xlabel("updates", fontsize=9.5, color=INK)
         panel.set_xlim(step[0], max(step[-1], step[0] + 1))
     keys = [

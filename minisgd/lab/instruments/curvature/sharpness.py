@@ -1,4 +1,4 @@
-"""``ms.sharpness``: how sharply the loss is curved where a network stands, and which steps that bears."""
+"""``ms.sharpness``: how sharply the loss is curved at a network's weights, and which steps are stable."""
 
 from __future__ import annotations
 

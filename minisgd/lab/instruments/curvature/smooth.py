@@ -51,7 +51,7 @@ def as_smooth(subject: Subject, data: Examples | None, *, seed: Seed = 0, **opti
     """
     if isinstance(subject, Network):
         if data is None:
-            raise DataError("data", expected="examples beside a network", got=None, fix="pass a Dataset or (x, y)")
+            raise DataError("data", expected="given with a network", got=None, fix="pass a Dataset or (x, y)")
         objective = Objective(subject, data, seed=seed, **options)
         require_finite(objective.start, "the network's weights")
         return objective
@@ -65,7 +65,7 @@ def as_smooth(subject: Subject, data: Examples | None, *, seed: Seed = 0, **opti
     if options:
         raise ArgumentError(
             next(iter(options)),
-            expected="left out beside an objective, which has its own",
+            expected="left out with an objective, which has its own",
             got=next(iter(options.values())),
             fix="give it to ms.Objective(network, data, …)",
         )

@@ -1,4 +1,4 @@
-"""Sharpness during a training run: λmax beside the largest value that the learning rate bears."""
+"""Sharpness during a training run: λmax, and the largest value at which the learning rate is stable."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ class SharpnessTracker(Callback):
         """
         if not self.samples:
             fix = "ms.train(…, callbacks=[tracker]) first"
-            raise ArgumentError("tracker", expected="told of a training run", got="no sample yet", fix=fix)
+            raise ArgumentError("tracker", expected="used in a training run first", got="no sample yet", fix=fix)
         if Path(path).suffix.lower() == ".png":
             from minisgd.lab.instruments.curvature.picture import draw_sharpness
 

@@ -102,7 +102,7 @@ def _statistics(smooth: Smooth) -> HostArray:
 
 
 def hold_mixture(smooth: Smooth, shares: HostArray, statistics: list[HostArray]) -> None:
-    """Hold Σ share · statistics, the shares clipped to [0, 1] and brought to a sum of 1: a variance is never negative.
+    """Σ share · statistics, the shares clipped to [0, 1] and brought to a sum of 1: a variance is never negative.
 
     shares (K,) of the points   statistics K arrays (S,)
     """

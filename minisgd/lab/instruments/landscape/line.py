@@ -116,7 +116,7 @@ def loss_line(
     """
     smooth = as_smooth(network, data, seed=seed, **options)
     if to is not None and direction is not None:
-        raise ArgumentError("direction", expected="left out beside to", got="both", fix="choose one of them")
+        raise ArgumentError("direction", expected="left out with to", got="both", fix="choose one of them")
     if to is not None:
         (w, there), statistics = points_of(smooth, [to])
         d = require_direction(smooth, there - w, "to - network")

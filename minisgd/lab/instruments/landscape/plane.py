@@ -116,7 +116,7 @@ def loss_plane(
     """
     smooth = as_smooth(network, data, seed=seed, **options)
     if through is not None and directions is not None:
-        raise ArgumentError("directions", expected="left out beside through", got="both", fix="choose one of them")
+        raise ArgumentError("directions", expected="left out with through", got="both", fix="choose one of them")
     weights, statistics = points_of(smooth, list(through or ()))
     w = weights[0]
     if through is not None:

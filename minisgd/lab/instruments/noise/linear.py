@@ -21,7 +21,7 @@ BLOCK = 512
 
 
 def is_dense_layer(network: Network) -> bool:
-    """Tell whether a network is one dense layer, and perhaps flattens its input first."""
+    """Return whether a network is one dense layer, and perhaps flattens its input first."""
     return [type(layer) for layer in network.layers if type(layer) is not Flatten] == [Linear]
 
 

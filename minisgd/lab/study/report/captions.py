@@ -38,7 +38,7 @@ def steps(result: StudyResult) -> str:
 
 
 def critical(result: StudyResult) -> str:
-    """Say the critical batch size with its interval and its definition, or why there is none."""
+    """State the critical batch size with its interval and its definition, or why there is none."""
     fit = result.fit
     if fit.s_min is None:
         return f"No critical batch size can be given: {fit.reason}."
@@ -184,7 +184,7 @@ def _name(b: BatchResult) -> str:
 
 
 def _ends(result: StudyResult) -> tuple[BatchResult, BatchResult] | None:
-    """Give the smallest and the largest batch size that reached the target."""
+    """Return the smallest and the largest batch size that reached the target."""
     reached = [b for b in result.batch_sizes if math.isfinite(b.steps_to_target.median)]
     return (reached[0], reached[-1]) if reached else None
 

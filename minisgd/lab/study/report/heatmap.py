@@ -44,7 +44,7 @@ def draw_heatmap(result: StudyResult) -> Figure:
 
 
 def _edges(grid: tuple[LearningRateResult, ...]) -> HostArray:
-    """Give the borders between the cells of a column, halfway between learning rates in the logarithm. (L+1,)"""
+    """Return the borders between the cells of a column, halfway between learning rates in the logarithm. (L+1,)"""
     at = np.log([row.lr for row in grid])
     middle = (at[1:] + at[:-1]) / 2
     half = (at[1] - at[0]) / 2 if len(at) > 1 else 0.3

@@ -44,7 +44,7 @@ PICTURES = (
 def write_report(result: StudyResult, folder: str | Path) -> Path:
     """Write report.html and a PNG of every picture into a folder, and give the path of the page.
 
-    Each file is written whole or not at all. Raises MissingExtraError without matplotlib or jinja2,
+    Each file is written completely or not at all. Raises MissingExtraError without matplotlib or jinja2,
     OutputError where the folder cannot be written.
     """
     template = load_template("minisgd.lab.study.report")
@@ -89,7 +89,7 @@ def _answer(result: StudyResult) -> str:
 
 
 def _facts(result: StudyResult) -> list[tuple[str, str, str]]:
-    """Give the numbers beside the answer: what, how much, and what that means."""
+    """Return the numbers that go with the answer: what, how much, and what that means."""
     best, fit = result.recommendation, result.fit
     facts = []
     if best.seconds is not None and best.memory_bytes is not None:
@@ -125,7 +125,7 @@ def _facts(result: StudyResult) -> list[tuple[str, str, str]]:
 
 
 def cautions(result: StudyResult) -> list[str]:
-    """Say what the reader should not conclude from this run."""
+    """State what the reader should not conclude from this run."""
     found, fit = [], result.fit
     missed = [b for b in result.batch_sizes if not math.isfinite(b.steps_to_target.median)]
     partly = [b for b in result.batch_sizes if b not in missed and b.steps_to_target.censored]
@@ -166,7 +166,7 @@ def _setting(result: StudyResult) -> list[tuple[str, str]]:
 
 
 def _row(b: BatchResult, result: StudyResult) -> dict[str, Any]:
-    """Give a row of the table: what was measured at one batch size, in words."""
+    """Return a row of the table: what was measured at one batch size, in words."""
     got = b.steps_to_target
     return {
         "chosen": b.batch_size == result.recommendation.batch_size,
@@ -188,7 +188,7 @@ def _row(b: BatchResult, result: StudyResult) -> dict[str, Any]:
 
 
 def _interval(got: CensoredMedian, say: Callable[[float], str], missed: str) -> tuple[str, str]:
-    """Give a median and its interval as two texts; how far the runs were let go where they did not get there."""
+    """Return a median and its interval as two texts; how far the runs were let go where they did not get there."""
     if not math.isfinite(got.median):
         return missed, "not reached"
     return say(got.median), f"{say(got.low)} – {say(got.high)}"

@@ -62,7 +62,9 @@ def test_the_document_is_what_other_programs_read(answered):
 
 def test_a_finished_run_is_read_back_from_its_journals(answered, monkeypatch):
     found, folder = answered
-    assert len((folder / "trainings" / "sgd-to-target" / "cells.jsonl").read_text().splitlines()) == found[9].finding.n
+    assert (
+        len((folder / "training-runs" / "sgd-to-target" / "cells.jsonl").read_text().splitlines()) == found[9].finding.n
+    )
     monkeypatch.setattr(sweep, "train_stack", lambda *a, **k: pytest.fail("trained again"))
     monkeypatch.setattr(lab, "run_pilot", lambda *a, **k: pytest.fail("searched again"))
     again = ms.claims(NETWORK, DATA, only=[9], seeds=5, out=folder, threads=1)
@@ -82,9 +84,9 @@ def test_other_initial_weights_do_not_continue_a_run(answered):
         ms.claims(other, DATA, only=[9], seeds=5, out=folder)
 
 
-def test_only_what_trainings_left_is_a_file(answered):
+def test_only_what_training_runs_left_is_a_file(answered):
     _, folder = answered
-    assert sorted(path.name for path in folder.iterdir()) == ["journal.json", "trainings"]
+    assert sorted(path.name for path in folder.iterdir()) == ["journal.json", "training-runs"]
 
 
 def test_no_budget_decides_nothing():

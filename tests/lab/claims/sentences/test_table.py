@@ -37,7 +37,7 @@ def test_equal_experiments_are_one():
     assert max(readers.values()) >= 4
 
 
-def test_single_measurements_come_before_trainings():
+def test_single_measurements_come_before_training_runs():
     readers = experiments_of(CLAIMS.values())
     order = in_order(readers, {experiment: 1.0 for experiment in readers})
     alone = [experiment.alone for experiment in order]

@@ -133,13 +133,13 @@ def test_the_trace_of_a_network_within_its_error() -> None:
 
 def test_wrong_uses_are_refused() -> None:
     objective, data = make("tanh"), (np.zeros((2, 20)), np.array([0, 1]))
-    with pytest.raises(DataError, match="data must be examples beside a network"):
+    with pytest.raises(DataError, match="data must be given with a network"):
         hessian_eigenvalues(objective.network)
     with pytest.raises(DtypeError, match=r"an ms\.Network and data, or an ms\.Objective alone"):
         hessian_eigenvalues("mlp", data)  # type: ignore[arg-type]
     with pytest.raises(DtypeError, match=r"an ms\.Objective alone"):
         hessian_eigenvalues(objective, data)
-    with pytest.raises(ArgumentError, match="examples must be left out beside an objective"):
+    with pytest.raises(ArgumentError, match="examples must be left out with an objective"):
         hessian_eigenvalues(objective, examples=5)
     with pytest.raises(ShapeError, match="v must be a real vector"):
         hessian_vector(objective.network, data, np.ones(3))

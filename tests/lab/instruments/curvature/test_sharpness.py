@@ -70,7 +70,7 @@ def test_wrong_uses_are_refused() -> None:
     with pytest.raises(ArgumentError, match="built, with weights"):
         ms.sharpness(network, data)
     network.build(data.input_shape)
-    with pytest.raises(DataError, match="examples beside a network"):
+    with pytest.raises(DataError, match="given with a network"):
         ms.sharpness(network)
     for options in ({"lr": 0.0}, {"batch_size": 0}, {"momentum": 1.0}, {"tolerance": 0.0}, {"rho": 0}, {"examples": 0}):
         with pytest.raises(ArgumentError, match=f"^{'n' if 'examples' in options else next(iter(options))} must be"):

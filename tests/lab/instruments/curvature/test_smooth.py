@@ -24,14 +24,14 @@ def test_a_network_with_data_or_a_function_alone() -> None:
 def test_anything_else_is_refused() -> None:
     data = ms.datasets.digits(validation=0.0)
     network = ms.model("linear", data.input_shape, 10).build(data.input_shape)
-    with pytest.raises(DataError, match="data must be examples beside a network"):
+    with pytest.raises(DataError, match="data must be given with a network"):
         as_smooth(network, None)
     for wrong in (3, None, data):
         with pytest.raises(DtypeError, match=r"an ms\.Network and data, or an ms\.Objective alone"):
             as_smooth(wrong, None)  # type: ignore[arg-type]
     with pytest.raises(DtypeError, match="alone"):
         as_smooth(quadratic(1, 2), data)
-    with pytest.raises(ArgumentError, match="loss must be left out beside an objective"):
+    with pytest.raises(ArgumentError, match="loss must be left out with an objective"):
         as_smooth(quadratic(1, 2), None, loss=ms.L1())
 
 

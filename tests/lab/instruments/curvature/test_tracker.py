@@ -110,7 +110,7 @@ def test_files(tmp_path: Path) -> None:
 
 def test_wrong_uses_are_refused(tmp_path: Path) -> None:
     for name in ("a.png", "a.json"):
-        with pytest.raises(ArgumentError, match="tracker must be told of a training run"):
+        with pytest.raises(ArgumentError, match="tracker must be used in a training run"):
             ms.SharpnessTracker().save(tmp_path / name)
     for options in ({"every": 0}, {"products": 0}, {"tolerance": 1.0}):
         with pytest.raises(ArgumentError, match=next(iter(options))):

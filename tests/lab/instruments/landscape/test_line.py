@@ -86,7 +86,7 @@ def test_a_loss_that_overflows_is_null(tmp_path: Path) -> None:
 def test_wrong_uses_are_refused(trained: Any) -> None:
     data, one, other = trained
     cases: list[tuple[dict[str, Any], str]] = [
-        ({"to": other.network, "direction": one.network.vector}, "left out beside to"),
+        ({"to": other.network, "direction": one.network.vector}, "left out with to"),
         ({"span": (1, -1)}, "span must be two numbers, the smaller first"),
         ({"span": (0, np.inf)}, "span must be two numbers"),
         ({"points": 1}, "points must be at least 2"),

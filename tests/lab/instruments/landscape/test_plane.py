@@ -81,7 +81,7 @@ def test_wrong_uses_are_refused() -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({"directions": (e[0], 2 * e[0])}, "not parallel"),
         ({"through": (np.array([2.0, 1, 1]), np.array([3.0, 1, 1]))}, "not parallel"),
-        ({"directions": (e[0], e[1]), "through": (e[0], e[1])}, "left out beside through"),
+        ({"directions": (e[0], e[1]), "through": (e[0], e[1])}, "left out with through"),
         ({"directions": (e[0], 0 * e[1])}, "finite and not zero"),
         ({"points": 1}, "at least 2"),
         ({"span": -1.0}, "span must be"),
