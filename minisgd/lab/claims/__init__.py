@@ -1,6 +1,6 @@
 """What people say about batch size, settled by measurement.
 
-A claim is one file, ``cNN_words.py``, and one row in ``table.py``. The file holds a ``CLAIM``: the sentence in the
+A claim is one file, ``sentences/cNN_words.py``, and is found there. It holds a ``CLAIM``: the sentence in the
 articles' words, the experiment, the effect size, the decision rule, what would change the verdict; ``needs``, the
 experiments it reads; and ``judge(rng, **results)``, a pure function from their results to a ``Finding``.
 No verdict is written anywhere: it follows from intervals measured in this run, through the rule.
@@ -9,8 +9,8 @@ Experiments are frozen dataclasses; claims that name equal ones share a single r
 rate at every batch size, ``FixedBudget`` trains over one grid, ``TimeSteps`` and ``MeasureMemory`` look at single
 networks with nothing else running. ``c09_epochs_to_target.py`` is the one to imitate.
 
-Two tests wait for a new claim: ``PRESENT`` in test_claim_table lists the numbers that exist, and ``CASES`` in
-test_claim_reversals asks of each for made-up results that turn its verdict.
+A new claim has one more thing to show: ``CASES`` in tests/lab/claims/sentences/test_reversals.py asks for made-up
+results that turn its verdict.
 """
 
 from __future__ import annotations

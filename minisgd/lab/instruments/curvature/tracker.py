@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from math import inf, nan
 from pathlib import Path
@@ -12,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from minisgd.errors import ArgumentError
-from minisgd.files import write_atomically
+from minisgd.lab import plots
 from minisgd.lab.instruments.curvature.hessian import PRODUCTS, extremes
+from minisgd.lab.instruments.curvature.picture import draw_sharpness
 from minisgd.lab.instruments.objective import Objective
 from minisgd.nn.layer import positive, within
 from minisgd.optim import SGD, Optimizer
@@ -191,8 +191,4 @@ class SharpnessTracker(Callback):
         if not self.samples:
             fix = "ms.train(…, callbacks=[tracker]) first"
             raise ArgumentError("tracker", expected="used in a training run first", got="no sample yet", fix=fix)
-        if Path(path).suffix.lower() == ".png":
-            from minisgd.lab.instruments.curvature.picture import draw_sharpness
-
-            return write_atomically(path, draw_sharpness(self.samples), "path")
-        return write_atomically(path, (json.dumps(self.to_dict()) + "\n").encode(), "path")
+        return plots.save(path, self.to_dict(), lambda: draw_sharpness(self.samples))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,10 @@ import numpy as np
 
 from minisgd.data import Dataset
 from minisgd.errors import ArgumentError
-from minisgd.files import write_atomically
+from minisgd.lab import plots
 from minisgd.lab.instruments.curvature.smooth import Examples, Smooth, Subject, as_smooth, examples_of
 from minisgd.lab.instruments.landscape.directions import hold_mixture, points_of, random_direction, require_direction
+from minisgd.lab.instruments.landscape.picture import draw_line
 from minisgd.lab.instruments.objective import Objective
 from minisgd.nn import Network
 from minisgd.nn.layer import positive
@@ -72,11 +72,7 @@ class LossLine:
             OutputError: The file cannot be written.
             MissingExtraError: A picture is asked for, and matplotlib is not installed.
         """
-        if Path(path).suffix.lower() == ".png":
-            from minisgd.lab.instruments.landscape.picture import draw_line
-
-            return write_atomically(path, draw_line(self), "path")
-        return write_atomically(path, (json.dumps(self.to_dict()) + "\n").encode(), "path")
+        return plots.save(path, self.to_dict(), lambda: draw_line(self))
 
 
 def loss_line(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from minisgd.errors import ArgumentError
-from minisgd.files import write_atomically
+from minisgd.lab import plots
 from minisgd.lab.instruments.curvature.smooth import Examples, Subject, as_smooth, examples_of
 from minisgd.lab.instruments.landscape.directions import hold_mixture, points_of, random_direction, require_direction
 from minisgd.lab.instruments.landscape.line import places
+from minisgd.lab.instruments.landscape.picture import draw_plane
 from minisgd.nn import Network
 from minisgd.typing import HostArray, Seed
 
@@ -71,11 +71,7 @@ class LossPlane:
             OutputError: The file cannot be written.
             MissingExtraError: A picture is asked for, and matplotlib is not installed.
         """
-        if Path(path).suffix.lower() == ".png":
-            from minisgd.lab.instruments.landscape.picture import draw_plane
-
-            return write_atomically(path, draw_plane(self), "path")
-        return write_atomically(path, (json.dumps(self.to_dict()) + "\n").encode(), "path")
+        return plots.save(path, self.to_dict(), lambda: draw_plane(self))
 
 
 def loss_plane(
