@@ -29,9 +29,6 @@ class Call:
     translated: bool = False
     """It was not recorded itself, but follows from the same calls of the two blocks before."""
 
-    def execute(self) -> None:
-        self.function(*self.args)
-
 
 class Program:
     """A recorded list of calls; replaying it makes no decisions and allocates nothing."""

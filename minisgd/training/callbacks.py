@@ -3,39 +3,36 @@
 from __future__ import annotations
 
 from math import inf, isnan
-from typing import TYPE_CHECKING
 
 from minisgd.errors import ArgumentError
 from minisgd.training.history import Record
+from minisgd.training.state import TrainingState
 from minisgd.typing import Array, HostArray
-
-if TYPE_CHECKING:
-    from minisgd.training.trainer import Training
 
 
 class Callback:
     """Watches a training run. Subclass it and override what is needed.
 
-    A callback sees the ``Training``: its session, network, history and data.
+    A callback sees the ``TrainingState``: its session, network, history and data.
     """
 
-    def on_start(self, training: Training) -> None:
+    def on_start(self, training: TrainingState) -> None:
         """Act before the first step."""
 
-    def on_gradient(self, training: Training, index: HostArray, gradient: Array) -> None:
+    def on_gradient(self, training: TrainingState, index: HostArray, gradient: Array) -> None:
         """Look at a step when its gradient is there and no weight has moved yet; write to nothing.
 
         index (1, b): which examples made the batch   gradient (P,) of their mean loss, on the device
         """
 
-    def on_step(self, training: Training) -> None:
+    def on_step(self, training: TrainingState) -> None:
         """Act after every update."""
 
-    def on_evaluation(self, training: Training, record: Record) -> bool:
+    def on_evaluation(self, training: TrainingState, record: Record) -> bool:
         """Act after an evaluation; return True to end the training run."""
         return False
 
-    def on_end(self, training: Training) -> None:
+    def on_end(self, training: TrainingState) -> None:
         """Act after the last step."""
 
 
@@ -80,11 +77,11 @@ class EarlyStopping(Callback):
             raise ArgumentError("patience", expected="a positive integer", got=patience, fix="5 evaluations, say")
         self.patience, self.metric, self.min_delta = patience, metric, min_delta
 
-    def on_start(self, training: Training) -> None:
+    def on_start(self, training: TrainingState) -> None:
         self._watch = _Watch(self.metric, self.min_delta)
         self._waited = 0
 
-    def on_evaluation(self, training: Training, record: Record) -> bool:
+    def on_evaluation(self, training: TrainingState, record: Record) -> bool:
         self._waited = 0 if self._watch.improved(record) else self._waited + 1
         return self._waited >= self.patience
 
@@ -96,17 +93,17 @@ class BestWeights(Callback):
         self.metric = metric
         self._saved: tuple[HostArray, HostArray] | None = None
 
-    def on_start(self, training: Training) -> None:
+    def on_start(self, training: TrainingState) -> None:
         self._watch = _Watch(self.metric, 0.0)
         self._saved = None
 
-    def on_evaluation(self, training: Training, record: Record) -> bool:
+    def on_evaluation(self, training: TrainingState, record: Record) -> bool:
         if self._watch.improved(record):
             net = training.session.network
             self._saved = net.ops.to_host(net.vector), net.ops.to_host(net.statistics)
         return False
 
-    def on_end(self, training: Training) -> None:
+    def on_end(self, training: TrainingState) -> None:
         if self._saved is not None:
             net = training.session.network
             net.ops.upload(self._saved[0], out=net.vector)

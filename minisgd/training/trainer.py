@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from math import isfinite
 from time import perf_counter
 from typing import Any, Literal
@@ -16,61 +15,18 @@ from minisgd.nn import Loss, Network
 from minisgd.optim import SGD, Optimizer
 from minisgd.optim.batch_size import BatchSize
 from minisgd.training.callbacks import Callback, acts_every_step
-from minisgd.training.evaluation import Evaluator
-from minisgd.training.history import History, Record
+from minisgd.training.history import Record
 from minisgd.training.placement import planned_memory
 from minisgd.training.prepare import Sampling, as_dataset, check_duration, prepare
-from minisgd.training.run import Metric, Run, measure
+from minisgd.training.run import Metric, Run
 from minisgd.training.session import Session, quiet_arithmetic
+from minisgd.training.state import TrainingState
 from minisgd.typing import Array, HostArray
 
 DIVERGENCE_FACTOR = 1e4
 """A training loss this many times the first one is a divergence that has not overflowed yet."""
 
 ProgressHook = Callable[[float, Record | None], None]
-
-
-@dataclass
-class Training:
-    """A training run in progress, as callbacks see it."""
-
-    session: Session
-    evaluator: Evaluator | None
-    data: Dataset
-    metrics: Mapping[str, Metric]
-    history: History = field(default_factory=History)
-    seconds: float = 0.0
-    train_seconds: float = 0.0
-    first_loss: float = 0.0
-    """Loss of the first batch, before anything was learned."""
-
-    @property
-    def network(self) -> Network:
-        """The network being trained."""
-        return self.session.network
-
-    def evaluate(self) -> Record:
-        """Evaluate now, and append the record to the history."""
-        session = self.session
-        record: Record = {
-            "step": session.steps,
-            "epoch": session.epochs,
-            "examples": session.examples,
-            "seconds": self.seconds,
-            "lr": session.lr,
-            "batch_size": session.size,
-            "train_loss": float(session.take_train_loss()[0]),
-            "val_loss": None,
-            "val_accuracy": None,
-        }
-        if self.evaluator is not None and self.data.validation is not None:
-            score = self.evaluator.score()
-            record["val_loss"] = float(score.loss[0])
-            record["val_accuracy"] = None if score.accuracy is None else float(score.accuracy[0])
-            measured = measure(session.network, self.data.validation, self.metrics)
-            record |= {f"val_{name}": value for name, value in measured.items()}
-        self.history.append(record)
-        return record
 
 
 def train(
@@ -140,7 +96,7 @@ def train(
         seeds=seed,
     )
     session = prepared.session(sampling=sampling, last_batch=last_batch, epochs=epochs, steps=steps)
-    training = Training(session, prepared.evaluator(), dataset, dict(metrics or {}))
+    training = TrainingState(session, prepared.evaluator(), dataset, dict(metrics or {}))
     with (
         blas_threads(choose_threads(session.largest_product(), threads)),
         quiet_arithmetic(),
@@ -166,7 +122,7 @@ def train(
 
 
 def _loop(
-    training: Training,
+    training: TrainingState,
     callbacks: Sequence[Callback],
     epochs: float | None,
     steps: int | None,
@@ -233,7 +189,7 @@ def _share_done(session: Session, epochs: float | None, steps: int | None) -> fl
     return max(by_steps, by_epochs)
 
 
-def _check_finite(training: Training, record: Record) -> None:
+def _check_finite(training: TrainingState, record: Record) -> None:
     loss = record["train_loss"]
     assert loss is not None
     if not isfinite(loss) or loss > DIVERGENCE_FACTOR * (1 + abs(training.first_loss)):

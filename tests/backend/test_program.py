@@ -50,7 +50,7 @@ def test_one_call_at_a_time_is_the_whole_program() -> None:
         ops.fill(2.0, out=out)
         ops.square(out, out=out)
     for call in program:
-        call.execute()
+        call.function(*call.args)
     assert_array_equal(out, 4)
 
 

@@ -147,7 +147,7 @@ def test_replay_equals_eager_execution_bit_for_bit(model):
         target[...] = index.reshape(target.shape)
         for program in (gather, gradient, eager.record_update()):
             for call in program:
-                call.execute()
+                call.function(*call.args)
     assert_array_equal(replayed.network.vector, eager.network.vector)
     assert_array_equal(replayed.network.statistics, eager.network.statistics)
 

@@ -10,7 +10,7 @@ from minisgd.errors import DtypeError
 from minisgd.nn import Network
 from minisgd.nn.layer import positive
 from minisgd.training.callbacks import Callback
-from minisgd.training.trainer import Training
+from minisgd.training.state import TrainingState
 
 
 class Sampled(Callback):
@@ -42,15 +42,15 @@ class Sampled(Callback):
         self.results: list[Any] = []
         self.seconds = 0.0
 
-    def on_start(self, training: Training) -> None:
+    def on_start(self, training: TrainingState) -> None:
         self.steps, self.results, self.seconds = [], [], 0.0
         self._sample(training)
 
-    def on_step(self, training: Training) -> None:
+    def on_step(self, training: TrainingState) -> None:
         if training.session.steps % self.every == 0:
             self._sample(training)
 
-    def _sample(self, training: Training) -> None:
+    def _sample(self, training: TrainingState) -> None:
         begun = perf_counter()
         self.steps.append(training.session.steps)
         self.results.append(self.measure(training.network.copy()))

@@ -18,7 +18,7 @@ from minisgd.lab.instruments.objective import Objective
 from minisgd.nn.layer import positive, within
 from minisgd.optim import SGD, Optimizer
 from minisgd.training.callbacks import Callback
-from minisgd.training.trainer import Training
+from minisgd.training.state import TrainingState
 from minisgd.typing import HostArray, Seed
 
 
@@ -100,7 +100,7 @@ class SharpnessTracker(Callback):
         self.samples: list[SharpnessSample] = []
         self.seconds = 0.0
 
-    def on_start(self, training: Training) -> None:
+    def on_start(self, training: TrainingState) -> None:
         session = training.session
         self.samples, self.seconds = [], 0.0
         self._top: HostArray | None = None
@@ -110,11 +110,11 @@ class SharpnessTracker(Callback):
         )
         self._sample(training)
 
-    def on_step(self, training: Training) -> None:
+    def on_step(self, training: TrainingState) -> None:
         if training.session.steps % self.every == 0:
             self._sample(training)
 
-    def _sample(self, training: Training) -> None:
+    def _sample(self, training: TrainingState) -> None:
         begun = perf_counter()
         session, objective = training.session, self._objective
         objective.refresh()

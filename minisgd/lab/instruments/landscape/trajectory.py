@@ -7,7 +7,7 @@ import numpy as np
 from minisgd.errors import ArgumentError
 from minisgd.nn.layer import positive
 from minisgd.training.callbacks import Callback
-from minisgd.training.trainer import Training
+from minisgd.training.state import TrainingState
 from minisgd.typing import HostArray
 
 
@@ -32,19 +32,19 @@ class Trajectory(Callback):
         self._steps: list[int] = []
         self._weights: list[HostArray] = []
 
-    def on_start(self, training: Training) -> None:
+    def on_start(self, training: TrainingState) -> None:
         self._steps, self._weights = [], []
         self._sample(training)
 
-    def on_step(self, training: Training) -> None:
+    def on_step(self, training: TrainingState) -> None:
         if training.session.steps % self.every == 0:
             self._sample(training)
 
-    def on_end(self, training: Training) -> None:
+    def on_end(self, training: TrainingState) -> None:
         if self._steps[-1] != training.session.steps:
             self._sample(training)
 
-    def _sample(self, training: Training) -> None:
+    def _sample(self, training: TrainingState) -> None:
         network = training.network
         self._steps.append(training.session.steps)
         self._weights.append(network.ops.to_host(network.vector).reshape(-1).astype(np.float64))

@@ -11,7 +11,7 @@ from minisgd.optim.checks import count
 from minisgd.training import Callback
 from minisgd.training.example_pass import ExamplePass, SquaredNorms
 from minisgd.training.feeds.feed import HostData
-from minisgd.training.trainer import Training
+from minisgd.training.state import TrainingState
 from minisgd.typing import Array, HostArray
 
 
@@ -71,7 +71,7 @@ class NoiseTracker(Callback):
 
     # ------------------------------------------------ during the training run
 
-    def on_start(self, training: Training) -> None:
+    def on_start(self, training: TrainingState) -> None:
         session = training.session
         recipe, net = session.recipe, session.network
         self._raw = []
@@ -85,7 +85,7 @@ class NoiseTracker(Callback):
         self._pass.record(self._pass.chunk)
         self._square = net.ops.zeros((), net.dtype)
 
-    def on_gradient(self, training: Training, index: HostArray, gradient: Array) -> None:
+    def on_gradient(self, training: TrainingState, index: HostArray, gradient: Array) -> None:
         session = training.session
         if session.steps % self.every:
             return

@@ -21,7 +21,7 @@ from minisgd.training.trace import TraceResult
 from minisgd.typing import Array, HostArray
 
 if TYPE_CHECKING:
-    from minisgd.training.trainer import Training
+    from minisgd.training.state import TrainingState
 
 __all__ = ["Trace", "TraceResult"]
 
@@ -54,7 +54,7 @@ class Trace(Callback):
 
     # ------------------------------------------------ while training
 
-    def on_start(self, training: Training) -> None:
+    def on_start(self, training: TrainingState) -> None:
         net, ops = training.network, training.session.ops
         assert net.input_shape is not None
         self._rows = []
@@ -65,7 +65,7 @@ class Trace(Callback):
         self._norms = TensorNorms(ops, net.layout, net.dtype)
         self._before = ops.zeros((net.n_parameters,), net.dtype)
 
-    def on_gradient(self, training: Training, index: HostArray, gradient: Array) -> None:
+    def on_gradient(self, training: TrainingState, index: HostArray, gradient: Array) -> None:
         session = training.session
         self._traced = session.steps % self.every == 0
         if not self._traced:
@@ -85,7 +85,7 @@ class Trace(Callback):
         )
         session.ops.copy(training.network.vector, out=self._before)
 
-    def on_step(self, training: Training) -> None:
+    def on_step(self, training: TrainingState) -> None:
         if self._traced:
             training.session.ops.subtract(training.network.vector, self._before, out=self._before)
             self._rows[-1]["updates"] = self._norms(self._before)

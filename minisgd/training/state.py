@@ -1,0 +1,56 @@
+"""A training run in progress: what callbacks see, and what an evaluation records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from minisgd.data import Dataset
+from minisgd.nn import Network
+from minisgd.training.evaluation import Evaluator
+from minisgd.training.history import History, Record
+from minisgd.training.run import Metric, measure
+from minisgd.training.session import Session
+
+
+@dataclass
+class TrainingState:
+    """A training run in progress, as callbacks see it."""
+
+    session: Session
+    evaluator: Evaluator | None
+    data: Dataset
+    metrics: Mapping[str, Metric]
+    history: History = field(default_factory=History)
+    seconds: float = 0.0
+    train_seconds: float = 0.0
+    first_loss: float = 0.0
+    """Loss of the first batch, before anything was learned."""
+
+    @property
+    def network(self) -> Network:
+        """The network being trained."""
+        return self.session.network
+
+    def evaluate(self) -> Record:
+        """Evaluate now, and append the record to the history."""
+        session = self.session
+        record: Record = {
+            "step": session.steps,
+            "epoch": session.epochs,
+            "examples": session.examples,
+            "seconds": self.seconds,
+            "lr": session.lr,
+            "batch_size": session.size,
+            "train_loss": float(session.take_train_loss()[0]),
+            "val_loss": None,
+            "val_accuracy": None,
+        }
+        if self.evaluator is not None and self.data.validation is not None:
+            score = self.evaluator.score()
+            record["val_loss"] = float(score.loss[0])
+            record["val_accuracy"] = None if score.accuracy is None else float(score.accuracy[0])
+            measured = measure(session.network, self.data.validation, self.metrics)
+            record |= {f"val_{name}": value for name, value in measured.items()}
+        self.history.append(record)
+        return record
