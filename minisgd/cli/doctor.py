@@ -101,17 +101,22 @@ def _kernels() -> dict[str, Any]:
 
 
 def _data() -> list[str]:
-    """Return the names of data sets that --data would take from here: the embedded one, and files in this folder."""
+    """Return the names of data sets that --data would take from here: the embedded ones, and files in this folder."""
+    from minisgd.data.readers import READERS
+    from minisgd.data.sources import BUILT_IN
+
     here = Path()
-    files = sorted(str(path) for ending in ("npz", "csv", "parquet") for path in here.glob(f"*.{ending}"))
+    endings = [reader.endings[0] for reader in READERS if len(reader.endings) == 1]
+    files = sorted(str(path) for ending in endings for path in here.glob(f"*{ending}"))
     folders = {f"idx:{path.parent}" for pattern in ("*idx3-ubyte*", "*/*idx3-ubyte*") for path in here.glob(pattern)}
-    return ["digits", *sorted(folders), *files]
+    return [*BUILT_IN, *sorted(folders), *files]
 
 
 # ------------------------------------------------ written
 
 
 def _rows(found: dict[str, Any]) -> list[tuple[str, str, str]]:
+    from minisgd.data.sources import BUILT_IN
     from minisgd.training.memory import format_bytes
 
     gpu, kernels = found["gpu"], found["kernels"]
@@ -131,7 +136,7 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     ]
     for name, extra in found["extras"].items():
         rows.append((f"[{name}]", "installed" if extra["installed"] else "missing", extra["install"] or extra["for"]))
-    rows += [("data", name, "embedded" if name == "digits" else "in this folder") for name in found["data"]]
+    rows += [("data", name, "embedded" if name in BUILT_IN else "in this folder") for name in found["data"]]
     return rows
 
 

@@ -11,17 +11,16 @@ import numpy as np
 from minisgd.data.checks import about
 from minisgd.data.dataset import Dataset
 from minisgd.data.digits import digits
-from minisgd.data.readers.csv import read_csv
-from minisgd.data.readers.files import Arrays
-from minisgd.data.readers.idx import read_idx_folder
-from minisgd.data.readers.npy import read_npy_pair
-from minisgd.data.readers.npz import read_npz
-from minisgd.data.readers.parquet import read_parquet
+from minisgd.data.readers import READERS
+from minisgd.data.readers.reader import Arrays, refuse_target
 from minisgd.errors import ArgumentError
 from minisgd.typing import Seed
 
-_TABLES = {".csv": read_csv, ".parquet": read_parquet}
-_FORMS = "digits, idx:DIR, FILE.npz, FILE.csv, FILE.parquet or x.npy,y.npy"
+BUILT_IN = {"digits": digits}
+"""Data sets that come with the package, by name."""
+
+FORMS = "{} or {}".format(", ".join([*BUILT_IN, *(reader.form for reader in READERS[:-1])]), READERS[-1].form)
+"""Every form that the name of a data set may have, in words."""
 
 
 def load(
@@ -43,24 +42,16 @@ def load(
     from, MissingExtraError where a package is missing.
     """
     name = os.fspath(name)
-    suffix = Path(name).suffix.lower()
-    pair = name.split(",")
-    if target is not None and suffix not in _TABLES:
-        raise ArgumentError("target", expected=f"left out for {name}", got=target, fix="use it with tables only")
-    if name == "digits":
-        data = digits(validation=validation, seed=seed, images=images)
-    elif name.startswith("idx:"):
-        data = _assemble(read_idx_folder(name.removeprefix("idx:")), name, validation, seed, images)
-    elif suffix in _TABLES:
-        x, y, column = _TABLES[suffix](name, target)
-        data = _assemble({"train": (x, y, None)}, f"{name}, target {column!r}", validation, seed, images)
-    elif suffix == ".npz":
-        data = _assemble(read_npz(name), name, validation, seed, images)
-    elif len(pair) == 2 and all(part.endswith(".npy") for part in pair):
-        data = _assemble(read_npy_pair(*pair), name, validation, seed, images)
+    if name in BUILT_IN:
+        refuse_target(name, target)
+        data, standardizes = BUILT_IN[name](validation=validation, seed=seed, images=images), False
     else:
-        raise _unknown(name)
-    wanted = suffix in _TABLES if standardize is None else standardize
+        reader = next((reader for reader in READERS if reader.takes(name)), None)
+        if reader is None:
+            raise _unknown(name)
+        data = _assemble(*reader.arrays(name, target), validation, seed, images)
+        standardizes = reader.standardizes
+    wanted = standardizes if standardize is None else standardize
     return data.standardized() if wanted else data
 
 
@@ -85,9 +76,10 @@ def _assemble(arrays: Arrays, name: str, validation: float | None, seed: Seed, i
 def _unknown(name: str) -> ArgumentError:
     """Say what the name might have meant."""
     root, suffix = os.path.splitext(name)
-    meant = ["digits", *(root + known for known in (".npz", *_TABLES) if suffix)]
+    endings = [reader.endings[0] for reader in READERS if len(reader.endings) == 1]
+    meant = [*BUILT_IN, *(root + ending for ending in endings if suffix)]
     if ":" in name:
-        meant.append("idx:" + name.rpartition(":")[2])
+        meant += [reader.scheme + name.rpartition(":")[2] for reader in READERS if reader.scheme]
     if name.endswith(".npy") and "," not in name:
         near = [f"{name},{Path(name).with_name('y.npy')}"]
     elif name and Path(name).is_dir():
@@ -95,4 +87,4 @@ def _unknown(name: str) -> ArgumentError:
     else:
         near = get_close_matches(name, meant, n=1, cutoff=0.7)
     fix = f"did you mean {near[0]!r}?" if near else "name a file by one of these endings"
-    return ArgumentError("data", expected=f"one of {_FORMS}", got=repr(name), fix=fix)
+    return ArgumentError("data", expected=f"one of {FORMS}", got=repr(name), fix=fix)

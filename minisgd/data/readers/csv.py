@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minisgd.data.readers.columns import as_target, target_column
-from minisgd.data.readers.files import existing
+from minisgd.data.readers.reader import TableReader, existing
 from minisgd.errors import DataError
 from minisgd.typing import HostArray
 
@@ -133,3 +133,6 @@ def _number(cell: str) -> float | None:
         return float(cell)
     except ValueError:
         return None
+
+
+CSV = TableReader("FILE.csv", "a table with a header; the target is the last column, or `--target NAME`", read_csv)

@@ -17,7 +17,7 @@ from typing import IO
 import numpy as np
 
 from minisgd.data.checks import as_images
-from minisgd.data.readers.files import Arrays, existing
+from minisgd.data.readers.reader import Arrays, Reader, existing
 from minisgd.errors import DataError
 from minisgd.typing import HostArray
 
@@ -150,3 +150,10 @@ def _role(stem: str, folder: Path) -> str:
         got=repr(stem),
         fix="rename the files, or leave one pair",
     )
+
+
+IDX = Reader(
+    "idx:DIR",
+    "MNIST-style IDX files, gzipped or not: one image/label pair, or two (training and test)",
+    read_idx_folder,
+)

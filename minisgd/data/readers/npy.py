@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from minisgd.data.checks import as_images
-from minisgd.data.readers.files import Arrays, existing
+from minisgd.data.readers.reader import Arrays, Reader, existing
 from minisgd.errors import DataError
 from minisgd.typing import HostArray
 
@@ -36,3 +36,6 @@ def _read(path: Path, mapped: Literal["r"] | None) -> HostArray:
         array.close()
         raise DataError(str(path), expected="a .npy file", got="an .npz archive", fix="rename it to .npz")
     return array
+
+
+NPY = Reader("x.npy,y.npy", "a pair of arrays, memory-mapped", read_npy_pair)

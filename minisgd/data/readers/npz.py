@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from minisgd.data.checks import as_images
-from minisgd.data.readers.files import Arrays, existing
+from minisgd.data.readers.reader import Arrays, Reader, existing
 from minisgd.errors import DataError, MinisgdError
 from minisgd.typing import HostArray
 
@@ -73,3 +73,6 @@ def _names(kind: str, role: str) -> Iterator[str]:
             yield f"{split}_{word}"
         if role == "train":
             yield word
+
+
+NPZ = Reader("FILE.npz", "arrays `x`, `y`, or `x_train`, `y_train`, `x_test`, …", read_npz)

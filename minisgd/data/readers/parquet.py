@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from minisgd.data.readers.columns import as_target, target_column
-from minisgd.data.readers.files import existing
+from minisgd.data.readers.reader import TableReader, existing
 from minisgd.errors import DataError, MissingExtraError
 from minisgd.typing import HostArray
 
@@ -48,3 +48,6 @@ def read_parquet(path: str | Path, target: str | None = None) -> tuple[HostArray
         columns.append(values)
     y = as_target(columns.pop(aim))
     return np.stack(columns, axis=1).astype(np.float64, copy=False), y, names[aim]
+
+
+PARQUET = TableReader("FILE.parquet", "the same in Parquet, read by pyarrow", read_parquet)

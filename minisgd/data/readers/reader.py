@@ -1,0 +1,86 @@
+"""What a reader of data files is: how its data are named, what they are in words, and how they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from minisgd.errors import ArgumentError, DataError
+from minisgd.typing import HostArray
+
+Arrays: TypeAlias = dict[str, tuple[HostArray, HostArray, HostArray | None]]
+"""What a file of several splits holds: split name to (x, y, weight or None)."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A row of the table of readers.
+
+    form: how such data are named, a scheme or the ending of each file: ``idx:DIR``, ``FILE.npz``, ``x.npy,y.npy``
+    meaning: what that is, for people   read: from the paths to the arrays by split
+    """
+
+    form: str
+    meaning: str
+    read: Callable[..., Any]
+
+    standardizes = False
+    """Whether features are standardized unless somebody says otherwise."""
+
+    @property
+    def scheme(self) -> str:
+        """``idx:`` of ``idx:DIR``; empty where the endings of files tell."""
+        scheme, colon, _ = self.form.partition(":")
+        return scheme + colon if colon else ""
+
+    @property
+    def endings(self) -> list[str]:
+        """``[".npy", ".npy"]`` of ``x.npy,y.npy``; empty where a scheme tells."""
+        return [] if self.scheme else [Path(part).suffix for part in self.form.split(",")]
+
+    def takes(self, name: str) -> bool:
+        """Tell whether a name has the form of this reader."""
+        if self.scheme:
+            return name.startswith(self.scheme)
+        return [Path(path).suffix.lower() for path in self.paths(name)] == self.endings
+
+    def paths(self, name: str) -> list[str]:
+        """Return the paths in a name."""
+        bare = name.removeprefix(self.scheme)
+        return bare.split(",") if len(self.endings) > 1 else [bare]
+
+    def arrays(self, name: str, target: str | None) -> tuple[Arrays, str]:
+        """Return the arrays by split, and what to call them."""
+        refuse_target(name, target)
+        return self.read(*self.paths(name)), name
+
+
+@dataclass(frozen=True)
+class TableReader(Reader):
+    """A reader of named columns, one of which is the target.
+
+    read: from the path and the target column, or None, to features (N, F), targets (N,) and that column's name
+    """
+
+    standardizes = True
+
+    def arrays(self, name: str, target: str | None) -> tuple[Arrays, str]:
+        x, y, column = self.read(*self.paths(name), target)
+        return {"train": (x, y, None)}, f"{name}, target {column!r}"
+
+
+def refuse_target(name: str, target: str | None) -> None:
+    """Refuse a target column for data that have no named columns."""
+    if target is not None:
+        raise ArgumentError("target", expected=f"left out for {name}", got=target, fix="use it with tables only")
+
+
+def existing(path: Path, *, folder: bool = False) -> Path:
+    """Return a path that is there and of the right kind, or raise DataError naming it."""
+    kind = "folder" if folder else "file"
+    if not (path.is_dir() if folder else path.is_file()):
+        there = "a folder" if path.is_dir() else "a file" if path.exists() else "nothing there"
+        raise DataError(str(path), expected=f"a {kind} that exists", got=there, fix=f"check the {kind} name")
+    return path
