@@ -1,7 +1,7 @@
 """Floor 7: the command line.
 
 Results go to stdout and everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
-Nothing heavy is imported before a command runs, so that help comes at once.
+A command's module is imported when that command is called, so that the list of commands comes at once.
 """
 
 from __future__ import annotations

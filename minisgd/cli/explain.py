@@ -21,11 +21,11 @@ def configure(parser: Parser) -> None:
     options.add_loss(parser)
     options.add_optimizer(parser)
     parser.add_argument("--batch-size", default="32", metavar="B", help="32, or full with --data (32)")
-    parser.add_argument("--time", action="store_true", help="measure every call too: median microseconds")
+    parser.add_argument("--time", action="store_true", help="time every call as well: median microseconds")
     parser.add_argument(
         "--trace",
         metavar="FILE",
-        help="put the norms of a training run beside it: what 'minisgd probe trace --out' wrote",
+        help="add the norms of a training run to the table: what 'minisgd probe trace --out' wrote",
     )
     options.add_common(parser)
 

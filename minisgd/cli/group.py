@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 
+from minisgd.cli.naming import options_named_as_typed
 from minisgd.cli.options import settle_device
 from minisgd.cli.parser import Parser, UsageError, did_you_mean
 
@@ -68,10 +69,12 @@ class Group:
         if hasattr(command, "GROUP"):
             code: int = command.GROUP.run(words[1:])
             return code
-        args = self.command_parser(words[0]).parse(list(words[1:]))
+        parser = self.command_parser(words[0])
+        args = parser.parse(list(words[1:]))
         if args is None:
             return 0
         args.command_line = shlex.join([*self.prog.split(), *words])
         settle_device(args)
-        code = command.run(args)
+        with options_named_as_typed(parser):
+            code = command.run(args)
         return code

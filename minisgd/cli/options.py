@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from minisgd.cli.parser import Parser, choice, did_you_mean, natural, number, positive, shape
@@ -15,12 +17,7 @@ if TYPE_CHECKING:
     from minisgd.optim.batch_size import BatchSize
     from minisgd.optim.learning_rate import LearningRateSchedule
 
-DATA_HELP = "digits, idx:DIR, FILE.npz, FILE.csv, FILE.parquet or x.npy,y.npy"
-MODEL_HELP = "linear, mlp:128,64, mlp-bn:128,64, cnn or FILE.py:function"
-
-OPTIMIZERS = ("sgd", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "lars", "lamb")
-SCHEDULES = ("constant", "cosine", "onecycle", "step")
-LOSSES = ("cross-entropy", "binary-cross-entropy", "mse", "l1", "huber")
+STEP_FORM = "step:FACTOR,EPOCHS"
 
 DEFAULT_LR = 0.1
 """For the optimizers that have no default of their own."""
@@ -35,8 +32,10 @@ def add_common(parser: Parser, *, runs: bool = True, dtype: str = "float32") -> 
     group.add_argument("--json", action="store_true", help="print one JSON document on stdout, and nothing else there")
     group.add_argument("--quiet", action="store_true", help="no notes and no progress bar")
     if runs:
-        group.add_argument("--seed", type=natural, metavar="N", default=0, help="of weights, shuffles and hold-out (0)")
-        group.add_argument("--threads", type=positive, metavar="N", help="BLAS threads (by the size of the work)")
+        group.add_argument(
+            "--seed", type=natural, metavar="N", default=0, help="seed of weights, shuffles, hold-out (0)"
+        )
+        group.add_argument("--threads", type=positive, metavar="N", help="BLAS threads (as many as pay)")
         group.add_argument(
             "--device",
             type=choice("cpu", "cuda", "auto"),
@@ -54,49 +53,93 @@ def add_common(parser: Parser, *, runs: bool = True, dtype: str = "float32") -> 
 
 
 def add_data(parser: Parser, *, required: bool = True, validation: float = 0.2) -> None:
+    from minisgd.data.sources import FORMS
+
     group = parser.add_argument_group("data")
-    group.add_argument("--data", metavar="DATA", required=required, help=DATA_HELP)
+    group.add_argument("--data", metavar="DATA", required=required, help=FORMS)
     group.add_argument(
-        "--validation", type=number, metavar="SHARE", default=validation, help=f"share to hold out ({validation:g})"
+        "--validation",
+        type=number,
+        metavar="SHARE",
+        default=validation,
+        help=f"share of the examples to hold out ({validation:g})",
     )
     group.add_argument("--target", metavar="COLUMN", help="the target column of a table (the last)")
-    group.add_argument("--standardize", action="store_true", default=None, help="features to mean 0, std 1")
+    group.add_argument(
+        "--standardize",
+        action="store_true",
+        default=None,
+        help="features to mean 0 and std 1 (tables only)",
+    )
 
 
 def add_model(parser: Parser, *, default: str | None = None) -> None:
+    from minisgd.nn.models import FORMS
+
     said = f" ({default})" if default else ""
-    parser.add_argument("--model", default=default, required=default is None, help=MODEL_HELP + said)
+    parser.add_argument("--model", default=default, required=default is None, help=FORMS + said)
 
 
 def add_example(parser: Parser) -> None:
     """Add what stands in for data where only its shape counts."""
-    parser.add_argument("--input", type=shape, metavar="SHAPE", help="of one example, instead of --data: 64, 28x28x1")
-    parser.add_argument("--outputs", type=positive, metavar="N", default=10, help="of the network, beside --input (10)")
+    parser.add_argument(
+        "--input", type=shape, metavar="SHAPE", help="shape of an example, instead of --data: 64, 28x28x1"
+    )
+    parser.add_argument(
+        "--outputs", type=positive, metavar="N", default=10, help="outputs of the network, if --input (10)"
+    )
 
 
 def add_optimizer(parser: Parser) -> None:
+    from minisgd.optim import OPTIMIZERS
+
     group = parser.add_argument_group("optimizer")
     group.add_argument(
         "--optimizer", type=choice(*OPTIMIZERS), default="sgd", metavar="NAME", help=f"{', '.join(OPTIMIZERS)} (sgd)"
     )
-    group.add_argument("--momentum", type=number, metavar="X", help="for sgd, nesterov, rmsprop, lars")
-    group.add_argument("--weight-decay", type=number, metavar="X", help="(0; adamw and lamb 0.01)")
+    momentum, decay = _by_default("momentum"), _by_default("weight_decay")
+    owners = ", ".join(name for names in momentum.values() for name in names)
+    group.add_argument("--momentum", type=number, metavar="X", help=f"for {owners} {_defaults(momentum)}")
+    group.add_argument("--weight-decay", type=number, metavar="X", help=f"weight decay {_defaults(decay)}")
 
 
 def add_learning_rate(parser: Parser) -> None:
+    from minisgd.optim import SCHEDULES
+
     group = parser.add_argument_group("learning rate")
-    group.add_argument("--lr", type=number, metavar="X", help="(0.1; adam, adamw, lamb 0.001; adagrad, rmsprop 0.01)")
+    group.add_argument("--lr", type=number, metavar="X", help=f"learning rate {_defaults(_by_default('lr'))}")
     group.add_argument(
-        "--schedule", default="constant", metavar="NAME", help="constant, cosine, onecycle, step, step:FACTOR,EPOCHS"
+        "--schedule", default="constant", metavar="NAME", help=f"{', '.join(SCHEDULES)}, {STEP_FORM} (constant)"
     )
-    group.add_argument("--warmup", type=number, metavar="X", help="rise to the learning rate over so many epochs")
+    group.add_argument("--warmup", type=number, metavar="X", help="raise the learning rate over the first X epochs")
 
 
 def add_loss(parser: Parser) -> None:
+    from minisgd.nn.losses import LOSSES
+
     parser.add_argument(
-        "--loss", type=choice(*LOSSES), metavar="NAME", help=f"{', '.join(LOSSES)} (by the kind of data)"
+        "--loss", type=choice(*LOSSES), metavar="NAME", help=f"{', '.join(LOSSES)} (chosen by the data)"
     )
-    parser.add_argument("--label-smoothing", type=number, metavar="X", default=0.0, help="of cross-entropy (0)")
+    parser.add_argument("--label-smoothing", type=number, metavar="X", default=0.0, help="for cross-entropy (0)")
+
+
+def _by_default(option: str) -> dict[float, list[str]]:
+    """Return the optimizers that have an option, by its default; that of most comes first."""
+    from minisgd.optim import OPTIMIZERS
+
+    found: dict[float, list[str]] = {}
+    for name, kind in OPTIMIZERS.items():
+        if (parameter := signature(kind).parameters.get(option)) is not None:
+            default = DEFAULT_LR if parameter.default is parameter.empty else parameter.default
+            found.setdefault(default, []).append(name)
+    return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+
+
+def _defaults(by_default: Mapping[float, Sequence[str]]) -> str:
+    """Write defaults as help texts do: (0.1; adam, adamw, lamb 0.001)."""
+    (usual, _), *others = by_default.items()
+    exceptions = (f"; {', '.join(names)} {value:g}" for value, names in others)
+    return f"({usual:g}{''.join(exceptions)})"
 
 
 # ------------------------------------------------ understood
@@ -134,7 +177,7 @@ def data_if_given(args: Namespace) -> Dataset | None:
     if (args.data is None) == (args.input is None):
         raise ArgumentError(
             "--input",
-            expected="given where --data is not, and only there",
+            expected="given if --data is not, and only then",
             got="both" if args.data else "neither",
             fix="write --data digits, or --input 64",
         )
@@ -143,44 +186,31 @@ def data_if_given(args: Namespace) -> Dataset | None:
 
 def make_loss(args: Namespace) -> Loss | None:
     """Return the loss that was asked for; None leaves it to the kind of data."""
-    from minisgd import nn
+    from minisgd.nn import SoftmaxCrossEntropy
+    from minisgd.nn.losses import LOSSES
 
     if args.label_smoothing and args.loss not in (None, "cross-entropy"):
         raise ArgumentError(
-            "--label-smoothing", expected="left out with this loss", got=args.loss, fix="use --loss cross-entropy"
+            "--label-smoothing",
+            expected=f"left out with --loss {args.loss}",
+            got=args.label_smoothing,
+            fix="leave it out, or use --loss cross-entropy",
         )
     if args.label_smoothing or args.loss == "cross-entropy":
-        return nn.SoftmaxCrossEntropy(label_smoothing=args.label_smoothing)
-    others = {
-        "binary-cross-entropy": nn.BinaryCrossEntropy,
-        "mse": nn.MeanSquaredError,
-        "l1": nn.L1,
-        "huber": nn.Huber,
-    }
-    return others[args.loss]() if args.loss else None
+        return SoftmaxCrossEntropy(label_smoothing=args.label_smoothing)
+    return LOSSES[args.loss]() if args.loss else None
 
 
 def make_optimizer(args: Namespace, lr: LearningRateSchedule | None = None) -> Optimizer:
     """Return the optimizer of --optimizer, --momentum and --weight-decay."""
-    from dataclasses import fields
+    from minisgd.optim import OPTIMIZERS
 
-    from minisgd import optim
-
-    kinds: dict[str, Any] = dict(
-        zip(
-            OPTIMIZERS,
-            (optim.SGD, optim.SGD, optim.Adagrad, optim.RMSProp, optim.Adam, optim.AdamW, optim.LARS, optim.LAMB),
-            strict=True,
-        )
-    )
-    kind = kinds[args.optimizer]
+    kind = OPTIMIZERS[args.optimizer]
     given: dict[str, Any] = {"lr": default_lr(args.optimizer) if lr is None else lr}
-    if args.optimizer == "nesterov":
-        given |= {"nesterov": True, "momentum": 0.9}
     for name in ("momentum", "weight_decay"):
         if (value := getattr(args, name)) is None:
             continue
-        if name not in {field.name for field in fields(kind)}:
+        if name not in signature(kind).parameters:
             raise ArgumentError(
                 f"--{name.replace('_', '-')}",
                 expected=f"left out with --optimizer {args.optimizer}, which has none",
@@ -188,48 +218,48 @@ def make_optimizer(args: Namespace, lr: LearningRateSchedule | None = None) -> O
                 fix="leave it out, or use --optimizer sgd",
             )
         given[name] = value
-    optimizer: Optimizer = kind(**given)
-    return optimizer
+    return kind(**given)
 
 
 def default_lr(optimizer: str) -> float:
     """Return the learning rate of an optimizer that is given none."""
-    return {"adagrad": 0.01, "rmsprop": 0.01, "adam": 1e-3, "adamw": 1e-3, "lamb": 1e-3}.get(optimizer, DEFAULT_LR)
+    return next(lr for lr, names in _by_default("lr").items() if optimizer in names)
 
 
 def make_schedule(args: Namespace, epochs: float) -> LearningRateSchedule:
     """Return the schedule of --lr, --schedule and --warmup, for a training run of so many epochs."""
-    from minisgd import optim
+    from minisgd.optim import SCHEDULES, Warmup
 
     lr = default_lr(args.optimizer) if args.lr is None else args.lr
     kind, _, detail = args.schedule.partition(":")
-    _require_schedule(kind)
-    if detail and kind != "step":
-        raise ArgumentError("--schedule", expected=f"{kind} alone", got=args.schedule, fix="only step takes numbers")
-    schedule: LearningRateSchedule
-    if kind == "step":
-        factor, every = _numbers("--schedule", detail, "step:0.1,10") if detail else (0.1, epochs / 3)
-        schedule = optim.StepDecay(lr, factor=factor, every=every)
-    else:
-        schedule = {"constant": optim.Constant, "cosine": optim.Cosine, "onecycle": optim.OneCycle}[kind](lr)
-    return schedule if args.warmup is None else optim.Warmup(schedule, epochs=args.warmup)
-
-
-def _require_schedule(kind: str) -> None:
-    """Refuse an unknown schedule."""
     if kind not in SCHEDULES:
         guess = did_you_mean(kind, SCHEDULES) or "for example cosine"
         raise ArgumentError("--schedule", expected=f"one of {', '.join(SCHEDULES)}", got=repr(kind), fix=guess)
+    if detail and kind != "step":
+        raise ArgumentError(
+            "--schedule",
+            expected=f"{kind} without numbers",
+            got=args.schedule,
+            fix=f"write {kind}; only step takes numbers",
+        )
+    options = {}
+    if kind == "step":
+        factor, every = _numbers("--schedule", detail, "step:0.1,10") if detail else (0.1, epochs / 3)
+        options = {"factor": factor, "every": every}
+    schedule = SCHEDULES[kind](lr, **options)
+    return schedule if args.warmup is None else Warmup(schedule, epochs=args.warmup)
 
 
 def batch_size(text: str) -> BatchSize:
     """Return the batch size of a word: 32, full, or grow:FIRST,LAST,EPOCHS for a batch that doubles."""
+    from minisgd.data.checks import about
     from minisgd.optim import GrowBatch
 
     if text.startswith("grow:"):
         numbers = _numbers("--batch-size", text.removeprefix("grow:"), "grow:32,1024,5", n=3)
         start, largest, every = numbers
-        return GrowBatch(int(start), int(largest), every=every)
+        with about(f"--batch-size {text!r}"):
+            return GrowBatch(int(start), int(largest), every=every)
     digits = text.removeprefix("-")
     # other words are for the schedule to refuse, which knows the number of examples
     return int(text) if digits.isdecimal() else text  # type: ignore[return-value]
@@ -244,7 +274,7 @@ def fixed_batch_size(text: str, data: Dataset | None) -> int:
         return as_batch_schedule(size, len(data)).largest
     if not isinstance(size, int):
         raise ArgumentError(
-            "--batch-size", expected="a number beside --input", got=repr(text), fix="write 32, or use --data"
+            "--batch-size", expected="a number with --input", got=repr(text), fix="write 32, or use --data"
         )
     return size
 

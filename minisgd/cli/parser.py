@@ -43,10 +43,13 @@ class Parser(argparse.ArgumentParser):
         except SystemExit:  # of --help alone: errors are raised below
             return None
         if unknown:
-            known = [option for action in self._actions for option in action.option_strings]
-            guess = did_you_mean(unknown[0].partition("=")[0], known) or f"see '{self.prog} --help'"
+            guess = did_you_mean(unknown[0].partition("=")[0], self.options().values()) or f"see '{self.prog} --help'"
             raise UsageError(f"{unknown[0]} must be an option of '{self.prog}', got an unknown one; {guess}")
         return args
+
+    def options(self) -> dict[str, str]:
+        """Return what is typed for an option, by the name of its value: {"batch_size": "--batch-size"}."""
+        return {action.dest: action.option_strings[-1] for action in self._actions if action.option_strings}
 
     def error(self, message: str) -> NoReturn:
         text = message.removeprefix("argument ").replace(": must", " must")

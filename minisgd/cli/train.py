@@ -35,24 +35,37 @@ def configure(parser: Parser) -> None:
     options.add_optimizer(parser)
     options.add_learning_rate(parser)
     group = parser.add_argument_group("training")
-    group.add_argument("--batch-size", default="32", metavar="B", help="32, full, or grow:32,1024,5 (32)")
+    group.add_argument(
+        "--batch-size",
+        default="32",
+        metavar="B",
+        help="32, full, or grow:FIRST,LAST,EPOCHS (32)",
+    )
     group.add_argument("--epochs", type=number, metavar="X", help="passes over the data (10, unless --steps is given)")
-    group.add_argument("--steps", type=whole, metavar="N", help="updates")
-    group.add_argument("--clip-norm", type=number, metavar="X", help="limit of the gradient's norm")
+    group.add_argument("--steps", type=whole, metavar="N", help="stop after N updates")
+    group.add_argument("--clip-norm", type=number, metavar="X", help="scale gradients of a larger norm down to it")
     orders = choice("shuffle", "sequential", "replacement")
     group.add_argument(
-        "--sampling", type=orders, default="shuffle", metavar="HOW", help="shuffle, sequential, replacement"
+        "--sampling", type=orders, default="shuffle", metavar="HOW", help="shuffle, sequential or replacement (shuffle)"
     )
     group.add_argument(
-        "--last-batch", type=choice("use", "drop"), default="use", metavar="HOW", help="use or drop (use)"
+        "--last-batch",
+        type=choice("use", "drop"),
+        default="use",
+        metavar="HOW",
+        help="use or drop it if it is short (use)",
     )
-    group.add_argument("--micro-batch", type=whole, metavar="N", help="compute a batch N examples at a time")
-    group.add_argument("--memory-limit", metavar="BYTES", help="512MiB: micro-batches as large as fit")
+    group.add_argument("--micro-batch", type=whole, metavar="N", help="compute each batch N examples at a time")
+    group.add_argument("--memory-limit", metavar="BYTES", help="for example 512MiB: micro-batches as large as fit")
     group.add_argument("--evaluate-every", type=number, default=1.0, metavar="X", help="epochs between evaluations (1)")
     group.add_argument("--patience", type=whole, metavar="N", help="stop after N evaluations without a better one")
     group.add_argument("--best-weights", action="store_true", help="keep the weights of the best evaluation")
     group.add_argument(
-        "--precision", type=choice("full", "tf32"), default="full", metavar="NAME", help="tf32: less exact, on a GPU"
+        "--precision",
+        type=choice("full", "tf32"),
+        default="full",
+        metavar="NAME",
+        help="full, or tf32 on a GPU: less exact (full)",
     )
     group.add_argument("--out", type=Path, metavar="DIR", help="write weights.safetensors, history.jsonl, train.json")
     options.add_common(parser)

@@ -149,7 +149,7 @@ class Dataset:
         return replace(self, **parts, scale=1.0, standardization=rule)
 
     def subset(self, n: int, seed: Seed = 0) -> Dataset:
-        """Return a copy with n training examples drawn by seed, class shares kept; other splits stay whole."""
+        """Return a copy with n training examples drawn by seed, class shares kept; the other splits are kept."""
         if not 1 <= n <= len(self):
             raise ArgumentError("n", expected=f"from 1 to N = {len(self)}", got=n, fix="draw fewer examples")
         rows = sample(strata(self.train, self.classes), n, generator(seed))
@@ -172,7 +172,12 @@ def _check_classes(y: HostArray, classes: Classes | None) -> None:
     """Refuse labels without classes, and labels outside them."""
     if classes is None:
         if y.dtype == np.int64:
-            raise DataError("classes", expected="names, as y holds labels", got=None, fix="use Dataset.from_arrays")
+            raise DataError(
+                "classes",
+                expected="the names of the classes, as y holds labels",
+                got=None,
+                fix="use Dataset.from_arrays",
+            )
     elif y.ndim == 1 and (y.dtype != np.int64 or y.min() < 0 or y.max() >= len(classes)):
         raise DataError(
             "y",

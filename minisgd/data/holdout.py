@@ -13,7 +13,7 @@ from minisgd.typing import Generator, HostArray, Seed
 _SURE = 10  # examples expected of a class before its absence proves that the file is not shuffled: chance e⁻¹⁰
 
 
-def divided(whole: Split, fraction: float, classes: Classes | None, seed: Seed) -> tuple[Split, Split | None]:
+def divided(split: Split, fraction: float, classes: Classes | None, seed: Seed) -> tuple[Split, Split | None]:
     """Return the part that stays and the part held out, None for fraction 0.
 
     In memory the part held out is drawn by seed, every class in both parts, and the file's order is kept within each.
@@ -26,14 +26,14 @@ def divided(whole: Split, fraction: float, classes: Classes | None, seed: Seed) 
             "validation", expected="a fraction in [0, 1), or (x, y)", got=fraction, fix="use 0.2, or 0 for none"
         )
     if fraction == 0:
-        return whole, None
-    groups = strata(whole, classes)
-    if isinstance(whole.x, np.memmap):
-        cut = len(whole) - max(1, round(fraction * len(whole)))
+        return split, None
+    groups = strata(split, classes)
+    if isinstance(split.x, np.memmap):
+        cut = len(split) - max(1, round(fraction * len(split)))
         _check_shuffled(groups, cut, classes)
-        return whole.take(slice(cut)), whole.take(slice(cut, None))
+        return split.take(slice(cut)), split.take(slice(cut, None))
     stay, held = hold_out(groups, fraction, generator(seed))
-    return whole.take(stay), whole.take(held)
+    return split.take(stay), split.take(held)
 
 
 def strata(split: Split, classes: Classes | None) -> HostArray:
@@ -57,10 +57,10 @@ def _check_shuffled(groups: HostArray, cut: int, classes: Classes | None) -> Non
     absent = (kept == total) & (total * (1 - cut / len(groups)) >= _SURE)
     for missing, part in ((lost, "training"), (absent, "validation")):
         if missing.any():
-            label = classes[int(missing.argmax())] if classes else "examples"
+            example = f"example of class {classes[int(missing.argmax())]!r}" if classes else "example"
             raise DataError(
                 "x",
                 expected="in shuffled order, since validation takes the last rows of a memory-mapped file",
-                got=f"no {label!r} left for the {part} part",
+                got=f"an order that leaves no {example} in the {part} part",
                 fix="shuffle the file once, or np.savez('data.npz', x=x, y=y), which is read into memory and shuffled",
             )

@@ -84,7 +84,7 @@ def _codes(y: Any, classes: Classes) -> HostArray:
         row = int(wrong.argmax())
         raise DataError(
             "y",
-            expected=f"codes from 0 to {len(classes) - 1}, since {len(classes)} classes are named",
+            expected=f"codes from 0 to {len(classes) - 1}, as {len(classes)} classes are named",
             got=f"{labels[row]} in row {row}",
             fix="name every class, or leave classes out",
         )
@@ -131,7 +131,7 @@ def _labels(y: HostArray) -> HostArray:
             fix="use y.argmax(axis=1) for one-hot labels, or floats for several regression targets",
         )
     if not len(y):
-        raise DataError("y", expected="at least one label", got="an empty array", fix="pass examples")
+        raise DataError("y", expected="an array of at least one label", got="an empty one", fix="pass examples")
     if y.dtype.kind == "O":
         y = _from_objects(y)
     if y.dtype.kind == "S":

@@ -78,7 +78,7 @@ class Sampler(ABC):
         start = self._at
         self._at = min(start + batch_size, self.n)
         batch = self._order[:, start : self._at]
-        return batch if self._seat_of is None else batch[self._seat_of]
+        return batch if self._row_of is None else batch[self._row_of]
 
     def begin_epoch(self) -> None:
         """Begin the next epoch, whatever is left of this one."""
@@ -134,7 +134,7 @@ class Sampler(ABC):
         self._streams = tuple(dict.fromkeys(self.seeds))
         row = {seed: i for i, seed in enumerate(self._streams)}
         shared = len(self._streams) < len(self.seeds)
-        self._seat_of = np.array([row[seed] for seed in self.seeds]) if shared else None
+        self._row_of = np.array([row[seed] for seed in self.seeds]) if shared else None
 
     def _shuffle(self) -> None:
         """Fill in the order of the current epoch, one row per distinct seed."""

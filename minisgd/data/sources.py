@@ -86,5 +86,5 @@ def _unknown(name: str) -> ArgumentError:
         near = [f"idx:{name}"]
     else:
         near = get_close_matches(name, meant, n=1, cutoff=0.7)
-    fix = f"did you mean {near[0]!r}?" if near else "name a file by one of these endings"
+    fix = f"did you mean {near[0]!r}?" if near else "give a file with one of these endings"
     return ArgumentError("data", expected=f"one of {FORMS}", got=repr(name), fix=fix)

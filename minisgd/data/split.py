@@ -55,7 +55,10 @@ def _check_features(x: HostArray) -> None:
         )
     if not x.size:
         raise DataError(
-            "x", expected="at least one example with one feature", got=f"shape {x.shape}", fix="pass data that is there"
+            "x",
+            expected="at least one example with one feature",
+            got=f"shape {x.shape}",
+            fix="pass at least one example",
         )
 
 
@@ -84,7 +87,10 @@ def _check_weight(weight: HostArray) -> None:
 def _check_length(name: str, array: HostArray, n: int) -> None:
     if array.ndim == 0 or len(array) != n:
         raise DataError(
-            name, expected=f"of length {n}, one per row of x", got=f"shape {array.shape}", fix="pair them row by row"
+            name,
+            expected=f"of length {n}, one per row of x",
+            got=f"shape {array.shape}",
+            fix="give one for each row of x",
         )
 
 

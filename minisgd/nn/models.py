@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -19,8 +20,6 @@ from minisgd.nn.layers.linear import Linear
 from minisgd.nn.layers.pool import MaxPool2d
 from minisgd.nn.network import Network
 from minisgd.typing import Shape
-
-FORMS = "linear, mlp:128,64, mlp-bn:128,64, cnn or FILE.py:function"
 
 SMALLEST_IMAGE = 4
 """Two poolings halve it to one pixel."""
@@ -42,24 +41,25 @@ def model(name: str, input_shape: Shape, outputs: int) -> Network:
     kind, _, detail = name.partition(":")
     if kind.endswith(".py"):
         return _from_file(name, input_shape, outputs)
-    if kind in ("mlp", "mlp-bn"):
-        return Network(*_mlp(name, detail, input_shape, kind == "mlp-bn"), Linear(outputs, name="output"))
-    if kind == "linear" and not detail:
-        return Network(*_flat(input_shape), Linear(outputs, name="output"))
-    if kind == "cnn" and not detail:
-        return Network(*_cnn(input_shape), Linear(outputs, name="output"))
-    raise _unknown(name, kind, detail)
+    if kind not in MODELS or (detail and ":" not in MODELS[kind].form):
+        raise _unknown(name, kind, detail)
+    return Network(*MODELS[kind].hidden(name, input_shape), Linear(outputs, name="output"))
 
 
 def _flat(input_shape: Shape) -> list[Layer]:
     return [Flatten()] if len(input_shape) > 1 else []
 
 
-def _mlp(name: str, detail: str, input_shape: Shape, normalised: bool) -> list[Layer]:
+def _linear(name: str, input_shape: Shape) -> list[Layer]:
+    return _flat(input_shape)
+
+
+def _mlp(name: str, input_shape: Shape) -> list[Layer]:
+    kind, _, detail = name.partition(":")
     layers = _flat(input_shape)
     for position, width in enumerate(_widths(name, detail), 1):
         layers.append(Linear(width, name=f"hidden{position}"))
-        if normalised:
+        if kind == "mlp-bn":
             layers.append(BatchNorm(name=f"norm{position}"))
         layers.append(ReLU())
     return layers
@@ -70,14 +70,14 @@ def _widths(name: str, detail: str) -> list[int]:
     if min(widths) < 1:
         raise ArgumentError(
             "model",
-            expected="given widths as positive integers",
+            expected="a name with positive integers as widths",
             got=repr(name),
             fix=f"write {name.partition(':')[0]}:128 or {name.partition(':')[0]}:128,64",
         )
     return widths
 
 
-def _cnn(input_shape: Shape) -> list[Layer]:
+def _cnn(name: str, input_shape: Shape) -> list[Layer]:
     if len(input_shape) != 3 or min(input_shape[:2]) < SMALLEST_IMAGE:
         raise ShapeError(
             "model 'cnn': input",
@@ -96,6 +96,31 @@ def _cnn(input_shape: Shape) -> list[Layer]:
     return [*layers, Flatten()]
 
 
+@dataclass(frozen=True)
+class Model:
+    """A row of the table of models.
+
+    form: how its name is written   hidden: from name and input shape to all layers but the last, which is dense
+    """
+
+    form: str
+    hidden: Callable[[str, Shape], list[Layer]]
+
+
+MODELS = {
+    row.form.partition(":")[0]: row
+    for row in (
+        Model("linear", _linear),
+        Model("mlp:128,64", _mlp),
+        Model("mlp-bn:128,64", _mlp),
+        Model("cnn", _cnn),
+    )
+}
+
+FORMS = f"{', '.join(row.form for row in MODELS.values())} or FILE.py:function"
+"""Every form that the name of a model may have, in words."""
+
+
 # ------------------------------------------------ models of one's own
 
 
@@ -105,7 +130,7 @@ def _from_file(name: str, input_shape: Shape, outputs: int) -> Network:
         raise ArgumentError(
             "model", expected="FILE.py:function", got=repr(name), fix=f"name the function too: {path}:build"
         )
-    build = _function(Path(path), function)
+    build = _function(name, Path(path), function)
     try:
         network = build(input_shape, outputs)
     except MinisgdError:
@@ -127,9 +152,11 @@ def _from_file(name: str, input_shape: Shape, outputs: int) -> Network:
     return network
 
 
-def _function(path: Path, function: str) -> Callable[[Shape, int], Any]:
+def _function(name: str, path: Path, function: str) -> Callable[[Shape, int], Any]:
     if not path.is_file():
-        raise ArgumentError("model", expected="a Python file that exists", got=str(path), fix="check the path")
+        raise ArgumentError(
+            "model", expected="a Python file that exists", got=f"nothing at {path}", fix="check the path"
+        )
     spec = spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None  # the suffix is .py
     module = module_from_spec(spec)
@@ -138,7 +165,7 @@ def _function(path: Path, function: str) -> Callable[[Shape, int], Any]:
         spec.loader.exec_module(module)
     except Exception as problem:
         raise ArgumentError(
-            f"model file {str(path)!r}",
+            f"model {name!r}",
             expected="a Python file that can be run",
             got=f"{type(problem).__name__}: {problem}",
             fix="correct the file",
@@ -147,9 +174,9 @@ def _function(path: Path, function: str) -> Callable[[Shape, int], Any]:
     if not callable(found):
         own = [n for n, value in vars(module).items() if callable(value) and value.__module__ == module.__name__]
         raise ArgumentError(
-            f"model file {str(path)!r}",
-            expected=f"one that defines a function {function}(input_shape, outputs)",
-            got=f"{', '.join(own) or 'none'}",
+            f"model {name!r}",
+            expected=f"a file that defines a function {function}(input_shape, outputs)",
+            got=f"one that defines {', '.join(own) or 'none'}",
             fix=_did_you_mean(function, own) or "define it, or name another function",
         )
     return found  # type: ignore[no-any-return]
@@ -159,10 +186,10 @@ def _function(path: Path, function: str) -> Callable[[Shape, int], Any]:
 
 
 def _unknown(name: str, kind: str, detail: str) -> ArgumentError:
-    if kind in ("linear", "cnn"):
+    if kind in MODELS:
         fix = f"{kind} takes no widths; write {kind!r}, or mlp:{detail}"
     else:
-        fix = _did_you_mean(kind, ["linear", "mlp", "mlp-bn", "cnn"], detail) or "choose one of them"
+        fix = _did_you_mean(kind, list(MODELS), detail) or "choose one of them"
     return ArgumentError("model", expected=f"one of {FORMS}", got=repr(name), fix=fix)
 
 

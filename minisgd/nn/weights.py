@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def save_weights(network: Network, path: str | Path) -> Path:
-    """Write parameters and running statistics by name, with the input shape beside them.
+    """Write parameters and running statistics by name, with the input shape in the metadata.
 
     Errors: OutputError if the file cannot be written; ArgumentError if the network has no weights.
     """
@@ -47,8 +47,8 @@ def load_weights(network: Network, path: str | Path) -> Network:
     if shape is None:
         raise CheckpointError(
             f"weights file {str(path)!r}",
-            expected="written by minisgd, with the input shape inside",
-            got="a file without it",
+            expected="written by minisgd, with the input shape in it",
+            got="a file without an input shape",
             fix="call network.build(input_shape) first",
         )
     dtype = "float64" if any(t.dtype == np.float64 for t in tensors.values()) else "float32"
@@ -64,10 +64,11 @@ def _fill(network: Network, tensors: dict[str, HostArray], path: str) -> None:
     own = network.parameters() | network.running_statistics()
     if own.keys() != tensors.keys():
         missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
+        found = [f"no {', '.join(missing)}"] * bool(missing) + [f"unknown {', '.join(extra)}"] * bool(extra)
         raise CheckpointError(
             f"weights file {path!r}",
-            expected=f"to hold {', '.join(own)}",
-            got=f"missing {missing}, unknown {extra}",
+            expected=f"a file that holds {', '.join(own)}",
+            got=f"one with {' and '.join(found)}",
             fix="load it into the network it was saved from",
         )
     for name, view in own.items():

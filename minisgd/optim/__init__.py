@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from inspect import isabstract
+
 import minisgd.optim.cuda.updates  # noqa: F401  (registers what it has)
 from minisgd.optim.adagrad import Adagrad
 from minisgd.optim.adam import Adam
@@ -77,3 +81,18 @@ __all__ = [
     "measures_every",
     "scale_adam",
 ]
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    name.lower(): kind
+    for name in ("SGD", *__all__)
+    if isinstance(kind := globals()[name], type) and issubclass(kind, Optimizer) and not isabstract(kind)
+} | {"nesterov": partial(SGD, momentum=0.9, nesterov=True)}
+"""Every optimizer by its name on the command line."""
+
+SCHEDULES: dict[str, Callable[..., LearningRateSchedule]] = {
+    "constant": Constant,
+    "cosine": Cosine,
+    "onecycle": OneCycle,
+    "step": StepDecay,
+}
+"""Schedules of the learning rate by their names on the command line; ``Warmup`` goes around any of them."""

@@ -42,8 +42,8 @@ def acts_every_step(callback: Callback) -> bool:
     return kind.on_step is not Callback.on_step or kind.on_gradient is not Callback.on_gradient
 
 
-class _Watch:
-    """Tells whether a metric of the records has improved."""
+class _Improvement:
+    """Tell whether a metric of the records has improved."""
 
     def __init__(self, metric: str, min_delta: float) -> None:
         self.metric, self.min_delta = metric, min_delta
@@ -57,7 +57,7 @@ class _Watch:
                 "metric",
                 expected="one that the training run records",
                 got=self.metric,
-                fix=f"it records {', '.join(k for k, v in record.items() if v is not None)}",
+                fix=f"choose among {', '.join(k for k, v in record.items() if v is not None)}",
             )
         signed = self.sign * value
         if isnan(signed) or signed > self.best - self.min_delta:
@@ -74,15 +74,15 @@ class EarlyStopping(Callback):
 
     def __init__(self, patience: int = 5, *, metric: str = "val_loss", min_delta: float = 0.0) -> None:
         if isinstance(patience, bool) or not isinstance(patience, int) or patience < 1:
-            raise ArgumentError("patience", expected="a positive integer", got=patience, fix="5 evaluations, say")
+            raise ArgumentError("patience", expected="a positive integer", got=patience, fix="use 5, for example")
         self.patience, self.metric, self.min_delta = patience, metric, min_delta
 
     def on_start(self, training: TrainingState) -> None:
-        self._watch = _Watch(self.metric, self.min_delta)
+        self._improvement = _Improvement(self.metric, self.min_delta)
         self._waited = 0
 
     def on_evaluation(self, training: TrainingState, record: Record) -> bool:
-        self._waited = 0 if self._watch.improved(record) else self._waited + 1
+        self._waited = 0 if self._improvement.improved(record) else self._waited + 1
         return self._waited >= self.patience
 
 
@@ -94,11 +94,11 @@ class BestWeights(Callback):
         self._saved: tuple[HostArray, HostArray] | None = None
 
     def on_start(self, training: TrainingState) -> None:
-        self._watch = _Watch(self.metric, 0.0)
+        self._improvement = _Improvement(self.metric, 0.0)
         self._saved = None
 
     def on_evaluation(self, training: TrainingState, record: Record) -> bool:
-        if self._watch.improved(record):
+        if self._improvement.improved(record):
             net = training.session.network
             self._saved = net.ops.to_host(net.vector), net.ops.to_host(net.statistics)
         return False

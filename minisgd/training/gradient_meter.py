@@ -23,9 +23,9 @@ class GradientMeter:
         if net.lead:
             raise ArgumentError(
                 "batch_size",
-                expected="one that no gradient decides, for a stack of replicas",
-                got=f"an adaptive one for {net.lead[0]} replicas",
-                fix="train the seeds one by one",
+                expected="a number or a schedule that measures no gradient, for a stack of replicas",
+                got=f"an adaptive schedule for {net.lead[0]} replicas",
+                fix="train one seed at a time",
             )
         self.every, self.ops = every, net.ops
         self.chunk = min(recipe.micro_batch, examples_at_a_time(net, len(data)))

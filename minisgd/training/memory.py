@@ -12,6 +12,7 @@ from minisgd.errors import ArgumentError, DtypeError, MemoryLimitError
 from minisgd.nn import Loss, MeanSquaredError, Network, SoftmaxCrossEntropy
 from minisgd.nn.network import clone
 from minisgd.optim import SGD, ClipNorm, Optimizer
+from minisgd.optim.checks import positive
 from minisgd.training.feeds.feed import ExampleSpec, Feed
 from minisgd.training.recipe import Recipe
 from minisgd.typing import Shape
@@ -75,7 +76,7 @@ def memory_plan(
     not positive; MemoryLimitError if not even one example fits.
     """
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise ArgumentError("batch_size", expected="a positive integer", got=batch_size, fix="use 1, 2, 3, …")
+        raise ArgumentError("batch_size", expected="a positive integer", got=batch_size, fix="use 32, for example")
     net: Network = clone(network).shape_only(input_shape, dtype)
     loss = loss or SoftmaxCrossEntropy()
     if spec is None:
@@ -83,7 +84,7 @@ def memory_plan(
         labels = isinstance(loss, SoftmaxCrossEntropy)
         assert net.input_shape is not None
         spec = ExampleSpec(net.input_shape, dtype, "labels" if labels else "values", () if labels else outputs)
-    clip = None if clip_norm is None else ClipNorm(clip_norm)
+    clip = None if clip_norm is None else clip_to(clip_norm)
     size = StepSize(net, loss, optimizer or SGD(lr=0.1), Feed(spec, dtype), clip)
     limit = None if memory_limit is None else parse_bytes(memory_limit)
     plan = size.plan(batch_size, batch_size)
@@ -106,7 +107,8 @@ def memory_plan(
 class StepSize:
     """Bytes of a training step as a function of the batch and the micro-batch.
 
-    ahead: updates that a device is told at once   beside: bytes that a limit has to cover as well
+    steps_per_launch: updates that a device takes between two messages from the host
+    other_bytes: what a limit has to cover besides the step
     """
 
     network: Network
@@ -115,7 +117,7 @@ class StepSize:
     feed: Feed
     clip: ClipNorm | None = None
     steps_per_launch: int = 1
-    beside: int = 0
+    other_bytes: int = 0
 
     def plan(self, batch_size: int, micro_batch: int) -> Plan:
         """Return the memory of a step."""
@@ -123,15 +125,14 @@ class StepSize:
 
     def recipe(self, batch_size: int, micro_batch: int) -> Recipe:
         """Return what is trained and how."""
-        steps_per_launch = (
-            self.steps_per_launch if micro_batch == batch_size else 1
-        )  # micro-batches need the host in between
+        # micro-batches need the host in between
+        steps_per_launch = self.steps_per_launch if micro_batch == batch_size else 1
         return Recipe(
             self.network, self.loss, self.optimizer, self.feed, batch_size, micro_batch, self.clip, steps_per_launch
         )
 
     def _bytes(self, batch_size: int, micro_batch: int) -> int:
-        return self.plan(batch_size, micro_batch).bytes() + self.beside
+        return self.plan(batch_size, micro_batch).bytes() + self.other_bytes
 
     def largest(self, limit: int) -> int | None:
         """Return the largest batch that fits in one piece, or None."""
@@ -150,7 +151,7 @@ class StepSize:
             least = self._bytes(batch_size, 1)
             raise MemoryLimitError(
                 "memory_limit",
-                expected=f"at least {format_bytes(least)}, what one example at a time takes",
+                expected=f"at least {format_bytes(least)}, the memory of a step with one example at a time",
                 got=format_bytes(limit),
                 fix="raise the limit, or use a smaller network or an optimizer with less state",
             )
@@ -188,7 +189,10 @@ def parse_bytes(limit: int | str) -> int:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(limit).lower())
     if isinstance(limit, bool) or match is None or match[2] not in UNITS or float(match[1]) <= 0:
         raise ArgumentError(
-            "memory_limit", expected="bytes, or text such as '512MiB' or '2GB'", got=limit, fix="write '512MiB'"
+            "memory_limit",
+            expected="a number of bytes, or text such as '512MiB' or '2GB'",
+            got=limit,
+            fix="write '512MiB'",
         )
     return int(float(match[1]) * UNITS[match[2]])
 
@@ -200,6 +204,11 @@ def format_bytes(n: float) -> str:
             return f"{n:.0f} B" if unit == "B" else f"{n:.1f} {unit}"
         n /= 1024
     return f"{n:.1f} GiB"
+
+
+def clip_to(norm: float) -> ClipNorm:
+    """Return the clipping of gradients to a norm, by the name that users know it by."""
+    return ClipNorm(positive("clip_norm", norm, "1.0 is customary; leave it out for no clipping"))
 
 
 def loss_for(loss: Loss | None, task: str) -> Loss:

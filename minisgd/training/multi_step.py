@@ -1,4 +1,4 @@
-"""Several updates told to the device at once: it then needs nothing of the host in between."""
+"""Several updates in one launch: the device then needs nothing from the host in between."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from minisgd.typing import Array, HostArray
 
 
 class MultiStepSession(Session):
-    """A session for a device that is slow to be told things and quick to do them.
+    """A session for a device on which launching work costs more time than the work.
 
     The host draws the batches of the coming updates and looks up their learning rates; both go into tables on
     the device, K rows each. A program of one update begins by taking its row, and counts the rows taken:
 
-    i ← indices[turn]   lr ← rates[turn]   turn ← turn + 1   then gather, gradient, update
+    i ← indices[step]   lr ← rates[step]   step ← step + 1   then gather, gradient, update
 
     so K of them in a row are one program too. On a GPU each is a single launch.
     """
@@ -30,16 +30,16 @@ class MultiStepSession(Session):
         ops = self.ops
         gather, _, index = self._gradient(b)
         if not self.recipe.feed.shared:
-            self._tell("indices", self._whole_index(), self._indices[:n])
+            self._upload_rows("indices", self._largest_index(), self._indices[:n])
         elif self._shared_batch != b:
             self.data.choose(ops, np.arange(b), out=index)
             gather.replay()
             self._shared_batch = b
-        self._tell("rates", self.lr_array, self._rates[:n])
-        ops.upload(0, out=self._turn)
-        one, all_of_them = self._updates(b)
+        self._upload_rows("rates", self.lr_array, self._rates[:n])
+        ops.upload(0, out=self._step)
+        one, several = self._updates(b)
         if n == self.recipe.steps_per_launch:
-            all_of_them.replay()
+            several.replay()
         else:
             for _ in range(n):
                 one.replay()
@@ -71,15 +71,15 @@ class MultiStepSession(Session):
         left = sampler.left if sampler.batches_left(self.size) else sampler.n
         return min(self.size, left)
 
-    def _tell(self, name: str, row: Array, values: HostArray) -> None:
+    def _upload_rows(self, name: str, row: Array, values: HostArray) -> None:
         """Write the first rows of a table."""
         n = len(values)
         self.ops.upload(values.reshape(n, *row.shape), out=self._table(name, row)[:n])
 
-    def _whole_index(self) -> Array:
+    def _largest_index(self) -> Array:
         """Return the array of indices for the largest batch, of which a short one fills the beginning of each row.
 
-        Kernels copy to whole rows: with replicas, those of a short batch do not follow one another in memory.
+        Kernels copy full rows: with replicas, those of a short batch do not follow one another in memory.
         """
         return self.recipe.feed.index(self.arena, self.recipe.batch_size, self.network.lead)
 
@@ -96,20 +96,20 @@ class MultiStepSession(Session):
         return flat.reshape(self.recipe.steps_per_launch, *row.shape)
 
     @property
-    def _turn(self) -> Array:
-        return self.arena.view(self.recipe.multi_step_requests()["turn"], ())
+    def _step(self) -> Array:
+        return self.arena.view(self.recipe.multi_step_requests()["step"], ())
 
     def _updates(self, b: int) -> tuple[Program, Program]:
         """Return the programs of one update and of K, for batches of b examples."""
         if b not in self._joined:
             gather, gradient, _ = self._gradient(b)
-            ops, turn = self.ops, self._turn
-            with ops.record() as take, ops.scope("gather", "turn"):
+            ops, step = self.ops, self._step
+            with ops.record() as take, ops.scope("gather", "step"):
                 if not self.recipe.feed.shared:
-                    whole = self._whole_index()
-                    ops.take(self._table("indices", whole), turn, out=whole[None])
-                ops.take(self._table("rates", self.lr_array), turn, out=self.lr_array[None])
-                ops.add(turn, 1, out=turn)
+                    index = self._largest_index()
+                    ops.take(self._table("indices", index), step, out=index[None])
+                ops.take(self._table("rates", self.lr_array), step, out=self.lr_array[None])
+                ops.add(step, 1, out=step)
             # a batch that all replicas share is gathered once, before the first update
             one = ops.join(take, *([] if self.recipe.feed.shared else [gather]), gradient, self._update())
             self._joined[b] = one, ops.join(*[one] * self.recipe.steps_per_launch)

@@ -16,7 +16,6 @@ from minisgd.nn import Loss, Network
 from minisgd.nn.network import clone
 from minisgd.optim import (
     BatchSizeSchedule,
-    ClipNorm,
     ConstantBatch,
     Optimizer,
     as_batch_schedule,
@@ -26,7 +25,7 @@ from minisgd.optim.batch_size import BatchSize
 from minisgd.training.evaluation import Evaluator, evaluation_plan
 from minisgd.training.feeds.device_feeds import ResidentFeed
 from minisgd.training.feeds.feed import ExampleSpec, Feed, HostData
-from minisgd.training.memory import StepSize, loss_for, parse_bytes
+from minisgd.training.memory import StepSize, clip_to, loss_for, parse_bytes
 from minisgd.training.multi_step import MultiStepSession
 from minisgd.training.placement import evaluation_feed, place, planned_memory, room
 from minisgd.training.recipe import Recipe
@@ -62,7 +61,7 @@ class Prepared:
         """Begin the training run; the short batch at the end of an epoch is recorded, and so refused, now."""
         if sampling not in SAMPLERS:
             raise ArgumentError(
-                "sampling", expected=" or ".join(map(repr, SAMPLERS)), got=sampling, fix="use 'shuffle'"
+                "sampling", expected=f"one of {', '.join(map(repr, SAMPLERS))}", got=sampling, fix="use 'shuffle'"
             )
         sampler = SAMPLERS[sampling](len(self.data), self.seeds, last=last_batch)
         recipe = self.recipe
@@ -132,20 +131,20 @@ def prepare(
     loss = clone(loss_for(loss, data.task))  # a loss carries the arrays of one training run
     spec = ExampleSpec.of(data.train, data.scale, dtype)
     _check_outputs(net, loss, data, spec)
-    whole = schedule == ConstantBatch(len(data)) and micro_batch is None and memory_limit is None
-    whole = whole and not net.order_matters  # then even the full batch is shuffled
-    clip = ClipNorm(clip_norm) if clip_norm is not None else None
+    full = schedule == ConstantBatch(len(data)) and micro_batch is None and memory_limit is None
+    shared = full and not net.order_matters  # where the order matters, even the full batch is shuffled
+    clip = None if clip_norm is None else clip_to(clip_norm)
     each = (int(seeds),) if isinstance(seeds, Integral) else tuple(int(s) for s in seeds)  # type: ignore[union-attr]
     largest = min(schedule.largest, _checked(micro_batch) or schedule.largest)
     limit = None if memory_limit is None else parse_bytes(memory_limit)
 
     def size(kind: type[Feed]) -> StepSize:
         # on the CPU a limit is for the step alone, as in the memory plan
-        beside = 0 if kind is Feed else evaluation(kind) + net.ops.own_bytes()
+        other_bytes = 0 if kind is Feed else evaluation(kind) + net.ops.own_bytes()
         foreseeable = kind is ResidentFeed and measures_every(schedule) is None
         steps_per_launch = net.ops.steps_per_launch if foreseeable else 1
         return StepSize(
-            net, loss, optimizer, kind(spec, dtype, shared=whole, n=len(data)), clip, steps_per_launch, beside
+            net, loss, optimizer, kind(spec, dtype, shared=shared, n=len(data)), clip, steps_per_launch, other_bytes
         )
 
     def evaluation(kind: type[Feed]) -> int:
@@ -158,7 +157,7 @@ def prepare(
 
     def training(kind: type[Feed]) -> int:
         wanted = size(kind)
-        return wanted.plan(schedule.largest, largest).bytes(len(each)) + wanted.beside
+        return wanted.plan(schedule.largest, largest).bytes(len(each)) + wanted.other_bytes
 
     kind = place(net.ops, room(net.ops, limit), training)
     if limit is not None:
@@ -210,7 +209,10 @@ def _check_outputs(net: Network, loss: Loss, data: Dataset, spec: ExampleSpec) -
         )
     if spec.kind == "labels" and data.n_classes < 2:
         raise DataError(
-            "labels", expected="at least two classes", got=f"only {data.classes}", fix="there is nothing to tell apart"
+            "data",
+            expected="labelled with at least two classes",
+            got=f"data labelled only {', '.join(data.classes or ())}",
+            fix="add examples of another class",
         )
 
 
@@ -219,7 +221,7 @@ def _checked(micro_batch: int | None) -> int | None:
         isinstance(micro_batch, bool) or not isinstance(micro_batch, int) or micro_batch < 1
     ):
         raise ArgumentError(
-            "micro_batch", expected="a positive integer", got=micro_batch, fix="give the examples at a time"
+            "micro_batch", expected="a positive integer", got=micro_batch, fix="use 16 examples at a time, for example"
         )
     return micro_batch
 
@@ -260,4 +262,4 @@ def check_duration(epochs: float | None, steps: int | None, evaluate_every: floa
             continue
         if isinstance(value, bool) or not isinstance(value, kind) or not isfinite(value) or value <= 0:
             expected = "a positive whole number" if kind is Integral else "a positive number"
-            raise ArgumentError(name, expected=expected, got=value, fix="10, for example")
+            raise ArgumentError(name, expected=expected, got=value, fix="use 10, for example")

@@ -17,7 +17,7 @@ class Recipe:
 
     micro_batch: the most examples whose activations are in memory at once; larger batches are made of
     several micro-batches, and their gradients added up.
-    ahead: updates whose batches and learning rates the device is told at once
+    steps_per_launch: updates whose batches and learning rates are sent to the device together
     """
 
     network: Network
@@ -65,9 +65,9 @@ class Recipe:
         return Request("gradient.total", (self.network.layout.size,), self.network.dtype, "gradients")
 
     def multi_step_requests(self) -> dict[str, Request]:
-        """Return the arrays that hold the indices and learning rates of coming updates, and which one comes next."""
+        """Return the arrays of the coming updates: indices, learning rates, and the number of the next one."""
         return {
-            "indices": Request("ahead.indices", (self.steps_per_launch, self.batch_size), "int64", "data"),
-            "rates": Request("ahead.rates", (self.steps_per_launch, 1), self.network.dtype, "workspaces"),
-            "turn": Request("ahead.turn", (1,), "int64", "workspaces", shared=True),
+            "indices": Request("launch.indices", (self.steps_per_launch, self.batch_size), "int64", "data"),
+            "rates": Request("launch.rates", (self.steps_per_launch, 1), self.network.dtype, "workspaces"),
+            "step": Request("launch.step", (1,), "int64", "workspaces", shared=True),
         }

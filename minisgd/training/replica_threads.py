@@ -1,4 +1,4 @@
-"""A stack of replicas shared out among threads: each thread trains a session of its own, on its share.
+"""A stack of replicas divided among threads: each thread trains a session of its own, on its share.
 
 Replicas never meet, so this needs no locks and no sums: how many threads there are changes nothing but the time.
 NumPy computes outside the interpreter's lock, so that two Python threads with one BLAS thread each finish sooner than
@@ -98,13 +98,13 @@ class ReplicaThreads:
         if self._pool is None or len(members) == 1:
             return [task(member) for member in members]
 
-        def quietly(member: Any) -> Any:
+        def run(member: Any) -> Any:
             with quiet_arithmetic():  # NumPy's error state belongs to a thread
                 return task(member)
 
-        return list(self._pool.map(quietly, members))
+        return list(self._pool.map(run, members))
 
 
 def _score(evaluator: Evaluator | None) -> Score:
-    assert evaluator is not None, "trainings without a validation split are not evaluated"
+    assert evaluator is not None, "training runs without a validation split are not evaluated"
     return evaluator.score()

@@ -1,4 +1,4 @@
-"""What a traced training looked like inside, step by step: arrays, and the JSON lines they are written as.
+"""What a traced training run looked like inside, step by step: arrays, and the JSON lines they are written as.
 
 Shapes: T traced steps, L layers, S tensors (the parameters of all layers).
 """

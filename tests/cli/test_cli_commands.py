@@ -23,8 +23,11 @@ from minisgd import cli
 from minisgd.cli import doctor, options, probe
 from minisgd.cli import train as train_command
 from minisgd.cli.parser import Parser
+from minisgd.data import sources
 from minisgd.files import to_json
-from minisgd.nn.models import model
+from minisgd.nn.losses import LOSSES
+from minisgd.nn.models import FORMS, model
+from minisgd.optim import OPTIMIZERS, SCHEDULES
 
 PROBES = [f"probe {name}" for name in probe.PROBES]
 
@@ -263,12 +266,34 @@ def test_an_interrupted_study_says_how_to_resume(
 def test_optimizer_names_and_defaults_are_those_of_the_library() -> None:
     from argparse import Namespace
 
-    for name in options.OPTIMIZERS:
+    for name in OPTIMIZERS:
         made = options.make_optimizer(Namespace(optimizer=name, momentum=None, weight_decay=None))
         assert type(made).__name__.lower() == name.replace("nesterov", "sgd")
         default = type(made).__dataclass_fields__["lr"].default
         assert made.lr == (default if isinstance(default, float) else options.DEFAULT_LR)
-    assert {cls.__name__.lower() for cls in _subclasses(ms.Optimizer)} <= set(options.OPTIMIZERS)
+    assert {cls.__name__.lower() for cls in _subclasses(ms.Optimizer)} <= set(OPTIMIZERS)
+
+
+def test_every_loss_and_every_schedule_has_a_name() -> None:
+    public = [getattr(ms, name) for name in ms.__all__]
+    losses = {each for each in public if isinstance(each, type) and issubclass(each, ms.Loss)}
+    assert set(LOSSES.values()) == losses - {ms.Loss}
+    schedules = {each for each in public if getattr(each, "__module__", "") == ms.Cosine.__module__}
+    assert set(SCHEDULES.values()) == {each for each in schedules if isinstance(each, type)} - {ms.Warmup}
+
+
+def test_help_tells_defaults_as_the_library_has_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["train", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "(0.1; lamb, adam, adamw 0.001; adagrad, rmsprop 0.01)" in text
+    assert "(0; lamb, adamw 0.01)" in text and "(0; lars, nesterov 0.9)" in text
+    assert FORMS in text and sources.FORMS in text
+
+
+def test_every_form_of_model_is_in_the_readme() -> None:
+    readme = (Path(ms.__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    for form in FORMS.replace(" or ", ", ").split(", "):
+        assert f"`{form}`" in readme
 
 
 def _subclasses(kind: type) -> list[type]:

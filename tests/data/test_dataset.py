@@ -130,15 +130,15 @@ class TestMemoryMapped:
 
     def test_a_sorted_file_is_refused(self, tmp_path):
         x = self.mapped(tmp_path, X)
-        with pytest.raises(DataError, match="no 'dog' left for the training part; shuffle the file once"):
+        with pytest.raises(DataError, match="no example of class 'dog' in the training part; shuffle the file once"):
             Dataset.from_arrays(x, ["cat"] * 32 + ["dog"] * 8)
-        with pytest.raises(DataError, match="no 'cat' left for the validation part"):
+        with pytest.raises(DataError, match="no example of class 'cat' in the validation part"):
             Dataset.from_arrays(self.mapped(tmp_path, np.ones((100, 1))), ["cat"] * 60 + ["dog"] * 40, validation=0.3)
 
     def test_regression_and_single_rows(self, tmp_path):
         x = self.mapped(tmp_path, X)
         assert len(Dataset.from_arrays(x, X[:, 0]).validation) == 8
-        with pytest.raises(DataError, match="no 'examples' left for the training part"):
+        with pytest.raises(DataError, match="no example in the training part"):
             Dataset.from_arrays(self.mapped(tmp_path, X[:1]), X[:1, 0])
 
 
@@ -194,7 +194,7 @@ def test_bad_arrays_are_refused(x, y, message):
 @pytest.mark.parametrize(
     ("split", "classes", "message"),
     [
-        (Split(X, Y), None, "train: classes must be names"),
+        (Split(X, Y), None, "train: classes must be the names of the classes"),
         (Split(X, Y), ("a", "b"), "train: y must be codes from 0 to 1, got int64 from 0 to 3"),
         (Split(X, X[:, 0]), ("a", "b"), "train: y must be codes"),
         (Split(X, X), ("a", "b"), r"train: y must be soft labels \(N, 2\)"),

@@ -81,8 +81,8 @@ def test_a_table_may_be_a_regression(folder):
         ("images.nzp", "did you mean 'images.npz'"),
         ("x.npy", "did you mean 'x.npy,y.npy'"),
         (".", "did you mean 'idx:.'"),
-        ("nonsense", "name a file"),
-        ("", "name a file"),
+        ("nonsense", "give a file"),
+        ("", "give a file"),
     ],
 )
 def test_unknown_names(folder, name, fix):
@@ -92,7 +92,7 @@ def test_unknown_names(folder, name, fix):
 
 @pytest.mark.parametrize("name", ["idx:absent", "absent.npz", "absent.csv", "absent.parquet", "absent.npy,y.npy"])
 def test_absent_files(folder, name):
-    with pytest.raises(DataError, match="absent.* that exists, got nothing there"):
+    with pytest.raises(DataError, match="absent.* must be an existing (file|folder), got nothing at this path"):
         load(name)
 
 
@@ -101,7 +101,7 @@ def test_absent_files(folder, name):
     [
         ({"x": X, "y": Y[:5]}, "bad.npz: y must be of length 20"),
         ({"x": X, "y": Y * 0}, "bad.npz: y must be labels of at least two classes"),
-        ({"x": X[:0], "y": Y[:0]}, "bad.npz: y must be at least one label"),
+        ({"x": X[:0], "y": Y[:0]}, "bad.npz: y must be an array of at least one label"),
         ({"x": np.full((20, 2), np.nan), "y": Y}, "bad.npz: x must be finite everywhere, got nan in row 0"),
         ({"x": X, "y": Y, "x_test": X[:, :2], "y_test": Y}, "bad.npz: test: x must be rows of shape"),
     ],

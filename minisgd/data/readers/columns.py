@@ -24,7 +24,7 @@ def target_column(names: Sequence[str], target: str | None, subject: str) -> int
         if not name.strip() or name in names[: number - 1]:
             raise DataError(
                 f"{subject}: column {number}",
-                expected="named, and unlike the others",
+                expected="named, and named differently from the others",
                 got=repr(name),
                 fix="name the column in the header, or remove it",
             )
@@ -32,8 +32,8 @@ def target_column(names: Sequence[str], target: str | None, subject: str) -> int
         separated = any(separator in names[0] for separator in ";\t") if names else False
         raise DataError(
             subject,
-            expected="at least two columns, features and target",
-            got=f"{names[0]!r}" if names else "none",
+            expected="a table of at least two columns, features and target",
+            got=f"only {names[0]!r}" if names else "no columns",
             fix="separate the columns by commas" if separated else "add a target column",
         )
     lower = [name.strip().lower() for name in names]

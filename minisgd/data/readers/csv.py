@@ -68,7 +68,9 @@ def _read(reader: Any, path: Path, target: str | None) -> tuple[HostArray, HostA
     if rows:
         blocks.append(_numbers(rows, features, lines, path))
     if not blocks:
-        raise DataError(str(path), expected="at least one row below the header", got="none", fix="add rows")
+        raise DataError(
+            str(path), expected="a table with at least one row below the header", got="no rows", fix="add rows"
+        )
     return np.concatenate(blocks), _targets(targets, names[aim], lines, path), names[aim]
 
 

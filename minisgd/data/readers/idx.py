@@ -83,12 +83,18 @@ def read_idx_folder(folder: str | Path) -> Arrays:
         role = "train" if len(files) == 1 else _role(stem, folder)
         if role in arrays:
             raise DataError(
-                str(folder), expected=f"one {role} pair", got=f"{', '.join(files)}", fix="keep one pair per split"
+                str(folder),
+                expected=f"a folder with one {role} pair",
+                got=f"{', '.join(files)}",
+                fix="keep one pair per split",
             )
         arrays[role] = (_images(pair["images"]), _labels(pair["labels"]), None)
     if "train" not in arrays:
         raise DataError(
-            str(folder), expected="a training pair", got=", ".join(files), fix="name it train-images-…, train-labels-…"
+            str(folder),
+            expected="a folder with a training pair",
+            got=", ".join(files),
+            fix="name it train-images-…, train-labels-…",
         )
     return arrays
 
@@ -114,7 +120,9 @@ def _header(stream: IO[bytes], path: Path) -> tuple[np.dtype[np.generic], tuple[
         )
     sizes = stream.read(4 * magic[3])
     if len(sizes) < 4 * magic[3]:
-        raise DataError(str(path), expected=f"{4 * magic[3]} bytes of sizes", got=f"{len(sizes)} bytes", fix=_AGAIN)
+        raise DataError(
+            str(path), expected=f"an IDX file with {4 * magic[3]} bytes of sizes", got=f"{len(sizes)} bytes", fix=_AGAIN
+        )
     return np.dtype(_DTYPES[magic[2]]), struct.unpack(f">{magic[3]}I", sizes)
 
 
@@ -129,14 +137,24 @@ def _read(stream: IO[bytes], limit: int) -> bytearray:
 def _images(path: Path) -> HostArray:
     images = read_idx(path)
     if images.ndim < 2:
-        raise DataError(str(path), expected="images (N, H, W)", got=f"shape {images.shape}", fix="swap the two files?")
+        raise DataError(
+            str(path),
+            expected="images (N, H, W)",
+            got=f"shape {images.shape}",
+            fix="check that the two files are not swapped",
+        )
     return as_images(images)
 
 
 def _labels(path: Path) -> HostArray:
     labels = read_idx(path)
     if labels.ndim != 1:
-        raise DataError(str(path), expected="labels (N,)", got=f"shape {labels.shape}", fix="swap the two files?")
+        raise DataError(
+            str(path),
+            expected="labels (N,)",
+            got=f"shape {labels.shape}",
+            fix="check that the two files are not swapped",
+        )
     return labels
 
 
@@ -146,7 +164,7 @@ def _role(stem: str, folder: Path) -> str:
             return role
     raise DataError(
         str(folder),
-        expected="several pairs named train…, val… and t10k… or test…",
+        expected="a folder whose pairs are named train…, val… and t10k… or test…",
         got=repr(stem),
         fix="rename the files, or leave one pair",
     )

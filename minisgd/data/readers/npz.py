@@ -44,7 +44,7 @@ def read_npz(path: str | Path) -> Arrays:
         raise DataError(
             str(path),
             expected="an .npz archive of numbers or text",
-            got=str(error) or "a damaged file",
+            got=f"a damaged file ({error})" if str(error) else "a damaged file",
             fix="write it again with np.savez, without object arrays",
         ) from error
 
@@ -59,7 +59,7 @@ def _split(
     if x is None or y is None:
         raise DataError(
             str(path),
-            expected=f"arrays x and y of the {role} split",
+            expected=f"an archive with the arrays x and y of the {role} split",
             got=f"arrays {', '.join(keys.values()) or 'none'}",
             fix="save it with np.savez(path, x=…, y=…), or x_train, y_train, x_test, y_test",
         )

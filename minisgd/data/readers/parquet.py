@@ -41,9 +41,9 @@ def read_parquet(path: str | Path, target: str | None = None) -> tuple[HostArray
         if column.null_count or (number != aim and values.dtype.kind not in "biuf"):
             raise DataError(
                 f"{path}, column {name!r}",
-                expected="without gaps" if number == aim else "numbers without gaps",
+                expected="free of missing values" if number == aim else "numbers, none of them missing",
                 got=f"{column.null_count} missing values" if column.null_count else str(column.type),
-                fix="fill the gaps, encode the column as numbers, or remove it",
+                fix="fill in the values, encode the column as numbers, or remove it",
             )
         columns.append(values)
     y = as_target(columns.pop(aim))

@@ -74,13 +74,15 @@ class TableReader(Reader):
 def refuse_target(name: str, target: str | None) -> None:
     """Refuse a target column for data that have no named columns."""
     if target is not None:
-        raise ArgumentError("target", expected=f"left out for {name}", got=target, fix="use it with tables only")
+        raise ArgumentError(
+            "target", expected=f"left out for {name}", got=repr(target), fix="name a column of tables only"
+        )
 
 
 def existing(path: Path, *, folder: bool = False) -> Path:
     """Return a path that is there and of the right kind, or raise DataError naming it."""
     kind = "folder" if folder else "file"
     if not (path.is_dir() if folder else path.is_file()):
-        there = "a folder" if path.is_dir() else "a file" if path.exists() else "nothing there"
-        raise DataError(str(path), expected=f"a {kind} that exists", got=there, fix=f"check the {kind} name")
+        there = "a folder" if path.is_dir() else "a file" if path.exists() else "nothing at this path"
+        raise DataError(str(path), expected=f"an existing {kind}", got=there, fix=f"check the {kind} name")
     return path

@@ -18,7 +18,7 @@ from minisgd.training.cost import bytes_moved, flops, formula
 from minisgd.training.explain.explanation import Explanation, Line, fold
 from minisgd.training.explain.naming import Names, constant
 from minisgd.training.explain.timing import time_calls
-from minisgd.training.explain.trace import beside, require_layers
+from minisgd.training.explain.trace import require_layers, with_norms
 from minisgd.training.feeds.feed import ExampleSpec, Feed, HostData
 from minisgd.training.recipe import Recipe
 from minisgd.training.session import Session
@@ -42,13 +42,13 @@ def explain(
     """Record one training step and return what it does: a line for every array call. The network is not changed.
 
     input_shape: of one example; a network that has weights knows its own   time: measure every call as well
-    trace: of a training run of this network, whose norms are put beside the lines (see ``ms.Trace``)
+    trace: of a training run of this network, whose norms are added to the lines (see ``ms.Trace``)
 
     Errors: ShapeError if the network does not fit the input; ArgumentError without an input shape, for a batch size
     that is not positive, or for the trace of another network.
     """
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise ArgumentError("batch_size", expected="a positive integer", got=batch_size, fix="32, for example")
+        raise ArgumentError("batch_size", expected="a positive integer", got=batch_size, fix="use 32, for example")
     shape = network.input_shape if input_shape is None else input_shape
     if shape is None:
         raise ArgumentError(
@@ -72,7 +72,7 @@ def explain(
         dtype=dtype,
         loss=repr(recipe.loss),
         optimizer=recipe.optimizer.describe(),
-        lines=fold(lines if trace is None else beside(lines, trace)),
+        lines=fold(lines if trace is None else with_norms(lines, trace)),
         traced=None if trace is None else (int(trace.steps[0]), int(trace.steps[-1])),
     )
 

@@ -16,7 +16,7 @@ class Line:
     """One array call of the step, or the same call made ``count`` times.
 
     shapes: of the operands, the result's last   flops, bytes, microseconds: of all ``count`` calls together
-    norm: of the result in a traced training, at its first and at its last traced step; of an update, |Δw|
+    norm: of the result in a traced training run, at its first and at its last traced step; of an update, |Δw|
     dead: in the same way, the share of a ReLU's units that no example activates   ratio: of an update, |Δw|/|w|
     """
 
@@ -63,7 +63,7 @@ class Explanation:
     optimizer: str
     lines: tuple[Line, ...]
     traced: tuple[int, int] | None = None
-    """The first and the last step of the traced training beside it."""
+    """The first and the last traced step, where norms of a training run were added."""
 
     @property
     def phases(self) -> dict[str, list[Line]]:
@@ -105,7 +105,7 @@ class Explanation:
     def rows(self) -> Iterator[tuple[str, ...]]:
         """Yield the table as text, its header first; a phase and a layer are rows of one cell."""
         timed = () if self.total.microseconds is None else ("µs",)
-        yield ("formula", "shapes", "FLOPs", "bytes", *timed, *self._beside("in training"))
+        yield ("formula", "shapes", "FLOPs", "bytes", *timed, *self._norm_cell("in training"))
         for phase, lines in self.phases.items():
             yield (phase,)
             layer = ""
@@ -114,12 +114,17 @@ class Explanation:
                     layer = line.layer
                     yield (f"  {layer}",)
                 times = f"  ×{line.count}" if line.count > 1 else ""
-                yield (f"    {line.formula}{times}", _shapes(line.shapes), *_costs(line), *self._beside(_traced(line)))
+                yield (
+                    f"    {line.formula}{times}",
+                    _shapes(line.shapes),
+                    *_costs(line),
+                    *self._norm_cell(_traced(line)),
+                )
             total = self.totals[phase]
-            yield (f"  {phase} in all", _calls(total), *_costs(total), *self._beside(_ratio(lines)))
-        yield ("whole step", _calls(self.total), *_costs(self.total), *self._beside(""))
+            yield (f"  {phase} in all", _calls(total), *_costs(total), *self._norm_cell(_ratio(lines)))
+        yield ("whole step", _calls(self.total), *_costs(self.total), *self._norm_cell(""))
 
-    def _beside(self, cell: str) -> tuple[str, ...]:
+    def _norm_cell(self, cell: str) -> tuple[str, ...]:
         """Return a cell of the column of norms, where there is one."""
         return () if self.traced is None else (cell,)
 

@@ -90,22 +90,22 @@ class Names:
 
     def _find(self, view: View) -> dict[str, str]:
         """Return name → how the view sees it, for the arrays that it fits best."""
-        whole: dict[str, str] = {}
+        exact: dict[str, str] = {}
         same: dict[str, str] = {}
         parts: dict[str, str] = {}
         for name, other in self.views.items():
             if not view.inside(other):
                 continue
             if view.like(other):
-                whole[name] = name
+                exact[name] = name
             elif view.transposes(other):
-                whole[name] = f"{name}ᵀ"
+                exact[name] = f"{name}ᵀ"
             elif view.overlaps_itself():
                 parts[name] = f"windows({name})"
             else:
                 fits = same if view.size == other.size else parts
                 fits[name] = name + ("" if fits is same else "[…]") + ("ᵀ" if view.by_columns() else "")
-        return whole or same or parts
+        return exact or same or parts
 
 
 def constant(array: Array) -> str:

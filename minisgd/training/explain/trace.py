@@ -1,4 +1,4 @@
-"""A run beside the step: each line that finishes an array gets the norm that the array had in a traced training."""
+"""Norms from a training run: each line that finishes an array gets the norm that the array had in a trace."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from minisgd.training.trace import TraceResult
 from minisgd.typing import HostArray
 
 
-def beside(lines: Sequence[Line], trace: TraceResult) -> list[Line]:
+def with_norms(lines: Sequence[Line], trace: TraceResult) -> list[Line]:
     """Return the lines with what was traced of their results, at the first and at the last traced step.
 
     The norm of y stands where a layer's forward pass finishes it, that of dW and its like in backward, |Δw| and |Δw|
@@ -40,11 +40,11 @@ def require_layers(trace: TraceResult, layers: Sequence[str]) -> None:
     """
     if not isinstance(trace, TraceResult):
         raise ArgumentError("trace", expected="a TraceResult", got=type(trace).__name__, fix="pass trace.result")
-    if strangers := [layer for layer in trace.layers if layer not in layers]:
+    if unknown := [layer for layer in trace.layers if layer not in layers]:
         raise ArgumentError(
             "trace",
             expected=f"of this network, whose layers are {', '.join(layers)}",
-            got=f"one with {', '.join(strangers)}",
+            got=f"one with {', '.join(unknown)}",
             fix="trace a training run of this network",
         )
 

@@ -47,9 +47,9 @@ def test_people_see_the_line_and_a_table(capsys: pytest.CaptureFixture[str]) -> 
     ("line", "says"),
     [
         ("probe speed", ["--data", "--help"]),
-        ("probe speed --data digits --batch-sizes 1", ["batch_sizes", "at least two"]),
+        ("probe speed --data digits --batch-sizes 1", ["--batch-sizes", "at least two"]),
         ("probe speed --data digits --batch-sizes 1,two", ["--batch-sizes", "whole number"]),
-        ("probe speed --data digits --batch-sizes 1,5000", ["batch_sizes", "1 to N = 1797"]),
+        ("probe speed --data digits --batch-sizes 1,5000", ["--batch-sizes", "1 to N = 1797"]),
         ("probe speed --data digits --visits 1", ["visits", "at least 3"]),
         ("probe speed --data digits --inference --powers-of-two", ["--powers-of-two", "training steps"]),
         ("probe speed --data digits --weights w --init he", ["--init", "choose fresh weights"]),

@@ -28,10 +28,15 @@ def test_the_target_column(names, target, column):
         (["species", "b"], "specis", ArgumentError, "target must be a column of t.csv.*did you mean 'species'"),
         (["a", "b"], "price", ArgumentError, "choose among a, b"),
         (["a", ""], None, DataError, "t.csv: column 2 must be named"),
-        (["a", "b", "a"], None, DataError, "t.csv: column 3 must be named, and unlike the others, got 'a'"),
+        (
+            ["a", "b", "a"],
+            None,
+            DataError,
+            "t.csv: column 3 must be named, and named differently from the others, got 'a'",
+        ),
         (["a"], None, DataError, "at least two columns.*add a target column"),
         (["a;b;c"], None, DataError, "separate the columns by commas"),
-        ([], None, DataError, "got none"),
+        ([], None, DataError, "got no columns"),
     ],
 )
 def test_columns_that_cannot_be_told(names, target, error, message):

@@ -84,7 +84,7 @@ def test_blocks_join_and_lines_are_counted_across_them(tmp_path, block, monkeypa
         ("a,y\n" + "1,0.5\n" * 20 + "1,0.5x\n", "line 22, column 'y' must be a finite number, got '0.5x'"),
         ("a,y\n" + "1,0.5\n" * 20 + "1,inf\n", "line 22, column 'y' must be a finite number, got 'inf'"),
         ("a;b;y\n1;2;3\n", "separate the columns by commas"),
-        ("a,a,y\n1,2,3\n", "column 2 must be named, and unlike the others"),
+        ("a,a,y\n1,2,3\n", "column 2 must be named, and named differently from the others"),
         ("a,,y\n1,2,3\n", "column 2 must be named"),
         ('a,b,y\n1,2,"open\n', "must be a readable CSV table in UTF-8"),
         ('a,b,y\n1,2,"x"tail\n', "must be a readable CSV table in UTF-8"),
@@ -103,5 +103,5 @@ def test_quoted_line_breaks_count(tmp_path):
 def test_other_encodings_and_absent_files(tmp_path):
     with pytest.raises(DataError, match="must be a readable CSV table in UTF-8.*can't decode"):
         read_csv(write(tmp_path, "a,y\n1,é\n", encoding="latin-1"))
-    with pytest.raises(DataError, match="absent.csv must be a file that exists"):
+    with pytest.raises(DataError, match="absent.csv must be an existing file"):
         read_csv(tmp_path / "absent.csv")

@@ -51,7 +51,7 @@ ZIPPED = gzip.compress(GOOD * 40)
         (b"\x89PNG", "got first bytes 89 50 4e 47"),
         (b"\0\0\x07\1", "got first bytes 00 00 07 01"),
         (b"\0\0\x08\0", "got first bytes 00 00 08 00"),
-        (GOOD[:9], "must be 8 bytes of sizes, got 5 bytes"),
+        (GOOD[:9], "must be an IDX file with 8 bytes of sizes, got 5 bytes"),
         (GOOD[:-1], r"must be 12 bytes of values for shape \(3, 4\), got 11 bytes"),
         (GOOD + b"x", r"must be 12 bytes of values for shape \(3, 4\), got more bytes"),
         (b"\0\0\x0e\4" + b"\xff" * 16 + b"few", "got 3 bytes"),
@@ -79,11 +79,11 @@ def test_a_damaged_checksum_is_noticed(tmp_path):
 
 
 def test_paths_that_are_no_files(tmp_path):
-    with pytest.raises(DataError, match="absent must be a file that exists, got nothing there"):
+    with pytest.raises(DataError, match="absent must be an existing file, got nothing at this path"):
         read_idx(tmp_path / "absent")
-    with pytest.raises(DataError, match="must be a file that exists, got a folder"):
+    with pytest.raises(DataError, match="must be an existing file, got a folder"):
         read_idx(tmp_path)
-    with pytest.raises(DataError, match="absent must be a folder that exists, got nothing there"):
+    with pytest.raises(DataError, match="absent must be an existing folder, got nothing at this path"):
         read_idx_folder(tmp_path / "absent")
 
 
@@ -126,17 +126,17 @@ def test_folders_that_cannot_be_told(tmp_path):
         read_idx_folder(tmp_path)
     write_pair(tmp_path, "a-")
     write_pair(tmp_path, "b-")
-    with pytest.raises(DataError, match="several pairs named train"):
+    with pytest.raises(DataError, match="a folder whose pairs are named train"):
         read_idx_folder(tmp_path)
 
 
 def test_a_test_pair_alone_with_validation_is_refused(tmp_path):
     write_pair(tmp_path, "t10k-")
     write_pair(tmp_path, "val-")
-    with pytest.raises(DataError, match="must be a training pair"):
+    with pytest.raises(DataError, match="must be a folder with a training pair"):
         read_idx_folder(tmp_path)
     write_pair(tmp_path, "test-")
-    with pytest.raises(DataError, match="must be one test pair"):
+    with pytest.raises(DataError, match="must be a folder with one test pair"):
         read_idx_folder(tmp_path)
 
 

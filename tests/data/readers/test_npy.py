@@ -47,5 +47,5 @@ def test_files_of_another_kind(tmp_path):
     with pytest.raises(DataError, match="y.npy must be a .npy file, got an .npz archive"):
         read_npy_pair(*pair)
     pair[1].unlink()
-    with pytest.raises(DataError, match="y.npy must be a file that exists, got nothing there"):
+    with pytest.raises(DataError, match="y.npy must be an existing file, got nothing at this path"):
         read_npy_pair(*pair)

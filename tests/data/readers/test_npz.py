@@ -82,5 +82,5 @@ def test_other_files(tmp_path):
     for name in ("a.npz", "b.npz"):
         with pytest.raises(DataError, match=f"{name} must be an .npz archive"):
             read_npz(tmp_path / name)
-    with pytest.raises(DataError, match="c.npz must be a file that exists, got nothing there"):
+    with pytest.raises(DataError, match="c.npz must be an existing file, got nothing at this path"):
         read_npz(tmp_path / "c.npz")

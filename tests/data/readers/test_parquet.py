@@ -18,7 +18,7 @@ def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
 
 
 def test_absent_files_are_named_first(tmp_path):
-    with pytest.raises(DataError, match="t.parquet must be a file that exists"):
+    with pytest.raises(DataError, match="t.parquet must be an existing file"):
         read_parquet(tmp_path / "t.parquet")
 
 
@@ -47,11 +47,11 @@ class TestWithPyarrow:
         assert read_parquet(self.write(a=[1, 2, 3, 4], y=[5, 6, 7, 8]))[1].dtype == np.float64
 
     def test_bad_tables(self):
-        with pytest.raises(DataError, match="column 'a' must be numbers without gaps, got 1 missing values"):
+        with pytest.raises(DataError, match="column 'a' must be numbers, none of them missing, got 1 missing values"):
             read_parquet(self.write(a=[1, None], y=[0, 1]))
-        with pytest.raises(DataError, match="column 'y' must be without gaps, got 1 missing values"):
+        with pytest.raises(DataError, match="column 'y' must be free of missing values, got 1 missing values"):
             read_parquet(self.write(a=[1, 2], y=["x", None]))
-        with pytest.raises(DataError, match="column 'a' must be numbers without gaps, got string"):
+        with pytest.raises(DataError, match="column 'a' must be numbers, none of them missing, got string"):
             read_parquet(self.write(a=["u", "v"], y=[0, 1]))
         with pytest.raises(ArgumentError, match="did you mean 'price'"):
             read_parquet(self.write(a=[1], price=[0]), target="prize")

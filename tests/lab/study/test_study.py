@@ -213,7 +213,7 @@ BAD = [
     ({"budget": "epoch:5"}, "budget must be 'target', 'epochs:N' or 'steps:N'"),
     ({"batch_sizes": [0]}, "batch_sizes must be integers"),
     ({"learning_rates": [-1.0]}, "learning_rates must be positive"),
-    ({"memory_limit": "much"}, "memory_limit must be bytes"),
+    ({"memory_limit": "much"}, "memory_limit must be a number of bytes"),
 ]
 
 

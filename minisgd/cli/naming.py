@@ -1,0 +1,41 @@
+"""Errors of the library, worded for the command line: what Python calls ``batch_size`` was typed --batch-size."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from minisgd.cli.parser import Parser
+from minisgd.errors import MinisgdError
+
+_SETTING = re.compile(r"\b([a-z_]+)=(?:'([^']*)'|([\w.]+))")
+"""An argument as Python code gives it: last_batch='drop', clip_norm=1.0."""
+
+
+@contextmanager
+def options_named_as_typed(parser: Parser) -> Iterator[None]:
+    """Name options, not arguments, in the errors of this block: the argument refused, and those of the fix."""
+    options = parser.options()
+    try:
+        yield
+    except MinisgdError as error:
+        raise type(error)(
+            _argument(error.argument, options), expected=error.expected, got=error.got, fix=_fix(error.fix, options)
+        ) from error
+
+
+def _argument(argument: str, options: Mapping[str, str]) -> str:
+    """Write ``memory_limit`` as --memory-limit, and ``model 'cnn': input`` as --model 'cnn': input."""
+    name = re.match(r"[a-z_]+(?=$| ')", argument)
+    return options[name[0]] + argument[name.end() :] if name and name[0] in options else argument
+
+
+def _fix(text: str, options: Mapping[str, str]) -> str:
+    """Write ``last_batch='drop'`` as --last-batch drop."""
+
+    def typed(setting: re.Match[str]) -> str:
+        name, word, plain = setting.groups()
+        return f"{options[name]} {word or plain}" if name in options else setting[0]
+
+    return _SETTING.sub(typed, text)
