@@ -19,9 +19,15 @@ __all__ = [
 
 
 class MinisgdError(Exception):
-    """Report a failure as argument, expectation, what came, and how to mend it.
+    """Report a failure: which argument, what was expected, what came, and the fix.
 
     str(error) reads ``argument must be expected, got …; fix``.
+
+    Args:
+        argument: The argument, file or layer that is refused.
+        expected: What it must be.
+        got: What it is.
+        fix: What to do about it.
     """
 
     exit_code = 1

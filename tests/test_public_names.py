@@ -36,6 +36,11 @@ def test_a_package_lists_what_it_imports_for_others(floor):
     package = import_module(f"minisgd.{floor}")
     for name in package.__all__:
         assert getattr(ms, name) is getattr(package, name)
+    if hasattr(package, "__path__"):
+        tree = ast.parse(Path(package.__file__).read_text(encoding="utf-8"))
+        brought_in = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+        from_us = [node for node in brought_in if node.module.startswith("minisgd.")]
+        assert {alias.asname or alias.name for node in from_us for alias in node.names} == set(package.__all__)
 
 
 def test_unknown_names_are_refused():

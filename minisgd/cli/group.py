@@ -45,7 +45,8 @@ class Group:
     def command(self, name: str | None) -> ModuleType:
         """Return the module of a command.
 
-        Errors: UsageError for an unknown name, or none.
+        Raises:
+            UsageError: For an unknown name, or none.
         """
         if name not in self.commands:
             guess = did_you_mean(name or "", self.commands) or f"see '{self.prog} --help'"

@@ -25,7 +25,8 @@ def available_memory() -> tuple[int, str]:
 def require_memory(needed: int) -> None:
     """Refuse work that needs more memory than there is.
 
-    Errors: MemoryLimitError.
+    Raises:
+        MemoryLimitError: If ``needed`` bytes are more than are available.
     """
     from minisgd.training.memory import format_bytes
 

@@ -122,7 +122,8 @@ def _started_bar() -> Progress:
 def require_writable(folder: Path) -> None:
     """Refuse, before any work is done, a folder that cannot be written to. Nothing is left behind.
 
-    Errors: OutputError naming --out.
+    Raises:
+        OutputError: If it cannot be written to; names --out.
     """
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:

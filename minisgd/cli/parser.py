@@ -36,7 +36,8 @@ class Parser(argparse.ArgumentParser):
     def parse(self, words: list[str]) -> argparse.Namespace | None:
         """Return the arguments, or None where help was asked for and printed.
 
-        Errors: UsageError.
+        Raises:
+            UsageError: For options that cannot be understood.
         """
         try:
             args, unknown = self.parse_known_args(words)

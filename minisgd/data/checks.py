@@ -28,7 +28,8 @@ def about(subject: str) -> Iterator[None]:
 def as_host(array: Any, name: str) -> HostArray:
     """Return an array-like as a numpy array; a memory map stays one.
 
-    Raises DataError for masked, ragged and device arrays, whose conversion would lose or hide something.
+    Raises:
+        DataError: For masked, ragged and device arrays, whose conversion would lose or hide something.
     """
     if isinstance(array, np.ma.MaskedArray):
         raise DataError(name, expected="a plain array", got="a masked array", fix="fill or drop masked rows")

@@ -23,9 +23,18 @@ class Dataset:
     """Training examples with, perhaps, a validation and a test split.
 
     The network sees x · scale, applied as a batch is gathered, so that images stay one byte a pixel in memory.
-    classes names the label codes; None means regression. standardization remembers how features were standardized.
 
-    Raises DataError where the splits differ in kind or shape, or labels lie outside the classes.
+    Args:
+        name: What to call it.
+        train: The examples to learn from.
+        validation: The examples on which training is evaluated.
+        test: The examples that nothing is decided by.
+        classes: Names of the label codes; None means regression.
+        scale: Factor on x.
+        standardization: How the features were standardized, if they were.
+
+    Raises:
+        DataError: Where the splits differ in kind or shape, or labels lie outside the classes.
     """
 
     name: str
@@ -62,11 +71,26 @@ class Dataset:
 
         x (N, …), y (N,) or (N, O): labels (integers, booleans, strings) become codes 0 … C−1 of the sorted names;
         floats are regression targets, or soft labels (N, C) where classes are named.
-        validation: the fraction in [0, 1) to hold out, drawn by seed with every class in both parts (from a
-        memory-mapped x, the last rows, so that nothing is copied); or (x, y) or (x, y, weight) of its own; or None.
-        scale: by default uint8 features are brought to [0, 1]: images by 1/255, tables by the largest training value.
 
-        Raises DataError for data that cannot be learned from, ArgumentError for validation or seed out of range.
+        Args:
+            x: (N, …) features; booleans, integers and float16 become float32.
+            y: (N,) labels or targets, or (N, O) targets.
+            validation: The fraction in [0, 1) to hold out, drawn by seed with every class in both parts (from a
+                memory-mapped x, the last rows, so that nothing is copied); or (x, y) or (x, y, weight); or None.
+            test: (x, y) or (x, y, weight) of a test split.
+            weight: (N,) weights of the training examples.
+            classes: Names of the classes, where y holds codes or soft labels.
+            scale: Factor on x; by default uint8 features are brought to [0, 1], images by 1/255, tables by the largest
+                training value.
+            seed: Seed of the hold-out.
+            name: What to call the data set.
+
+        Returns:
+            The data set.
+
+        Raises:
+            DataError: For data that cannot be learned from.
+            ArgumentError: For validation or seed out of range.
         """
         encode, classes = target_encoder(y, None if classes is None else tuple(classes))
 
@@ -102,6 +126,7 @@ class Dataset:
 
     @property
     def task(self) -> Literal["classification", "regression"]:
+        """What there is to learn: "classification" where there are classes, "regression" elsewhere."""
         return "regression" if self.classes is None else "classification"
 
     @property
@@ -138,7 +163,13 @@ class Dataset:
     def standardized(self) -> Dataset:
         """Return a copy with features (x − mean) / std, by the mean and std of every feature over the training split.
 
-        Features that never vary are only centred. Raises DataError for uint8 features, which have their scale.
+        Returns:
+            The data set, with the ``Standardization`` that was applied.
+
+        Features that never vary are only centred.
+
+        Raises:
+            DataError: For uint8 features, which have their scale.
         """
         if self.train.x.dtype == np.uint8:
             raise DataError(
@@ -149,7 +180,18 @@ class Dataset:
         return replace(self, **parts, scale=1.0, standardization=rule)
 
     def subset(self, n: int, seed: Seed = 0) -> Dataset:
-        """Return a copy with n training examples drawn by seed, class shares kept; the other splits are kept."""
+        """Return a copy with n training examples, the shares of the classes kept; the other splits stay as they are.
+
+        Args:
+            n: Training examples to draw.
+            seed: Seed of the draw.
+
+        Returns:
+            The smaller data set.
+
+        Raises:
+            ArgumentError: If n is not from 1 to N.
+        """
         if not 1 <= n <= len(self):
             raise ArgumentError("n", expected=f"from 1 to N = {len(self)}", got=n, fix="draw fewer examples")
         rows = sample(strata(self.train, self.classes), n, generator(seed))

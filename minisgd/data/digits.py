@@ -20,7 +20,13 @@ def digits(
 ) -> Dataset:
     """Load the UCI optical handwritten digits: 1,797 real images of 8×8 pixels, 10 classes.
 
-    x uint8 (N, 64), or (N, 8, 8, 1) with images=True; the scale 1/16 brings it to [0, 1].
+    Args:
+        validation: The fraction in [0, 1) to hold out; or (x, y) or (x, y, weight); or None.
+        seed: Seed of the hold-out.
+        images: Give x as (N, 8, 8, 1) instead of (N, 64).
+
+    Returns:
+        The data set: x uint8, which the scale 1/16 brings to [0, 1].
 
     Source: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998,
     doi:10.24432/C50P49 (its test part), CC BY 4.0; see digits.LICENSE.md.

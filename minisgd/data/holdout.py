@@ -19,7 +19,9 @@ def divided(split: Split, fraction: float, classes: Classes | None, seed: Seed) 
     In memory the part held out is drawn by seed, every class in both parts, and the file's order is kept within each.
     Of a memory-mapped x it is the last rows, as views: a file that may exceed memory is not copied to shuffle it.
 
-    Raises ArgumentError for a fraction outside [0, 1), DataError where nothing can be held out or a class gets lost.
+    Raises:
+        ArgumentError: For a fraction outside [0, 1).
+        DataError: Where nothing can be held out or a class gets lost.
     """
     if not 0 <= fraction < 1:
         raise ArgumentError(

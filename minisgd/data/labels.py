@@ -29,7 +29,8 @@ def target_encoder(y: Any, classes: Classes | None = None) -> tuple[Encode, Clas
     strings                        C names            codes (N,), positions among the names
     ============================== ================== ===========================================
 
-    Raises DataError for any other kind of target, and for labels of one class only.
+    Raises:
+        DataError: For any other kind of target, and for labels of one class only.
     """
     y = as_host(y, "y")
     if y.dtype.kind == "f":

@@ -25,7 +25,8 @@ class Sampler(ABC):
     n: examples in the training split. seeds: one per replica, R of them. last: what happens to the examples that do
     not fill the last batch of an epoch: "use" makes a short batch of them, "drop" leaves them out.
 
-    Raises ArgumentError for n < 1, no seeds, negative seeds, another last.
+    Raises:
+        ArgumentError: For n < 1, no seeds, negative seeds, another last.
     """
 
     def __init__(self, n: int, seeds: Sequence[Seed], *, last: Literal["use", "drop"] = "use") -> None:
@@ -62,7 +63,8 @@ class Sampler(ABC):
 
         A new epoch begins when this one has no batch left. The array is valid until the next call: it may be a view.
 
-        Raises ArgumentError for batch_size < 1, or > N when the last short batch is dropped.
+        Raises:
+            ArgumentError: For batch_size < 1, or > N when the last short batch is dropped.
         """
         if batch_size < 1:
             raise ArgumentError("batch_size", expected="at least 1", got=batch_size, fix="use 1 for stochastic")
@@ -89,7 +91,8 @@ class Sampler(ABC):
     def keep(self, rows: Any) -> None:
         """Keep only these replicas: a mask (R,) or their numbers; the others leave, the kept go on unchanged.
 
-        Raises ArgumentError for a mask of another length or numbers out of range.
+        Raises:
+            ArgumentError: For a mask of another length or numbers out of range.
         """
         chosen = np.asarray(rows)
         try:
@@ -112,7 +115,9 @@ class Sampler(ABC):
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue where state() was taken.
 
-        Raises ArgumentError for the state of another kind of sampler, of another N, or one with parts missing.
+        Raises:
+            ArgumentError: For the state of another kind of sampler, of another N, or one with parts
+                missing.
         """
         mine = self.state()
         if mine.keys() - state.keys() or any(state[key] != mine[key] for key in ("sampler", "n")):

@@ -34,12 +34,21 @@ def load(
 ) -> Dataset:
     """Load a data set by name: digits, idx:DIR, FILE.npz, FILE.csv, FILE.parquet or x.npy,y.npy (memory-mapped).
 
-    validation: the fraction to hold out, unless the files bring a validation split of their own.
-    images: leave images as (N, H, W, C); False flattens every example to a vector.
-    target: the target column of a table. standardize: by default, tables only.
+    Args:
+        name: One of the forms above.
+        validation: The fraction to hold out, unless the files bring a validation split of their own.
+        seed: Seed of the hold-out.
+        images: Leave images as (N, H, W, C); False flattens every example to a vector.
+        target: The target column of a table; by default label, target, class or y, or else the last.
+        standardize: Bring features to mean 0 and standard deviation 1; by default tables only.
 
-    Raises ArgumentError for a name of no known form, DataError for files that are not there or cannot be learned
-    from, MissingExtraError where a package is missing.
+    Returns:
+        The data set.
+
+    Raises:
+        ArgumentError: For a name of no known form.
+        DataError: For files that are not there or cannot be learned from.
+        MissingExtraError: Where a package is missing.
     """
     name = os.fspath(name)
     if name in BUILT_IN:

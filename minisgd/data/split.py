@@ -15,10 +15,13 @@ from minisgd.typing import HostArray
 class Split:
     """Examples and their targets.
 
-    x (N, …) float32, float64 or uint8, possibly memory-mapped. y (N,) int64 label codes; or float targets (N,) or
-    (N, O); or soft labels (N, C). weight (N,) float ≥ 0, or None where every example counts the same.
+    Args:
+        x: (N, …) features as float32, float64 or uint8, possibly memory-mapped.
+        y: (N,) int64 label codes; or float targets (N,) or (N, O); or soft labels (N, C).
+        weight: (N,) floats ≥ 0, or None where every example counts the same.
 
-    Raises DataError for arrays of other types, of unequal or zero length, and for values that are not finite.
+    Raises:
+        DataError: For arrays of other types, of unequal or zero length, and for values that are not finite.
     """
 
     x: HostArray
@@ -40,7 +43,14 @@ class Split:
         return len(self.x)
 
     def take(self, rows: HostArray | slice) -> Split:
-        """Return these rows: copies for an array of row numbers, views for a slice."""
+        """Return some of the examples.
+
+        Args:
+            rows: Row numbers, whose rows are copied, or a slice, which gives views.
+
+        Returns:
+            The split of these rows.
+        """
         return Split(self.x[rows], self.y[rows], None if self.weight is None else self.weight[rows])
 
 

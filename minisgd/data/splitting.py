@@ -15,7 +15,8 @@ def hold_out(groups: HostArray, fraction: float, rng: Generator) -> tuple[HostAr
     round(fraction · N) examples, the shares of the classes kept. Every class with two examples or more is in both
     parts, which may cost a few examples more; the only example of a class stays.
 
-    Raises DataError where nothing can be held out.
+    Raises:
+        DataError: Where nothing can be held out.
     """
     counts = np.bincount(groups)
     least, most = np.minimum(1, np.maximum(counts - 1, 0)), np.maximum(counts - 1, 0)

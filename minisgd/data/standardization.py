@@ -16,7 +16,9 @@ _ROWS = 4096  # examples taken together, so that no float64 copy of all the feat
 class Standardization:
     """The map x → (x − mean) / std, kept so that new examples can be treated like the training examples.
 
-    mean, std: float64, the shape of one example. std is 1 where a feature never varies.
+    Args:
+        mean: Mean of every feature, float64, of the shape of one example.
+        std: Standard deviation of every feature, in the same way; 1 where a feature never varies.
     """
 
     mean: HostArray
@@ -24,7 +26,14 @@ class Standardization:
 
     @classmethod
     def of(cls, x: HostArray) -> Standardization:
-        """Measure x (N, …): mean = Σ x / N, std = √(Σ (x − mean)² / N)."""
+        """Measure examples: mean = Σ x / N, std = √(Σ (x − mean)² / N).
+
+        Args:
+            x: (N, …) features.
+
+        Returns:
+            The map that standardizes them.
+        """
         total, squares = np.zeros(x.shape[1:]), np.zeros(x.shape[1:])
         for rows in _blocks(len(x)):
             total += x[rows].sum(axis=0, dtype=np.float64)
@@ -37,7 +46,14 @@ class Standardization:
         return cls(mean, std)
 
     def apply(self, x: HostArray) -> HostArray:
-        """Return x (N, …) standardized, in the dtype of x."""
+        """Return examples standardized.
+
+        Args:
+            x: (N, …) features.
+
+        Returns:
+            (N, …) in the dtype of x.
+        """
         out = np.empty_like(x, subok=False)
         for rows in _blocks(len(x)):
             out[rows] = (x[rows] - self.mean) / self.std

@@ -22,9 +22,20 @@ def gaussian_blobs(
     """Draw n points from one Gaussian per class: x = centre[y] + ε, ε ~ N(0, I).
 
     Centres are ~ N(0, s²/(2F) I), so that the mean square distance of two is s² (s the separation, F the features).
-    x (N, F) float32; classes are equally large, up to one example.
 
-    Raises ArgumentError for fewer than two classes, fewer examples than classes, or sizes below one.
+    Args:
+        n: N, how many points.
+        features: F, their dimensions.
+        classes: C, how many Gaussians.
+        separation: s, the root mean square distance of two centres.
+        validation: The fraction in [0, 1) to hold out, or None.
+        seed: Seed of everything that is drawn.
+
+    Returns:
+        x (N, F) float32, y (N,) labels; classes are equally large, up to one example.
+
+    Raises:
+        ArgumentError: For fewer than two classes, fewer examples than classes, or sizes below one.
     """
     _check_sizes(n=n, features=features)
     if not 2 <= classes <= n:
@@ -50,9 +61,20 @@ def linear_regression(
 ) -> Dataset:
     """Draw a noisy linear function: y = x·w + σ ε, with x, ε ~ N(0, 1) and |w| = 1.
 
-    x (N, F) float32, y (N, 1) float32. The least mean squared error that can be expected is σ², σ the noise.
+    The least mean squared error that can be expected is σ².
 
-    Raises ArgumentError for sizes below one or negative noise.
+    Args:
+        n: N, how many points.
+        features: F, their dimensions.
+        noise: σ, the standard deviation of the noise.
+        validation: The fraction in [0, 1) to hold out, or None.
+        seed: Seed of everything that is drawn.
+
+    Returns:
+        x (N, F) float32, y (N, 1) float32.
+
+    Raises:
+        ArgumentError: For sizes below one or negative noise.
     """
     _check_sizes(n=n, features=features)
     if not (noise >= 0 and np.isfinite(noise)):

@@ -36,7 +36,17 @@ def model(name: str, input_shape: Shape, outputs: int) -> Network:
     cnn               for images (H, W, C): twice 3×3 convolution, BatchNorm, ReLU, pooling; then a dense layer
     FILE.py:function  what function(input_shape, outputs) returns
 
-    Errors: ArgumentError for a name of no known form; ShapeError for a cnn on what is no image.
+    Args:
+        name: One of the forms above.
+        input_shape: Shape of one example.
+        outputs: Width of the last layer: classes, or values to predict.
+
+    Returns:
+        The network, without weights.
+
+    Raises:
+        ArgumentError: For a name of no known form.
+        ShapeError: For a cnn on examples that are no images.
     """
     kind, _, detail = name.partition(":")
     if kind.endswith(".py"):

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 def save_weights(network: Network, path: str | Path) -> Path:
     """Write parameters and running statistics by name, with the input shape in the metadata.
 
-    Errors: OutputError if the file cannot be written; ArgumentError if the network has no weights.
+    Raises:
+        OutputError: If the file cannot be written.
+        ArgumentError: If the network has no weights.
     """
     from safetensors.numpy import save
 
@@ -40,7 +42,8 @@ def save_weights(network: Network, path: str | Path) -> Path:
 def load_weights(network: Network, path: str | Path) -> Network:
     """Return a copy of the network with the weights of a file, on the network's device.
 
-    Errors: CheckpointError if the file is missing, damaged or belongs to another network.
+    Raises:
+        CheckpointError: If the file is missing, damaged or belongs to another network.
     """
     tensors, about = _read(Path(path))
     shape = tuple(json.loads(about["input_shape"])) if "input_shape" in about else network.input_shape

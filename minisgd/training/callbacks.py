@@ -11,29 +11,52 @@ from minisgd.typing import Array, HostArray
 
 
 class Callback:
-    """Watches a training run. Subclass it and override what is needed.
+    """Act between the steps of a training run. Subclass it and override what is needed.
 
-    A callback sees the ``TrainingState``: its session, network, history and data.
+    Every method is given the ``TrainingState``: session, network, history and data.
     """
 
     def on_start(self, training: TrainingState) -> None:
-        """Act before the first step."""
+        """Act before the first step.
+
+        Args:
+            training: The training run.
+        """
 
     def on_gradient(self, training: TrainingState, index: HostArray, gradient: Array) -> None:
         """Look at a step when its gradient is there and no weight has moved yet; write to nothing.
 
-        index (1, b): which examples made the batch   gradient (P,) of their mean loss, on the device
+        Args:
+            training: The training run.
+            index: (1, b) the examples that made the batch.
+            gradient: (P,) gradient of their mean loss, on the device.
         """
 
     def on_step(self, training: TrainingState) -> None:
-        """Act after every update."""
+        """Act after every update.
+
+        Args:
+            training: The training run.
+        """
 
     def on_evaluation(self, training: TrainingState, record: Record) -> bool:
-        """Act after an evaluation; return True to end the training run."""
+        """Act after an evaluation.
+
+        Args:
+            training: The training run.
+            record: What was measured.
+
+        Returns:
+            True to end the training run.
+        """
         return False
 
     def on_end(self, training: TrainingState) -> None:
-        """Act after the last step."""
+        """Act after the last step.
+
+        Args:
+            training: The training run.
+        """
 
 
 def acts_every_step(callback: Callback) -> bool:
@@ -69,7 +92,13 @@ class _Improvement:
 class EarlyStopping(Callback):
     """End the training run when a metric has not improved for ``patience`` evaluations.
 
-    metric: a name in the records; names that end in "accuracy" should rise, all others fall.
+    Args:
+        patience: Evaluations without an improvement after which the training run ends.
+        metric: A name in the records; names that end in "accuracy" should rise, all others fall.
+        min_delta: The least change that counts as an improvement.
+
+    Raises:
+        ArgumentError: If patience is not a positive integer, or for a metric that is not recorded.
     """
 
     def __init__(self, patience: int = 5, *, metric: str = "val_loss", min_delta: float = 0.0) -> None:
@@ -87,7 +116,14 @@ class EarlyStopping(Callback):
 
 
 class BestWeights(Callback):
-    """Put back the weights of the best evaluation when the training run ends."""
+    """Put back the weights of the best evaluation when the training run ends.
+
+    Args:
+        metric: A name in the records; names that end in "accuracy" should rise, all others fall.
+
+    Raises:
+        ArgumentError: For a metric that is not recorded.
+    """
 
     def __init__(self, *, metric: str = "val_loss") -> None:
         self.metric = metric

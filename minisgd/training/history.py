@@ -20,6 +20,11 @@ class History:
         self.records: list[Record] = []
 
     def append(self, record: Record) -> None:
+        """Add the record of an evaluation.
+
+        Args:
+            record: Numbers by name, the names of every record alike.
+        """
         self.records.append(record)
 
     @property

@@ -25,8 +25,17 @@ LARGEST_BATCH = 1 << 31
 class MemoryPlan:
     """Bytes of a training step at one batch size, and how they grow: bytes(B) = bytes_fixed + B · bytes_per_example.
 
-    The data set itself is not counted: it is the caller's, and stays as it is. by_owner says who answers for
-    the bytes; "data" is the batch. micro_batch and largest_batch are there where a limit was given.
+    The data set itself is not counted: it is the caller's, and stays as it is.
+
+    Attributes:
+        batch_size: B, examples of a batch.
+        bytes: All bytes of a step.
+        by_owner: Bytes by what they are for: parameters, gradients, optimizer state, …; "data" is the batch.
+        bytes_fixed: Bytes that do not depend on the batch size.
+        bytes_per_example: Bytes that every further example of a batch adds.
+        limit: The limit in bytes, where one was given.
+        largest_batch: The largest batch that fits under the limit in one piece.
+        micro_batch: Examples computed at a time so that the batch fits under the limit.
     """
 
     batch_size: int
@@ -69,11 +78,25 @@ def memory_plan(
 ) -> MemoryPlan:
     """Return what a training step takes, without allocating it.
 
-    input_shape: one example   memory_limit: bytes, or text such as "512MiB"; it adds the largest batch that
-    fits and, where batch_size does not, the micro-batch that training would use.
+    Args:
+        network: The network; it is not changed and needs no weights.
+        input_shape: Shape of one example.
+        batch_size: B, examples of a batch.
+        optimizer: The optimizer, for its state; SGD by default.
+        loss: The loss; softmax cross-entropy by default.
+        dtype: "float32" or "float64".
+        memory_limit: Bytes, or text such as "512MiB"; adds the largest batch that fits and, where ``batch_size`` does
+            not, the micro-batch that ``ms.train`` would choose.
+        clip_norm: Limit of the gradient's norm, whose computation takes memory too.
+        spec: Shape and dtype of the examples as they are stored; by default as the network reads them.
 
-    Errors: ShapeError if the network does not fit the input; ArgumentError for a batch size or limit that is
-    not positive; MemoryLimitError if not even one example fits.
+    Returns:
+        The bytes of a step, by owner, and how they grow with the batch.
+
+    Raises:
+        ShapeError: If the network does not fit the input.
+        ArgumentError: For a batch size or limit that is not positive.
+        MemoryLimitError: If not even one example fits.
     """
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise ArgumentError("batch_size", expected="a positive integer", got=batch_size, fix="use 32, for example")
@@ -141,7 +164,8 @@ class StepSize:
     def micro_batch(self, batch_size: int, limit: int, most: int | None = None) -> int:
         """Return the most examples at a time with which a batch fits, ``most`` at most: the batch itself, or less.
 
-        Errors: MemoryLimitError if a single example does not fit.
+        Raises:
+            MemoryLimitError: If a single example does not fit.
         """
         most = most or batch_size
         if self._bytes(batch_size, most) <= limit:
@@ -184,7 +208,8 @@ def owners_text(by_owner: Mapping[Any, int]) -> str:
 def parse_bytes(limit: int | str) -> int:
     """Return a number of bytes from a number or text such as "512MiB" or "2 GB".
 
-    Errors: ArgumentError naming memory_limit.
+    Raises:
+        ArgumentError: For text that is no number of bytes; names memory_limit.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(limit).lower())
     if isinstance(limit, bool) or match is None or match[2] not in UNITS or float(match[1]) <= 0:

@@ -24,8 +24,20 @@ Metric: TypeAlias = Callable[[HostArray, HostArray], float]
 class Run:
     """A finished training run: the trained network, what was measured, and what it cost.
 
-    seconds: wall time of the training run, evaluations included   memory_bytes: of the arrays it declared
-    stopped: why it ended   device: where it ran
+    Attributes:
+        network: The trained network.
+        history: A record for every evaluation.
+        data: The data set, with its splits.
+        loss: The loss that was minimised.
+        metrics: The metrics by name.
+        steps: Updates taken.
+        epochs: Passes over the training data.
+        examples: Training examples seen, repetitions counted.
+        seconds: Wall time, evaluations included.
+        train_seconds: Wall time without evaluations.
+        memory_bytes: Bytes of the arrays that the training run declared.
+        stopped: Why it ended: "finished", "stopped by a callback" or "interrupted".
+        device: Where it ran.
     """
 
     network: Network
@@ -43,15 +55,32 @@ class Run:
     device: str = "cpu"
 
     def evaluate(self, split: str | Split = "validation") -> dict[str, float]:
-        """Return loss, accuracy (where there are classes) and the metrics on a split, by name or as a Split.
+        """Return loss, accuracy (where there are classes) and the metrics on a split.
 
-        Errors: ArgumentError if the data set has no such split.
+        Args:
+            split: The name of a split of the data set, or a Split.
+
+        Returns:
+            "loss", "accuracy" and the metrics by name.
+
+        Raises:
+            ArgumentError: If the data set has no such split.
         """
         part = find_split(self.data, split)
         return evaluate(self.network, self.loss, part, self.data.scale, self.metrics)
 
     def save(self, path: str | Path) -> Path:
-        """Write the weights as safetensors; ``network.load(path)`` reads them back."""
+        """Write the weights as safetensors; ``network.load(path)`` reads them back.
+
+        Args:
+            path: The file; missing folders are made.
+
+        Returns:
+            The path of the file.
+
+        Raises:
+            OutputError: If the file cannot be written.
+        """
         return self.network.save(path)
 
     @property
@@ -90,7 +119,21 @@ def find_split(data: Dataset, split: str | Split) -> Split:
 def evaluate(
     network: Network, loss: Loss, split: Split, scale: float = 1.0, metrics: Mapping[str, Metric] | None = None
 ) -> dict[str, float]:
-    """Return mean loss, accuracy and metrics of a trained network on a split."""
+    """Return mean loss, accuracy and metrics of a trained network on a split.
+
+    Args:
+        network: A network with weights.
+        loss: The loss.
+        split: The examples; their weights count as in training.
+        scale: Factor on x, the data set's own.
+        metrics: Functions (target, prediction) → number by name.
+
+    Returns:
+        "loss", "accuracy" where there are classes, and the metrics by name.
+
+    Raises:
+        MemoryLimitError: If the device has no memory for it.
+    """
     ops, dtype = network.ops, network.dtype
     feed = evaluation_feed(ops, ExampleSpec.of(split, scale, dtype), dtype, len(split))
     with planned_memory(network, lambda: evaluation_plan(network, loss, feed, len(split))):

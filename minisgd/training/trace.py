@@ -22,11 +22,19 @@ from minisgd.typing import HostArray
 class TraceResult:
     """Norms inside a network while it trained; NaN where a layer has none.
 
-    steps (T,): the number of every traced update, from 1   epochs, lr, batch_sizes (T,)
-    layers (L,): names such as "Linear hidden1"   tensors (S,): such as ("Linear hidden1", "W")
-    activation (T, L): norm of an example's output, √(mean_i |y_i|²), before the update
-    dead (T, L): share of a ReLU's units, or channels, that are zero for all examples of the batch
-    weights, gradients, updates (T, S): |w| and |∂L/∂w| before the update (and before clipping), |Δw| by it
+    Attributes:
+        every: Updates from one traced step to the next.
+        steps: (T,) the number of every traced update, from 1.
+        epochs: (T,) passes over the training data by then.
+        lr: (T,) learning rates.
+        batch_sizes: (T,) examples of the batch.
+        layers: (L,) names such as "Linear hidden1".
+        tensors: (S,) pairs such as ("Linear hidden1", "W").
+        activation: (T, L) norm of an example's output, √(mean_i |y_i|²), before the update.
+        dead: (T, L) share of a ReLU's units, or channels, that are zero for all examples of the batch.
+        weights: (T, S) |w| before the update.
+        gradients: (T, S) |∂L/∂w| before the update, and before clipping.
+        updates: (T, S) |Δw| by the update.
     """
 
     every: int
@@ -89,7 +97,15 @@ class TraceResult:
     # ------------------------------------------------ for one line of a step
 
     def norms(self, layer: str, array: str) -> HostArray | None:
-        """Return the norms (T,) of an array of a layer, as y or dW; None where it was not traced."""
+        """Return the norms of an array of a layer; None where it was not traced.
+
+        Args:
+            layer: A name among ``layers``.
+            array: "y", or "d" and the name of a parameter: "dW".
+
+        Returns:
+            (T,) norms.
+        """
         if array == "y" and layer in self.layers:
             return np.asarray(self.activation[:, self.layers.index(layer)])
         if (layer, array.removeprefix("d")) in self.tensors and array.startswith("d"):
@@ -97,7 +113,14 @@ class TraceResult:
         return None
 
     def dead_units(self, layer: str) -> HostArray | None:
-        """Return the shares of dead units (T,) of a ReLU; None for other layers."""
+        """Return the shares of dead units of a ReLU; None for other layers.
+
+        Args:
+            layer: A name among ``layers``.
+
+        Returns:
+            (T,) shares.
+        """
         if layer not in self.layers or np.isnan(found := self.dead[:, self.layers.index(layer)]).all():
             return None
         return np.asarray(found)
@@ -154,9 +177,16 @@ class TraceResult:
         }
 
     def save(self, path: str | Path) -> Path:
-        """Write the JSON lines, whole or not at all.
+        """Write the JSON lines, all of them or none.
 
-        Errors: OutputError if the file cannot be written.
+        Args:
+            path: The file; missing folders are made.
+
+        Returns:
+            The path of the file.
+
+        Raises:
+            OutputError: If the file cannot be written.
         """
         return write_atomically(path, self.to_jsonl().encode(), "path")
 
@@ -164,7 +194,14 @@ class TraceResult:
     def load(cls, path: str | Path) -> TraceResult:
         """Read what ``save`` wrote.
 
-        Errors: DataError for a file that is missing, damaged or of another kind.
+        Args:
+            path: The file.
+
+        Returns:
+            The trace.
+
+        Raises:
+            DataError: For a file that is missing, damaged or of another kind.
         """
         try:
             records = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]

@@ -59,23 +59,42 @@ def train(
     A network without weights starts from those that ``seed`` draws, one with weights goes on from them. The
     seed also fixes shuffling and dropout: the same call gives the same bits.
 
-    data: a Dataset, or (x, y)   optimizer: SGD(lr=0.1) by default
-    loss: by default softmax cross-entropy for classes, mean squared error for values
-    batch_size: 1 is stochastic, "full" is full-batch, or a schedule such as GrowBatch
-    epochs, steps: how long; both given, whichever ends first; neither, 10 epochs
-    sampling: "shuffle" anew each epoch, "sequential", or with "replacement"
-    last_batch: "use" the short one at the end of an epoch, or "drop" it; where the batch size varies, a single
-    example left over is dropped before BatchNorm, which cannot take it
-    validation: a fraction of the training data to hold out, or (x, y), where the data set has no such split
-    evaluate_every: epochs between evaluations   clip_norm: limit of the gradient's norm
-    micro_batch, memory_limit: compute a batch in parts, of this many examples or as many as fit; the gradient
-    is the same, except that BatchNorm then normalises each part
-    device: "cpu", "cuda", or "auto", which is "cuda" where that works; by default where the network's weights are
-    precision: "full", or "tf32" for matrix products of float32 on the GPU with 10 bits of mantissa
-    on_progress: called with the share of the training run done and, after an evaluation, its record
+    Args:
+        network: The network to start from.
+        data: A Dataset, or arrays (x, y) with x (N, …) and y (N,) or (N, O).
+        optimizer: The optimizer, with its learning rate or schedule; SGD(lr=0.1) by default.
+        loss: The loss; by default softmax cross-entropy for classes, mean squared error for values.
+        batch_size: Examples of a batch: 1 is stochastic, "full" is full-batch; or a schedule such as GrowBatch.
+        epochs: Passes over the training data; 10 where ``steps`` is not given either.
+        steps: Updates; where both are given, the training run ends with whichever ends first.
+        sampling: "shuffle" anew each epoch, "sequential", or with "replacement".
+        last_batch: "use" the short one at the end of an epoch, or "drop" it; where the batch size varies, a single
+            example left over is dropped before BatchNorm, which cannot take it.
+        validation: A fraction of the training data to hold out, or (x, y), where the data set has no such split.
+        metrics: Functions (target, prediction) → number by name, evaluated on the validation split.
+        callbacks: What to do between steps and evaluations.
+        clip_norm: Limit of the gradient's norm; larger gradients are scaled down to it.
+        evaluate_every: Epochs between evaluations.
+        micro_batch: Examples to compute at a time; the gradient of the batch is the same, except that BatchNorm then
+            normalises each part.
+        memory_limit: Bytes, or text such as "512MiB"; a batch that does not fit is computed in micro-batches.
+        dtype: "float32" or "float64", of weights and activations.
+        device: "cpu", "cuda", or "auto", which is "cuda" where that works; by default where the network's weights are.
+        precision: "full", or "tf32" for matrix products of float32 on the GPU with 10 bits of mantissa.
+        threads: BLAS threads; by default chosen by the size of the matrix products.
+        seed: Seed of initial weights, shuffling, dropout and the validation split.
+        on_progress: Called with the share of the training run done and, after an evaluation, its record.
 
-    Errors: ArgumentError, ShapeError, DtypeError or DataError for input that does not fit; MemoryLimitError if
-    one example at a time exceeds the limit; DivergedError when the loss is no longer finite.
+    Returns:
+        The trained network, what was measured, and what it cost.
+
+    Raises:
+        ArgumentError: For a value out of range, or options that exclude each other.
+        ShapeError: If network, data and loss do not fit together.
+        DtypeError: For an argument of the wrong type.
+        DataError: For data that cannot be learned from.
+        MemoryLimitError: If one example at a time exceeds the limit.
+        DivergedError: When the loss is no longer finite.
     """
     dataset = as_dataset(data, validation, seed)
     if epochs is None and steps is None:

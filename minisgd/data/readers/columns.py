@@ -17,8 +17,9 @@ _FEW = 50  # distinct integers beyond which a column is taken for a quantity, no
 def target_column(names: Sequence[str], target: str | None, subject: str) -> int:
     """Return the number of the target column: the one named, or label, target, class, y in this order, or the last.
 
-    Raises ArgumentError for a name that no column has, DataError for names that are missing or double, and for fewer
-    than two columns.
+    Raises:
+        ArgumentError: For a name that no column has.
+        DataError: For names that are missing or double, and for fewer than two columns.
     """
     for number, name in enumerate(names, start=1):
         if not name.strip() or name in names[: number - 1]:

@@ -26,8 +26,10 @@ def read_csv(path: str | Path, target: str | None = None) -> tuple[HostArray, Ho
     labels; integers make labels where they are few (see columns.as_target), otherwise numbers for regression; so
     do decimals. Every other column is a numeric feature.
 
-    Raises DataError naming the line and the column of a missing value, a cell that is no number, or a row of another
-    length; ArgumentError for a target that no column is called.
+    Raises:
+        DataError: For a missing value, a cell that is no number, or a row of another length; names the line and the
+            column.
+        ArgumentError: For a target that no column is called.
     """
     path = existing(Path(path))
     try:

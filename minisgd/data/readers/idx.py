@@ -30,7 +30,8 @@ _PIECE = 1 << 20
 def read_idx(path: str | Path) -> HostArray:
     """Read one IDX file, gzipped or not, as an array in the machine's byte order.
 
-    Raises DataError naming the file, the bytes expected and the bytes there.
+    Raises:
+        DataError: For a file that is no IDX file or damaged; says what was expected and what is there.
     """
     path = existing(Path(path))
     try:
@@ -56,7 +57,8 @@ def read_idx_folder(folder: str | Path) -> Arrays:
     Names are like train-images-idx3-ubyte.gz: a stem, images or labels, idx. Of several pairs the stem tells training
     (train), validation (val) and test (t10k, test) apart. Grey images (N, H, W) become (N, H, W, 1).
 
-    Raises DataError for a missing half of a pair, no pair, or pairs whose split cannot be told.
+    Raises:
+        DataError: For a missing half of a pair, no pair, or pairs whose split cannot be told.
     """
     folder = existing(Path(folder), folder=True)
     files: dict[str, dict[str, Path]] = {}

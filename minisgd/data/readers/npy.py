@@ -16,7 +16,10 @@ from minisgd.typing import HostArray
 def read_npy_pair(x: str | Path, y: str | Path) -> Arrays:
     """Map the features x.npy, which may exceed memory, and read the targets y.npy.
 
-    Grey uint8 images (N, H, W) become (N, H, W, 1). Raises DataError naming the file that cannot be read.
+    Grey uint8 images (N, H, W) become (N, H, W, 1).
+
+    Raises:
+        DataError: For a file that cannot be read.
     """
     return {"train": (as_images(_read(Path(x), mapped="r")), _read(Path(y), mapped=None), None)}
 

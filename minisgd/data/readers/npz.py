@@ -30,7 +30,8 @@ def read_npz(path: str | Path) -> Arrays:
     test_images. Case does not matter; the first name in this order counts, and other arrays are left alone.
     Grey uint8 images (N, H, W) become (N, H, W, 1).
 
-    Raises DataError naming the file and the arrays it holds.
+    Raises:
+        DataError: For an archive that is damaged or lacks x or y; says which arrays it holds.
     """
     path = existing(Path(path))
     try:

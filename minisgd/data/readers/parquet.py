@@ -16,8 +16,10 @@ from minisgd.typing import HostArray
 def read_parquet(path: str | Path, target: str | None = None) -> tuple[HostArray, HostArray, str]:
     """Return features (N, F) float64, targets (N,) and the name of the target column, chosen as in a CSV table.
 
-    Raises MissingExtraError without pyarrow, DataError naming the column for missing values and for features that are
-    no numbers, ArgumentError for a target that no column is called.
+    Raises:
+        MissingExtraError: Without pyarrow.
+        DataError: For missing values and for features that are no numbers; names the column.
+        ArgumentError: For a target that no column is called.
     """
     path = existing(Path(path))
     try:

@@ -41,11 +41,23 @@ def explain(
 ) -> Explanation:
     """Record one training step and return what it does: a line for every array call. The network is not changed.
 
-    input_shape: of one example; a network that has weights knows its own   time: measure every call as well
-    trace: of a training run of this network, whose norms are added to the lines (see ``ms.Trace``)
+    Args:
+        network: The network, with or without weights.
+        batch_size: B, examples of the batch.
+        input_shape: Shape of one example; a network that has weights knows its own.
+        optimizer: The optimizer; SGD(lr=0.1) by default.
+        loss: The loss; softmax cross-entropy by default.
+        dtype: "float32" or "float64".
+        time: Measure every call as well: median microseconds.
+        trace: Norms of a training run of this network, to be added to the lines (see ``ms.Trace``).
 
-    Errors: ShapeError if the network does not fit the input; ArgumentError without an input shape, for a batch size
-    that is not positive, or for the trace of another network.
+    Returns:
+        The calls with formulas, shapes, FLOPs and bytes; ``print`` writes them as a table.
+
+    Raises:
+        ShapeError: If the network does not fit the input.
+        ArgumentError: Without an input shape, for a batch size that is not positive, or for the trace of
+            another network.
     """
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise ArgumentError("batch_size", expected="a positive integer", got=batch_size, fix="use 32, for example")

@@ -36,7 +36,8 @@ def with_norms(lines: Sequence[Line], trace: TraceResult) -> list[Line]:
 def require_layers(trace: TraceResult, layers: Sequence[str]) -> None:
     """Refuse the trace of another network.
 
-    Errors: ArgumentError naming trace.
+    Raises:
+        ArgumentError: If a layer of the trace is not in the network.
     """
     if not isinstance(trace, TraceResult):
         raise ArgumentError("trace", expected="a TraceResult", got=type(trace).__name__, fix="pass trace.result")

@@ -1,0 +1,115 @@
+"""Public docstrings: a line that says what it does, and sections that documentation tools parse."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import minisgd as ms
+
+ROOT = Path(ms.__file__).parent
+PENDING = ("backend", "nn", "optim", "lab", "cli/probe")
+"""Where the sections are still to be written."""
+
+SECTION = re.compile(r"^(Args|Attributes|Returns|Yields|Raises):$")
+ENTRY = re.compile(r"^    (\*{0,2}\w+)( \(.*\))?: \S")
+THIRD_PERSON = re.compile(r"^[A-Z][a-z]*[^s\W]s\b")
+
+
+def public() -> Iterator[tuple[str, Any]]:
+    """Yield every public function and class, and the methods and properties that public classes define."""
+    for name in ms.__all__:
+        thing = getattr(ms, name)
+        if isinstance(thing, ModuleType):
+            yield from ((f"{name}.{inner}", each) for inner, each in vars(thing).items() if is_ours(inner, each))
+        elif inspect.isfunction(thing) or (inspect.isclass(thing) and thing.__module__.startswith("minisgd.")):
+            yield name, thing
+            members = vars(thing).items() if inspect.isclass(thing) else ()
+            for inner, member in members:
+                member = member.__func__ if isinstance(member, classmethod | staticmethod) else member
+                if not inner.startswith("_") and (inspect.isfunction(member) or isinstance(member, property)):
+                    yield f"{name}.{inner}", member
+
+
+def is_ours(name: str, thing: Any) -> bool:
+    """Tell whether a name in a module is a public function or class of the package."""
+    module = getattr(thing, "__module__", None) or ""
+    return (
+        not name.startswith("_")
+        and module.startswith("minisgd.")
+        and (inspect.isroutine(thing) or inspect.isclass(thing))
+    )
+
+
+def source(thing: Any) -> str:
+    function = thing.fget if isinstance(thing, property) else thing
+    return str(Path(inspect.getsourcefile(function) or "").relative_to(ROOT))
+
+
+def docstring(name: str, thing: Any) -> str:
+    """Return the docstring, that of the base class for a method that overrides."""
+    owner, _, method = name.rpartition(".")
+    if owner and inspect.isclass(kind := getattr(ms, owner)):
+        return next((text for base in kind.__mro__ if (text := inspect.getdoc(vars(base).get(method)))), "")
+    return inspect.cleandoc(thing.__doc__ or "")
+
+
+def sections(text: str) -> dict[str, list[str]]:
+    """Return the names of the entries of every section."""
+    found: dict[str, list[str]] = {}
+    entries: list[str] | None = None
+    for line in text.splitlines():
+        if heading := SECTION.match(line):
+            entries = found.setdefault(heading[1], [])
+        elif line and not line.startswith(" "):
+            entries = None
+        elif entries is not None and (entry := ENTRY.match(line)):
+            entries.append(entry[1].lstrip("*"))
+    return found
+
+
+def parameters(thing: Any) -> list[str]:
+    """Return the names that an Args section has to explain."""
+    if isinstance(thing, property) or (inspect.isclass(thing) and "__init__" not in vars(thing)):
+        return []
+    names = list(inspect.signature(thing).parameters)
+    return [name for name in names if name not in ("self", "cls")]
+
+
+CHECKED = [(name, thing) for name, thing in public() if not source(thing).startswith(PENDING)]
+EVERY_NAME = pytest.mark.parametrize(("name", "thing"), CHECKED, ids=[name for name, _ in CHECKED])
+
+
+@EVERY_NAME
+def test_the_first_line_says_what_it_does(name: str, thing: Any) -> None:
+    first, *rest = docstring(name, thing).splitlines() or [""]
+    assert first, "no docstring"
+    assert not rest or not rest[0], "leave an empty line after the first"
+    if inspect.isfunction(thing):
+        assert not THIRD_PERSON.match(first), "begin with an imperative: Return, not Returns"
+
+
+@EVERY_NAME
+def test_every_parameter_is_explained(name: str, thing: Any) -> None:
+    found = sections(docstring(name, thing))
+    assert sorted(found.get("Args", []) + found.get("Attributes", [])) == sorted(parameters(thing))
+
+
+@EVERY_NAME
+def test_errors_are_named_with_their_reason(name: str, thing: Any) -> None:
+    for kind in sections(docstring(name, thing)).get("Raises", []):
+        assert issubclass(getattr(ms, kind), ms.MinisgdError)
+
+
+MODULES = [path for path in sorted(ROOT.rglob("*.py")) if not str(path.relative_to(ROOT)).startswith(PENDING)]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_errors_stand_under_raises(path: Path) -> None:
+    assert not re.search(r"\bErrors: |^ *Raises [A-Z]", path.read_text(encoding="utf-8"), re.MULTILINE)
