@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minisgd.cli import options, output, running
-from minisgd.cli.parser import Parser, listed, whole, whole_or_word
+from minisgd.cli.parser import Parser, integer, integer_or_word, listed
 
 if TYPE_CHECKING:
     from minisgd.lab.claims import Claims
@@ -23,9 +23,11 @@ def configure(parser: Parser) -> None:
     options.add_model(parser, default="mlp:64")
     options.add_loss(parser)
     group = parser.add_argument_group("claims")
-    group.add_argument("--only", type=listed(whole_or_word), metavar="N,N,…", help="numbers of claims (all)")
+    group.add_argument("--only", type=listed(integer_or_word), metavar="N,N,…", help="numbers of claims (all)")
     group.add_argument("--budget", default="5min", metavar="TIME", help="90s, 5min or 1h, all included (5min)")
-    group.add_argument("--seeds", type=whole, default=8, metavar="N", help="seeds for everything that is compared (8)")
+    group.add_argument(
+        "--seeds", type=integer, default=8, metavar="N", help="seeds for everything that is compared (8)"
+    )
     group.add_argument("--out", type=Path, default=Path("minisgd-claims"), metavar="DIR", help="(minisgd-claims)")
     options.add_common(parser)
 

@@ -86,7 +86,7 @@ def number(text: str) -> float:
         raise argparse.ArgumentTypeError(f"must be a number, got {text!r}; for example 0.1") from None
 
 
-def whole(text: str) -> int:
+def integer(text: str) -> int:
     """Read a whole number; its range is for whoever uses it to check."""
     try:
         return int(text)
@@ -94,21 +94,21 @@ def whole(text: str) -> int:
         raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}; for example 5") from None
 
 
-def whole_or_word(text: str) -> int | str:
+def integer_or_word(text: str) -> int | str:
     """Read a whole number where there is one, and leave a word for whoever uses it to check."""
     return int(text) if text.removeprefix("-").isdecimal() else text
 
 
 def natural(text: str) -> int:
     """Read a whole number of at least 0."""
-    if (value := whole(text)) < 0:
+    if (value := integer(text)) < 0:
         raise argparse.ArgumentTypeError(f"must be 0 or more, got {text!r}; for example 0")
     return value
 
 
 def positive(text: str) -> int:
     """Read a whole number of at least 1."""
-    if (value := whole(text)) < 1:
+    if (value := integer(text)) < 1:
         raise argparse.ArgumentTypeError(f"must be 1 or more, got {text!r}; for example 1")
     return value
 

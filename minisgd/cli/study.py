@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minisgd.cli import options, output, running
-from minisgd.cli.parser import Parser, listed, number, whole, whole_or_word
+from minisgd.cli.parser import Parser, integer, integer_or_word, listed, number
 from minisgd.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -28,9 +28,11 @@ def configure(parser: Parser) -> None:
     options.add_model(parser, default="mlp:64")
     options.add_optimizer(parser)
     group = parser.add_argument_group("study")
-    group.add_argument("--batch-sizes", type=listed(whole_or_word), metavar="B,B,…", help="(powers of four, and full)")
+    group.add_argument(
+        "--batch-sizes", type=listed(integer_or_word), metavar="B,B,…", help="(powers of four, and full)"
+    )
     group.add_argument("--learning-rates", type=listed(number), metavar="LR,LR,…", help="(searched)")
-    group.add_argument("--seeds", type=whole, metavar="N", help="seeds for every batch size and learning rate (5)")
+    group.add_argument("--seeds", type=integer, metavar="N", help="seeds for every batch size and learning rate (5)")
     group.add_argument("--target-accuracy", type=number, metavar="A", help="to reach, 0.95 (a pilot finds one)")
     group.add_argument("--target-loss", type=number, metavar="L", help="to reach, instead")
     group.add_argument("--budget", default="target", metavar="B", help="target, epochs:N or steps:N (target)")

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from minisgd.cli import options, output
-from minisgd.cli.parser import Parser, choice, number, whole
+from minisgd.cli.parser import Parser, choice, integer, number
 
 if TYPE_CHECKING:
     from minisgd.data import Dataset
@@ -42,7 +42,7 @@ def configure(parser: Parser) -> None:
         help="32, full, or grow:FIRST,LAST,EPOCHS (32)",
     )
     group.add_argument("--epochs", type=number, metavar="X", help="passes over the data (10, unless --steps is given)")
-    group.add_argument("--steps", type=whole, metavar="N", help="stop after N updates")
+    group.add_argument("--steps", type=integer, metavar="N", help="stop after N updates")
     group.add_argument("--clip-norm", type=number, metavar="X", help="scale gradients of a larger norm down to it")
     orders = choice("shuffle", "sequential", "replacement")
     group.add_argument(
@@ -55,10 +55,10 @@ def configure(parser: Parser) -> None:
         metavar="HOW",
         help="use or drop it if it is short (use)",
     )
-    group.add_argument("--micro-batch", type=whole, metavar="N", help="compute each batch N examples at a time")
+    group.add_argument("--micro-batch", type=integer, metavar="N", help="compute each batch N examples at a time")
     group.add_argument("--memory-limit", metavar="BYTES", help="for example 512MiB: micro-batches as large as fit")
     group.add_argument("--evaluate-every", type=number, default=1.0, metavar="X", help="epochs between evaluations (1)")
-    group.add_argument("--patience", type=whole, metavar="N", help="stop after N evaluations without a better one")
+    group.add_argument("--patience", type=integer, metavar="N", help="stop after N evaluations without a better one")
     group.add_argument("--best-weights", action="store_true", help="keep the weights of the best evaluation")
     group.add_argument(
         "--precision",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minisgd.cli import output
-from minisgd.cli.parser import Parser, number, whole
+from minisgd.cli.parser import Parser, integer, number
 from minisgd.cli.probe import subject
 from minisgd.errors import ArgumentError
 
@@ -40,8 +40,8 @@ def configure(parser: Parser) -> None:
     )
     group.add_argument("--line", action="store_true", help="a line in one random direction instead of a plane")
     group.add_argument("--span", type=number, metavar="X", help="so far to either side (1, or what shows the networks)")
-    group.add_argument("--points", type=whole, metavar="N", help="places along an axis (31 of a plane, 41 of a line)")
-    group.add_argument("--examples", type=whole, metavar="N", help="a fixed draw of so many (all)")
+    group.add_argument("--points", type=integer, metavar="N", help="places along an axis (31 of a plane, 41 of a line)")
+    group.add_argument("--examples", type=integer, metavar="N", help="a fixed draw of so many (all)")
 
 
 def run(args: Namespace) -> int:

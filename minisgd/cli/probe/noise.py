@@ -7,7 +7,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from minisgd.cli import output, running
-from minisgd.cli.parser import Parser, whole
+from minisgd.cli.parser import Parser, integer
 from minisgd.cli.probe import subject
 from minisgd.errors import ArgumentError
 
@@ -28,9 +28,11 @@ NOT_RESOLVED = "not resolved"
 def configure(parser: Parser) -> None:
     subject.configure(parser, dtype="float64")
     group = parser.add_argument_group("noise")
-    group.add_argument("--examples", type=whole, metavar="N", help=f"a random draw of so many ({SAMPLE}, or all)")
+    group.add_argument("--examples", type=integer, metavar="N", help=f"a random draw of so many ({SAMPLE}, or all)")
     group.add_argument("--exact", action="store_true", help="look at all examples")
-    group.add_argument("--probes", type=whole, metavar="N", default=16, help="random directions for the curvature (16)")
+    group.add_argument(
+        "--probes", type=integer, metavar="N", default=16, help="random directions for the curvature (16)"
+    )
 
 
 def run(args: Namespace) -> int:

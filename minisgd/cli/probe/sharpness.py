@@ -6,7 +6,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from minisgd.cli import output, running
-from minisgd.cli.parser import Parser, number, whole
+from minisgd.cli.parser import Parser, integer, number
 from minisgd.cli.probe import subject
 from minisgd.errors import ArgumentError
 
@@ -25,16 +25,16 @@ FEWER = 1000
 def configure(parser: Parser) -> None:
     subject.configure(parser, dtype="float64")
     group = parser.add_argument_group("sharpness")
-    group.add_argument("--examples", type=whole, metavar="N", help="a fixed draw of so many (all)")
+    group.add_argument("--examples", type=integer, metavar="N", help="a fixed draw of so many (all)")
     group.add_argument("--lr", type=number, metavar="X", help="learning rate in use, to compare with the stable ones")
-    group.add_argument("--batch-size", type=whole, metavar="B", help="batch size in use, for lr/B")
+    group.add_argument("--batch-size", type=integer, metavar="B", help="batch size in use, for lr/B")
     group.add_argument("--momentum", type=number, metavar="X", default=0.0, help="momentum in use (0)")
     group.add_argument("--rho", type=number, metavar="X", default=0.05, help="radius of SAM's step (0.05)")
     group.add_argument(
-        "--samples", type=whole, metavar="N", help="random vectors for the trace (100, or exact for a small model)"
+        "--samples", type=integer, metavar="N", help="random vectors for the trace (100, or exact for a small model)"
     )
     group.add_argument("--exact", action="store_true", help="the exact trace: a product for every parameter")
-    group.add_argument("--products", type=whole, metavar="N", default=300, help="Lanczos steps at most (300)")
+    group.add_argument("--products", type=integer, metavar="N", default=300, help="Lanczos steps at most (300)")
 
 
 def run(args: Namespace) -> int:

@@ -6,7 +6,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from minisgd.cli import options, output, running
-from minisgd.cli.parser import Parser, listed, positive, whole
+from minisgd.cli.parser import Parser, integer, listed, positive
 from minisgd.cli.probe import subject
 from minisgd.errors import ArgumentError
 
@@ -29,7 +29,9 @@ def configure(parser: Parser) -> None:
     group.add_argument(
         "--batch-sizes", type=listed(positive), metavar="B,…", help="those to time (powers of two up to 1024)"
     )
-    group.add_argument("--visits", type=whole, metavar="N", default=11, help="to each batch size, in random order (11)")
+    group.add_argument(
+        "--visits", type=integer, metavar="N", default=11, help="to each batch size, in random order (11)"
+    )
 
 
 def run(args: Namespace) -> int:

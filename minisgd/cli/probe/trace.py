@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minisgd.cli import options, output, running
-from minisgd.cli.parser import Parser, number, whole
+from minisgd.cli.parser import Parser, integer, number
 from minisgd.cli.probe import subject
 from minisgd.errors import DivergedError
 
@@ -31,7 +31,7 @@ def configure(parser: Parser) -> None:
     group = parser.add_argument_group("training")
     group.add_argument("--batch-size", default="32", metavar="B", help="32, full, or grow:32,1024,5 (32)")
     group.add_argument("--epochs", type=number, metavar="X", default=5.0, help="passes over the data (5)")
-    group.add_argument("--every", type=whole, metavar="N", default=10, help="steps from one trace to the next (10)")
+    group.add_argument("--every", type=integer, metavar="N", default=10, help="steps from one trace to the next (10)")
     group.add_argument("--out", type=Path, metavar="DIR", help="write trace.jsonl and trace.png")
 
 
