@@ -19,7 +19,7 @@ def available_memory() -> tuple[int, str]:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "the machine's physical memory"
     except (AttributeError, ValueError, OSError):
-        return 1 << 32, "a guess, as this system does not tell"
+        return 1 << 32, "a guess: this system does not say"
 
 
 def require_memory(needed: int) -> None:

@@ -24,7 +24,7 @@ class BoundPass:
     loss_requests: dict[str, Request]
 
     def requests(self) -> list[Request]:
-        """Return the memory that the pass asks for, beside parameters and gradients."""
+        """Return the memory that the pass asks for, besides parameters and gradients."""
         return [*self.feed.requests(self.b).values(), *self.binder.requests(), *self.loss_requests.values()]
 
     def realize(self, arena: Arena, lead: Shape) -> dict[str, Array]:

@@ -33,7 +33,7 @@ class Session:
 
     seeds: one for each replica, of dropout masks   lr_factors (R,): what each replica's learning rate is
     multiplied with   batch_size: the schedule; its largest value is the recipe's   epochs, steps: how long the
-    training will be, where that is known, for the schedules that ask
+    training run will be, where that is known, for the schedules that ask
     """
 
     def __init__(

@@ -82,7 +82,7 @@ class TraceResult:
 
     @property
     def step_ratio(self) -> HostArray:
-        """Norm of the whole update by that of all weights, |Δw|/|w|, (T,)."""
+        """Norm of the whole update divided by that of all weights, |Δw|/|w|, (T,)."""
         weight = np.sqrt(np.square(self.weights).sum(axis=1))
         return np.asarray(np.divide(self.step_norm, weight, out=np.full_like(weight, np.nan), where=weight > 0))
 

@@ -40,7 +40,7 @@ def read_idx(path: str | Path) -> HostArray:
             expected = prod(shape) * dtype.itemsize
             values = _read(stream, expected + 1)
     except (EOFError, zlib.error, OSError) as error:
-        raise DataError(str(path), expected="a whole gzip or IDX file", got=str(error), fix=_AGAIN) from error
+        raise DataError(str(path), expected="a complete gzip or IDX file", got=str(error), fix=_AGAIN) from error
     if len(values) != expected:
         raise DataError(
             str(path),
@@ -80,7 +80,7 @@ def read_idx_folder(folder: str | Path) -> Arrays:
                 str(present),
                 expected="one of a pair of images and labels",
                 got="only " + next(iter(pair)),
-                fix="put the other file of the pair beside it",
+                fix="put the other file of the pair into the same folder",
             )
         role = "train" if len(files) == 1 else _role(stem, folder)
         if role in arrays:

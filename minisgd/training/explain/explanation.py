@@ -222,7 +222,7 @@ def _traced(line: Line) -> str:
 
 
 def _ratio(lines: Sequence[Line]) -> str:
-    """Say how large an update was beside the weights, where one of the lines knows: 0.76% → 0.35% of w."""
+    """Say how large an update was relative to the weights, where a line has it: 0.76% → 0.35% of w."""
     return next(("{:.2g}% → {:.2g}% of w".format(*(100 * x for x in line.ratio)) for line in lines if line.ratio), "")
 
 
