@@ -25,6 +25,15 @@ def options_named_as_typed(parser: Parser) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def blamed_on(option: str) -> Iterator[None]:
+    """Name this option in the errors of the block, whatever the argument is called in Python."""
+    try:
+        yield
+    except MinisgdError as error:
+        raise type(error)(option, expected=error.expected, got=error.got, fix=error.fix) from error
+
+
 def _argument(argument: str, options: Mapping[str, str]) -> str:
     """Write ``memory_limit`` as --memory-limit, and ``model 'cnn': input`` as --model 'cnn': input."""
     name = re.match(r"[a-z_]+(?=$| ')", argument)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
+from minisgd.cli.naming import blamed_on
 from minisgd.cli.parser import Parser, choice, did_you_mean, natural, number, positive, shape
 from minisgd.errors import ArgumentError
 
@@ -35,7 +36,7 @@ def add_common(parser: Parser, *, runs: bool = True, dtype: str = "float32") -> 
         group.add_argument(
             "--seed", type=natural, metavar="N", default=0, help="seed of weights, shuffles, hold-out (0)"
         )
-        group.add_argument("--threads", type=positive, metavar="N", help="BLAS threads (as many as pay)")
+        group.add_argument("--threads", type=positive, metavar="N", help="BLAS threads (chosen by the work)")
         group.add_argument(
             "--device",
             type=choice("cpu", "cuda", "auto"),
@@ -69,7 +70,7 @@ def add_data(parser: Parser, *, required: bool = True, validation: float = 0.2) 
         "--standardize",
         action="store_true",
         default=None,
-        help="features to mean 0 and std 1 (tables only)",
+        help="features to mean 0 and std 1 (tables always)",
     )
 
 
@@ -86,7 +87,7 @@ def add_example(parser: Parser) -> None:
         "--input", type=shape, metavar="SHAPE", help="shape of an example, instead of --data: 64, 28x28x1"
     )
     parser.add_argument(
-        "--outputs", type=positive, metavar="N", default=10, help="outputs of the network, if --input (10)"
+        "--outputs", type=positive, metavar="N", default=10, help="outputs of the network, for --input (10)"
     )
 
 
@@ -197,7 +198,8 @@ def make_loss(args: Namespace) -> Loss | None:
             fix="leave it out, or use --loss cross-entropy",
         )
     if args.label_smoothing or args.loss == "cross-entropy":
-        return SoftmaxCrossEntropy(label_smoothing=args.label_smoothing)
+        with blamed_on("--label-smoothing"):
+            return SoftmaxCrossEntropy(label_smoothing=args.label_smoothing)
     return LOSSES[args.loss]() if args.loss else None
 
 
@@ -228,9 +230,11 @@ def default_lr(optimizer: str) -> float:
 
 def make_schedule(args: Namespace, epochs: float) -> LearningRateSchedule:
     """Return the schedule of --lr, --schedule and --warmup, for a training run of so many epochs."""
-    from minisgd.optim import SCHEDULES, Warmup
+    from minisgd.data.checks import about
+    from minisgd.optim import SCHEDULES, Warmup, as_schedule
 
     lr = default_lr(args.optimizer) if args.lr is None else args.lr
+    as_schedule(lr)  # refused as --lr, not by what a schedule calls it
     kind, _, detail = args.schedule.partition(":")
     if kind not in SCHEDULES:
         guess = did_you_mean(kind, SCHEDULES) or "for example cosine"
@@ -240,14 +244,16 @@ def make_schedule(args: Namespace, epochs: float) -> LearningRateSchedule:
             "--schedule",
             expected=f"{kind} without numbers",
             got=args.schedule,
-            fix=f"write {kind}; only step takes numbers",
+            fix=f"write {kind}, as only step takes numbers",
         )
     options = {}
     if kind == "step":
         factor, every = _numbers("--schedule", detail, "step:0.1,10") if detail else (0.1, epochs / 3)
         options = {"factor": factor, "every": every}
-    schedule = SCHEDULES[kind](lr, **options)
-    return schedule if args.warmup is None else Warmup(schedule, epochs=args.warmup)
+    with about(f"--schedule {args.schedule!r}"):
+        schedule = SCHEDULES[kind](lr, **options)
+    with blamed_on("--warmup"):
+        return schedule if args.warmup is None else Warmup(schedule, epochs=args.warmup)
 
 
 def batch_size(text: str) -> BatchSize:

@@ -208,9 +208,9 @@ class TraceResult:
             return _from_records(records)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as problem:
             raise DataError(
-                f"trace file {str(path)!r}",
-                expected="the JSON lines of a trace",
-                got=f"{type(problem).__name__}: {problem}",
+                f"trace {str(path)!r}",
+                expected="a file with the JSON lines of a trace",
+                got=problem.strerror if isinstance(problem, OSError) else f"{type(problem).__name__}: {problem}",
                 fix="write one with trace.result.save(path), or minisgd probe trace --out DIR",
             ) from problem
 

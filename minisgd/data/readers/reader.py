@@ -75,7 +75,10 @@ def refuse_target(name: str, target: str | None) -> None:
     """Refuse a target column for data that have no named columns."""
     if target is not None:
         raise ArgumentError(
-            "target", expected=f"left out for {name}", got=repr(target), fix="name a column of tables only"
+            "target",
+            expected=f"left out for {name}",
+            got=repr(target),
+            fix="leave it out; only tables have named columns",
         )
 
 
