@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from minisgd.cli import options, output
+from minisgd.cli.estimate import try_steps
 from minisgd.cli.parser import Parser, choice, integer, number
 
 if TYPE_CHECKING:
@@ -23,9 +22,6 @@ EXAMPLES = """\
   minisgd train --data idx:DIR --model cnn --momentum 0.9 --lr 0.02 --schedule onecycle --out runs/cnn
   minisgd train --data table.csv --model mlp-bn:64 --optimizer adam --patience 5 --best-weights
   minisgd train --data digits --batch-size full --lr 0.5 --steps 500 --json"""
-
-TRIAL_SECONDS = 0.2
-"""How long steps are tried for the estimate of time."""
 
 
 def configure(parser: Parser) -> None:
@@ -169,49 +165,11 @@ def _announce(args: Namespace, data: Dataset, network: Network, settings: Mappin
     if args.quiet:
         return
     output.note(data.describe())
-    tried = _try_steps(network, data, settings)
+    tried = try_steps(network, data, settings)
     micro = tried.micro_batch
     parts = f", in micro-batches of {micro}" if micro < largest else ""
     takes = f"about {seconds(tried.seconds)}, {memory(tried.bytes)}{parts}"
     output.note(f"{args.model}: {tried.parameters:,} parameters; {takes}")
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What a training run will take."""
-
-    parameters: int
-    seconds: float
-    bytes: int
-    micro_batch: int
-
-
-def _try_steps(network: Network, data: Dataset, settings: Mapping[str, Any]) -> Estimate:
-    """Estimate a training run from a few of its steps, which are thrown away."""
-    from minisgd.backend.cpu.threads import blas_threads, choose_threads
-    from minisgd.training.prepare import prepare
-    from minisgd.training.session import quiet_arithmetic
-
-    wanted = ("loss", "batch_size", "clip_norm", "micro_batch", "memory_limit", "dtype", "device", "precision")
-    prepared = prepare(
-        network, data, settings["optimizer"], seeds=settings["seed"], **{name: settings[name] for name in wanted}
-    )
-    session = prepared.session(**{name: settings[name] for name in ("sampling", "last_batch", "epochs", "steps")})
-    evaluator = prepared.evaluator()
-    taken: list[float] = []
-    with blas_threads(choose_threads(session.largest_product(), settings["threads"])), quiet_arithmetic():
-        while len(taken) < 2 or sum(taken) < TRIAL_SECONDS:
-            start, before = perf_counter(), session.steps
-            session.advance(lambda: False)
-            session.ops.synchronize()
-            taken.append((perf_counter() - start) / (session.steps - before))
-    steps = settings["steps"] or settings["epochs"] * len(data) / session.size
-    return Estimate(
-        parameters=session.network.n_parameters,
-        seconds=steps * sorted(taken)[len(taken) // 2],
-        bytes=session.plan.bytes() + (evaluator.plan.bytes() if evaluator else 0),
-        micro_batch=session.recipe.micro_batch,
-    )
 
 
 # ------------------------------------------------ after

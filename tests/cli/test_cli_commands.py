@@ -22,6 +22,7 @@ import minisgd as ms
 from minisgd import cli
 from minisgd.cli import doctor, options, probe
 from minisgd.cli import train as train_command
+from minisgd.cli.options.defaults import DEFAULT_LR
 from minisgd.cli.parser import Parser
 from minisgd.data import sources
 from minisgd.files import to_json
@@ -270,7 +271,7 @@ def test_optimizer_names_and_defaults_are_those_of_the_library() -> None:
         made = options.make_optimizer(Namespace(optimizer=name, momentum=None, weight_decay=None))
         assert type(made).__name__.lower() == name.replace("nesterov", "sgd")
         default = type(made).__dataclass_fields__["lr"].default
-        assert made.lr == (default if isinstance(default, float) else options.DEFAULT_LR)
+        assert made.lr == (default if isinstance(default, float) else DEFAULT_LR)
     assert {cls.__name__.lower() for cls in _subclasses(ms.Optimizer)} <= set(OPTIMIZERS)
 
 

@@ -1,14 +1,14 @@
-"""Options that several commands share, and what they stand for."""
+"""Options that several commands share: what they stand for."""
 
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from minisgd.cli.naming import blamed_on
-from minisgd.cli.parser import Parser, choice, did_you_mean, natural, number, positive, shape
+from minisgd.cli.options.defaults import default_lr
+from minisgd.cli.parser import did_you_mean
 from minisgd.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -17,133 +17,6 @@ if TYPE_CHECKING:
     from minisgd.optim import Optimizer
     from minisgd.optim.batch_size import BatchSize
     from minisgd.optim.learning_rate import LearningRateSchedule
-
-STEP_FORM = "step:FACTOR,EPOCHS"
-
-DEFAULT_LR = 0.1
-"""For the optimizers that have no default of their own."""
-
-
-# ------------------------------------------------ declared
-
-
-def add_common(parser: Parser, *, runs: bool = True, dtype: str = "float32") -> None:
-    """Add what every command has; and, for those that run something, where and from which seed."""
-    group = parser.add_argument_group("output and machine" if runs else "output")
-    group.add_argument("--json", action="store_true", help="print one JSON document on stdout, and nothing else there")
-    group.add_argument("--quiet", action="store_true", help="no notes and no progress bar")
-    if runs:
-        group.add_argument(
-            "--seed", type=natural, metavar="N", default=0, help="seed of weights, shuffles, hold-out (0)"
-        )
-        group.add_argument("--threads", type=positive, metavar="N", help="BLAS threads (chosen by the work)")
-        group.add_argument(
-            "--device",
-            type=choice("cpu", "cuda", "auto"),
-            default="cpu",
-            metavar="NAME",
-            help="cpu, cuda, or auto: cuda where it works (cpu)",
-        )
-        group.add_argument(
-            "--dtype",
-            type=choice("float32", "float64"),
-            default=dtype,
-            metavar="NAME",
-            help=f"float32 or float64 ({dtype})",
-        )
-
-
-def add_data(parser: Parser, *, required: bool = True, validation: float = 0.2) -> None:
-    from minisgd.data.sources import FORMS
-
-    group = parser.add_argument_group("data")
-    group.add_argument("--data", metavar="DATA", required=required, help=FORMS)
-    group.add_argument(
-        "--validation",
-        type=number,
-        metavar="SHARE",
-        default=validation,
-        help=f"share of the examples to hold out ({validation:g})",
-    )
-    group.add_argument("--target", metavar="COLUMN", help="the target column of a table (the last)")
-    group.add_argument(
-        "--standardize",
-        action="store_true",
-        default=None,
-        help="features to mean 0 and std 1 (tables always)",
-    )
-
-
-def add_model(parser: Parser, *, default: str | None = None) -> None:
-    from minisgd.nn.models import FORMS
-
-    said = f" ({default})" if default else ""
-    parser.add_argument("--model", default=default, required=default is None, help=FORMS + said)
-
-
-def add_example(parser: Parser) -> None:
-    """Add what stands in for data where only its shape counts."""
-    parser.add_argument(
-        "--input", type=shape, metavar="SHAPE", help="shape of an example, instead of --data: 64, 28x28x1"
-    )
-    parser.add_argument(
-        "--outputs", type=positive, metavar="N", default=10, help="outputs of the network, for --input (10)"
-    )
-
-
-def add_optimizer(parser: Parser) -> None:
-    from minisgd.optim import OPTIMIZERS
-
-    group = parser.add_argument_group("optimizer")
-    group.add_argument(
-        "--optimizer", type=choice(*OPTIMIZERS), default="sgd", metavar="NAME", help=f"{', '.join(OPTIMIZERS)} (sgd)"
-    )
-    momentum, decay = _by_default("momentum"), _by_default("weight_decay")
-    owners = ", ".join(name for names in momentum.values() for name in names)
-    group.add_argument("--momentum", type=number, metavar="X", help=f"for {owners} {_defaults(momentum)}")
-    group.add_argument("--weight-decay", type=number, metavar="X", help=f"weight decay {_defaults(decay)}")
-
-
-def add_learning_rate(parser: Parser) -> None:
-    from minisgd.optim import SCHEDULES
-
-    group = parser.add_argument_group("learning rate")
-    group.add_argument("--lr", type=number, metavar="X", help=f"learning rate {_defaults(_by_default('lr'))}")
-    group.add_argument(
-        "--schedule", default="constant", metavar="NAME", help=f"{', '.join(SCHEDULES)}, {STEP_FORM} (constant)"
-    )
-    group.add_argument("--warmup", type=number, metavar="X", help="raise the learning rate over the first X epochs")
-
-
-def add_loss(parser: Parser) -> None:
-    from minisgd.nn.losses import LOSSES
-
-    parser.add_argument(
-        "--loss", type=choice(*LOSSES), metavar="NAME", help=f"{', '.join(LOSSES)} (chosen by the data)"
-    )
-    parser.add_argument("--label-smoothing", type=number, metavar="X", default=0.0, help="for cross-entropy (0)")
-
-
-def _by_default(option: str) -> dict[float, list[str]]:
-    """Return the optimizers that have an option, by its default; that of most comes first."""
-    from minisgd.optim import OPTIMIZERS
-
-    found: dict[float, list[str]] = {}
-    for name, kind in OPTIMIZERS.items():
-        if (parameter := signature(kind).parameters.get(option)) is not None:
-            default = DEFAULT_LR if parameter.default is parameter.empty else parameter.default
-            found.setdefault(default, []).append(name)
-    return dict(sorted(found.items(), key=lambda item: -len(item[1])))
-
-
-def _defaults(by_default: Mapping[float, Sequence[str]]) -> str:
-    """Write defaults as help texts do: (0.1; adam, adamw, lamb 0.001)."""
-    (usual, _), *others = by_default.items()
-    exceptions = (f"; {', '.join(names)} {value:g}" for value, names in others)
-    return f"({usual:g}{''.join(exceptions)})"
-
-
-# ------------------------------------------------ understood
 
 
 def settle_device(args: Namespace) -> None:
@@ -221,11 +94,6 @@ def make_optimizer(args: Namespace, lr: LearningRateSchedule | None = None) -> O
             )
         given[name] = value
     return kind(**given)
-
-
-def default_lr(optimizer: str) -> float:
-    """Return the learning rate of an optimizer that is given none."""
-    return next(lr for lr, names in _by_default("lr").items() if optimizer in names)
 
 
 def make_schedule(args: Namespace, epochs: float) -> LearningRateSchedule:

@@ -1,0 +1,53 @@
+"""What a training run will take, from a few of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from minisgd.data import Dataset
+    from minisgd.nn import Network
+
+TRIAL_SECONDS = 0.2
+"""How long steps are tried for the estimate of time."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a training run will take."""
+
+    parameters: int
+    seconds: float
+    bytes: int
+    micro_batch: int
+
+
+def try_steps(network: Network, data: Dataset, settings: Mapping[str, Any]) -> Estimate:
+    """Estimate a training run from a few of its steps, which are thrown away."""
+    from minisgd.backend.cpu.threads import blas_threads, choose_threads
+    from minisgd.training.prepare import prepare
+    from minisgd.training.session import quiet_arithmetic
+
+    wanted = ("loss", "batch_size", "clip_norm", "micro_batch", "memory_limit", "dtype", "device", "precision")
+    prepared = prepare(
+        network, data, settings["optimizer"], seeds=settings["seed"], **{name: settings[name] for name in wanted}
+    )
+    session = prepared.session(**{name: settings[name] for name in ("sampling", "last_batch", "epochs", "steps")})
+    evaluator = prepared.evaluator()
+    taken: list[float] = []
+    with blas_threads(choose_threads(session.largest_product(), settings["threads"])), quiet_arithmetic():
+        while len(taken) < 2 or sum(taken) < TRIAL_SECONDS:
+            start, before = perf_counter(), session.steps
+            session.advance(lambda: False)
+            session.ops.synchronize()
+            taken.append((perf_counter() - start) / (session.steps - before))
+    steps = settings["steps"] or settings["epochs"] * len(data) / session.size
+    return Estimate(
+        parameters=session.network.n_parameters,
+        seconds=steps * sorted(taken)[len(taken) // 2],
+        bytes=session.plan.bytes() + (evaluator.plan.bytes() if evaluator else 0),
+        micro_batch=session.recipe.micro_batch,
+    )

@@ -1,0 +1,105 @@
+"""Options that several commands share: their names, types and help texts."""
+
+from __future__ import annotations
+
+from minisgd.cli.options.defaults import by_default, defaults_text
+from minisgd.cli.parser import Parser, choice, natural, number, positive, shape
+
+STEP_FORM = "step:FACTOR,EPOCHS"
+
+
+def add_common(parser: Parser, *, runs: bool = True, dtype: str = "float32") -> None:
+    """Add what every command has; and, for those that run something, where and from which seed."""
+    group = parser.add_argument_group("output and machine" if runs else "output")
+    group.add_argument("--json", action="store_true", help="print one JSON document on stdout, and nothing else there")
+    group.add_argument("--quiet", action="store_true", help="no notes and no progress bar")
+    if runs:
+        group.add_argument(
+            "--seed", type=natural, metavar="N", default=0, help="seed of weights, shuffles, hold-out (0)"
+        )
+        group.add_argument("--threads", type=positive, metavar="N", help="BLAS threads (chosen by the work)")
+        group.add_argument(
+            "--device",
+            type=choice("cpu", "cuda", "auto"),
+            default="cpu",
+            metavar="NAME",
+            help="cpu, cuda, or auto: cuda where it works (cpu)",
+        )
+        group.add_argument(
+            "--dtype",
+            type=choice("float32", "float64"),
+            default=dtype,
+            metavar="NAME",
+            help=f"float32 or float64 ({dtype})",
+        )
+
+
+def add_data(parser: Parser, *, required: bool = True, validation: float = 0.2) -> None:
+    from minisgd.data.sources import FORMS
+
+    group = parser.add_argument_group("data")
+    group.add_argument("--data", metavar="DATA", required=required, help=FORMS)
+    group.add_argument(
+        "--validation",
+        type=number,
+        metavar="SHARE",
+        default=validation,
+        help=f"share of the examples to hold out ({validation:g})",
+    )
+    group.add_argument("--target", metavar="COLUMN", help="the target column of a table (the last)")
+    group.add_argument(
+        "--standardize",
+        action="store_true",
+        default=None,
+        help="features to mean 0 and std 1 (tables always)",
+    )
+
+
+def add_model(parser: Parser, *, default: str | None = None) -> None:
+    from minisgd.nn.models import FORMS
+
+    said = f" ({default})" if default else ""
+    parser.add_argument("--model", default=default, required=default is None, help=FORMS + said)
+
+
+def add_example(parser: Parser) -> None:
+    """Add what stands in for data where only its shape counts."""
+    parser.add_argument(
+        "--input", type=shape, metavar="SHAPE", help="shape of an example, instead of --data: 64, 28x28x1"
+    )
+    parser.add_argument(
+        "--outputs", type=positive, metavar="N", default=10, help="outputs of the network, for --input (10)"
+    )
+
+
+def add_optimizer(parser: Parser) -> None:
+    from minisgd.optim import OPTIMIZERS
+
+    group = parser.add_argument_group("optimizer")
+    group.add_argument(
+        "--optimizer", type=choice(*OPTIMIZERS), default="sgd", metavar="NAME", help=f"{', '.join(OPTIMIZERS)} (sgd)"
+    )
+    momentum, decay = by_default("momentum"), by_default("weight_decay")
+    owners = ", ".join(name for names in momentum.values() for name in names)
+    group.add_argument("--momentum", type=number, metavar="X", help=f"for {owners} {defaults_text(momentum)}")
+    group.add_argument("--weight-decay", type=number, metavar="X", help=f"weight decay {defaults_text(decay)}")
+
+
+def add_learning_rate(parser: Parser) -> None:
+    from minisgd.optim import SCHEDULES
+
+    group = parser.add_argument_group("learning rate")
+    group.add_argument("--lr", type=number, metavar="X", help=f"learning rate {defaults_text(by_default('lr'))}")
+    group.add_argument(
+        "--schedule", default="constant", metavar="NAME", help=f"{', '.join(SCHEDULES)}, {STEP_FORM} (constant)"
+    )
+    group.add_argument("--warmup", type=number, metavar="X", help="raise the learning rate over the first X epochs")
+
+
+def add_loss(parser: Parser) -> None:
+    from minisgd.nn.losses import LOSSES
+
+    parser.add_argument(
+        "--loss", type=choice(*LOSSES), metavar="NAME", help=f"{', '.join(LOSSES)} (chosen by the data)"
+    )
+    parser.add_argument("--label-smoothing", type=number, metavar="X", default=0.0, help="for cross-entropy (0)")
