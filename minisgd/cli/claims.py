@@ -25,9 +25,7 @@ def configure(parser: Parser) -> None:
     group = parser.add_argument_group("claims")
     group.add_argument("--only", type=listed(integer_or_word), metavar="N,N,…", help="numbers of claims (all)")
     group.add_argument("--budget", default="5min", metavar="TIME", help="90s, 5min or 1h, all included (5min)")
-    group.add_argument(
-        "--seeds", type=integer, default=8, metavar="N", help="seeds for everything that is compared (8)"
-    )
+    group.add_argument("--seeds", type=integer, default=8, metavar="N", help="seeds of all that is compared (8)")
     group.add_argument("--out", type=Path, default=Path("minisgd-claims"), metavar="DIR", help="(minisgd-claims)")
     options.add_common(parser)
 

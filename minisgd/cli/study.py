@@ -28,9 +28,7 @@ def configure(parser: Parser) -> None:
     options.add_model(parser, default="mlp:64")
     options.add_optimizer(parser)
     group = parser.add_argument_group("study")
-    group.add_argument(
-        "--batch-sizes", type=listed(integer_or_word), metavar="B,B,…", help="(powers of four, and full)"
-    )
+    group.add_argument("--batch-sizes", type=listed(integer_or_word), metavar="B,B,…", help="(powers of 4, and full)")
     group.add_argument("--learning-rates", type=listed(number), metavar="LR,LR,…", help="(searched)")
     group.add_argument("--seeds", type=integer, metavar="N", help="seeds for every batch size and learning rate (5)")
     group.add_argument("--target-accuracy", type=number, metavar="A", help="to reach, 0.95 (a pilot finds one)")

@@ -30,9 +30,7 @@ def configure(parser: Parser) -> None:
     group = parser.add_argument_group("noise")
     group.add_argument("--examples", type=integer, metavar="N", help=f"a random draw of so many ({SAMPLE}, or all)")
     group.add_argument("--exact", action="store_true", help="look at all examples")
-    group.add_argument(
-        "--probes", type=integer, metavar="N", default=16, help="random directions for the curvature (16)"
-    )
+    group.add_argument("--probes", type=integer, metavar="N", default=16, help="random directions for curvature (16)")
 
 
 def run(args: Namespace) -> int:

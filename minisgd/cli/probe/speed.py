@@ -29,9 +29,7 @@ def configure(parser: Parser) -> None:
     group.add_argument(
         "--batch-sizes", type=listed(positive), metavar="B,…", help="those to time (powers of two up to 1024)"
     )
-    group.add_argument(
-        "--visits", type=integer, metavar="N", default=11, help="to each batch size, in random order (11)"
-    )
+    group.add_argument("--visits", type=integer, metavar="N", default=11, help="of each batch size, random order (11)")
 
 
 def run(args: Namespace) -> int:
