@@ -1,10 +1,20 @@
-"""What tests of every folder share: a CUDA device where there is none."""
+"""What tests of every folder share: no deadlines, one BLAS thread, a CUDA device where there is none."""
 
 from __future__ import annotations
 
+import os
 from types import ModuleType
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+
+for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    # before NumPy and PyTorch are imported: pytest-xdist has given every core a worker already
+    os.environ.setdefault(variable, "1")
 
 
 @pytest.fixture
@@ -37,3 +47,15 @@ def launched(fake_cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[obj
 
     monkeypatch.setattr(fake_cupy.cuda.Graph, "launch", noted)
     return graphs
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what the kernels use of a GPU: a result, which the tests that compile them have recorded."""
+    passed = terminalreporter.getreports("passed")
+    rows = [row for report in passed for name, rows in report.user_properties if name == "kernel usage" for row in rows]
+    rows.sort(key=lambda row: row[:2])  # workers end in any order
+    if rows:
+        from tests.cuda.nvrtc import Usage, table, version
+
+        terminalreporter.section(f"NVRTC {version()}")
+        terminalreporter.write_line(table((file, label, Usage(**usage)) for file, label, usage in rows))

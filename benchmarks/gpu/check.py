@@ -63,7 +63,8 @@ LISTED = {
 }
 """The legs that write rows, and what these are called in the file."""
 
-KERNEL_TESTS = ["tests/kernels", "-q", "-p", "no:cacheprovider", "-k", "not random"]
+KERNEL_TESTS = ["tests/kernels", "-q", "-n", "0", "-p", "no:cacheprovider", "-k", "not random"]
+"""One process: a GPU is not shared."""
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Build kernels and the machine with g++, once for each content: a cache folder keeps the libraries.
+"""Build kernels and the machine with g++, once for each content: a cache folder keeps the libraries for all processes.
 
 A build has one of three kinds: "plain", which every test run uses; "asan" and "tsan", whose processes
 `sanitize.py` starts with the sanitizer loaded first.
@@ -104,15 +104,18 @@ def _preprocess(source: str, file: str, options: tuple[str, ...]) -> str:
 def _build(command: list[str], text: str | None, depends: str) -> Path:
     key = hashlib.sha256("\0".join([_compiler(), *command, text or "", depends]).encode()).hexdigest()[:24]
     library = cache_folder() / f"{key}.so"
-    if not library.exists():
-        draft = library.with_name(f"{key}.{os.getpid()}.part")
-        try:
+    if library.exists():
+        return library
+    import fcntl  # which only Linux has, as the emulator
+
+    with open(cache_folder() / f"{key}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process may be building the same, and waiting is cheaper
+        if not library.exists():
+            draft = library.with_suffix(".part")
             done = subprocess.run([*command, "-o", str(draft)], input=text, capture_output=True, text=True)
             if done.returncode:
                 raise BuildError(done.stderr[:4000])
             os.replace(draft, library)
-        finally:
-            draft.unlink(missing_ok=True)
     return library
 
 

@@ -44,7 +44,7 @@ def missing_sanitizer(kind: str) -> str | None:
     return None
 
 
-def run(kind: str, command: list[str], timeout: float = 300) -> subprocess.CompletedProcess[str]:
+def run(kind: str, command: list[str]) -> subprocess.CompletedProcess[str]:
     """Run a Python program in the build of a sanitizer and return what it said."""
     return subprocess.run(
         [*_prefix(), sys.executable, *command],
@@ -52,7 +52,6 @@ def run(kind: str, command: list[str], timeout: float = 300) -> subprocess.Compl
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=timeout,
     )
 
 
@@ -114,6 +113,9 @@ if __name__ == "__main__":
         import pytest
 
         sys.exit(
-            pytest.main(["-q", "-p", "no:faulthandler", "-p", "no:cacheprovider", *sys.argv[2:]], [SmallestShapes()])
+            # no workers: they would be processes without the plugin
+            pytest.main(
+                ["-q", "-n", "0", "-p", "no:faulthandler", "-p", "no:cacheprovider", *sys.argv[2:]], [SmallestShapes()]
+            )
         )
     sys.exit(main(sys.argv[1:]))

@@ -1,19 +1,18 @@
-"""The compiled leg: every build of every shipped kernel, for three architectures, with nothing spilled."""
+"""The compiled leg: every build of every shipped kernel, for three architectures, with nothing spilled.
+
+What every kernel uses of a device is printed at the end of the run, by `tests/conftest.py`.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
 
 import pytest
 
 from minisgd.backend.cuda.launcher import MAX_SHARED, MAX_THREADS
 from tests.cuda.cuda_rewrite import kernels_in
-from tests.cuda.nvrtc import ARCHITECTURES, CompileError, Usage, compile_for, missing_nvrtc, table, version
-from tests.cuda.shipped_kernels import Build, builds, definitions, files
-
-Job = tuple[Build, str]
+from tests.cuda.nvrtc import ARCHITECTURES, CompileError, compile_for, missing_nvrtc
+from tests.cuda.shipped_kernels import builds, definitions, files
 
 
 @pytest.fixture
@@ -21,35 +20,6 @@ def nvrtc():
     reason = missing_nvrtc()
     if reason is not None:
         pytest.skip(reason)
-
-
-@pytest.fixture(scope="module")
-def usages(request) -> Iterator[dict[Job, Future[list[Usage]]]]:
-    """Compile what the collected tests ask for on all cores; in the end print what was used.
-
-    The table goes past pytest's capture: it is a result, not a debugging aid.
-    """
-    jobs = [
-        (item.callspec.params["build"], item.callspec.params["architecture"])
-        for item in request.session.items
-        if item.name.startswith("test_compiles_without_a_spill[")
-    ]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        futures = {job: pool.submit(compiled, *job) for job in jobs}
-        yield futures
-        pool.shutdown(cancel_futures=True)
-    done = {
-        job: future.result() for job, future in futures.items() if not future.cancelled() and not future.exception()
-    }
-    if done:
-        rows = [(build.file, build.label, usage) for (build, _), used in done.items() for usage in used]
-        capture = request.config.pluginmanager.getplugin("capturemanager")
-        with capture.global_and_fixture_disabled():
-            print(f"\n\nNVRTC {version()}\n{table(rows)}")
-
-
-def compiled(build: Build, architecture: str) -> list[Usage]:
-    return compile_for(architecture, build.source, f"{build.file}.cu", build.options)
 
 
 def test_every_kernel_of_every_file_has_a_definition():
@@ -60,8 +30,10 @@ def test_every_kernel_of_every_file_has_a_definition():
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("build", builds(), ids=lambda build: f"{build.file} {build.label}".replace(" ", "-"))
-def test_compiles_without_a_spill(nvrtc, usages, build, architecture):
-    for usage in usages[build, architecture].result():
+def test_compiles_without_a_spill(nvrtc, build, architecture, record_property):
+    usages = compile_for(architecture, build.source, f"{build.file}.cu", build.options)
+    record_property("kernel usage", [(build.file, build.label, asdict(usage)) for usage in usages])
+    for usage in usages:
         assert (usage.kernel, usage.spill_stores, usage.spill_loads) == (usage.kernel, 0, 0)
         assert usage.shared <= MAX_SHARED
 
