@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +16,22 @@ settings.load_profile("any machine")
 for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     # before NumPy and PyTorch are imported: pytest-xdist has given every core a worker already
     os.environ.setdefault(variable, "1")
+
+
+@pytest.fixture(scope="module")
+def known_step_times() -> Iterator[None]:
+    """Let a training step take 100 µs and 1 µs an example by the clock, whatever the machine is busy with."""
+    import numpy as np
+
+    from minisgd.lab.timing.clock import Task
+
+    def mean(task: Any, calls: int) -> Any:
+        task.call()
+        return np.array([1e-4 + 1e-6 * task.call.__self__.size])  # the call is the step of a session
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Task, "mean", mean)
+        yield
 
 
 @pytest.fixture

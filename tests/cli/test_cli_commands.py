@@ -364,14 +364,17 @@ def test_ctrl_c_ends_a_real_process_with_130_and_its_files(tmp_path: Path) -> No
     code = (
         f"{TELL_OF_PROGRESS}\nfrom minisgd.cli import main\nsys.exit(main({[*words.split(), '--out', str(folder)]!r}))"
     )
-    child = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )  # fmt: skip
-    assert child.stderr is not None
-    while "progress" not in child.stderr.readline():
-        assert child.poll() is None
-    child.send_signal(signal.SIGINT)
-    out, err = child.communicate()
+    ) as child:  # fmt: skip
+        try:
+            assert child.stderr is not None
+            while "progress" not in child.stderr.readline():
+                assert child.poll() is None
+            child.send_signal(signal.SIGINT)
+            out, err = child.communicate()
+        finally:
+            child.kill()  # if something above has failed, it would never end
     assert child.returncode == 130
     assert "interrupted after" in err and "Traceback" not in err and "train loss" in out
     assert sorted(p.name for p in folder.iterdir()) == ["history.jsonl", "train.json", "weights.safetensors"]

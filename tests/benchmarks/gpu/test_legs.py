@@ -72,7 +72,7 @@ def test_the_batch_grows_as_far_as_the_memory_limit(fake_cupy, leg, monkeypatch,
     assert (tmp_path / "growth.png").stat().st_size > 5000
 
 
-def test_the_study_tells_of_both_devices(fake_cupy, leg, monkeypatch):
+def test_the_study_tells_of_both_devices(fake_cupy, leg, monkeypatch, known_step_times):
     from minisgd.lab.study import pilot
 
     monkeypatch.setattr(pilot, "STEPS", 40)

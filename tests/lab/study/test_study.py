@@ -31,7 +31,7 @@ def small(data, **options):
 
 
 @pytest.fixture(scope="module")
-def finished(blobs):
+def finished(blobs, known_step_times):
     return small(blobs)
 
 

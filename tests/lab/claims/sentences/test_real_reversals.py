@@ -8,11 +8,13 @@ import pytest
 import minisgd as ms
 from minisgd.data.synthetic import gaussian_blobs
 
+pytestmark = pytest.mark.usefixtures("known_step_times")
+
 ONLY = [5, 6, 7, 9, 15, 16, 17, 19, 20, 22, 26]
 
 
 @pytest.fixture(scope="module")
-def noiseless():
+def noiseless(known_step_times):
     """Every example has the same gradient: (w·x − y)·x is that of (−x, −y) too. A batch is worth one example."""
     x = np.where(np.arange(400) % 2, 1.0, -1.0)[:, None]
     network = ms.Network(ms.Linear(1, bias=False))
@@ -20,7 +22,7 @@ def noiseless():
 
 
 @pytest.fixture(scope="module")
-def noisy():
+def noisy(known_step_times):
     network = ms.Network(ms.Linear(8), ms.ReLU(), ms.Linear(3))
     return ms.claims(network, gaussian_blobs(600, 5, 3, 3.0, seed=0), only=[6, 7, 9, 17], seeds=5)
 
