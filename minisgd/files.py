@@ -28,7 +28,7 @@ def write_atomically(path: str | Path, content: bytes, argument: str = "out") ->
     Args:
         path: The destination.
         content: All that the file is to hold.
-        argument: What the caller's user calls the path.
+        argument: The name of the path in an error message.
 
     Returns:
         The destination.

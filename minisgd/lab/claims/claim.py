@@ -16,7 +16,14 @@ VERDICTS: tuple[Verdict, ...] = ("supported", "qualified", "refuted", "not decid
 
 @dataclass(frozen=True)
 class Effect:
-    """A measured quantity with its 95% interval."""
+    """A measured quantity with its 95% interval.
+
+    Attributes:
+        name: What was measured, in words.
+        value: The estimate.
+        low: Lower end of the interval.
+        high: Upper end.
+    """
 
     name: str
     value: float
@@ -31,11 +38,16 @@ class Effect:
 
 @dataclass(frozen=True)
 class Finding:
-    """What this run says of a claim.
+    """What a run found of a claim.
 
-    n: how many training runs or measurements stand behind it   words: one or two sentences for the reader
-    draw: puts the evidence on matplotlib axes   more: further effects worth printing
-    cautions: what the reader should not conclude
+    Attributes:
+        verdict: Supported, qualified, refuted or not decided.
+        effect: The effect on which the verdict rests.
+        n: Number of training runs or measurements it comes from.
+        words: One or two sentences for the reader.
+        draw: Draws the evidence on matplotlib axes.
+        more: Further effects worth printing.
+        cautions: What the reader should not conclude.
     """
 
     verdict: Verdict
@@ -51,12 +63,19 @@ class Finding:
 class Claim:
     """A sentence from the articles, and the experiment that settles it.
 
-    says: in the articles' words   sources: which of them, S0 … S4   experiment: what is done
-    effect: what is measured of it   rule: how the verdict follows from the interval of the effect
-    would_change: what would turn the verdict   held_fixed: what was the same in everything compared
-    needs: experiments by the name under which ``judge`` takes their results; equal ones are run once
-    judge: a pure function judge(rng, **results) to a Finding; rng drives its bootstrap
-    optional: experiments whose result is None for ``judge`` where they cannot be made: the claim stands without them
+    Attributes:
+        number: By which it is asked for.
+        says: The claim in the articles' words.
+        sources: Articles that make it, S0 … S4.
+        experiment: What is done.
+        effect: What is measured of it.
+        rule: How the verdict follows from the interval of the effect.
+        would_change: What would turn the verdict.
+        held_fixed: What was the same in everything compared.
+        needs: Experiments by the name under which ``judge`` takes their results; equal ones are run once.
+        judge: A pure function judge(rng, **results) to a ``Finding``; rng drives its bootstrap.
+        optional: Experiments whose result is None for ``judge`` where they cannot be made; the claim is judged without
+            them.
     """
 
     number: int

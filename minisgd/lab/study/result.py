@@ -20,7 +20,12 @@ from minisgd.lab.study.statistics import CensoredMedian
 
 @dataclass(frozen=True)
 class Target:
-    """Name the metric that a run must bring to a value: val_accuracy, val_loss or train_loss."""
+    """A metric and the value that a training run has to reach.
+
+    Attributes:
+        metric: "val_accuracy", "val_loss" or "train_loss".
+        value: To be reached.
+    """
 
     metric: str
     value: float
@@ -43,7 +48,15 @@ class Target:
 
 @dataclass(frozen=True)
 class LearningRateResult:
-    """What one learning rate did at one batch size: medians over the seeds."""
+    """What one learning rate did at one batch size.
+
+    Attributes:
+        lr: The learning rate.
+        median_steps: Median over the seeds of the steps to the target.
+        reached: Number of seeds that reached it.
+        diverged: Number of seeds that diverged.
+        train_loss: Median over the seeds at the end; None where that is not finite.
+    """
 
     lr: float
     median_steps: float
@@ -54,7 +67,13 @@ class LearningRateResult:
 
 @dataclass(frozen=True)
 class Curve:
-    """The evaluations of one training run, all (T,): steps taken, training loss, the target's metric."""
+    """The evaluations of one training run.
+
+    Attributes:
+        steps: Steps taken, (T,).
+        train_loss: Training loss, (T,).
+        metric: The target's metric, (T,).
+    """
 
     steps: tuple[float, ...] = ()
     train_loss: tuple[float, ...] = ()
@@ -65,8 +84,26 @@ class Curve:
 class BatchResult:
     """What was found at one batch size, at its best learning rate.
 
-    step_seconds in seconds, memory in bytes; train_loss and val_accuracy are medians over the seeds, None
-    where there is none. The usable learning rates reach the target in at most twice the fewest steps.
+    Attributes:
+        batch_size: B.
+        full: True for all training examples.
+        lr: The best learning rate.
+        lr_on_edge: True if it is the smallest or largest of those tried.
+        usable_lr_low: Smallest learning rate that needs at most twice the fewest steps.
+        usable_lr_high: Largest such learning rate.
+        usable_lr_decades: log10 of their ratio.
+        steps_to_target: Steps.
+        examples_to_target: Steps times B.
+        epochs_to_target: Examples divided by N.
+        seconds_to_target: Steps times step_seconds.
+        step_seconds: Seconds of a step of a single network.
+        samples_per_second: B / step_seconds.
+        memory_bytes: Memory of a training step.
+        train_loss: Median over the seeds, None where there is none.
+        val_accuracy: Median over the seeds, None where there is none.
+        max_steps: Steps that a training run was allowed.
+        lr_grid: Every learning rate tried.
+        learning_curve: A representative training run.
     """
 
     batch_size: int
@@ -92,10 +129,19 @@ class BatchResult:
 
 @dataclass(frozen=True)
 class FitResult:
-    """S(B) = s_min + e_min/B and b_crit = e_min/s_min; without a fit, s_min is None and reason says why.
+    """S(B) = s_min + e_min/B and its critical batch size b_crit = e_min/s_min.
 
-    b_crit is 0 where every batch size is on the plateau and infinite where all scale perfectly. The band
-    bounds the curve at the batch sizes band_at.
+    Attributes:
+        s_min: Fewest steps; None without a fit.
+        e_min: Fewest examples; None without a fit.
+        b_crit: 0 where every batch size is on the plateau, infinite where all scale perfectly.
+        b_crit_low: Lower end of its 95% interval.
+        b_crit_high: Upper end.
+        residual: Root mean square of the log residuals.
+        reason: Why there is no fit.
+        band_at: Batch sizes at which the band bounds the curve.
+        band_low: Lower bound of the steps there.
+        band_high: Upper bound.
     """
 
     s_min: float | None = None
@@ -112,7 +158,14 @@ class FitResult:
 
 @dataclass(frozen=True)
 class Timing:
-    """t(B) = t0_seconds + B / examples_per_second, its knee t0·r, and the best batch √(t0·r·Bcrit)."""
+    """t(B) = t0_seconds + B / examples_per_second.
+
+    Attributes:
+        t0_seconds: Overhead of a step.
+        examples_per_second: Throughput without overhead.
+        knee: t0·r, the batch size at which both take equally long.
+        time_optimal_batch: √(t0·r·Bcrit), the batch size with the shortest time to target; None without a fit.
+    """
 
     t0_seconds: float
     examples_per_second: float
@@ -122,7 +175,12 @@ class Timing:
 
 @dataclass(frozen=True)
 class RunnerUp:
-    """Name the fastest batch size but the recommended one, and its predicted seconds to target."""
+    """The fastest batch size but the recommended one.
+
+    Attributes:
+        batch_size: B.
+        seconds: Predicted seconds to the target.
+    """
 
     batch_size: int
     seconds: float
@@ -153,7 +211,23 @@ class Recommendation:
 
 @dataclass(frozen=True)
 class StudyResult:
-    """Everything a study found; the report and study.json are made of nothing else."""
+    """Everything a study found; the report and study.json are made of nothing else.
+
+    Attributes:
+        data: Name of the data set.
+        model: The model in words.
+        optimizer: The optimizer in words.
+        target: What training runs had to reach.
+        n_train: Number N of training examples.
+        seeds: The same for every batch size.
+        batch_sizes: What was found at each, in ascending order.
+        fit: The curve of steps to target.
+        timing: The line of step times; None for a single batch size.
+        recommendation: Which batch size to use.
+        environment: Machine and versions.
+        command: The command of the study.
+        budget: When training runs ended, in words.
+    """
 
     data: str
     model: str
@@ -174,5 +248,15 @@ class StudyResult:
         return to_json(asdict(self), indent=2)
 
     def save(self, folder: str | Path) -> Path:
-        """Write study.json into a folder, completely or not at all, and return its path."""
+        """Write study.json into a folder.
+
+        Args:
+            folder: Where to; it is made if missing.
+
+        Returns:
+            The path of the file.
+
+        Raises:
+            OutputError: The folder cannot be written.
+        """
         return write_atomically(Path(folder) / "study.json", self.to_json().encode(), "folder")

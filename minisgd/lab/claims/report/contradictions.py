@@ -33,8 +33,8 @@ def three_axes(small: Finding, large: Finding, slow: Finding) -> str:
         [f"{_times(effect)} the {axis}" for axis, effect in found if _way(effect) == way] for way in (-1, 1, 0)
     )
     parts = ((ahead, "fewer"), (behind, "more"), (level, "no clear difference"))
-    told = [f"{words.join(part)} ({say})" for part, say in parts if part]
-    said = f"Against the smallest batch, the largest one needs {words.join(told)}."
+    ratios = [f"{words.join(part)} ({how})" for part, how in parts if part]
+    said = f"Against the smallest batch, the largest one needs {words.join(ratios)}."
     if ahead and behind:
         return f"{said} Both sides are right, each on its own axis; which one matters is what you pay for."
     return f"{said} Here the axes agree, and so only one side is right."

@@ -42,10 +42,11 @@ PICTURES = (
 
 
 def write_report(result: StudyResult, folder: str | Path) -> Path:
-    """Write report.html and a PNG of every picture into a folder, and give the path of the page.
+    """Write report.html and a PNG of every picture into a folder, and return the path of the page.
 
-    Each file is written completely or not at all. Raises MissingExtraError without matplotlib or jinja2,
-    OutputError where the folder cannot be written.
+    Raises:
+        MissingExtraError: matplotlib or jinja2 is not installed.
+        OutputError: The folder cannot be written.
     """
     template = load_template("minisgd.lab.study.report")
     images = {picture.name: png(picture.draw(result)) for picture in PICTURES}
