@@ -24,7 +24,6 @@ from minisgd.cli import train as train_command
 from minisgd.cli.options.defaults import DEFAULT_LR
 from minisgd.cli.parser import Parser
 from minisgd.data import sources
-from minisgd.files import to_json
 from minisgd.nn.losses import LOSSES
 from minisgd.nn.models import FORMS, model
 from minisgd.optim import OPTIMIZERS, SCHEDULES
@@ -299,11 +298,6 @@ def test_every_form_of_model_is_in_the_readme() -> None:
 def _subclasses(kind: type) -> list[type]:
     found = [inner for child in kind.__subclasses__() for inner in (child, *_subclasses(child))]
     return [cls for cls in found if cls.__module__.startswith("minisgd") and not cls.__name__.endswith("Optimizer")]
-
-
-def test_json_has_null_for_what_is_not_finite() -> None:
-    text = to_json({"a": float("nan"), "b": [float("inf"), 1.5], "c": (None, "ä")})
-    assert text == '{"a": null, "b": [null, 1.5], "c": [null, "ä"]}\n'
 
 
 # ------------------------------------------------ in a process of its own

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from minisgd.errors import OutputError
-from minisgd.files import write_atomically
 from minisgd.lab.study.analysis import analyse
 from minisgd.lab.study.result import Target
 from tests.lab.study.synthetic_study import partial, setting, trials
@@ -83,19 +82,6 @@ def test_saved_file_is_the_document_and_nothing_else_is_left(study, tmp_path):
     path = study.save(tmp_path / "new" / "folder")
     assert path.read_text() == study.to_json()
     assert [p.name for p in path.parent.iterdir()] == ["study.json"]
-
-
-def test_failed_write_leaves_the_old_file_whole(tmp_path, monkeypatch):
-    path = write_atomically(tmp_path / "a.txt", b"old")
-
-    def fail(*_: object) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr("os.replace", fail)
-    with pytest.raises(OutputError, match="disk full"):
-        write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 
 
 def test_folder_that_is_a_file_is_refused(study, tmp_path):

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from minisgd.errors import ArgumentError
+from minisgd.lab.statistics import percentiles
 from minisgd.lab.study.statistics import (
     CensoredMedian,
     best_learning_rate,
     censored_median,
     crossing,
-    percentiles,
     resample_medians,
 )
 
@@ -111,13 +111,6 @@ def test_resamples_are_the_same_for_every_row():
     assert medians.shape == (50, 2)
     assert_array_equal(medians[:, 1], 10 * medians[:, 0])
     assert len(np.unique(medians[:, 0])) == 3
-
-
-def test_percentiles_never_mix_elements():
-    low, high = percentiles(np.array([1.0, 2, INF, INF]), level=0.5)
-    assert (low, high) == (1, INF)
-    low, high = percentiles(np.arange(1001.0)[::-1])
-    assert (low, high) == (25, 975)
 
 
 # --- the best learning rate
