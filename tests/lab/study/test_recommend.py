@@ -58,7 +58,7 @@ def test_tie_goes_to_less_memory_and_says_so():
     assert got.batch_size == 16
     assert got.runner_up.batch_size == 64
     assert got.confidence < 0.6
-    assert "cannot tell" in got.why and "128 MiB against 1 GiB" in got.why
+    assert "cannot distinguish" in got.why and "128 MiB against 1 GiB" in got.why
 
 
 def test_tie_goes_to_the_fastest_where_nobody_would_notice_the_bytes():
