@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minisgd.lab.study.fit import bootstrap_fit, time_optimal_batch
+from minisgd.lab.study.fit import fit_with_interval, time_optimal_batch
 from minisgd.lab.study.recommend import recommend
 from minisgd.lab.study.result import (
     BatchResult,
@@ -73,7 +73,7 @@ def analyse(trials: Sequence[Trials], setting: Setting, seed: int = 0, memory_li
     sizes = [b.batch_size for b in batches]
     chosen = [_best_row(t) for t in trials]
     steps = np.stack([t.steps[row] for t, row in zip(trials, chosen, strict=True)])  # (K, S)
-    fit = _fit(sizes, steps, rng)
+    fit = _fit(sizes, steps)
     return StudyResult(
         data=setting.data,
         model=setting.model,
@@ -138,20 +138,20 @@ def _median(values: HostArray) -> float | None:
     return middle if math.isfinite(middle) else None
 
 
-def _fit(sizes: list[int], steps: HostArray, rng: np.random.Generator) -> FitResult:
-    boot = bootstrap_fit(sizes, steps, rng)
-    if boot.fit is None:
-        return FitResult(reason=boot.reason)
+def _fit(sizes: list[int], steps: HostArray) -> FitResult:
+    found = fit_with_interval(sizes, steps)
+    if found.fit is None:
+        return FitResult(reason=found.reason)
     return FitResult(
-        s_min=boot.fit.s_min,
-        e_min=boot.fit.e_min,
-        b_crit=boot.fit.b_crit,
-        b_crit_low=boot.b_crit_low,
-        b_crit_high=boot.b_crit_high,
-        residual=boot.fit.residual,
-        band_at=tuple(boot.band_at.tolist()),
-        band_low=tuple(boot.band_low.tolist()),
-        band_high=tuple(boot.band_high.tolist()),
+        s_min=found.fit.s_min,
+        e_min=found.fit.e_min,
+        b_crit=found.fit.b_crit,
+        b_crit_low=found.b_crit_low,
+        b_crit_high=found.b_crit_high,
+        residual=found.fit.residual,
+        band_at=tuple(found.band_at.tolist()),
+        band_low=tuple(found.band_low.tolist()),
+        band_high=tuple(found.band_high.tolist()),
     )
 
 

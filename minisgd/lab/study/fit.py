@@ -5,7 +5,7 @@ batch size Bcrit = Emin/Smin is where the two terms of S are equal: there a run 
 possible steps and twice the fewest possible examples. Well below it doubling B halves the steps; well above
 it doubling B buys nothing.
 
-Shapes: K batch sizes, R bootstrap replicates, S seeds, G grid points.
+Shapes: K batch sizes, R rows that are fitted alike, S seeds, G grid points.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from minisgd.errors import ArgumentError
-from minisgd.lab.statistics import percentiles
-from minisgd.lab.study.statistics import resample_medians
+from minisgd.lab.student import f_quantile, t_quantile
 from minisgd.lab.timing.fit import positive_sizes
-from minisgd.typing import Generator, HostArray
+from minisgd.typing import HostArray
 
 RESOLVABLE = 1000.0
 """How far outside the tested batch sizes a critical batch size is a number; beyond, it is 0 or infinite."""
@@ -48,11 +47,12 @@ class StepsFit:
 
 
 @dataclass(frozen=True)
-class BootstrapFit:
-    """The fit to the medians, and what resampling the seeds does to it.
+class FitInterval:
+    """The fit to the medians, and the 95% interval of everything that is read off it.
 
     `fit` is None where it cannot be made, and `reason` then says why. The interval of b_crit may reach 0 or
-    infinity. `band_low` and `band_high` bound S(B) at the batch sizes `band_at`, all (G,).
+    infinity: then the data do not bound it on that side. `band_low` and `band_high` bound S(B) at the batch sizes
+    `band_at`, all (G,).
     """
 
     fit: StepsFit | None
@@ -77,17 +77,18 @@ def fit_steps(batch_sizes: Sequence[int] | HostArray, steps: Sequence[float] | H
     return StepsFit(float(s_min[0]), float(e_min[0]), float(residual[0]))
 
 
-def bootstrap_fit(
-    batch_sizes: Sequence[int] | HostArray,
-    steps_by_seed: HostArray,
-    rng: Generator,
-    n: int = 1000,
-    level: float = 0.95,
-) -> BootstrapFit:
-    """Fit the medians over seeds, then again for n resamples of the seeds, paired across batch sizes.
+def fit_with_interval(
+    batch_sizes: Sequence[int] | HostArray, steps_by_seed: HostArray, level: float = 0.95
+) -> FitInterval:
+    """Fit the medians over seeds, and bound the curve by its likelihood profile.
+
+    A curve belongs to the interval if Σ residual² ≤ min Σ residual² · (1 + F/ν), with F the quantile of the F
+    distribution with 1 and ν = K − 2 degrees of freedom (Bates and Watts 1988, section 6.1). The scatter of the
+    medians about the curve stands for all there is: seeds, the choice of learning rates, and a curve that does not
+    quite fit. So the interval holds its level for any number of seeds, one included, and widens with a misfit.
 
     batch_sizes (K,); steps_by_seed (K, S), not finite where a run never reached the target. A batch size
-    whose median is unreached has no steps to fit and is left out; so it is in every replicate.
+    whose median is unreached has no steps to fit and is left out.
     """
     sizes = positive_sizes(batch_sizes)
     table = np.where(np.isfinite(steps_by_seed), steps_by_seed, np.inf)
@@ -99,20 +100,90 @@ def bootstrap_fit(
             fix="give a row for every batch size and a column for every seed",
         )
     at = np.geomspace(sizes.min(), sizes.max(), 60) if len(sizes) else sizes
-    fit = fit_steps(sizes, np.median(table, axis=1))
+    medians = np.median(table, axis=1)
+    fit = fit_steps(sizes, medians)
     if fit is None:
-        usable = int(np.isfinite(np.median(table, axis=1)).sum())
+        usable = int(np.isfinite(medians).sum())
         reason = f"the curve needs three batch sizes that reached the target, and {usable} did"
-        return BootstrapFit(None, 0.0, math.inf, at, np.zeros_like(at), np.full_like(at, np.inf), reason)
-    medians = resample_medians(table, rng, n)  # (R, K)
-    medians = medians[np.isfinite(medians).sum(axis=1) >= 3]
-    if len(medians) == 0:
-        medians = np.median(table, axis=1)[None]
-    s_min, e_min, _ = _fit_rows(sizes, _log_steps(sizes, medians))
-    b_crit = np.divide(e_min, s_min, out=np.full_like(e_min, np.inf), where=s_min > 0)
-    low, high = percentiles(b_crit, level)
-    band_low, band_high = percentiles(s_min[:, None] + e_min[:, None] / at, level)
-    return BootstrapFit(fit, float(low), float(high), at, band_low, band_high, "")
+        return FitInterval(None, 0.0, math.inf, at, np.zeros_like(at), np.full_like(at, np.inf), reason)
+    known = np.isfinite(medians)
+    profile = _Profile(sizes[known], np.log(medians[known]), fit, level)
+    low, high = profile.ends()
+    band_low, band_high = profile.band(low, high, at, _level_error(table[known], level))
+    floor, ceiling = profile.bounds
+    return FitInterval(
+        fit,
+        0.0 if low <= floor else math.exp(low),
+        math.inf if high >= ceiling else math.exp(high),
+        at,
+        band_low,
+        band_high,
+        "",
+    )
+
+
+class _Profile:
+    """The sum of squared log residuals as a function of θ = log Bcrit, and where it stays below its limit.
+
+    sizes, y = log S (K,)
+    """
+
+    def __init__(self, sizes: HostArray, y: HostArray, fit: StepsFit, level: float) -> None:
+        self.sizes, self.y = sizes, y
+        self.bounds = math.log(sizes.min() / RESOLVABLE), math.log(sizes.max() * RESOLVABLE)
+        with np.errstate(divide="ignore"):
+            best = np.clip(np.log(fit.b_crit), *self.bounds)
+        self.grid = np.sort([*np.linspace(*self.bounds, 400), best])  # (G,)
+        self.costs = self.cost(self.grid)
+        freedom = len(sizes) - 2
+        self.limit = float(self.costs.min()) * (1 + f_quantile(level, freedom) / freedom)
+
+    def cost(self, theta: HostArray) -> HostArray:
+        """Return Σ (residual − mean)² at every θ: the best log Emin is the mean.  (G,) to (G,)"""
+        residual = self.y - _shape(theta[:, None], self.sizes)  # (G, K)
+        return np.asarray(np.square(residual - residual.mean(axis=1, keepdims=True)).sum(axis=1))
+
+    def ends(self) -> tuple[float, float]:
+        """Return the smallest and the largest θ of the interval; a bound where it is open on that side."""
+        inside = np.flatnonzero(self.costs <= self.limit)
+        return self._end(inside[0], -1), self._end(inside[-1], 1)
+
+    def _end(self, last: int, step: int) -> float:
+        """Bisect between the last point of the grid inside and the next one outside."""
+        if not 0 <= last + step < len(self.grid):
+            return float(self.grid[last])
+        inside, outside = self.grid[last], self.grid[last + step]
+        for _ in range(40):
+            middle = (inside + outside) / 2
+            if self.cost(np.array([middle]))[0] <= self.limit:
+                inside = middle
+            else:
+                outside = middle
+        return float(inside)
+
+    def band(self, low: float, high: float, at: HostArray, level_error: float) -> tuple[HostArray, HostArray]:
+        """Return the lowest and the highest S of all curves in the interval, at batch sizes (G,).
+
+        level_error: by how much, in log S, the seeds leave the level of the curve open as well
+        """
+        theta = np.linspace(low, high, 200)[:, None]
+        residual = self.y - _shape(theta, self.sizes)
+        centre = residual.mean(axis=1, keepdims=True) + _shape(theta, at)  # (200, G)
+        slack = np.maximum(self.limit - self.cost(theta[:, 0]), 0.0) / len(self.sizes)
+        slack = np.sqrt(slack + level_error**2)[:, None]
+        return np.exp((centre - slack).min(axis=0)), np.exp((centre + slack).max(axis=0))
+
+
+def _level_error(table: HostArray, level: float) -> float:
+    """Return the half width of the interval of a seed's mean log S: a slow seed is slow at every batch size.
+
+    table (K, S)
+    """
+    complete = table[:, np.isfinite(table).all(axis=0)]
+    means = np.log(complete).mean(axis=0)
+    if len(means) < 2:
+        return 0.0
+    return float(t_quantile((1 + level) / 2, len(means) - 1) * means.std(ddof=1) / math.sqrt(len(means)))
 
 
 def critical_batch_sizes(batch_sizes: Sequence[int] | HostArray, steps: HostArray) -> HostArray:

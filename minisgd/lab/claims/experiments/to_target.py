@@ -11,7 +11,7 @@ from minisgd.lab.claims.experiment import Experiment
 from minisgd.lab.claims.lab import Lab
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.study.cell import Cell
-from minisgd.lab.study.fit import BootstrapFit, bootstrap_fit
+from minisgd.lab.study.fit import FitInterval, fit_with_interval
 from minisgd.lab.study.grid import HALF_WINDOW
 from minisgd.lab.study.result import Target
 from minisgd.lab.study.statistics import BestLearningRate, best_learning_rate
@@ -64,9 +64,9 @@ class TargetRuns:
         """Epochs to the target at the best learning rate of each batch size, (K, S)."""
         return np.asarray(self.best_examples / self.n_train)
 
-    def critical(self, rng: Generator) -> BootstrapFit:
+    def critical(self, rng: Generator) -> FitInterval:
         """Fit S(B) = Smin + Emin/B; the critical batch size is Emin/Smin."""
-        return bootstrap_fit(self.batch_sizes, self.best_steps, rng)
+        return fit_with_interval(self.batch_sizes, self.best_steps)
 
     def cautions(self) -> tuple[str, ...]:
         """State where the best learning rate is on the edge of its grid, and where seeds did not reach the target."""
