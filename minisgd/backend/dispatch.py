@@ -1,61 +1,68 @@
-"""Methods that a device runs whole: a few launches in place of one for every operation of the vocabulary.
+"""What a device does better: one table of (device, class, method) → function.
 
-The floors above register what they have for the classes they know, and `Ops.whole` asks here.
+A layer, a loss or an optimizer is written once, as a textbook has it. Where a device has a faster body of one of its
+methods, the body stands in a module of that device and is entered here; `Ops.method` asks for it. The floors above
+name their modules for each device, and a module is imported when that device first asks for a method: nobody without
+a GPU loads a line of CUDA.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from types import MethodType
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
-Method = TypeVar("Method", bound=Callable[..., Any])
+Body = TypeVar("Body", bound=Callable[..., Any])
+Table: TypeAlias = dict[str, dict[type, dict[str, Callable[..., Any]]]]
 
-_FUSED: dict[type, dict[str, Callable[..., Any]]] = {}
-_JOINED: dict[tuple[type, type, str], Callable[[Any, Any], Any]] = {}
-
-
-def fused(kind: type, name: str) -> Callable[[Method], Method]:
-    """Register a function as the fused version of a method of a class: same arguments, same results."""
-
-    def register(function: Method) -> Method:
-        _FUSED.setdefault(kind, {})[name] = function
-        return function
-
-    return register
+_modules: dict[str, list[str]] = {}
+"""By device, the modules that have not been imported yet."""
+_table: Table = {}
+"""By device, class and method, the body."""
 
 
-def fused_method(part: object, name: str) -> Callable[..., Any] | None:
-    """Return the fused version of a method, or None: for a subclass, or where somebody has replaced a method.
+def tuned_in(device: str, module: str) -> None:
+    """Say which module holds bodies for a device."""
+    _modules.setdefault(device, []).append(module)
 
-    Forward and backward may share what they keep, so one replaced method (a trace listens in) leaves all plain.
+
+def tuned(device: str, kind: type, *names: str) -> Callable[[Body], Body]:
+    """Enter a function as the body of methods of a class on a device: same arguments, same results."""
+
+    def enter(body: Body) -> Body:
+        _table.setdefault(device, {}).setdefault(kind, {}).update(dict.fromkeys(names, body))
+        return body
+
+    return enter
+
+
+def method(device: str, part: Any, name: str) -> Callable[..., Any]:
+    """Return a method of a layer, a loss or an optimizer: the device's body of it, or the one in its class.
+
+    A subclass keeps its own methods, and so does an object on which somebody has replaced one (a trace that listens
+    in): what forward and backward share, and the arrays that are declared for both, belong together.
     """
-    methods = _FUSED.get(type(part), {})
-    return MethodType(methods[name], part) if name in methods and _as_written(part) else None
+    body = _bodies(device).get(type(part), {}).get(name)
+    if body is not None and is_as_written(part):
+        return MethodType(body, part)
+    textbook: Callable[..., Any] = getattr(part, name)
+    return textbook
 
 
-def joins(first: type, second: type, name: str) -> Callable[[Method], Method]:
-    """Register what makes one part of two neighbours, whose method does what theirs do one after the other."""
-
-    def register(function: Method) -> Method:
-        _JOINED[first, second, name] = function
-        return function
-
-    return register
-
-
-def join_neighbours(parts: Sequence[Any], name: str) -> list[Any]:
-    """Return the parts in their order, two neighbours as one part wherever that is registered for a method."""
-    joined: list[Any] = []
-    for part in parts:
-        join = _JOINED.get((type(joined[-1]), type(part), name)) if joined else None
-        if join is not None and _as_written(joined[-1]) and _as_written(part):
-            joined[-1] = join(joined[-1], part)
-        else:
-            joined.append(part)
-    return joined
-
-
-def _as_written(part: object) -> bool:
+def is_as_written(part: object) -> bool:
     """Tell whether nobody has replaced a method of this very object."""
     return not any(callable(getattr(type(part), name, None)) for name in vars(part))
+
+
+def entries(device: str) -> Iterator[tuple[type, str]]:
+    """Yield every class and method that a device has a body for."""
+    for kind, bodies in _bodies(device).items():
+        for name in bodies:
+            yield kind, name
+
+
+def _bodies(device: str) -> dict[type, dict[str, Callable[..., Any]]]:
+    while _modules.get(device):
+        import_module(_modules[device].pop())
+    return _table.get(device, {})

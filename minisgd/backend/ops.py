@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from minisgd.backend.batch_transfer import BatchTransfer
-from minisgd.backend.block_size import CACHED, Grain
+from minisgd.backend.dispatch import method
 from minisgd.backend.loop_unrolling import append_translates
 from minisgd.backend.program import Call, Program
 from minisgd.errors import DtypeError
@@ -27,6 +27,9 @@ from minisgd.typing import Array, HostArray, Shape
 
 Operand: TypeAlias = Array | float
 """An array, or a number that becomes a 0-d constant of the result's dtype."""
+
+Observer: TypeAlias = Callable[[object, str, Callable[..., Any]], Callable[..., Any]]
+"""Of a part, the name of a method, and the method."""
 
 _OUT_BY_NAME = {"maximum", "minimum"}
 """NumPy deprecates a positional output for these; for the others it is the faster way to pass it."""
@@ -38,12 +41,11 @@ class Ops:
     device = "abstract"
     steps_per_launch = 1
     """How many updates a training run prepares at once: more where telling the device costs more than a loop does."""
-    grain: Grain = CACHED
-    """How finely layers cut a batch of images."""
 
     def __init__(self, xp: ModuleType) -> None:
         self.xp = xp
         self._program: Program | None = None
+        self._observer: Observer | None = None
         self._phase = ""
         self._layer = ""
         self._loops = 0
@@ -122,14 +124,23 @@ class Ops:
         else:
             self._program.append(Call(function, args, op, reads, out, self._phase, self._layer, self._block))
 
-    def whole(self, part: object, method: str) -> Callable[..., Any]:
-        """Return a method of a layer, a loss or an optimizer, or what this device runs in its place: see `fused`."""
-        found: Callable[..., Any] = getattr(part, method)
-        return found
+    def method(self, part: object, name: str) -> Callable[..., Any]:
+        """Return a method of a layer, a loss or an optimizer, or this device's own body of it: see `dispatch`."""
+        found = method(self.device, part, name) if self.fits(part) else getattr(part, name)
+        return found if self._observer is None else self._observer(part, name, found)
 
-    def neighbours(self, layers: Sequence[Any], method: str) -> Sequence[Any]:
-        """Return layers in the order they run in, two as one wherever this device has one method for both."""
-        return layers
+    def fits(self, part: object) -> bool:
+        """Tell whether the device's own bodies can take the arrays of a part."""
+        return True
+
+    @contextmanager
+    def observed_by(self, observer: Observer) -> Iterator[None]:
+        """Inside this block let somebody see every method that is about to be run, and return what to run."""
+        outer, self._observer = self._observer, observer
+        try:
+            yield
+        finally:
+            self._observer = outer
 
     # ---------------------------------------------------------------- memory
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import minisgd.nn.cuda  # noqa: F401  (registers what it has)
+from minisgd.backend.dispatch import tuned_in
 from minisgd.nn import initializers as init
 from minisgd.nn.layer import Buffer, Declaration, Layer, Parameter, Statistic
 from minisgd.nn.layers.activations import GELU, LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
@@ -51,3 +51,6 @@ __all__ = [
     "Tanh",
     "init",
 ]
+
+tuned_in("cpu", "minisgd.nn.cpu")
+tuned_in("cuda", "minisgd.nn.cuda")

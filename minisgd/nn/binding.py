@@ -11,7 +11,9 @@ of the same memory. Storage is shared where the mathematics allows:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from minisgd.backend import Arena, Owner, Request
 from minisgd.nn.layer import Declaration, Layer
@@ -44,10 +46,12 @@ class Binder:
     """Walks a network and collects what each layer attribute needs.
 
     training: whether a backward pass follows; evaluation keeps nothing.
+    method: of the device, as `Ops.method`: a body of its own may need other buffers than the textbook's
     """
 
     dtype: str
     training: bool
+    method: Callable[[Layer, str], Callable[..., Any]]
     attachments: list[Attachment] = field(default_factory=list)
     depth: int = 0
     streams: int = 0
@@ -56,9 +60,8 @@ class Binder:
 
     # ------------------------------------------------ forward
 
-    def leaf_forward(self, layer: Layer, path: str, x: Place) -> Place:
+    def leaf_forward(self, layer: Layer, path: str, x: Place, declared: Declaration) -> Place:
         """Place y and the buffers of a layer without children."""
-        declared = layer.declare(x.shape)
         y = self._output(path, declared, x)
         self.attach(layer, "x", x.request)
         self.attach(layer, "y", y.request)

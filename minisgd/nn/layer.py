@@ -6,15 +6,12 @@ Alphabet of shapes: R replicas (the leading axes, written …), B batch, I in, O
 from __future__ import annotations
 
 from collections.abc import Iterator
-from copy import copy
 from dataclasses import dataclass, field
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal
 
 from minisgd.backend import Ops
-from minisgd.backend.block_size import CACHED, Grain
 from minisgd.errors import ArgumentError, ShapeError
-from minisgd.nn.blocks import images_at_a_time
 from minisgd.nn.initializers import Constant, Initializer
 from minisgd.nn.layout import Kind
 from minisgd.typing import Array, Shape
@@ -121,12 +118,8 @@ class Layer:
     """True if y is a nondecreasing function of x, element by element, with derivative 0 wherever it is constant."""
     selects = False
     """True if y consists of elements of x, chosen by their order alone."""
-    by_parts = False
-    """True if every array has the batch axis and every example is computed apart: then images come in blocks."""
-    grain: Grain = CACHED
-    """How finely the device wants a batch of images cut: set by the network."""
-    at_a_time: int | None = None
-    """How many images make a block: set by the network, so that its layers work on the same ones in turn."""
+    largest_image: int | None = None
+    """Numbers in the largest image that some layer of the same network reads or writes; None without images."""
 
     def __init__(self, name: str | None = None) -> None:
         if name is not None and (not isinstance(name, str) or name.isdigit() or not name or "." in name):
@@ -147,8 +140,9 @@ class Layer:
         raise NotImplementedError
 
     def infer(self, ops: Ops, x: Array) -> Array:
-        """Compute y from x as in evaluation."""
-        return self.forward(ops, x)
+        """Compute y from x as in evaluation: as in training, unless a layer says otherwise."""
+        y: Array = ops.method(self, "forward")(ops, x)
+        return y
 
     def backward(self, ops: Ops, dy: Array) -> Array | None:
         """Compute dx and the gradients of the parameters from dy, the gradient of the loss by y."""
@@ -171,27 +165,6 @@ class Layer:
             )
         return self
 
-    # ------------------------------------------------ a few images at a time
-
-    def images(self, x: Shape) -> int:
-        """Return how many images make a block.  x (B, H, W, C)"""
-        return min(x[0], self.at_a_time or images_at_a_time(self.grain, x))
-
-    def blocks(self, ops: Ops, x: Array) -> Iterator[tuple[Any, Any]]:
-        """Yield the blocks of images x (…, B, H, W, C): one index for arrays of the batch, one for work arrays."""
-        replicas = (slice(None),) * len(self.lead)
-        shape = x.shape[len(self.lead) :]
-        for some in ops.blocks(shape[0], self.images(shape)):
-            yield (*replicas, some), (*replicas, slice(0, some.stop - some.start))
-
-    def on(self, some: Any) -> Self:
-        """Return this layer for some of the examples, with views of its arrays.  some: an index (…, B)"""
-        duplicate = copy(self)
-        for name, value in vars(self).items():
-            if hasattr(value, "shape") and len(value.shape) > len(self.lead):
-                setattr(duplicate, name, value[some])
-        return duplicate
-
     # ------------------------------------------------ how layers compose
 
     def walk(self) -> Iterator[Layer]:
@@ -204,7 +177,7 @@ class Layer:
 
     def bind_forward(self, binder: Binder, path: str, x: Place) -> Place:
         """Request the arrays of the forward pass; return the place of y."""
-        return binder.leaf_forward(self, path, x)
+        return binder.leaf_forward(self, path, x, binder.method(self, "declare")(x.shape))
 
     def bind_backward(self, binder: Binder, path: str, dy: Place, needs_dx: bool) -> Place | None:
         """Request the arrays of the backward pass; return the place of dx."""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from copy import copy
+from math import prod
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from minisgd.backend import Ops, get_ops
-from minisgd.backend.block_size import CACHED
 from minisgd.errors import ArgumentError, DtypeError, ShapeError
 from minisgd.nn.binding import Binder
-from minisgd.nn.blocks import images_at_a_time
 from minisgd.nn.inference import Inference
 from minisgd.nn.initializers import Initializer, Zeros
 from minisgd.nn.layer import Layer, Leaf, positive
@@ -81,10 +80,8 @@ class Network(Sequential):
 
         Errors: ShapeError if a layer does not fit the one before it; ArgumentError for another dtype.
         """
-        ops = ops or get_ops()
         self.shape_only(input_shape, dtype, ops)
         leaves = self.describe(input_shape)
-        self.ops = ops
         single = isinstance(seeds, int | np.integer)
         drawn = [_draw(leaves, seed, init) for seed in _seeds([seeds] if single else seeds)]
         self.lead = () if single else (len(drawn),)
@@ -96,9 +93,7 @@ class Network(Sequential):
         """Infer all shapes without drawing weights: enough to plan a training run, on the CPU or with ops."""
         if dtype not in DTYPES:
             raise ArgumentError("dtype", expected="'float32' or 'float64'", got=dtype, fix="choose one of them")
-        grain = ops.grain if ops else CACHED
-        for layer in self.walk():
-            layer.grain, layer.at_a_time = grain, None
+        self.ops = ops or get_ops()
         leaves = self.describe(input_shape)
         self.layout = Layout(
             (f"{leaf.path}.{name}", p.shape, p.kind)
@@ -111,9 +106,9 @@ class Network(Sequential):
             for name, s in leaf.declaration.statistics.items()
         )
         self.input_shape, self.dtype = _input_shape(input_shape), dtype
-        shapes = [shape for leaf in leaves for shape in (leaf.x, leaf.declaration.y) if len(shape) == 4]
+        images = [prod(shape[1:]) for leaf in leaves for shape in (leaf.x, leaf.declaration.y) if len(shape) == 4]
         for leaf in leaves:
-            leaf.layer.at_a_time = images_at_a_time(grain, *shapes) if shapes else None
+            leaf.layer.largest_image = max(images, default=None)
         return self
 
     def _place(self, rows: list[HostArray], size: int) -> Array:
@@ -133,7 +128,6 @@ class Network(Sequential):
         self.require_built()
         assert self.input_shape is not None
         duplicate: Self = clone(self).shape_only(self.input_shape, self.dtype, ops)
-        duplicate.ops = ops
         duplicate.vector, duplicate.statistics = (
             duplicate._received(self.ops.to_host(a)) for a in (self.vector, self.statistics)
         )
@@ -245,8 +239,8 @@ class Network(Sequential):
                 setattr(leaf.layer, name, row(segment.view(statistics), segment.shape))
 
     def binder(self, training: bool) -> Binder:
-        """Return a binder for this network's dtype."""
-        return Binder(self.dtype, training)
+        """Return a binder for this network's dtype and device."""
+        return Binder(self.dtype, training, self.ops.method)
 
     # ------------------------------------------------ using it
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import replace
-from typing import Literal, Self
+from typing import Any, Self
 
 from minisgd.backend import Ops, Request
 from minisgd.errors import ArgumentError, ShapeError
@@ -60,25 +60,30 @@ class Sequential(Layer):
         return Declaration(y=x)
 
     def forward(self, ops: Ops, x: Array) -> Array:
-        for layer in ops.neighbours([layer for _, layer in in_order(self.layers)], "forward"):
-            with ops.scope(layer=layer.label):
-                x = _run(layer, "forward", ops, x)
-        return x
+        y: Array = self._run(ops, "forward", x)
+        return y
 
     def infer(self, ops: Ops, x: Array) -> Array:
-        for layer in ops.neighbours([layer for _, layer in in_order(self.layers)], "infer"):
-            with ops.scope(layer=layer.label):
-                x = _run(layer, "infer", ops, x)
-        return x
+        y: Array = self._run(ops, "infer", x)
+        return y
 
     def backward(self, ops: Ops, dy: Array) -> Array | None:
         """Run the chain rule from the last layer to the first that has something to learn."""
-        dx: Array | None = dy
-        for layer in ops.neighbours([layer for _, layer in reversed(in_order(self._trained))], "backward"):
-            if dx is not None:
-                with ops.scope(layer=layer.label):
-                    dx = _run_back(layer, ops, dx)
+        dx: Array | None = self._run(ops, "backward", dy)
         return dx
+
+    def parts(self, method: str) -> Sequence[Any]:
+        """Return what a method runs, in its order: the layers, or what a device runs in place of several of them."""
+        if method == "backward":
+            return [layer for _, layer in reversed(in_order(self._trained))]
+        return [layer for _, layer in in_order(self.layers)]
+
+    def _run(self, ops: Ops, method: str, array: Any) -> Any:
+        for part in ops.method(self, "parts")(method):
+            if array is not None:
+                with ops.scope(layer=part.label):
+                    array = ops.method(part, method)(ops, array)
+        return array
 
     def frozen(self) -> Self:
         duplicate = copy(self)
@@ -134,16 +139,16 @@ class Residual(Sequential):
         return Declaration(y=x)
 
     def forward(self, ops: Ops, x: Array) -> Array:
-        ops.add(super().forward(ops, x), x, out=self.y)
+        ops.add(self._run(ops, "forward", x), x, out=self.y)
         return self.y
 
     def infer(self, ops: Ops, x: Array) -> Array:
-        ops.add(super().infer(ops, x), x, out=self.y)
+        ops.add(self._run(ops, "infer", x), x, out=self.y)
         return self.y
 
     def backward(self, ops: Ops, dy: Array) -> Array | None:
         """dx = dy + dy ∂f/∂x"""
-        inner = super().backward(ops, dy)
+        inner = self._run(ops, "backward", dy)
         if self.dx is not None and inner is not None:
             ops.add(inner, dy, out=self.dx)
         return self.dx
@@ -167,29 +172,6 @@ class Residual(Sequential):
         dx = Place(binder.slot("dy", dy.shape, "workspaces"), True) if needs_dx else None
         binder.attach(self, "dx", dx.request if dx else None)
         return dx
-
-
-def _run(layer: Layer, method: Literal["forward", "infer"], ops: Ops, x: Array) -> Array:
-    if not _takes_images(layer):
-        y: Array = ops.whole(layer, method)(ops, x)
-        return y
-    for some, _ in layer.blocks(ops, x):
-        ops.whole(layer.on(some), method)(ops, x[some])
-    return layer.y
-
-
-def _run_back(layer: Layer, ops: Ops, dy: Array) -> Array | None:
-    if not _takes_images(layer):
-        dx: Array | None = ops.whole(layer, "backward")(ops, dy)
-        return dx
-    for some, _ in layer.blocks(ops, layer.x):
-        ops.whole(layer.on(some), "backward")(ops, dy[some])
-    return layer.dx
-
-
-def _takes_images(layer: Layer) -> bool:
-    """Tell whether a layer can be run block by block and has images (…, B, H, W, C) to do so."""
-    return layer.by_parts and layer.x.ndim == len(layer.lead) + 4
 
 
 def _how_to_pass(thing: object) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from inspect import isabstract
 
-import minisgd.optim.cuda.updates  # noqa: F401  (registers what it has)
+from minisgd.backend.dispatch import tuned_in
 from minisgd.optim.adagrad import Adagrad
 from minisgd.optim.adam import Adam
 from minisgd.optim.adamw import AdamW
@@ -96,3 +96,5 @@ SCHEDULES: dict[str, Callable[..., LearningRateSchedule]] = {
     "step": StepDecay,
 }
 """Schedules of the learning rate by their names on the command line; ``Warmup`` goes around any of them."""
+
+tuned_in("cuda", "minisgd.optim.cuda")

@@ -150,7 +150,7 @@ class Optimizer(ABC):
     def step(self, ops: Ops, buffers: UpdateBuffers) -> None:
         """Emit one whole update."""
         with ops.scope(layer=type(self).__name__):
-            ops.whole(self, "move")(ops, buffers)
+            ops.method(self, "move")(ops, buffers)
 
     def move(self, ops: Ops, b: UpdateBuffers) -> None:
         """Move w: prepare the numbers of the update, then apply the formula everywhere."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -10,7 +13,7 @@ from minisgd.backend import Arena, Call, NumpyOps, Plan, Program
 from minisgd.backend.cuda import cupy_vocabulary
 from minisgd.backend.cuda.cupy_ops import CupyOps
 from minisgd.backend.cuda.device_kernels import launch_all
-from minisgd.nn import GELU, Linear, ReLU, Tanh
+from minisgd.nn import GELU, Linear, MaxPool2d, ReLU, Sequential, Tanh
 from minisgd.optim import SGD
 from minisgd.training.prepare import prepare
 from tests.optim.optimizer_table import LAYOUT, OPTIMIZERS, vector
@@ -49,30 +52,72 @@ def test_what_somebody_wrote_over_is_left_alone(cuda):
     class Own(SGD):
         """A rule that is not SGD's."""
 
-    assert cuda.whole(Own(0.1), "move").__func__ is SGD.move
+    assert cuda.method(Own(0.1), "move").__func__ is SGD.move
     replaced = SGD(0.1)
     replaced.move = replaced.move
-    assert cuda.whole(replaced, "move") == replaced.move
-    assert cuda.whole(SGD(0.1), "move").__func__ is not SGD.move
+    assert cuda.method(replaced, "move") == replaced.move
+    assert cuda.method(SGD(0.1), "move").__func__ is not SGD.move
 
 
-def test_neighbours_are_one_part_where_a_kernel_does_both(cuda):
+def test_a_subclass_declares_what_its_own_methods_need():
+    class Own(MaxPool2d):
+        """Somebody's own."""
+
+    ops, x = NumpyOps(), (2, 4, 4, 1)
+    for layer in (Own(2), replaced(MaxPool2d(2), "backward")):
+        for name in ("declare", "forward", "infer", "backward"):
+            assert ops.method(layer, name) == getattr(layer, name)
+    names = ops.method(MaxPool2d(2), "declare")(x).buffers.keys()
+    assert names != ops.method(Own(2), "declare")(x).buffers.keys() == MaxPool2d(2).declare(x).buffers.keys()
+
+
+def replaced(layer, name):
+    setattr(layer, name, getattr(layer, name))
+    return layer
+
+
+def test_a_dense_layer_and_its_activation_are_one_part_where_a_kernel_does_both(cuda):
     layers = [Linear(4), ReLU(), Linear(3), GELU(), Linear(2), Tanh()]
-    names = [type(part).__name__ for part in cuda.neighbours(layers, "forward")]
-    assert names == ["DenseBeside", "Linear", "GELU", "DenseBeside"]
-    assert len(cuda.neighbours(layers[::-1], "backward")) == 5
-    assert cuda.neighbours(layers, "declare") == layers
-    layers[0].forward = layers[0].forward
-    assert cuda.neighbours(layers, "forward")[:2] == layers[:2]
-    assert NumpyOps().neighbours(layers, "forward") is layers
+    chain = Sequential(*layers)
+
+    def parts(ops, method):
+        return [type(part).__name__ for part in ops.method(chain, "parts")(method)]
+
+    assert parts(cuda, "forward") == ["LinearActivation", "Linear", "GELU", "LinearActivation"]
+    assert parts(cuda, "backward") == ["Tanh", "Linear", "GELU", "LinearActivation", "Linear"]
+    replaced(layers[0], "forward")
+    assert parts(cuda, "forward")[:2] == ["Linear", "ReLU"]
+    assert NumpyOps().method(chain, "parts")("forward") == layers
+
+
+def test_whoever_observes_sees_every_method_and_says_what_is_run():
+    ops, layer, seen = NumpyOps(), ReLU(), []
+    with ops.observed_by(lambda part, name, method: seen.append((part, name, method)) or len):
+        assert ops.method(layer, "forward") is len
+    assert seen == [(layer, "forward", ops.method(layer, "forward"))]
 
 
 def test_layers_too_long_for_32_bits_are_left_to_the_vocabulary(cuda, monkeypatch):
     layer = ReLU()
     layer.x = layer.y = cuda.zeros((2, 50), "float32")
-    assert cuda.whole(layer, "forward").__func__ is not ReLU.forward
+    assert cuda.method(layer, "forward").__func__ is not ReLU.forward
     monkeypatch.setattr(cupy_vocabulary, "NUMBERED", 100)
-    assert cuda.whole(layer, "forward").__func__ is ReLU.forward
+    assert cuda.method(layer, "forward").__func__ is ReLU.forward
+
+
+@pytest.mark.parametrize(("device", "loaded"), [("cpu", ["minisgd.nn.cpu"]), ("cuda", ["minisgd.nn.cuda"])])
+def test_a_device_loads_its_own_bodies_when_it_first_asks(device, loaded):
+    code = (
+        "import sys, minisgd as ms; ms.Network, ms.SGD; before = set(sys.modules)\n"
+        "from minisgd.backend import dispatch\n"
+        f"dispatch.method({device!r}, ms.ReLU(), 'forward')\n"
+        "print(*sorted(n for n in before if 'cuda' in n or n.startswith('minisgd.nn.cpu')), '|', *sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    before, after = done.stdout.split("|")
+    assert before.split() == []
+    assert set(loaded) <= set(after.split())
+    assert ("cuda" in after) == (device == "cuda")
 
 
 # ------------------------------------------------ a training step
@@ -136,5 +181,5 @@ def test_bytes_are_gathered_as_floats_in_one_launch(cuda, dtype, lead):
 
 def test_the_cpu_runs_every_method_as_it_is_written():
     optimizer = SGD(0.1)
-    assert NumpyOps().whole(optimizer, "move") == optimizer.move
+    assert NumpyOps().method(optimizer, "move") == optimizer.move
     assert np.all([call.op != "update" for call in update(optimizer, NumpyOps())])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minisgd.backend import Arena, NumpyOps, Ops, Plan, Program, Request
-from minisgd.nn import Buffer, Layer, Loss, Network
+from minisgd.nn import Buffer, Declaration, Layer, Loss, Network
 from minisgd.nn.binding import Binder, Place
 from minisgd.nn.losses.loss import LossDeclaration, TargetKind
 from minisgd.nn.network import clone
@@ -39,12 +39,10 @@ class Probe(Loss):
 class Apart(Binder):
     """Gives every array storage of its own, wherever that is possible at all: slower, and plainly right."""
 
-    def __init__(self, dtype: str, training: bool) -> None:
-        super().__init__(dtype, training)
-        self.taken = 0
+    taken = 0
 
-    def leaf_forward(self, layer: Layer, path: str, x: Place) -> Place:
-        return super().leaf_forward(layer, path, replace(x, free=False))
+    def leaf_forward(self, layer: Layer, path: str, x: Place, declared: Declaration) -> Place:
+        return super().leaf_forward(layer, path, replace(x, free=False), declared)
 
     def leaf_backward(self, layer: Layer, path: str, dy: Place, needs_dx: bool) -> Place | None:
         return super().leaf_backward(layer, path, replace(dy, free=False), needs_dx)
@@ -97,7 +95,7 @@ class Bench:
         self.bind(b)
 
     def _bind(self, b: int) -> tuple[Binder, list[Request]]:
-        binder = self.binder(self.dtype, training=True)
+        binder = self.binder(self.dtype, training=True, method=self.ops.method)
         x = Request("batch.x", (b, *self.shape), self.dtype, "data")
         z = self.network.bind_forward(binder, "", Place(x, free=False)).request
         dz = Request("loss.dz", z.shape, self.dtype, "activations")

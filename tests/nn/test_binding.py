@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from minisgd.backend import NumpyOps, Plan
-from minisgd.backend.block_size import Grain
 from minisgd.nn import (
     GELU,
     AvgPool2d,
@@ -31,6 +30,8 @@ from minisgd.nn import (
     Sigmoid,
     Tanh,
 )
+from minisgd.nn.cpu import block_size
+from minisgd.nn.cpu.block_size import BlockSize, images_per_block
 from minisgd.typing import Shape
 from tests.nn.layer_bench import Apart, Bench
 from tests.nn.layer_tables import ACTIVATIONS
@@ -210,7 +211,7 @@ def test_layers_of_images_take_turns_on_blocks() -> None:
     bench = Bench(layers, (32, 32, 2), 20)
     program = bench.record("forward")
     order = [(program.calls[k].layer, program.calls[k].block) for k in program.order]
-    assert {layer.at_a_time for layer in bench.network.layers} == {8}
+    assert {images_per_block(layer, (20, 32, 32, 2)) for layer in bench.network.layers} == {8}
     # the second block of the normalised images goes all the way before the third begins
     second = [k for k, (_, block) in enumerate(order) if block is not None and block[1] == 1]
     runs = np.split(second, np.flatnonzero(np.diff(second) != 1) + 1)
@@ -223,7 +224,7 @@ def test_layers_of_images_take_turns_on_blocks() -> None:
 @pytest.mark.parametrize("seeds", [0, (0, 1)])
 def test_blocks_that_are_not_recorded_compute_what_they_would(seeds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many blocks: replayed, most of them follow from others; executed at once, each one is run."""
-    monkeypatch.setattr(NumpyOps, "grain", Grain(3 * 32 * 32 * 8, 1_000_000))
+    monkeypatch.setattr(block_size, "CACHED", BlockSize(3 * 32 * 32 * 8, 1_000_000))
     layers = [Conv2d(8, 3, padding=1), BatchNorm(), ReLU(), MaxPool2d(2), Conv2d(4, 3, stride=2), GELU(), AvgPool2d(2)]
     bench = Bench([*layers, Flatten(), Linear(3)], (32, 32, 2), 20, seeds=seeds)
     bench.fill(np.random.default_rng(0))
@@ -241,10 +242,10 @@ def test_blocks_that_are_not_recorded_compute_what_they_would(seeds: Any, monkey
 
 @pytest.mark.parametrize("channels", [1, 6])
 def test_a_shorter_batch_needs_no_larger_work_arrays(channels: int) -> None:
-    layer = Conv2d(4, 3, padding=1)
+    layer, ops = Conv2d(4, 3, padding=1), NumpyOps()
     sizes: dict[str, list[int]] = {}
     for b in range(1, 40):
-        for name, buffer in layer.declare((b, 26, 26, channels)).buffers.items():
+        for name, buffer in ops.method(layer, "declare")((b, 26, 26, channels)).buffers.items():
             sizes.setdefault(name, []).append(prod(buffer.shape))
     for name, of_batch in sizes.items():
         assert of_batch == sorted(of_batch), name

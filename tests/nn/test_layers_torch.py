@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from minisgd.backend import NumpyOps
-from minisgd.backend.block_size import Grain
 from minisgd.nn import (
     GELU,
     AvgPool2d,
@@ -31,6 +29,8 @@ from minisgd.nn import (
     Tanh,
     init,
 )
+from minisgd.nn.cpu import block_size
+from minisgd.nn.cpu.block_size import BlockSize
 from tests.nn.layer_bench import Bench
 from tests.nn.layer_tables import CASES, LAYERS
 
@@ -156,10 +156,10 @@ def test_layer(name: str, kind: str) -> None:
 @pytest.mark.parametrize("name", [name for name, kind in CASES if name.startswith("Conv2d") and kind == "images"])
 @pytest.mark.parametrize("channels", [3, 6])  # on both sides of where the layout of patches changes
 def test_convolution_of_a_few_images_at_a_time(name: str, channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(NumpyOps, "grain", Grain(700, 1_000_000))
+    monkeypatch.setattr(block_size, "CACHED", BlockSize(700, 1_000_000))
     shape = (6, 7, channels)
     bench = Bench([LAYERS[name].make(shape)], shape, 9)
-    assert len(list(bench.network.layers[0]._chunks(bench.ops))) > 1  # type: ignore[attr-defined]
+    assert bench.network.layers[0].patches.size < 9 * 4 * 5 * 9 * channels  # type: ignore[attr-defined]
     check_against_torch(bench, seed=2, batches=[9, 4, 1])
 
 

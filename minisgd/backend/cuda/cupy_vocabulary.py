@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from minisgd.backend.block_size import WHOLE
 from minisgd.backend.cuda.device_kernels import CudaKernels, launch_all
 from minisgd.backend.cuda.kernels.affine import Affine
 from minisgd.backend.cuda.kernels.dropout import Dropout
@@ -20,7 +19,6 @@ from minisgd.backend.cuda.kernels.fold import Fold
 from minisgd.backend.cuda.kernels.gather import Gather
 from minisgd.backend.cuda.products import chosen, multiply
 from minisgd.backend.cuda.views import columns, stacks
-from minisgd.backend.dispatch import fused_method, join_neighbours
 from minisgd.backend.ops import Operand, Ops
 from minisgd.errors import DtypeError
 from minisgd.typing import Array
@@ -35,8 +33,6 @@ class CupyVocabulary(Ops):
     precision: "full" multiplies in the dtype of the matrices; "tf32" lets cuBLAS round the elements of float32
     matrices to 10 bits of mantissa where it multiplies (large products; our kernels never do).
     """
-
-    grain = WHOLE
 
     def __init__(self, cupy: Any, precision: str = "full") -> None:
         super().__init__(cupy)
@@ -57,13 +53,9 @@ class CupyVocabulary(Ops):
             emit()
         self.run(op, launch_all, (tuple(launches),), reads, out)
 
-    def whole(self, part: object, method: str) -> Callable[..., Any]:
-        plain = super().whole(part, method)
-        longest = max(getattr(getattr(part, name, None), "size", 0) for name in ("x", "y"))
-        return plain if longest >= NUMBERED else fused_method(part, method) or plain
-
-    def neighbours(self, layers: Sequence[Any], method: str) -> Sequence[Any]:
-        return join_neighbours(layers, method)
+    def fits(self, part: object) -> bool:
+        longest: int = max(getattr(getattr(part, operand, None), "size", 0) for operand in ("x", "y"))
+        return longest < NUMBERED
 
     # ---------------------------------------------------------------- elementwise
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
-from minisgd.backend.dispatch import fused
+from minisgd.backend.dispatch import tuned
 from minisgd.nn.cuda.kernels.activation import Activation as Kernel
 from minisgd.nn.cuda.replicas import stacked
 from minisgd.nn.layers.activations import GELU, Activation, LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
@@ -38,8 +38,8 @@ def backward(self: Activation | GELU, ops: CupyVocabulary, dy: Array) -> Array |
 
 
 for kind in NAMES:
-    fused(kind, "forward")(forward)
-    fused(kind, "backward")(backward)
+    tuned("cuda", kind, "forward")(forward)
+    tuned("cuda", kind, "backward")(backward)
 
 
 def _name(layer: Activation | GELU) -> str:

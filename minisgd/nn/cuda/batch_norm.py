@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
-from minisgd.backend.dispatch import fused
+from minisgd.backend.dispatch import tuned
 from minisgd.nn.cuda.kernels.batch_norm import BatchNorm as Kernels
 from minisgd.nn.cuda.kernels.batch_norm import Ghosts
 from minisgd.nn.cuda.replicas import stacked
@@ -15,10 +15,10 @@ from minisgd.nn.shapes import rows
 from minisgd.typing import Array
 
 
-@fused(BatchNorm, "forward")
+@tuned("cuda", BatchNorm, "forward")
 def forward(self: BatchNorm, ops: CupyVocabulary, x: Array) -> Array:
     """y = γ (x − μ)/√(σ² + ε) + β, and the running statistics"""
-    list(self._ghosts())  # it refuses a batch without variance
+    self.ghost_batches()  # refuses a batch without variance
     if _workspace(self, ops, 1) is None:
         return BatchNorm.forward(self, ops, x)
 
@@ -34,7 +34,7 @@ def forward(self: BatchNorm, ops: CupyVocabulary, x: Array) -> Array:
     return self.y
 
 
-@fused(BatchNorm, "backward")
+@tuned("cuda", BatchNorm, "backward")
 def backward(self: BatchNorm, ops: CupyVocabulary, dy: Array) -> Array | None:
     """dγ = Σ dy x̂    dβ = Σ dy    dx = γ/√(σ²+ε) · (dy − mean(dy) − x̂ mean(dy x̂))"""
     if _workspace(self, ops, 1) is None:
@@ -54,7 +54,7 @@ def backward(self: BatchNorm, ops: CupyVocabulary, dy: Array) -> Array | None:
     return self.dx
 
 
-@fused(BatchNorm, "infer")
+@tuned("cuda", BatchNorm, "infer")
 def infer(self: BatchNorm, ops: CupyVocabulary, x: Array) -> Array:
     """y = γ (x − r_mean)/√(r_var + ε) + β"""
     operands = rows(x, self.lead), *_affine(self), rows(self.y, self.lead), self.running_mean, self.running_var

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
-from minisgd.backend.dispatch import fused
+from minisgd.backend.dispatch import tuned
 from minisgd.nn.cuda.kernels.conv import Conv, Geometry
 from minisgd.nn.cuda.replicas import stacked
 from minisgd.nn.layers.conv import Conv2d
 from minisgd.typing import Array
 
 
-@fused(Conv2d, "forward")
+@tuned("cuda", Conv2d, "forward")
 def forward(self: Conv2d, ops: CupyVocabulary, x: Array) -> Array:
     """y = x ⋆ W + b"""
     arrays = stacked(self.lead, x, self.W, self.b if self.bias else None, self.y)
@@ -18,7 +18,7 @@ def forward(self: Conv2d, ops: CupyVocabulary, x: Array) -> Array:
     return self.y
 
 
-@fused(Conv2d, "backward")
+@tuned("cuda", Conv2d, "backward")
 def backward(self: Conv2d, ops: CupyVocabulary, dy: Array) -> Array | None:
     """dW = Σ patchesᵀ dy    db = Σ_{B,H,W} dy    dx: every pixel gathers from the windows that cover it"""
     kernels = _kernels(self, ops)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
-from minisgd.backend.dispatch import fused
+from minisgd.backend.dispatch import tuned
 from minisgd.nn.cuda.kernels.cross_entropy import CrossEntropy
 from minisgd.nn.cuda.replicas import dense
 from minisgd.nn.losses.cross_entropy import SoftmaxCrossEntropy
 from minisgd.typing import Array
 
 
-@fused(SoftmaxCrossEntropy, "weighted")
+@tuned("cuda", SoftmaxCrossEntropy, "weighted")
 def weighted(self: SoftmaxCrossEntropy, ops: CupyVocabulary, target: Array) -> None:
     """losses = w_i ℓ_i, and dz = w_i/B ∂ℓ_i/∂z_i as well"""
     kernel = ops.family(CrossEntropy, self.z.dtype)
@@ -23,6 +23,6 @@ def weighted(self: SoftmaxCrossEntropy, ops: CupyVocabulary, target: Array) -> N
     ops.launch("cross_entropy", emit, (self.z, target), self.losses)
 
 
-@fused(SoftmaxCrossEntropy, "weighted_gradient")
+@tuned("cuda", SoftmaxCrossEntropy, "weighted_gradient")
 def weighted_gradient(self: SoftmaxCrossEntropy, ops: CupyVocabulary) -> None:
     """Leave dz as the forward pass wrote it."""

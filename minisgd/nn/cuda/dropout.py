@@ -6,20 +6,20 @@ import numpy as np
 
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
 from minisgd.backend.cuda.kernels.dropout import Dropout as Kernel
-from minisgd.backend.dispatch import fused
+from minisgd.backend.dispatch import tuned
 from minisgd.nn.cuda.replicas import dense
 from minisgd.nn.layers.dropout import Dropout
 from minisgd.typing import Array
 
 
-@fused(Dropout, "forward")
+@tuned("cuda", Dropout, "forward")
 def forward(self: Dropout, ops: CupyVocabulary, x: Array) -> Array:
     """y = x m / (1 − p)"""
     _drop(self, ops, x, self.y)
     return self.y
 
 
-@fused(Dropout, "backward")
+@tuned("cuda", Dropout, "backward")
 def backward(self: Dropout, ops: CupyVocabulary, dy: Array) -> Array | None:
     """dx = dy m / (1 − p): the clock has not moved, so the mask is the same"""
     if self.dx is not None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
-from minisgd.backend.dispatch import fused
+from minisgd.backend.dispatch import tuned
 from minisgd.nn.cuda.kernels.layer_norm import LayerNorm as Kernels
 from minisgd.nn.cuda.replicas import dense, stacked
 from minisgd.nn.layers.layer_norm import LayerNorm
@@ -14,7 +14,7 @@ from minisgd.nn.shapes import rows
 from minisgd.typing import Array
 
 
-@fused(LayerNorm, "forward")
+@tuned("cuda", LayerNorm, "forward")
 def forward(self: LayerNorm, ops: CupyVocabulary, x: Array) -> Array:
     """y = γ (x − μ)/√(σ² + ε) + β"""
     batch = rows(x, self.lead), rows(self.y, self.lead), *_moments(self)
@@ -27,7 +27,7 @@ def forward(self: LayerNorm, ops: CupyVocabulary, x: Array) -> Array:
     return self.y
 
 
-@fused(LayerNorm, "backward")
+@tuned("cuda", LayerNorm, "backward")
 def backward(self: LayerNorm, ops: CupyVocabulary, dy: Array) -> Array | None:
     """dγ = Σ dy x̂    dβ = Σ dy    with g = γ dy:  dx = (g − mean(g) − x̂ mean(g x̂)) / √(σ²+ε)"""
     dx = None if self.dx is None else rows(self.dx, self.lead)

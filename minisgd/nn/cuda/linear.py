@@ -1,18 +1,26 @@
-"""The dense layer: the bias gradient comes with the weight gradient, and activations with the products beside them."""
+"""The dense layer: the bias gradient comes with the weight gradient, and an activation with the product."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
 from minisgd.backend.cuda.views import stacks
-from minisgd.backend.dispatch import fused, joins
+from minisgd.backend.dispatch import is_as_written, tuned
 from minisgd.nn.cuda.activations import NAMES
 from minisgd.nn.layers.activations import GELU, Activation, LeakyReLU
 from minisgd.nn.layers.linear import Linear
+from minisgd.nn.network import Network
+from minisgd.nn.sequential import Residual, Sequential
 from minisgd.nn.shapes import transpose
 from minisgd.typing import Array
 
+FUSED = NAMES.keys() - {GELU}
+"""Activations that a product takes in: those whose derivative can be had from their output."""
 
-@fused(Linear, "backward")
+
+@tuned("cuda", Linear, "backward")
 def backward(self: Linear, ops: CupyVocabulary, dy: Array) -> Array | None:
     """dW = xᵀ dy    db = Σ_B dy    dx = dy Wᵀ"""
     _weight_gradient(self, ops, dy)
@@ -38,58 +46,70 @@ def _weight_gradient(layer: Linear, ops: CupyVocabulary, dy: Array) -> None:
     ops.launch("matmul", emit, (transpose(layer.x), dy), layer.dW)
 
 
-class DenseBeside:
-    """A dense layer and the activation beside it: what is put out goes through the activation on its way to memory.
+class LinearActivation:
+    """Fused linear + activation: what the product puts out goes through the activation on its way to memory.
 
-    forward: the activation is above, y = act(x W + b)   backward: it is below, x = act(…), and dx = (dy Wᵀ) act′(x)
+    forward: the activation follows, y = act(x W + b)   backward: it came before, x = act(…), and dx = (dy Wᵀ) act′(x)
     """
 
-    by_parts = False
-
-    def __init__(self, dense: Linear, activation: Activation) -> None:
-        self.dense, self.activation, self.label = dense, activation, dense.label
+    def __init__(self, linear: Linear, activation: Activation) -> None:
+        self.linear, self.activation, self.label = linear, activation, linear.label
         self.name = NAMES[type(activation)]
         self.slope = activation.negative_slope if isinstance(activation, LeakyReLU) else 0.0
 
     def forward(self, ops: CupyVocabulary, x: Array) -> Array:
         """y = act(x W + b)"""
-        dense, y = self.dense, self.activation.y
-        if ops.reason_for_cublas(x, dense.W, y):
-            result: Array = ops.whole(self.activation, "forward")(ops, dense.forward(ops, x))
+        linear, y = self.linear, self.activation.y
+        if ops.reason_for_cublas(x, linear.W, y):
+            result: Array = ops.method(self.activation, "forward")(ops, linear.forward(ops, x))
             return result
         affine = ops.affine_kernels(y.dtype)
 
         def emit() -> None:
-            for x_, W, b, y_ in stacks(ops.xp, dense.lead, x, dense.W, dense.b if dense.bias else None, y):
+            for x_, W, b, y_ in stacks(ops.xp, linear.lead, x, linear.W, linear.b if linear.bias else None, y):
                 (R, B, I), O = x_.shape, W.shape[-1]  # noqa: E741
                 work = ops.kernels.scratch(y.dtype, affine.workspace_of(R, B, O, I))
                 affine.forward(x_, W, b, y_, activation=self.name, slope=self.slope, workspace=work)
 
-        ops.launch("affine", emit, (x, dense.W), y)
+        ops.launch("affine", emit, (x, linear.W), y)
         return y
 
     infer = forward
 
     def backward(self, ops: CupyVocabulary, dy: Array) -> Array | None:
         """dW = xᵀ dy    db = Σ_B dy    dx = (dy Wᵀ) act′(x)"""
-        dense, dx = self.dense, self.activation.dx
-        if dx is None or ops.reason_for_cublas(dy, transpose(dense.W), dx):
-            below = ops.whole(dense, "backward")(ops, dy)
-            result: Array | None = None if below is None else ops.whole(self.activation, "backward")(ops, below)
+        linear, dx = self.linear, self.activation.dx
+        if dx is None or ops.reason_for_cublas(dy, transpose(linear.W), dx):
+            below = ops.method(linear, "backward")(ops, dy)
+            result: Array | None = None if below is None else ops.method(self.activation, "backward")(ops, below)
             return result
-        _weight_gradient(dense, ops, dy)
+        _weight_gradient(linear, ops, dy)
         affine = ops.affine_kernels(dx.dtype)
 
         def emit() -> None:
-            for slope, W, x, out in stacks(ops.xp, dense.lead, dy, dense.W, dense.x, dx):
+            for slope, W, x, out in stacks(ops.xp, linear.lead, dy, linear.W, linear.x, dx):
                 (R, B, O), I = slope.shape, W.shape[-2]  # noqa: E741
                 work = ops.kernels.scratch(dx.dtype, affine.workspace_of(R, B, I, O))
                 affine.input_gradient(slope, W, out, x=x, activation=self.name, slope=self.slope, workspace=work)
 
-        ops.launch("matmul", emit, (dy, transpose(dense.W)), dx)
+        ops.launch("matmul", emit, (dy, transpose(linear.W)), dx)
         return dx
 
 
-for kind in NAMES.keys() - {GELU}:
-    for method in ("forward", "infer", "backward"):
-        joins(Linear, kind, method)(DenseBeside)
+@tuned("cuda", Sequential, "parts")
+@tuned("cuda", Network, "parts")
+@tuned("cuda", Residual, "parts")
+def parts(self: Sequential, method: str) -> Sequence[Any]:
+    """Return the layers in the order of a method, a dense layer and the activation after it as one."""
+    parts: list[Any] = []
+    for layer in self.parts(method):
+        if parts and _fuses(parts[-1], layer):
+            parts[-1] = LinearActivation(parts[-1], layer)
+        else:
+            parts.append(layer)
+    return parts
+
+
+def _fuses(linear: Any, activation: Any) -> bool:
+    """Tell whether both are as they were written: see `dispatch.method`."""
+    return type(linear) is Linear and type(activation) in FUSED and is_as_written(linear) and is_as_written(activation)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
-from minisgd.backend.dispatch import fused
+from minisgd.backend.dispatch import tuned
 from minisgd.nn.cuda.kernels.pool import Pool
 from minisgd.nn.cuda.replicas import dense
 from minisgd.nn.layers.pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
@@ -13,17 +13,16 @@ from minisgd.nn.shapes import reshaped
 from minisgd.typing import Array, Shape
 
 
-@fused(MaxPool2d, "infer")
-@fused(MaxPool2d, "forward")
-def largest(self: MaxPool2d, ops: CupyVocabulary, x: Array) -> Array:
+@tuned("cuda", MaxPool2d, "forward", "infer")
+def max_forward(self: MaxPool2d, ops: CupyVocabulary, x: Array) -> Array:
     """y = the largest of each window"""
     pool = Pool(ops.kernels.library(x.dtype), self.kernel, self.stride)
     ops.launch("max_pool", lambda: _each(pool.max, self.lead, x, self.y), (x,), self.y)
     return self.y
 
 
-@fused(MaxPool2d, "backward")
-def lead_back(self: MaxPool2d, ops: CupyVocabulary, dy: Array) -> Array | None:
+@tuned("cuda", MaxPool2d, "backward")
+def max_backward(self: MaxPool2d, ops: CupyVocabulary, dy: Array) -> Array | None:
     """dx = dy at the first maximum of each window, 0 elsewhere"""
     if self.dx is None:
         return None
@@ -32,18 +31,18 @@ def lead_back(self: MaxPool2d, ops: CupyVocabulary, dy: Array) -> Array | None:
     return self.dx
 
 
-@fused(AvgPool2d, "forward")
-@fused(GlobalAvgPool2d, "forward")
-def mean(self: AvgPool2d | GlobalAvgPool2d, ops: CupyVocabulary, x: Array) -> Array:
+@tuned("cuda", AvgPool2d, "forward")
+@tuned("cuda", GlobalAvgPool2d, "forward")
+def mean_forward(self: AvgPool2d | GlobalAvgPool2d, ops: CupyVocabulary, x: Array) -> Array:
     """y = the mean of each window"""
     pool, y = _mean_pool(self, ops, x), _as_images(self.y, x)
     ops.launch("avg_pool", lambda: _each(pool.avg, self.lead, x, y), (x,), self.y)
     return self.y
 
 
-@fused(AvgPool2d, "backward")
-@fused(GlobalAvgPool2d, "backward")
-def share(self: AvgPool2d | GlobalAvgPool2d, ops: CupyVocabulary, dy: Array) -> Array | None:
+@tuned("cuda", AvgPool2d, "backward")
+@tuned("cuda", GlobalAvgPool2d, "backward")
+def mean_backward(self: AvgPool2d | GlobalAvgPool2d, ops: CupyVocabulary, dy: Array) -> Array | None:
     """dx = dy / K² in every pixel of the window"""
     if self.dx is None:
         return None

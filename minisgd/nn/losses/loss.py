@@ -75,7 +75,7 @@ class Loss:
 
     def total(self, ops: Ops, target: Array) -> None:
         """value = Σ w_i ℓ_i"""
-        ops.whole(self, "weighted")(ops, target)
+        ops.method(self, "weighted")(ops, target)
         ops.sum(self.losses, -1, out=self.value)
 
     def weighted(self, ops: Ops, target: Array) -> None:
@@ -91,7 +91,7 @@ class Loss:
 
     def gradient(self, ops: Ops) -> Array:
         """Return dz = w_i/B ∂ℓ_i/∂z_i, after ``total`` and once."""
-        ops.whole(self, "weighted_gradient")(ops)
+        ops.method(self, "weighted_gradient")(ops)
         return self.dz
 
     def weighted_gradient(self, ops: Ops) -> None:

@@ -19,7 +19,7 @@ def by_replicas(layer: Layer, path: str, ops: Ops, x: Array, delta: Array) -> di
     n, dtype = len(delta), delta.dtype.name
     duplicate: Layer = clone(layer)
     one: Shape = (1, *x.shape[1:])
-    binder = Binder(dtype, training=True)
+    binder = Binder(dtype, training=True, method=ops.method)
     one_x = Request("replicas.x", one, dtype, "data")
     y = duplicate.bind_forward(binder, path, Place(one_x, free=False))
     dy = Request("replicas.dy", y.shape, dtype, "data")
@@ -29,8 +29,8 @@ def by_replicas(layer: Layer, path: str, ops: Ops, x: Array, delta: Array) -> di
     gradients = _attach(layer, duplicate, path, ops, one, n)
     for request, batch in ((one_x, x), (dy, delta)):
         ops.copy(batch[:, None], out=arena.view(request, (n,)))
-    duplicate.forward(ops, arena.view(one_x, (n,)))
-    duplicate.backward(ops, arena.view(dy, (n,)))
+    ops.method(duplicate, "forward")(ops, arena.view(one_x, (n,)))
+    ops.method(duplicate, "backward")(ops, arena.view(dy, (n,)))
     return {name: Stacked(gradient.reshape(n, -1)) for name, gradient in gradients.items()}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from typing import Any, Protocol
 
@@ -43,6 +43,8 @@ class Tap(Layer):
 
     def bind_forward(self, binder: Binder, path: str, x: Place) -> Place:
         self.path = path
+        if has_rule(self.inside):
+            return binder.leaf_forward(self.inside, path, x, self.inside.declare(x.shape))
         return self.inside.bind_forward(binder, path, x)
 
     def bind_backward(self, binder: Binder, path: str, dy: Place, needs_dx: bool) -> Place | None:
@@ -50,15 +52,22 @@ class Tap(Layer):
 
     def forward(self, ops: Ops, x: Array) -> Array:
         self.kept = None if has_rule(self.inside) else copied(ops, x)
-        return self.inside.forward(ops, x)
+        y: Array = self._method(ops, "forward")(ops, x)
+        return y
 
     def backward(self, ops: Ops, dy: Array) -> Array | None:
         factors = factors_of(self.inside, self.path, ops, self.kept, dy)  # first: dx may take the place of dy
-        dx = self.inside.backward(ops, dy)  # then: a reader may want the gradient of the batch
+        # then: a reader may want the gradient of the batch
+        dx: Array | None = self._method(ops, "backward")(ops, dy)
         for name, factor in factors.items():
             for reader in self.readers:
                 reader.read(ops, name, factor)
         return dx
+
+    def _method(self, ops: Ops, name: str) -> Callable[..., Any]:
+        """Return a method of the layer: the textbook's where a rule reads the arrays that it leaves."""
+        textbook: Callable[..., Any] = getattr(self.inside, name)
+        return textbook if has_rule(self.inside) else ops.method(self.inside, name)
 
 
 def tapped(layer: Any, x: Shape, readers: Sequence[Reader]) -> Any:

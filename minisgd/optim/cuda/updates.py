@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
-from minisgd.backend.dispatch import fused
+from minisgd.backend.dispatch import tuned
 from minisgd.optim.adagrad import Adagrad
 from minisgd.optim.adam import Adam
 from minisgd.optim.adamw import AdamW
@@ -16,7 +16,7 @@ from minisgd.optim.sgd import SGD
 from minisgd.typing import Array
 
 
-@fused(SGD, "move")
+@tuned("cuda", SGD, "move")
 def sgd(self: SGD, ops: CupyVocabulary, b: UpdateBuffers) -> None:
     update, decay = _update(ops, b), self.weight_decay
     w, g, lr = _rows(b.w, b.g, b.lr)
@@ -32,7 +32,7 @@ def sgd(self: SGD, ops: CupyVocabulary, b: UpdateBuffers) -> None:
     _launch(ops, b, emit)
 
 
-@fused(RMSProp, "move")
+@tuned("cuda", RMSProp, "move")
 def rmsprop(self: RMSProp, ops: CupyVocabulary, b: UpdateBuffers) -> None:
     w, s, g, lr = _rows(b.w, b.slots["mean_square"], b.g, b.lr)
     v = _rows(b.slots["velocity"])[0] if self.momentum else None
@@ -40,14 +40,14 @@ def rmsprop(self: RMSProp, ops: CupyVocabulary, b: UpdateBuffers) -> None:
     _launch(ops, b, lambda: _update(ops, b).rmsprop(w, s, g, lr, v=v, **options))
 
 
-@fused(Adagrad, "move")
+@tuned("cuda", Adagrad, "move")
 def adagrad(self: Adagrad, ops: CupyVocabulary, b: UpdateBuffers) -> None:
     w, s, g, lr = _rows(b.w, b.slots["sum_of_squares"], b.g, b.lr)
     _launch(ops, b, lambda: _update(ops, b).adagrad(w, s, g, lr, eps=self.eps, weight_decay=self.weight_decay))
 
 
-@fused(Adam, "move")
-@fused(AdamW, "move")
+@tuned("cuda", Adam, "move")
+@tuned("cuda", AdamW, "move")
 def adam(self: Adam, ops: CupyVocabulary, b: UpdateBuffers) -> None:
     update, clocks = _update(ops, b), [b.clocks[name] for name in self.clocks]
     w, m, v, g, lr = _rows(b.w, b.slots["m"], b.slots["v"], b.g, b.lr)

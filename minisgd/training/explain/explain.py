@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -67,14 +67,15 @@ def explain(
             "input_shape", expected="the shape of one example", got=None, fix="for example (784,) or (28, 28, 1)"
         )
     session = _session(network, batch_size, shape, optimizer or SGD(lr=0.1), loss or SoftmaxCrossEntropy(), dtype)
-    arrays = _announce(session)
+    announcer = _Announcer(session.network)
     if trace is not None:
-        require_layers(trace, list(arrays))
-    gather, gradient, index = session.record_gradient(batch_size)
+        require_layers(trace, list(announcer.arrays))
+    with session.ops.observed_by(announcer):
+        gather, gradient, index = session.record_gradient(batch_size)
     session.ops.upload(np.arange(batch_size), out=index)
     programs = [gather, gradient, session.record_update()]
     micros = time_calls(programs) if time else None
-    lines = _read(session, programs, arrays, micros)
+    lines = _read(session, programs, announcer.arrays, micros)
     recipe, net = session.recipe, session.network
     assert net.input_shape is not None
     return Explanation(
@@ -109,36 +110,27 @@ def _session(network: Network, b: int, input_shape: Shape, optimizer: Optimizer,
     return Session(recipe, data, Sequential(b, [0]), ConstantBatch(b), seeds=(0,))
 
 
-def _announce(session: Session) -> dict[str, dict[str, Array]]:
-    """Let every layer name its calls by itself, not by a label that others share; collect what dy it is given.
+class _Announcer:
+    """Lets every layer name its calls by itself, not by a label that others share, and collects the dy it is given."""
 
-    The session's network is a copy of our own, so that its methods may be replaced.
-    """
-    net = session.network
-    assert net.input_shape is not None
-    given: dict[str, dict[str, Array]] = {}
-    for leaf in net.describe(net.input_shape):
-        _announce_leaf(leaf, given.setdefault(title(leaf), {}))
-    return given
+    def __init__(self, network: Network) -> None:
+        assert network.input_shape is not None
+        self.leaves = {id(leaf.layer): leaf for leaf in network.describe(network.input_shape)}
+        self.arrays: dict[str, dict[str, Array]] = {title(leaf): {} for leaf in self.leaves.values()}
 
+    def __call__(self, part: object, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        leaf = self.leaves.get(id(part))
+        if leaf is None or name not in ("forward", "backward"):
+            return method
 
-def _announce_leaf(leaf: Leaf, given: dict[str, Array]) -> None:
-    layer: Any = leaf.layer
-    forward, backward = layer.forward, layer.backward
+        def announced(ops: Ops, array: Array) -> Array | None:
+            with ops.scope(layer=title(leaf)):
+                result: Array | None = method(ops, array)
+            given = {"dy": array} if name == "backward" else {}
+            self.arrays[title(leaf)].update(arrays_of(leaf.layer) | given)
+            return result
 
-    def announced_forward(ops: Ops, x: Array) -> Array:
-        with ops.scope(layer=title(leaf)):
-            y: Array = forward(ops, x)
-        given.update(arrays_of(leaf.layer))
-        return y
-
-    def announced_backward(ops: Ops, dy: Array) -> Array | None:
-        with ops.scope(layer=title(leaf)):
-            dx: Array | None = backward(ops, dy)
-        given.update(arrays_of(leaf.layer) | {"dy": dy})
-        return dx
-
-    layer.forward, layer.backward = announced_forward, announced_backward
+        return announced
 
 
 def title(leaf: Leaf) -> str:

@@ -5,14 +5,14 @@ Shapes: L layers, S tensors, b examples at a time, C units.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minisgd.backend import Arena, Ops, Plan, Program, Request
-from minisgd.nn import Network, ReLU
+from minisgd.nn import Network, ReLU, Sequential
 from minisgd.nn.binding import Binder, Place
-from minisgd.nn.layer import Leaf
 from minisgd.nn.layout import Layout
 from minisgd.nn.network import clone
 from minisgd.nn.shapes import reshaped
@@ -70,8 +70,6 @@ class TracePass:
         self._squares, self._sum = (self.ops.zeros((len(self.leaves),), net.dtype) for _ in range(2))
         self._peaks, self._highest = ([self.ops.zeros((c,), net.dtype) if c else None for c in units] for _ in range(2))
         self._programs: dict[int, tuple[Program, Array]] = {}
-        for k, leaf in enumerate(self.leaves):
-            self._watch(k, leaf)
 
     def __call__(self, x: HostArray) -> tuple[HostArray, HostArray]:
         """Return Σ_i |y_i|² of every layer's output, and the share of dead units of every ReLU, both (L,).
@@ -112,7 +110,7 @@ class TracePass:
         net.attach(net.input_shape, self.session.network.vector, self._statistics, None)
         attach_random(net, self.session.seeds, self._clock)
         batch = self._arena.view(x, ())
-        with ops.record() as program, ops.scope("trace"):
+        with ops.record() as program, ops.scope("trace"), ops.observed_by(self._watch):
             net.forward(ops, batch)
             ops.add(self._sum, self._squares, out=self._sum)
             for peak, highest in zip(self._peaks, self._highest, strict=True):
@@ -122,20 +120,21 @@ class TracePass:
                 ops.add(self._clock, 1, out=self._clock)
         return program, batch
 
-    def _watch(self, k: int, leaf: Leaf) -> None:
-        """Have a layer's output looked at before the next layer writes over it.
-
-        The layer belongs to our own copy of the network, so that its method may be replaced.
-        """
-        layer: Any = leaf.layer
-        forward, square, peak = layer.forward, self._squares[k, ...], self._peaks[k]
+    def _watch(self, part: object, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        """Have a layer's output looked at before the next layer writes over it."""
+        if isinstance(part, Sequential) and name == "parts":
+            return part.parts  # layer by layer
+        k = next((k for k, leaf in enumerate(self.leaves) if leaf.layer is part), None)
+        if k is None or name != "forward":
+            return method
+        square, peak = self._squares[k, ...], self._peaks[k]
 
         def watched(ops: Ops, x: Array) -> Array:
-            y: Array = forward(ops, x)
+            y: Array = method(ops, x)
             flat = reshaped(y, (-1,))
             ops.dot(flat, flat, out=square)
             if peak is not None:
                 ops.max(reshaped(y, (-1, y.shape[-1])), 0, out=peak)
             return y
 
-        layer.forward = watched
+        return watched
