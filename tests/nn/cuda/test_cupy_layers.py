@@ -1,4 +1,4 @@
-"""Every layer, loss and optimizer on the GPU path, without a GPU: captured whole, with the results of the CPU."""
+"""Every layer, loss and optimizer on the GPU path, without a GPU: captured whole, with the textbook's results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from minisgd.backend.cuda.cupy_ops import CupyOps
 from minisgd.backend.cuda.device_kernels import launch_all
 from minisgd.backend.cuda.graph import GraphProgram
 from minisgd.nn import BatchNorm, Conv2d, Flatten, Linear, MaxPool2d, ReLU
-from tests.nn.layer_bench import Bench
+from tests.nn.layer_bench import Bench, TextbookOps
 from tests.nn.layer_tables import ACTIVATIONS, LAYERS, LOSSES
 from tests.optim.optimizer_table import LAYOUT, OPTIMIZERS
 
@@ -33,7 +33,7 @@ def is_captured(program) -> bool:
 
 def compare(cuda: CupyOps, make, clock: int, draw=None) -> None:
     """Compare a step on both devices; on the GPU the third replay of the recorded one, which is a graph's second."""
-    host, device = make(NumpyOps()), make(cuda)
+    host, device = make(TextbookOps()), make(cuda)
     host.fill(np.random.default_rng(0), draw)
     device.take_from(host)
     for bench in (host, device):
@@ -112,7 +112,7 @@ def update(optimizer, ops: Ops, lead, dtype: str, replays: int) -> np.ndarray:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_an_optimizer(cuda, name, dtype, lead):
     found = update(OPTIMIZERS[name], cuda, lead, dtype, 5)
-    expected = update(OPTIMIZERS[name], NumpyOps(), lead, dtype, 5)
+    expected = update(OPTIMIZERS[name], TextbookOps(), lead, dtype, 5)
     tolerance = 1e-5 if dtype == "float32" else 1e-12
     assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
 
@@ -134,7 +134,7 @@ def test_activations_that_products_take_in(cuda, name, seeds):
     with cuda.record() as program:
         make(cuda).step()
     assert any(call.layer.startswith(name) for call in program) == (name == "GELU")
-    bench, host = make(cuda), make(NumpyOps())
+    bench, host = make(cuda), make(TextbookOps())
     host.fill(np.random.default_rng(0))
     bench.take_from(host)
     found, expected = bench.network.infer(cuda, bench.x), host.network.infer(host.ops, host.x)
