@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.gpu.device import facts, occupancy, usable_cupy
-from benchmarks.gpu.floors import Device, Floor, Workload
 from benchmarks.gpu.launches import Launch, Recorder
 from benchmarks.gpu.products import cublas
 from benchmarks.gpu.workloads import workloads
 from minisgd.backend.cuda.compiler import CupyCompiler
 from minisgd.backend.cuda.cupy_ops import CupyOps
 from minisgd.backend.cuda.launcher import KernelLibrary
+from minisgd.backend.cuda.workload import Device, Floor, Workload
 
 ROUNDS, LAUNCHES, SECONDS_EACH = 15, 20, 0.3
 """A figure is the median of rounds of launches, fewer where these would take longer than SECONDS_EACH."""

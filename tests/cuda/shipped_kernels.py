@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import benchmarks.gpu.kernels
-import minisgd.backend.cuda.kernels
-import minisgd.nn.cuda.kernels
-import minisgd.optim.cuda
+from benchmarks.gpu.workloads import kernel_modules
 from minisgd.backend.cuda.launcher import C_TYPES, Definition, kernels_folder, options, source
 
-PACKAGES = (minisgd.backend.cuda.kernels, minisgd.nn.cuda.kernels, minisgd.optim.cuda, benchmarks.gpu.kernels)
 BESIDE_BENCHMARKS = Path(benchmarks.gpu.kernels.__file__).parent
 
 
@@ -38,13 +32,7 @@ class Build:
 
 def definitions() -> list[Definition]:
     """Return the DEFINITIONS of every family of kernels."""
-    return [definition for module in _modules() for definition in getattr(module, "DEFINITIONS", ())]
-
-
-def _modules() -> Iterator[ModuleType]:
-    for package in PACKAGES:
-        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-            yield importlib.import_module(module.name)
+    return [definition for module in kernel_modules() for definition in module.DEFINITIONS]
 
 
 def builds() -> list[Build]:

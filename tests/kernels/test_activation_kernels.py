@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 
 from minisgd.errors import ArgumentError, ShapeError
 from minisgd.nn import GELU, LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
-from minisgd.nn.cuda.kernels.activation import ACTIVATIONS, Activation
+from minisgd.nn.cuda.activations import ACTIVATIONS, ActivationKernels
 from tests.kernels.kernel_bench import BATCHES, REPLICAS, assert_close, empty, normal, run_layer
 
 LAYERS = {
@@ -26,7 +26,7 @@ each = pytest.mark.parametrize("name", ACTIVATIONS[1:])
 @pytest.mark.parametrize("R", REPLICAS)
 @pytest.mark.parametrize("B", BATCHES)
 def test_both_directions(library, name, R, B):
-    n, kernel = 3 * B, Activation(library, name, 0.2)
+    n, kernel = 3 * B, ActivationKernels(library, name, 0.2)
     x, dy = normal((R, n + 5), library.dtype)[:, :n], normal((R, n), library.dtype, seed=1)  # replicas lie apart
     y, dx = empty((R, n), library.dtype), empty((R, n + 2), library.dtype)[:, :n]
     kernel.forward(x, y)
@@ -38,7 +38,7 @@ def test_both_directions(library, name, R, B):
 
 @each
 def test_in_place(float32, name):
-    x, dy, kernel = normal((2, 33), "float32"), normal((2, 33), "float32", seed=1), Activation(float32, name)
+    x, dy, kernel = normal((2, 33), "float32"), normal((2, 33), "float32", seed=1), ActivationKernels(float32, name)
     y, dx = empty(x.shape, "float32"), empty(x.shape, "float32")
     kernel.forward(x, y)
     kernel.input_gradient(y, dy, dx)
@@ -51,7 +51,7 @@ def test_in_place(float32, name):
 @each
 def test_nan_and_inf(float32, name):
     x, y = np.array([[np.nan, np.inf, 100.0, -100.0]], "float32"), empty((1, 4), "float32")
-    Activation(float32, name, 0.2).forward(x, y)
+    ActivationKernels(float32, name, 0.2).forward(x, y)
     assert np.isnan(y[0, 0])
     limits = {"relu": 0, "leaky_relu": -20, "sigmoid": 0, "tanh": -1, "softplus": 0, "gelu": 0}
     bounded = name in ("sigmoid", "tanh")
@@ -61,6 +61,6 @@ def test_nan_and_inf(float32, name):
 
 def test_refuses_what_does_not_fit(float32):
     with pytest.raises(ArgumentError, match="activation must be one of relu"):
-        Activation(float32, "none")
+        ActivationKernels(float32, "none")
     with pytest.raises(ShapeError, match="activation: y must be of shape"):
-        Activation(float32, "relu").forward(empty((1, 4), "float32"), empty((1, 5), "float32"))
+        ActivationKernels(float32, "relu").forward(empty((1, 4), "float32"), empty((1, 5), "float32"))

@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 
 from minisgd.errors import ArgumentError, ShapeError
 from minisgd.nn import BatchNorm as BatchNormLayer
-from minisgd.nn.cuda.kernels.batch_norm import SLAB, BatchNorm, Ghosts
+from minisgd.nn.cuda.batch_norm_kernels import SLAB, BatchNormKernels, Ghosts
 from tests.kernels.kernel_bench import REPLICAS, assert_close, empty, normal, run_layer
 
 MOMENTUM, EPS = 0.1, 1e-5
@@ -18,7 +18,7 @@ class Batch:
     """A batch and all that its normalisation writes; parameters are views into longer vectors, replicas lie apart."""
 
     def __init__(self, library, R: int, B: int, pixels: int, C: int, ghost: int | None, affine: bool = True) -> None:
-        self.kernels, self.dtype, n = BatchNorm(library), library.dtype, B * pixels
+        self.kernels, self.dtype, n = BatchNormKernels(library), library.dtype, B * pixels
         self.ghosts = Ghosts.of(B, pixels, ghost)
         self.ghost, self.pixels, G = ghost or B, pixels, self.ghosts.count
         self.x = 30 + normal((R, n + 2, C), self.dtype)[:, :n]
@@ -152,7 +152,7 @@ def test_refuses_what_does_not_fit(float32):
         Ghosts.of(8, 1, 1)
     with pytest.raises(ArgumentError, match="must be"):
         x = np.zeros((1, 0, 3), "float32")
-        BatchNorm(float32).infer(x, None, None, x, np.zeros((1, 1, 3), "f4"), np.ones((1, 1, 3), "f4"), eps=EPS)
+        BatchNormKernels(float32).infer(x, None, None, x, np.zeros((1, 1, 3), "f4"), np.ones((1, 1, 3), "f4"), eps=EPS)
     batch = Batch(float32, 1, 8, 1, 3, None)
     batch.workspace = batch.workspace[:3]
     with pytest.raises(ShapeError, match="batch_norm: workspace must be at least 6 elements"):

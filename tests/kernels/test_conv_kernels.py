@@ -10,7 +10,7 @@ from benchmarks.gpu.kernels.reduce import Reduce
 from minisgd.backend.cuda.kernels.tiles import NARROW, SMALL, Cut
 from minisgd.errors import ShapeError
 from minisgd.nn import Conv2d
-from minisgd.nn.cuda.kernels.conv import TILES, Conv, Geometry
+from minisgd.nn.cuda.conv import TILES, ConvKernels, Geometry
 from tests.kernels.kernel_bench import BATCHES, assert_close, empty, normal, run_layer
 
 GEOMETRIES = {
@@ -39,7 +39,7 @@ class Layer:
         self.y, self.dx = empty(self.dy.shape, dtype), empty(self.x.shape, dtype)
         self.workspace = empty((4 * R * (n + O),), dtype)
 
-    def run(self, conv: Conv, cut: Cut | None = None) -> None:
+    def run(self, conv: ConvKernels, cut: Cut | None = None) -> None:
         conv.forward(self.x, self.W, self.b, self.y, cut=cut)
         conv.input_gradient(self.dy, self.W, self.dx, cut=cut)
         conv.weight_gradient(self.x, self.dy, self.dW, self.db, workspace=self.workspace, cut=cut)
@@ -57,14 +57,14 @@ class Layer:
 @pytest.mark.parametrize(("R", "B"), [(1, 1), (3, 3)])
 def test_geometries(library, name, R, B):
     layer = Layer(library, GEOMETRIES[name], R, B)
-    layer.run(Conv(library, layer.geometry, 4))
+    layer.run(ConvKernels(library, layer.geometry, 4))
     layer.check()
 
 
 @pytest.mark.parametrize("B", BATCHES)
 def test_batches(float32, B):
     layer = Layer(float32, Geometry((3, 4, 2), 3, (2, 2)), 1, B)
-    layer.run(Conv(float32, layer.geometry, 1), Cut(NARROW, 1))
+    layer.run(ConvKernels(float32, layer.geometry, 1), Cut(NARROW, 1))
     layer.check()
 
 
@@ -72,12 +72,12 @@ def test_batches(float32, B):
 @pytest.mark.parametrize("splits", [1, 4])
 def test_every_tile_and_split(float32, tile, splits):
     layer = Layer(float32, Geometry((5, 5, 9), 35, (3, 3), padding=(1, 1)), 2, 3)
-    layer.run(Conv(float32, layer.geometry, 1), Cut(tile, splits))
+    layer.run(ConvKernels(float32, layer.geometry, 1), Cut(tile, splits))
     layer.check()
 
 
 def test_the_cut_of_the_weight_gradient_splits_the_pixels(float32):
-    conv = Conv(float32, GEOMETRIES["same"], 132)
+    conv = ConvKernels(float32, GEOMETRIES["same"], 132)
     assert conv.workspace(1, 1000) > 0
     assert conv.workspace(1, 1) == 0
 
@@ -87,7 +87,7 @@ def test_gradient_norms_of_single_examples(float32):
     g, B = GEOMETRIES["same"], 5
     x, dy = normal((B, 1, *g.image), "float32"), normal((B, 1, *g.output), "float32", seed=1)
     dW, norm = empty((B, *g.weights), "float32"), empty((B,), "float32")
-    Conv(float32, g, 1).weight_gradient(x, dy, dW, None)
+    ConvKernels(float32, g, 1).weight_gradient(x, dy, dW, None)
     Reduce(float32).squared_norm(dW.reshape(B, -1), norm)
     for b in range(B):
         layer = run_layer(
@@ -98,7 +98,7 @@ def test_gradient_norms_of_single_examples(float32):
 
 def test_without_bias_and_with_nan(float32):
     layer = Layer(float32, GEOMETRIES["same"], 1, 2)
-    conv = Conv(float32, layer.geometry, 1)
+    conv = ConvKernels(float32, layer.geometry, 1)
     layer.x[0, 0, 2, 2, 0], layer.x[0, 1, 0, 0, 1] = np.nan, np.inf
     conv.forward(layer.x, layer.W, None, layer.y, cut=Cut(SMALL, 1))
     touched = np.zeros((2, 5, 6), bool)
@@ -110,7 +110,7 @@ def test_without_bias_and_with_nan(float32):
 
 def test_refuses_what_does_not_fit(float32):
     layer = Layer(float32, GEOMETRIES["same"], 1, 2)
-    conv = Conv(float32, layer.geometry, 1)
+    conv = ConvKernels(float32, layer.geometry, 1)
     with pytest.raises(ShapeError, match="conv: y must be of shape"):
         conv.forward(layer.x, layer.W, layer.b, layer.y[:, :1])
     with pytest.raises(ShapeError, match="conv: x must be contiguous within a replica"):

@@ -9,7 +9,7 @@ from numpy.testing import assert_array_equal
 from minisgd.backend import NumpyOps
 from minisgd.errors import DtypeError, ShapeError
 from minisgd.nn import SoftmaxCrossEntropy
-from minisgd.nn.cuda.kernels.cross_entropy import CrossEntropy, lanes_for
+from minisgd.nn.cuda.cross_entropy import CrossEntropyKernels, lanes_for
 from tests.kernels.kernel_bench import BATCHES, REPLICAS, assert_close, empty, normal
 
 
@@ -34,7 +34,7 @@ def test_labels(library, R, B, C):
     weight = rng.integers(0, 4, (R, B)).astype(library.dtype) if R > 1 else None
     smoothing = 0.125 if B % 2 else 0.0
     loss, dz = empty((R, B), library.dtype), empty(z.shape, library.dtype)
-    CrossEntropy(library)(z, label, loss, dz, weight=weight, smoothing=smoothing)
+    CrossEntropyKernels(library)(z, label, loss, dz, weight=weight, smoothing=smoothing)
     loss_, dz_ = reference(z, label, weight, smoothing)
     assert_close(loss, loss_)
     assert_close(dz, dz_)
@@ -46,7 +46,7 @@ def test_probabilities_in_place(library, C):
     t /= t.sum(-1, keepdims=True)
     loss_, dz_ = reference(z, t, None, 0.25)
     loss = empty((3, 33), library.dtype)
-    CrossEntropy(library)(z, t, loss, z, smoothing=0.25)
+    CrossEntropyKernels(library)(z, t, loss, z, smoothing=0.25)
     assert_close(loss, loss_, terms=np.ones(1))
     assert_close(z, dz_)
 
@@ -60,7 +60,7 @@ def test_agrees_with_the_loss_of_the_cpu(float64):
     loss.mean(ops, label)
     loss.gradient(ops)
     losses, dz = empty((1, 33), "float64"), empty((1, 33, 10), "float64")
-    CrossEntropy(float64)(z[None], label[None], losses, dz, smoothing=0.1)
+    CrossEntropyKernels(float64)(z[None], label[None], losses, dz, smoothing=0.1)
     assert_close(losses[0], loss.losses)
     assert_close(dz[0], loss.dz)
 
@@ -68,7 +68,7 @@ def test_agrees_with_the_loss_of_the_cpu(float64):
 def test_extreme_logits(float32):
     z = np.array([[[1e4, -1e4, 0], [0, -np.inf, 1], [np.nan, 0, 0], [np.inf, 0, 0]]], "float32")
     loss, dz = empty((1, 4), "float32"), empty((1, 4, 3), "float32")
-    CrossEntropy(float32)(z, np.array([[1, 0, 2, 0]]), loss, dz)
+    CrossEntropyKernels(float32)(z, np.array([[1, 0, 2, 0]]), loss, dz)
     assert loss[0, 0] == 2e4
     assert np.isfinite(loss[0, 1]) and np.isfinite(dz[0, 1]).all()  # probability 0 for a class nobody wants is no harm
     assert np.isnan(loss[0, 2]) and np.isnan(dz[0, 2]).all()
@@ -81,7 +81,7 @@ def test_lanes(C, lanes):
 
 
 def test_refuses_what_does_not_fit(float32):
-    kernel, z, loss = CrossEntropy(float32), empty((1, 4, 3), "float32"), empty((1, 4), "float32")
+    kernel, z, loss = CrossEntropyKernels(float32), empty((1, 4, 3), "float32"), empty((1, 4), "float32")
     with pytest.raises(ShapeError, match="cross_entropy: target must be of shape"):
         kernel(z, np.zeros((1, 5), "int64"), loss, z)
     with pytest.raises(DtypeError, match="cross_entropy: label must be an array of int64"):

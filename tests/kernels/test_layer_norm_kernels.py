@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 
 from minisgd.errors import ArgumentError, ShapeError
 from minisgd.nn import LayerNorm as LayerNormLayer
-from minisgd.nn.cuda.kernels.layer_norm import SLAB, LayerNorm
+from minisgd.nn.cuda.layer_norm import SLAB, LayerNormKernels
 from tests.kernels.kernel_bench import BATCHES, REPLICAS, assert_close, empty, normal, run_layer
 
 EPS = 1e-5
@@ -18,7 +18,7 @@ class Batch:
     """A batch and all that its normalisation writes; parameters are views into longer vectors."""
 
     def __init__(self, library, R: int, n: int, F: int) -> None:
-        self.kernels, dtype = LayerNorm(library), library.dtype
+        self.kernels, dtype = LayerNormKernels(library), library.dtype
         self.x, self.dy = 3 + normal((R, n, F), dtype), normal((R, n, F), dtype, seed=1)
         w, g = normal((R, 2 * F + 1), dtype, seed=2), empty((R, 2 * F + 1), dtype)
         self.gamma, self.beta = w[:, None, :F], w[:, None, F : 2 * F]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+
+import numpy as np
 
 from minisgd.backend.cuda.kernels.shapes import blocks, require_shape
 from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, scalar
+from minisgd.backend.cuda.workload import LONG, REAL, Device, Floor, Workload, Workloads
 from minisgd.typing import Array
 
 WARPS = 4
@@ -78,3 +82,25 @@ class Examples:
             (blocks(R * B, WARPS), 1, 1), (32 * WARPS, 1, 1),
             x, dy, norm, R * B, I, O, int(bias), float(scale), int(accumulate),
         )  # fmt: skip
+
+
+# ------------------------------------------------ what is timed
+
+
+def examples(device: Device, B: int, F: int, C: int) -> Iterator[Workload]:
+    """Yield who was right among B examples of C classes, and the norms of a dense layer's gradients, from F to F."""
+    kernels, x, dy = Examples(device.library), device.reals(1, B, F), device.reals(1, B, F)
+    z, labels, result = device.reals(1, B, C), device.xp.zeros((1, B), np.int64), device.reals(1, B)
+    floor = Floor(B * (REAL * (C + 1) + LONG))
+    yield Workload(f"hits {B}x{C}", lambda: kernels.hits(z, labels, result), floor, {"hits": floor})
+    floor = Floor(REAL * B * (2 * F + 1))
+    yield Workload(
+        "example_norms", lambda: kernels.squared_norms(x, dy, result, bias=True), floor, {"example_norms": floor}
+    )
+
+
+WORKLOADS = Workloads(
+    examples,
+    natural=({"B": 1 << 16, "F": 512, "C": 10},),
+    miniature=({"B": 8, "F": 33, "C": 10},),
+)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from minisgd.backend.cuda.kernels.shapes import blocks, require_shape
 from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, scalar
+from minisgd.backend.cuda.workload import Device, Floor, Workload, Workloads
 from minisgd.errors import ShapeError
 from minisgd.typing import Array
 
@@ -67,3 +68,21 @@ def multiply(library: KernelLibrary, rung: Rung, a: Array, b: Array, c: Array, a
     x, y = (M, N) if rung.by_rows else (N, M)
     kernel = library.kernel(rung.definition)
     kernel((blocks(x, rung.tile[0]), blocks(y, rung.tile[1]), 1), (*rung.block, 1), a, b, c, M, N, K)
+
+
+# ------------------------------------------------ what is timed
+
+
+def ladder(device: Device, N: int) -> Iterator[Workload]:
+    """Yield the same square product by every rung of the ladder."""
+    a, b, c, floor = device.reals(N, N), device.reals(N, N), device.reals(N, N), Floor(flop=2 * N**3)
+    for rung in RUNGS:
+        yield Workload(
+            f"ladder {rung.file} {N}",
+            lambda rung=rung: multiply(device.library, rung, a, b, c, device.address),  # type: ignore[misc]
+            floor,
+            {rung.definition.name: floor},
+        )
+
+
+WORKLOADS = Workloads(ladder, natural=({"N": 2048},), miniature=({"N": 32},))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from minisgd.backend.cuda.kernels.shapes import blocks, require_shape
 from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, scalar
+from minisgd.backend.cuda.workload import REAL, Device, Floor, Workload, Workloads
 from minisgd.errors import ShapeError
 from minisgd.typing import Array
 
@@ -97,3 +99,22 @@ class Reduce:
             self._reduce((slabs, R, 1), (BLOCK, 1, 1), x, partial, n, SLAB, square, SCALE, 1.0)
             x, n, square = partial, slabs, IDENTITY
         self._reduce((1, R, 1), (BLOCK, 1, 1), x, out, n, max(1, n), square, finish, number)
+
+
+# ------------------------------------------------ what is timed
+
+
+def reductions(device: Device, P: int) -> Iterator[Workload]:
+    """Yield a sum, and clipping by the norm, of one vector."""
+    reduce, g, out = Reduce(device.library), device.reals(1, P), device.reals(1)
+    workspace, one_pass = device.reals(max(1, reduce.workspace(1, P))), Floor(REAL * P)
+    yield Workload("sum", lambda: reduce.sum(g, out, workspace=workspace), one_pass, {"reduce": one_pass})
+    yield Workload(
+        "clip",
+        lambda: reduce.clip(g, out, 1.0, workspace=workspace),
+        Floor(3 * REAL * P),
+        {"reduce": one_pass, "scale_rows": Floor(2 * REAL * P)},
+    )
+
+
+WORKLOADS = Workloads(reductions, natural=({"P": 1 << 24},), miniature=({"P": 8193},))

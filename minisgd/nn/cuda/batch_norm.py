@@ -7,8 +7,7 @@ from typing import Any
 
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
 from minisgd.backend.dispatch import tuned
-from minisgd.nn.cuda.kernels.batch_norm import BatchNorm as Kernels
-from minisgd.nn.cuda.kernels.batch_norm import Ghosts
+from minisgd.nn.cuda.batch_norm_kernels import BatchNormKernels, Ghosts
 from minisgd.nn.cuda.replicas import stacked
 from minisgd.nn.layers.batch_norm import BatchNorm
 from minisgd.nn.shapes import rows
@@ -63,8 +62,8 @@ def infer(self: BatchNorm, ops: CupyVocabulary, x: Array) -> Array:
     return self.y
 
 
-def _kernels(layer: BatchNorm, ops: CupyVocabulary) -> Kernels:
-    kernels: Kernels = ops.family(Kernels, layer.y.dtype)
+def _kernels(layer: BatchNorm, ops: CupyVocabulary) -> BatchNormKernels:
+    kernels: BatchNormKernels = ops.family(BatchNormKernels, layer.y.dtype)
     return kernels
 
 

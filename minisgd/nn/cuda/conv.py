@@ -1,13 +1,167 @@
-"""Convolution: one launch forward, one for each gradient, no patches in memory."""
+"""Convolution as implicit matrix products: one launch forward, one for each gradient, no patches in memory."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
+from minisgd.backend.cuda.kernels.affine import add_weight_gradients
+from minisgd.backend.cuda.kernels.shapes import blocks, require_int32, require_shape, stride
+from minisgd.backend.cuda.kernels.splits import partial_results, workspace_elements
+from minisgd.backend.cuda.kernels.tiles import MEDIUM, NARROW, SMALL, Cut, choose_cut
+from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, scalar
+from minisgd.backend.cuda.workload import Device, Floor, Workload, Workloads
 from minisgd.backend.dispatch import tuned
-from minisgd.nn.cuda.kernels.conv import Conv, Geometry
+from minisgd.errors import ShapeError
 from minisgd.nn.cuda.replicas import stacked
 from minisgd.nn.layers.conv import Conv2d
-from minisgd.typing import Array
+from minisgd.typing import Array, Shape
+
+TILES = (MEDIUM, SMALL, NARROW)
+VARIANTS = tuple(tile.macros for tile in TILES)
+_GEOMETRY = tuple(scalar(s, "int32") for s in "B H W C O OH OW KH KW SH SW PH PW".split())
+
+
+def _definition(name: str, arrays: str, strides: str, splits: bool = False) -> Definition:
+    pointers = [array(a.rstrip("?"), "real", optional="?" in a, strided=True) for a in arrays.split()]
+    numbers = [scalar("splits", "int32")] if splits else []
+    return Definition(
+        "conv",
+        Signature(name, (*pointers, *numbers, *_GEOMETRY, *(scalar(s, "int64") for s in strides.split()))),
+        VARIANTS,
+    )
+
+
+CONV = _definition("conv", "x W bias? y", "x_replica W_replica bias_replica y_replica")
+DX = _definition("conv_dx", "dy W dx", "dy_replica W_replica dx_replica")
+DW = _definition(
+    "conv_dW", "x dy dW db? partial? partial_db?", "x_replica dy_replica dW_replica db_replica", splits=True
+)
+
+DEFINITIONS = (CONV, DX, DW)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A convolution of images (H, W, C) to (OH, OW, O), OH = (H + 2P − K) / S + 1, without the batch."""
+
+    image: tuple[int, int, int]
+    channels: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+
+    @property
+    def output(self) -> tuple[int, int, int]:
+        """(OH, OW, O)"""
+        (H, W, _), (KH, KW), (SH, SW), (PH, PW) = self.image, self.kernel, self.stride, self.padding
+        return (H + 2 * PH - KH) // SH + 1, (W + 2 * PW - KW) // SW + 1, self.channels
+
+    @property
+    def weights(self) -> tuple[int, int, int, int]:
+        """(KH, KW, C, O)"""
+        return (*self.kernel, self.image[2], self.channels)
+
+    def numbers(self, B: int) -> tuple[int, ...]:
+        """Return B and the geometry as the kernels take them."""
+        OH, OW, O = self.output  # noqa: E741
+        return (B, *self.image, O, OH, OW, *self.kernel, *self.stride, *self.padding)
+
+
+class ConvKernels:
+    """y = x ⋆ W + b and its gradients, for R replicas, with the formulas of `minisgd.Conv2d`.
+
+    x, dx (R, B, H, W, C)   W, dW (R, KH, KW, C, O)   b, db (R, 1, O)   y, dy (R, B, OH, OW, O)
+
+    Each replica of an array is contiguous; replicas may lie any distance apart.
+    multiprocessors: of the device, for which the tiling is chosen.
+    """
+
+    def __init__(self, library: KernelLibrary, geometry: Geometry, multiprocessors: int) -> None:
+        self.library, self.geometry, self.multiprocessors = library, geometry, multiprocessors
+
+    def workspace(self, R: int, B: int) -> int:
+        """Return the elements of workspace that the weight gradient needs, 0 if it does not split."""
+        KH, KW, C, O = self.geometry.weights  # noqa: E741
+        return workspace_elements(self._cut_weights(R, B, True), R, KH * KW * C * O, O)
+
+    def forward(self, x: Array, W: Array, b: Array | None, y: Array, *, cut: Cut | None = None) -> None:
+        """y = x ⋆ W + b"""
+        g, (R, B) = self.geometry, x.shape[:2]
+        self._require("conv", (R, B), x=x, W=W, b=b, y=y)
+        (OH, OW, O), (KH, KW, C, _) = g.output, g.weights  # noqa: E741
+        cut = cut or self._cut(R, B * OH * OW, O, KH * KW * C)
+        self.library.kernel(CONV, **cut.tile.macros)(
+            (blocks(O, cut.tile.n), blocks(B * OH * OW, cut.tile.m), R), (cut.tile.threads, 1, 1),
+            x, W, b, y, *g.numbers(B), *map(_replica, (x, W, b, y)),
+        )  # fmt: skip
+
+    def input_gradient(self, dy: Array, W: Array, dx: Array, *, cut: Cut | None = None) -> None:
+        """dx: every pixel gathers from the windows that cover it"""
+        g, (R, B) = self.geometry, dy.shape[:2]
+        self._require("conv_dx", (R, B), x=dx, W=W, b=None, y=dy)
+        (H, Wd, C), (KH, KW, _, O) = g.image, g.weights  # noqa: E741
+        cut = cut or self._cut(R, B * H * Wd, C, KH * KW * O)
+        self.library.kernel(DX, **cut.tile.macros)(
+            (blocks(C, cut.tile.n), blocks(B * H * Wd, cut.tile.m), R), (cut.tile.threads, 1, 1),
+            dy, W, dx, *g.numbers(B), *map(_replica, (dy, W, dx)),
+        )  # fmt: skip
+
+    def weight_gradient(
+        self,
+        x: Array,
+        dy: Array,
+        dW: Array,
+        db: Array | None,
+        *,
+        workspace: Array | None = None,
+        cut: Cut | None = None,
+    ) -> None:
+        """dW = patchesᵀ dy    db = Σ_{B,H,W} dy"""
+        g, (R, B) = self.geometry, x.shape[:2]
+        self._require("conv_dW", (R, B), x=x, W=dW, b=db, y=dy)
+        KH, KW, C, O = g.weights  # noqa: E741
+        M, cut = KH * KW * C, cut or self._cut_weights(R, B, workspace is not None)
+        partial, partial_db = partial_results("conv_dW", workspace, cut, R, M * O, O)
+        self.library.kernel(DW, **cut.tile.macros)(
+            (blocks(O, cut.tile.n), blocks(M, cut.tile.m), R * cut.splits), (cut.tile.threads, 1, 1),
+            x, dy, dW, db, partial, partial_db, cut.splits, *g.numbers(B), *map(_replica, (x, dy, dW, db)),
+        )  # fmt: skip
+        if partial is not None:
+            numbers = (M, O, cut.splits, _replica(dW), O, _replica(db))
+            macros = {**cut.tile.macros, "WIDE_LOADS": 0}
+            add_weight_gradients(self.library, cut, macros, partial, partial_db, dW, db, numbers)
+
+    def _cut(self, R: int, M: int, N: int, K: int, may_split: bool = False) -> Cut:
+        return choose_cut(R, M, N, K, self.multiprocessors, may_split=may_split, tiles=TILES)
+
+    def _cut_weights(self, R: int, B: int, may_split: bool) -> Cut:
+        (OH, OW, O), (KH, KW, C, _) = self.geometry.output, self.geometry.weights  # noqa: E741
+        return self._cut(R, KH * KW * C, O, B * OH * OW, may_split)
+
+    def _require(self, kernel: str, lead: Shape, *, x: Array, W: Array, b: Array | None, y: Array) -> None:
+        g, R = self.geometry, lead[0]
+        operands = {"x": (x, (*lead, *g.image)), "W": (W, (R, *g.weights)), "y": (y, (*lead, *g.output))}
+        if b is not None:
+            operands["b"] = (b, (R, 1, g.channels))
+        for name, (operand, shape) in operands.items():
+            require_shape(operand, f"{kernel}: {name}", shape)
+            require_int32(operand.size // R, f"{kernel}: {name}")
+            if not operand[0].flags.c_contiguous:
+                raise ShapeError(
+                    f"{kernel}: {name}",
+                    expected="contiguous within a replica",
+                    got=f"strides {operand.strides}",
+                    fix="copy it into a contiguous buffer first",
+                )
+
+
+def _replica(operand: Array | None) -> int:
+    return 0 if operand is None else stride(operand, 0)
+
+
+# ------------------------------------------------ the methods
 
 
 @tuned("cuda", Conv2d, "forward")
@@ -31,6 +185,36 @@ def backward(self: Conv2d, ops: CupyVocabulary, dy: Array) -> Array | None:
     return self.dx
 
 
-def _kernels(layer: Conv2d, ops: CupyVocabulary) -> Conv:
+def _kernels(layer: Conv2d, ops: CupyVocabulary) -> ConvKernels:
     geometry = Geometry(layer.x.shape[-3:], layer.channels, layer.kernel, layer.stride, layer.padding)
-    return Conv(ops.kernels.library(layer.y.dtype), geometry, ops.kernels.multiprocessors)
+    return ConvKernels(ops.kernels.library(layer.y.dtype), geometry, ops.kernels.multiprocessors)
+
+
+# ------------------------------------------------ what is timed
+
+
+def images(device: Device, B: int) -> Iterator[Workload]:
+    """Yield the three products of a convolution."""
+    geometry = Geometry((28, 28, 16), 32, (3, 3), padding=(1, 1))
+    conv = ConvKernels(device.library, geometry, device.multiprocessors)
+    (OH, OW, O), (KH, KW, C, _) = geometry.output, geometry.weights  # noqa: E741
+    M, pixels = KH * KW * C, B * OH * OW
+    x, dx, y, dy = (device.reals(1, B, *shape) for shape in (geometry.image,) * 2 + (geometry.output,) * 2)
+    W, dW = device.reals(1, *geometry.weights), device.reals(1, *geometry.weights)
+    b, db = device.reals(1, 1, O), device.reals(1, 1, O)
+    floor = Floor(flop=2 * pixels * O * M)
+    yield Workload("conv", lambda: conv.forward(x, W, b, y), floor, {"conv": floor})
+    yield Workload("conv_dx", lambda: conv.input_gradient(dy, W, dx), floor, {"conv_dx": floor})
+
+    cut = choose_cut(1, M, O, pixels, device.multiprocessors, tiles=TILES)
+    workspace, results = device.reals(cut.splits * (M + 1) * O), (M + 1) * O
+    finish = {"affine_dW_finish": Floor(4 * (cut.splits + 1) * results)} if cut.splits > 1 else {}
+    yield Workload(
+        "conv_dW",
+        lambda: conv.weight_gradient(x, dy, dW, db, workspace=workspace, cut=cut),
+        floor,
+        {"conv_dW": floor, **finish},
+    )
+
+
+WORKLOADS = Workloads(images, natural=({"B": 256},), miniature=({"B": 1},))

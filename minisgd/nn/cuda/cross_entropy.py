@@ -1,19 +1,78 @@
-"""Softmax cross-entropy: loss and gradient in one pass over the logits."""
+"""Softmax cross-entropy: loss and gradient of every example in one pass over the logits."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import numpy as np
+
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
+from minisgd.backend.cuda.kernels.shapes import blocks, power_of_two, require_shape
+from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, scalar, variants
+from minisgd.backend.cuda.workload import LONG, REAL, Device, Floor, Workload, Workloads
 from minisgd.backend.dispatch import tuned
-from minisgd.nn.cuda.kernels.cross_entropy import CrossEntropy
 from minisgd.nn.cuda.replicas import dense
 from minisgd.nn.losses.cross_entropy import SoftmaxCrossEntropy
 from minisgd.typing import Array
+
+BLOCK = 128
+VARIANTS = variants(BLOCK=(BLOCK,), LANES=(4, 16, 32))
+_NUMBERS = (scalar("R", "int32"), scalar("B", "int32"), scalar("C", "int32"), scalar("smoothing", "real"))
+_RESULTS = (array("weight", "real", optional=True), array("loss", "real"), array("dz", "real"))
+
+LABELS = Definition(
+    "cross_entropy",
+    Signature("cross_entropy", (array("z", "real"), array("label", "int64"), *_RESULTS, *_NUMBERS)),
+    VARIANTS,
+)
+PROBABILITIES = Definition(
+    "cross_entropy",
+    Signature("soft_cross_entropy", (array("z", "real"), array("target", "real"), *_RESULTS, *_NUMBERS)),
+    VARIANTS,
+)
+
+DEFINITIONS = (LABELS, PROBABILITIES)
+
+
+class CrossEntropyKernels:
+    """Softmax cross-entropy with the formulas of `minisgd.SoftmaxCrossEntropy`."""
+
+    def __init__(self, library: KernelLibrary) -> None:
+        self.library = library
+
+    def __call__(
+        self, z: Array, target: Array, loss: Array, dz: Array, *, weight: Array | None = None, smoothing: float = 0.0
+    ) -> None:
+        """loss = w ℓ    dz = w/B (p − t)
+
+        z, dz (R, B, C)   target (R, B) int64 labels or (R, B, C) probabilities   loss, weight (R, B)
+        dz may be z.
+        """
+        R, B, C = z.shape
+        definition = LABELS if target.ndim == 2 else PROBABILITIES
+        require_shape(target, f"{definition.name}: target", (R, B) if target.ndim == 2 else z.shape)
+        require_shape(loss, f"{definition.name}: loss", (R, B))
+        require_shape(dz, f"{definition.name}: dz", z.shape)
+        if weight is not None:
+            require_shape(weight, f"{definition.name}: weight", (R, B))
+        lanes = lanes_for(C)
+        kernel = self.library.kernel(definition, BLOCK=BLOCK, LANES=lanes)
+        grid = (blocks(R * B, BLOCK // lanes), 1, 1)
+        kernel(grid, (BLOCK, 1, 1), z, target, weight, loss, dz, R, B, C, smoothing)
+
+
+def lanes_for(C: int) -> int:
+    """Return how many threads share a row of C: few builds, and at least half of the threads at work."""
+    return next((lanes for lanes in (4, 16) if power_of_two(C) <= lanes), 32)
+
+
+# ------------------------------------------------ the methods
 
 
 @tuned("cuda", SoftmaxCrossEntropy, "weighted")
 def weighted(self: SoftmaxCrossEntropy, ops: CupyVocabulary, target: Array) -> None:
     """losses = w_i ℓ_i, and dz = w_i/B ∂ℓ_i/∂z_i as well"""
-    kernel = ops.family(CrossEntropy, self.z.dtype)
+    kernel = ops.family(CrossEntropyKernels, self.z.dtype)
     operands = self.z, target, self.losses, self.dz, self.weight
 
     def emit() -> None:
@@ -26,3 +85,23 @@ def weighted(self: SoftmaxCrossEntropy, ops: CupyVocabulary, target: Array) -> N
 @tuned("cuda", SoftmaxCrossEntropy, "weighted_gradient")
 def weighted_gradient(self: SoftmaxCrossEntropy, ops: CupyVocabulary) -> None:
     """Leave dz as the forward pass wrote it."""
+
+
+# ------------------------------------------------ what is timed
+
+
+def losses(device: Device, B: int, C: int) -> Iterator[Workload]:
+    """Yield both losses, for B examples of C classes."""
+    loss = CrossEntropyKernels(device.library)
+    z, dz, target, value = *(device.reals(1, B, C) for _ in range(3)), device.reals(1, B)
+    labels, shape = device.xp.zeros((1, B), np.int64), f"{B}x{C}"
+    for name, run, floor in (
+        ("cross_entropy", lambda: loss(z, labels, value, dz), Floor(B * (REAL * (2 * C + 1) + LONG))),
+        ("soft_cross_entropy", lambda: loss(z, target, value, dz), Floor(B * REAL * (3 * C + 1))),
+    ):
+        yield Workload(f"{name} {shape}", run, floor, {name: floor})
+
+
+WORKLOADS = Workloads(
+    losses, natural=({"B": 1 << 16, "C": 10}, {"B": 1 << 16, "C": 1000}), miniature=({"B": 32, "C": 10},)
+)

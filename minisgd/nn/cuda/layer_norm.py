@@ -1,4 +1,4 @@
-"""Layer normalisation: one launch forward, three backward."""
+"""Layer normalisation: a warp a row, and column sums by slabs for the parameters."""
 
 from __future__ import annotations
 
@@ -6,12 +6,114 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
+from minisgd.backend.cuda.kernels.shapes import blocks, require_rows, require_shape, stride
+from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, scalar
+from minisgd.backend.cuda.workload import REAL, Device, Floor, Workload, Workloads
 from minisgd.backend.dispatch import tuned
-from minisgd.nn.cuda.kernels.layer_norm import LayerNorm as Kernels
+from minisgd.errors import ShapeError
 from minisgd.nn.cuda.replicas import dense, stacked
 from minisgd.nn.layers.layer_norm import LayerNorm
 from minisgd.nn.shapes import rows
 from minisgd.typing import Array
+
+WARPS = 8
+MACROS = {"WARPS": WARPS}
+SLAB, MOST_SLABS = 256, 64
+
+
+def _definition(name: str, arrays: str, scalars: str, reals: str = "") -> Definition:
+    pointers = [array(a.rstrip("~"), "real", strided="~" in a) for a in arrays.split()]
+    widths = [scalar(s, "int64" if s.endswith("_replica") else "int32") for s in scalars.split()]
+    return Definition(
+        "layer_norm", Signature(name, (*pointers, *widths, *(scalar(s, "real") for s in reals.split()))), (MACROS,)
+    )
+
+
+FORWARD = _definition("layer_norm", "x gamma~ beta~ y mean inv", "n F gamma_replica beta_replica", "eps")
+DX = _definition("layer_norm_dx", "x dy gamma~ mean inv dx", "n F gamma_replica")
+SUMS = _definition("layer_norm_sums", "x dy mean inv partial_dgamma partial_dbeta", "n F")
+SUMS_FINISH = _definition(
+    "layer_norm_sums_finish", "partial_dgamma partial_dbeta dgamma~ dbeta~", "F slabs dgamma_replica dbeta_replica"
+)
+
+DEFINITIONS = (FORWARD, DX, SUMS, SUMS_FINISH)
+
+
+class LayerNormKernels:
+    """Layer normalisation of R replicas with the formulas of `minisgd.LayerNorm`.
+
+    x, y, dy, dx (R, n, F)   gamma, beta, dgamma, dbeta (R, 1, F), views into the flat vectors   mean, inv (R, n)
+    """
+
+    def __init__(self, library: KernelLibrary) -> None:
+        self._kernels = {d.name: library.kernel(d, **MACROS) for d in DEFINITIONS}
+
+    def workspace(self, R: int, n: int, F: int) -> int:
+        """Return the elements of workspace that backward needs."""
+        return 2 * R * _slabs(n) * F
+
+    def forward(self, x: Array, gamma: Array, beta: Array, y: Array, mean: Array, inv: Array, *, eps: float) -> None:
+        """y = γ (x − μ) inv + β"""
+        R, n, F = self._check(x, y, gamma, beta)
+        require_shape(mean, "layer_norm: mean", (R, n))
+        require_shape(inv, "layer_norm: inv", (R, n))
+        self._kernels["layer_norm"](
+            (blocks(n, WARPS), R, 1), (32 * WARPS, 1, 1),
+            x, gamma, beta, y, mean, inv, n, F, stride(gamma, 0), stride(beta, 0), eps,
+        )  # fmt: skip
+
+    def backward(
+        self,
+        x: Array,
+        dy: Array,
+        gamma: Array,
+        mean: Array,
+        inv: Array,
+        dgamma: Array,
+        dbeta: Array,
+        dx: Array | None,
+        *,
+        workspace: Array,
+    ) -> None:
+        """dγ = Σ dy x̂    dβ = Σ dy    dx = inv (g − mean(g) − x̂ mean(g x̂)),  g = γ dy;  dx may be dy, or None"""
+        R, n, F = self._check(x, dy, gamma, dgamma, dbeta)
+        slabs, elements = _slabs(n), self.workspace(R, n, F)
+        if workspace.size < elements:
+            raise ShapeError(
+                "layer_norm: workspace",
+                expected=f"at least {elements} elements",
+                got=workspace.shape,
+                fix="size it with workspace()",
+            )
+        flat = workspace.reshape(-1)
+        first, second = flat[: elements // 2], flat[elements // 2 : elements]
+        self._kernels["layer_norm_sums"](
+            (blocks(F, 32), slabs, R), (32, WARPS, 1), x, dy, mean, inv, first, second, n, F
+        )
+        self._kernels["layer_norm_sums_finish"](
+            (blocks(F, 32 * WARPS), R, 1), (32 * WARPS, 1, 1),
+            first, second, dgamma, dbeta, F, slabs, stride(dgamma, 0), stride(dbeta, 0),
+        )  # fmt: skip
+        if dx is not None:
+            require_shape(dx, "layer_norm: dx", x.shape)
+            self._kernels["layer_norm_dx"](
+                (blocks(n, WARPS), R, 1), (32 * WARPS, 1, 1), x, dy, gamma, mean, inv, dx, n, F, stride(gamma, 0)
+            )
+
+    def _check(self, x: Array, y: Array, *parameters: Array) -> tuple[int, int, int]:
+        R, n, F = x.shape
+        require_shape(y, "layer_norm: y, dy", x.shape)
+        for parameter in parameters:
+            require_shape(parameter, "layer_norm: gamma, beta", (R, 1, F))
+            require_rows(parameter, "layer_norm: gamma, beta")
+        return R, n, F
+
+
+def _slabs(n: int) -> int:
+    return max(1, min(MOST_SLABS, blocks(n, SLAB)))
+
+
+# ------------------------------------------------ the methods
 
 
 @tuned("cuda", LayerNorm, "forward")
@@ -21,7 +123,7 @@ def forward(self: LayerNorm, ops: CupyVocabulary, x: Array) -> Array:
 
     def emit() -> None:
         for (x_, y, mean, inv), (gamma, beta) in _parts(self, batch, (self.gamma, self.beta)):
-            ops.family(Kernels, x.dtype).forward(x_, gamma, beta, y, mean, inv, eps=self.eps)
+            ops.family(LayerNormKernels, x.dtype).forward(x_, gamma, beta, y, mean, inv, eps=self.eps)
 
     ops.launch("layer_norm", emit, (x,), self.y)
     return self.y
@@ -34,7 +136,7 @@ def backward(self: LayerNorm, ops: CupyVocabulary, dy: Array) -> Array | None:
     batch = rows(self.x, self.lead), rows(dy, self.lead), *_moments(self), dx
 
     def emit() -> None:
-        kernels = ops.family(Kernels, dy.dtype)
+        kernels = ops.family(LayerNormKernels, dy.dtype)
         for (x, slope, mean, inv, out), (gamma, dgamma, dbeta) in _parts(
             self, batch, (self.gamma, self.dgamma, self.dbeta)
         ):
@@ -60,3 +162,30 @@ def _parts(
         stop = first + some[0].shape[0]
         yield some, [a[first:stop] for a in whole]
         first = stop
+
+
+# ------------------------------------------------ what is timed
+
+
+def layer_norm(device: Device, n: int, F: int) -> Iterator[Workload]:
+    """Yield layer normalisation of n rows of F, forward and backward."""
+    norm, x, y, dy = LayerNormKernels(device.library), *(device.reals(1, n, F) for _ in range(3))
+    gamma, beta, dgamma, dbeta = (device.reals(1, 1, F) for _ in range(4))
+    mean, inv, partial = device.reals(1, n), device.reals(1, n), norm.workspace(1, n, F)
+    workspace, one_pass, statistics = device.reals(partial), REAL * n * F, REAL * 2 * n
+    forward, sums, dx = (Floor(passes * one_pass + statistics) for passes in (2, 2, 3))
+    yield Workload(
+        "layer_norm forward",
+        lambda: norm.forward(x, gamma, beta, y, mean, inv, eps=1e-5),
+        forward,
+        {"layer_norm": forward},
+    )
+    yield Workload(
+        "layer_norm backward",
+        lambda: norm.backward(x, dy, gamma, mean, inv, dgamma, dbeta, y, workspace=workspace),
+        Floor(sums.bytes + dx.bytes),
+        {"layer_norm_sums": sums, "layer_norm_sums_finish": Floor(REAL * partial), "layer_norm_dx": dx},
+    )
+
+
+WORKLOADS = Workloads(layer_norm, natural=({"n": 1 << 16, "F": 256},), miniature=({"n": 64, "F": 33},))

@@ -1,73 +1,181 @@
-"""Optimizers whose update is one kernel: one launch over all parameters of all replicas, one pass over memory."""
+"""Optimizers whose update is one kernel: one launch over all parameters of all replicas, one pass over memory.
+
+To add one, declare its kernel of ``update.cu`` and write a row of `FORMULAS`: which kernel its settings choose, on
+which state, with which numbers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
+from minisgd.backend.cuda.kernels.shapes import blocks, require_shape
+from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, scalar
+from minisgd.backend.cuda.workload import LONG, REAL, Device, Floor, Workload, Workloads
 from minisgd.backend.dispatch import tuned
 from minisgd.optim.adagrad import Adagrad
 from minisgd.optim.adam import Adam
 from minisgd.optim.adamw import AdamW
-from minisgd.optim.cuda.kernels import Update
-from minisgd.optim.optimizer import UpdateBuffers
+from minisgd.optim.moments import MomentOptimizer
+from minisgd.optim.optimizer import Optimizer, UpdateBuffers
 from minisgd.optim.rmsprop import RMSProp
 from minisgd.optim.sgd import SGD
 from minisgd.typing import Array
 
-
-@tuned("cuda", SGD, "move")
-def sgd(self: SGD, ops: CupyVocabulary, b: UpdateBuffers) -> None:
-    update, decay = _update(ops, b), self.weight_decay
-    w, g, lr = _rows(b.w, b.g, b.lr)
-
-    def emit() -> None:
-        if not self.momentum:
-            update.sgd(w, g, lr, weight_decay=decay)
-            return
-        (v,) = _rows(b.slots["velocity"])
-        rule = update.nesterov if self.nesterov else update.momentum
-        rule(w, v, g, lr, momentum=self.momentum, weight_decay=decay)
-
-    _launch(ops, b, emit)
+BLOCK, ELEMENTS = 256, 4
+MACROS = {"BLOCK": BLOCK, "ELEMENTS": ELEMENTS}
+CLOCKS = ("t", "correction", "eps_hat")
 
 
-@tuned("cuda", RMSProp, "move")
-def rmsprop(self: RMSProp, ops: CupyVocabulary, b: UpdateBuffers) -> None:
-    w, s, g, lr = _rows(b.w, b.slots["mean_square"], b.g, b.lr)
-    v = _rows(b.slots["velocity"])[0] if self.momentum else None
-    options = {"alpha": self.alpha, "eps": self.eps, "momentum": self.momentum, "weight_decay": self.weight_decay}
-    _launch(ops, b, lambda: _update(ops, b).rmsprop(w, s, g, lr, v=v, **options))
-
-
-@tuned("cuda", Adagrad, "move")
-def adagrad(self: Adagrad, ops: CupyVocabulary, b: UpdateBuffers) -> None:
-    w, s, g, lr = _rows(b.w, b.slots["sum_of_squares"], b.g, b.lr)
-    _launch(ops, b, lambda: _update(ops, b).adagrad(w, s, g, lr, eps=self.eps, weight_decay=self.weight_decay))
-
-
-@tuned("cuda", Adam, "move")
-@tuned("cuda", AdamW, "move")
-def adam(self: Adam, ops: CupyVocabulary, b: UpdateBuffers) -> None:
-    update, clocks = _update(ops, b), [b.clocks[name] for name in self.clocks]
-    w, m, v, g, lr = _rows(b.w, b.slots["m"], b.slots["v"], b.g, b.lr)
-    rule = update.adamw if isinstance(self, AdamW) else update.adam
-    _launch(
-        ops,
-        b,
-        lambda: rule(w, m, v, g, lr, clocks, betas=self.betas, eps=self.eps, weight_decay=self.weight_decay),
+def _definition(name: str, vectors: Sequence[str], numbers: Sequence[str], clocks: Sequence[str] = ()) -> Definition:
+    arrays = [array(v, "real") for v in (*vectors, "lr")] + [array(c, "float64") for c in clocks]
+    return Definition(
+        "update", Signature(name, (*arrays, scalar("P", "int64"), *(scalar(n, "real") for n in numbers))), (MACROS,)
     )
 
 
-def _update(ops: CupyVocabulary, b: UpdateBuffers) -> Update:
-    update: Update = ops.family(Update, b.w.dtype)
-    return update
+BIAS_CORRECTION = Definition(
+    "update",
+    Signature(
+        "adam_bias_correction",
+        (*(array(c, "float64") for c in CLOCKS), *(scalar(n, "float64") for n in ("beta1", "beta2", "eps"))),
+    ),
+    (MACROS,),
+)
+PLAIN = _definition("sgd", "wg", ["decay"])
+MOMENTUM = _definition("momentum", "wvg", ["mu", "decay"])
+NESTEROV = _definition("nesterov", "wvg", ["mu", "decay"])
+RMSPROP = _definition("rmsprop", "wsg", ["alpha", "rest", "eps", "decay"])
+RMSPROP_MOMENTUM = _definition("rmsprop_momentum", "wsvg", ["alpha", "rest", "eps", "mu", "decay"])
+ADAM = _definition("adam", "wmvg", ["beta1", "rest1", "beta2", "rest2", "decay"], CLOCKS[1:])
+ADAMW = _definition("adamw", "wmvg", ["beta1", "rest1", "beta2", "rest2", "shrink"], CLOCKS[1:])
+
+DEFINITIONS = (BIAS_CORRECTION, PLAIN, MOMENTUM, NESTEROV, RMSPROP, RMSPROP_MOMENTUM, ADAM, ADAMW)
 
 
-def _rows(*vectors: Array) -> list[Array]:
-    """Return vectors (…, P) as (R, P)."""
-    return [vector.reshape(-1, vector.shape[-1]) for vector in vectors]
+@dataclass(frozen=True)
+class Formula:
+    """The kernel of an optimizer with its settings, the state vectors it takes after w, and its numbers."""
+
+    definition: Definition
+    slots: tuple[str, ...]
+    numbers: tuple[float, ...]
 
 
-def _launch(ops: CupyVocabulary, b: UpdateBuffers, emit: Callable[[], object]) -> None:
-    ops.launch("update", emit, (b.w, b.g, b.lr, *b.slots.values()), b.w)
+def _sgd(o: SGD) -> Formula:
+    if not o.momentum:
+        return Formula(PLAIN, (), (o.weight_decay,))
+    return Formula(NESTEROV if o.nesterov else MOMENTUM, ("velocity",), (o.momentum, o.weight_decay))
+
+
+def _rmsprop(o: RMSProp) -> Formula:
+    average = (o.alpha, 1 - o.alpha, o.eps)
+    if not o.momentum:
+        return Formula(RMSPROP, ("mean_square",), (*average, o.weight_decay))
+    return Formula(RMSPROP_MOMENTUM, ("mean_square", "velocity"), (*average, o.momentum, o.weight_decay))
+
+
+def _adagrad(o: Adagrad) -> Formula:
+    """RMSProp that forgets nothing and takes all of g² in."""
+    return Formula(RMSPROP, ("sum_of_squares",), (1.0, 1.0, o.eps, o.weight_decay))
+
+
+def _adam(o: MomentOptimizer) -> Formula:
+    (one, two), definition = o.betas, ADAMW if isinstance(o, AdamW) else ADAM
+    return Formula(definition, ("m", "v"), (one, 1 - one, two, 1 - two, o.weight_decay))
+
+
+FORMULAS: dict[type[Optimizer], Callable[[Any], Formula]] = {
+    SGD: _sgd,
+    RMSProp: _rmsprop,
+    Adagrad: _adagrad,
+    Adam: _adam,
+    AdamW: _adam,
+}
+
+
+def launch(
+    library: KernelLibrary,
+    optimizer: Optimizer,
+    w: Array,
+    g: Array,
+    lr: Array,
+    slots: Mapping[str, Array],
+    clocks: Sequence[Array] = (),
+) -> None:
+    """Move R flat vectors by the formula of an optimizer.
+
+    w, g and slots (R, P), g only read   lr (R, 1)
+    clocks: of Adam, three arrays () float64: t, and the two numbers that the update derives from it first
+    """
+    formula = FORMULAS[type(optimizer)](optimizer)
+    (R, P), name = w.shape, formula.definition.name
+    vectors = [slots[slot] for slot in formula.slots] + [g]
+    for vector in vectors:
+        require_shape(vector, f"{name}: vectors", w.shape)
+    require_shape(lr, f"{name}: lr", (R, 1))
+    if isinstance(optimizer, MomentOptimizer):
+        for clock, what in zip(clocks, CLOCKS, strict=True):
+            require_shape(clock, f"{name}: {what}", ())
+        correct = library.kernel(BIAS_CORRECTION, **MACROS)
+        correct((1, 1, 1), (1, 1, 1), *clocks, *optimizer.betas, optimizer.eps)
+    library.kernel(formula.definition, **MACROS)(
+        (blocks(P, BLOCK * ELEMENTS), R, 1), (BLOCK, 1, 1), w, *vectors, lr, *clocks[1:], P, *formula.numbers
+    )
+
+
+def move(self: Optimizer, ops: CupyVocabulary, b: UpdateBuffers) -> None:
+    """w ← w − …, as the class of the optimizer has it"""
+    w, g, lr = _rows(b.w), _rows(b.g), _rows(b.lr)
+    slots = {name: _rows(slot) for name, slot in b.slots.items()}
+    library, clocks = ops.kernels.library(b.w.dtype), [b.clocks[name] for name in self.clocks]
+    ops.launch(
+        "update",
+        lambda: launch(library, self, w, g, lr, slots, clocks),
+        (b.w, b.g, b.lr, *b.slots.values()),
+        b.w,
+    )
+
+
+for _kind in FORMULAS:
+    tuned("cuda", _kind, "move")(move)
+
+
+def _rows(vector: Array) -> Array:
+    """Return a vector (…, P) as (R, P)."""
+    return vector.reshape(-1, vector.shape[-1])
+
+
+# ------------------------------------------------ what is timed
+
+TIMED: tuple[Optimizer, ...] = (
+    SGD(0.1),
+    SGD(0.1, momentum=0.9),
+    SGD(0.1, momentum=0.9, nesterov=True),
+    RMSProp(0.1),
+    RMSProp(0.1, momentum=0.9),
+    Adam(0.1),
+    AdamW(0.1),
+)
+
+
+def updates(device: Device, P: int) -> Iterator[Workload]:
+    """Yield every formula on one vector of P parameters: g is read; w and the state are read and written."""
+    for optimizer in TIMED:
+        w, g, lr = device.reals(1, P), device.reals(1, P), device.reals(1, 1)
+        slots = {name: device.reals(1, P) for name in optimizer.slots}
+        clocks = [device.xp.zeros((), np.float64) for _ in optimizer.clocks]
+        name, floor = FORMULAS[type(optimizer)](optimizer).definition.name, Floor((3 + 2 * len(slots)) * REAL * P)
+
+        def run(o: Any = optimizer, w: Any = w, g: Any = g, lr: Any = lr, s: Any = slots, c: Any = clocks) -> None:
+            launch(device.library, o, w, g, lr, s, c)
+
+        corrections = {BIAS_CORRECTION.name: Floor(4 * LONG)} if clocks else {}
+        yield Workload(name, run, floor, {**corrections, name: floor})
+
+
+WORKLOADS = Workloads(updates, natural=({"P": 1 << 24},), miniature=({"P": 4097},))

@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks.gpu import timing as gpu_timing
 from benchmarks.gpu.device import occupancy
-from benchmarks.gpu.floors import Floor, Workload
 from benchmarks.gpu.launches import Launch, Recorder
+from minisgd.backend.cuda.workload import Floor, Workload
 
 GPU = {"peak_bytes_per_second": 1e9, "peak_flop_per_second": 1e12}
 

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks.gpu.floors import Device
 from benchmarks.gpu.launches import Recorder
 from benchmarks.gpu.workloads import miniatures, workloads
 from minisgd.backend.cuda.launcher import KernelLibrary, options
+from minisgd.backend.cuda.workload import Device
 from tests.cuda.cuda_emulator import Emulator
 from tests.cuda.shipped_kernels import definitions
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from minisgd.backend.cuda.kernels.shapes import blocks, require_rows, require_shape, stride
+from minisgd.backend.cuda.kernels.splits import partial_results, workspace_elements
 from minisgd.backend.cuda.kernels.tiles import TILES, Cut, choose_cut
-from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, scalar
-from minisgd.errors import ArgumentError, ShapeError
+from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Macros, Signature, array, scalar
+from minisgd.backend.cuda.workload import Device, Floor, Workload, Workloads
+from minisgd.errors import ArgumentError
 from minisgd.typing import Array
 
 ACTIVATIONS = ("none", "relu", "leaky_relu", "sigmoid", "tanh", "softplus")
@@ -73,8 +75,7 @@ class Affine:
 
     def workspace_of(self, R: int, M: int, N: int, K: int, *, sums: int = 0) -> int:
         """Return the same for R products (M, K) (K, N) alone.  sums: N for a weight gradient, for its column sums"""
-        cut = self._cut(R, M, N, K, True)
-        return cut.splits * R * (M * N + sums) if cut.splits > 1 else 0
+        return workspace_elements(self._cut(R, M, N, K, True), R, M * N, sums)
 
     def forward(
         self,
@@ -92,7 +93,7 @@ class Affine:
         (R, B, I), O = x.shape, W.shape[-1]  # noqa: E741
         self._require("affine", (x, "x", (R, B, I)), (W, "W", (R, I, O)), (b, "b", (R, 1, O)), (y, "y", (R, B, O)))
         cut = cut or self._cut(R, B, O, I, workspace is not None)
-        partial = _part("affine", workspace, cut.splits * R * B * O) if cut.splits > 1 else None
+        (partial,) = partial_results("affine", workspace, cut, R, B * O)
         act, bias = _number(activation), 0 if b is None else stride(b, 0)
         macros = self._macros(cut, x, W)
         self.library.kernel(AFFINE, **macros)(
@@ -121,7 +122,7 @@ class Affine:
         (R, B, O), I = dy.shape, W.shape[-2]  # noqa: E741
         self._require("dx", (dy, "dy", (R, B, O)), (W, "W", (R, I, O)), (dx, "dx", (R, B, I)), (x, "x", (R, B, I)))
         cut = cut or self._cut(R, B, I, O, workspace is not None)
-        partial = _part("affine_dx", workspace, cut.splits * R * B * I) if cut.splits > 1 else None
+        (partial,) = partial_results("affine_dx", workspace, cut, R, B * I)
         act, below = _number(activation), (0, 0) if x is None else _strides(x)
         macros = self._macros(cut, dy, W)
         self.library.kernel(DX, **macros)(
@@ -148,22 +149,16 @@ class Affine:
         (R, B, I), O = x.shape, dy.shape[-1]  # noqa: E741
         self._require("dW", (x, "x", (R, B, I)), (dy, "dy", (R, B, O)), (dW, "dW", (R, I, O)), (db, "db", (R, 1, O)))
         cut = cut or self._cut(R, I, O, B, workspace is not None)
-        partial = partial_db = None
-        if cut.splits > 1:
-            sums, products = cut.splits * R * O, cut.splits * R * I * O
-            whole = _part("affine_dW", workspace, products + sums)
-            partial, partial_db = whole[:products], whole[products:]
-        beside = 0 if db is None else stride(db, 0)
+        partial, partial_db = partial_results("affine_dW", workspace, cut, R, I * O, O)
+        of_bias = 0 if db is None else stride(db, 0)
         macros = self._macros(cut, x, dy)
         self.library.kernel(DW, **macros)(
             _grid(cut, R, I, O), (cut.tile.threads, 1, 1), x, dy, dW, db, partial, partial_db, B, I, O, cut.splits,
-            *_strides(x, dy, dW), beside,
+            *_strides(x, dy, dW), of_bias,
         )  # fmt: skip
         if partial is not None:
-            self.library.kernel(DW_FINISH, **macros)(
-                (blocks(I * O, cut.tile.threads), R, 1), (cut.tile.threads, 1, 1),
-                partial, partial_db, dW, db, I, O, cut.splits, *_strides(dW), beside,
-            )  # fmt: skip
+            numbers = (I, O, cut.splits, *_strides(dW), of_bias)
+            add_weight_gradients(self.library, cut, macros, partial, partial_db, dW, db, numbers)
 
     def _cut(self, R: int, M: int, N: int, K: int, may_split: bool) -> Cut:
         return choose_cut(R, M, N, K, self.multiprocessors, may_split=may_split)
@@ -181,6 +176,23 @@ class Affine:
             if operand is not None:
                 require_shape(operand, f"{form}: {name}", shape)
                 require_rows(operand, f"{form}: {name}")
+
+
+def add_weight_gradients(
+    library: KernelLibrary,
+    cut: Cut,
+    macros: Macros,
+    partial: Array,
+    partial_db: Array | None,
+    dW: Array,
+    db: Array | None,
+    numbers: tuple[int, ...],
+) -> None:
+    """dW, db = the sums of their partial results.  numbers: I, O, splits, dW_replica, dW_row, db_replica"""
+    threads, elements = cut.tile.threads, numbers[0] * numbers[1]
+    library.kernel(DW_FINISH, **macros)(
+        (blocks(elements, threads), len(dW), 1), (threads, 1, 1), partial, partial_db, dW, db, *numbers
+    )
 
 
 def _strides(*operands: Array) -> tuple[int, ...]:
@@ -202,13 +214,60 @@ def _number(activation: str) -> int:
     return ACTIVATIONS.index(activation)
 
 
-def _part(kernel: str, workspace: Array | None, elements: int) -> Array:
-    if workspace is None or workspace.size < elements:
-        raise ShapeError(
-            f"{kernel}: workspace",
-            expected=f"at least {elements} elements",
-            got="none" if workspace is None else workspace.shape,
-            fix="size it with workspace(), or choose a cut with splits=1",
-        )
-    part: Array = workspace.reshape(-1)[:elements]
-    return part
+# ------------------------------------------------ what is timed
+
+
+def products(device: Device, R: int, B: int, I: int, O: int) -> Iterator[Workload]:  # noqa: E741
+    """Yield the three products of a dense layer; a small product with a long sum is split over blocks."""
+    affine = Affine(device.library, device.address, device.multiprocessors)
+    x, dx, y, dy = device.reals(R, B, I), device.reals(R, B, I), device.reals(R, B, O), device.reals(R, B, O)
+    W, dW, b, db = device.reals(R, I, O), device.reals(R, I, O), device.reals(R, 1, O), device.reals(R, 1, O)
+    workspace = device.reals(max(1, affine.workspace(R, B, I, O)))
+    floor, shape = Floor(flop=2 * R * B * I * O), f"{R}x{B}x{I}x{O}"
+
+    cut = choose_cut(R, B, O, I, device.multiprocessors)
+    yield Workload(
+        f"affine {shape}",
+        lambda cut=cut: affine.forward(x, W, b, y, activation="relu", workspace=workspace, cut=cut),  # type: ignore[misc]
+        floor,
+        _with_finish("affine", floor, cut, R * B * O),
+    )
+    cut = choose_cut(R, B, I, O, device.multiprocessors)
+    yield Workload(
+        f"affine_dx {shape}",
+        lambda cut=cut: affine.input_gradient(dy, W, dx, x=x, activation="relu", workspace=workspace, cut=cut),  # type: ignore[misc]
+        floor,
+        _with_finish("affine_dx", floor, cut, R * B * I, also=R * B * I),
+    )
+    cut = choose_cut(R, I, O, B, device.multiprocessors)
+    yield Workload(
+        f"affine_dW {shape}",
+        lambda cut=cut: affine.weight_gradient(x, dy, dW, db, workspace=workspace, cut=cut),  # type: ignore[misc]
+        floor,
+        _with_finish("affine_dW", floor, cut, R * (I + 1) * O),
+    )
+
+
+def _with_finish(kernel: str, floor: Floor, cut: Cut, results: int, also: int = 0) -> dict[str, Floor]:
+    """Add the kernel that sums the splits: it reads as many partial results, and `also`, for each result."""
+    finish = {f"{kernel}_finish": Floor(4 * ((cut.splits + 1) * results + also))} if cut.splits > 1 else {}
+    return {kernel: floor, **finish}
+
+
+WORKLOADS = Workloads(
+    products,
+    natural=(
+        {"R": 64, "B": 128, "I": 512, "O": 512},
+        {"R": 1, "B": 4096, "I": 4096, "O": 4096},
+        {"R": 1, "B": 2048, "I": 2048, "O": 2048},
+        {"R": 1, "B": 32, "I": 4096, "O": 128},  # few results, long sums: split
+        {"R": 1, "B": 32, "I": 128, "O": 4096},
+        {"R": 1, "B": 8192, "I": 128, "O": 128},
+    ),
+    miniature=(
+        {"R": 2, "B": 8, "I": 32, "O": 32},
+        {"R": 1, "B": 2, "I": 512, "O": 4},
+        {"R": 1, "B": 2, "I": 4, "O": 512},
+        {"R": 1, "B": 512, "I": 4, "O": 4},
+    ),
+)

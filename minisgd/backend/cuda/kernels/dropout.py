@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import numpy as np
+
 from minisgd.backend.cuda.kernels.shapes import blocks, require_shape
 from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, scalar
+from minisgd.backend.cuda.workload import REAL, Device, Floor, Workload, Workloads
 from minisgd.typing import Array
 
 BLOCK = 128
@@ -47,3 +52,18 @@ class Dropout:
         require_shape(seeds, "dropout: seeds", (R,))
         n = x.size // R
         return (blocks(n, BLOCK * self._draws), R, 1), n
+
+
+# ------------------------------------------------ what is timed
+
+
+def dropout(device: Device, n: int) -> Iterator[Workload]:
+    """Yield dropout of n numbers, and the draw of as many."""
+    drop, x, y = Dropout(device.library), device.reals(1, n), device.reals(1, n)
+    seeds, clock = device.xp.zeros(1, np.uint64), device.xp.zeros((), np.int64)
+    floor, write = Floor(2 * REAL * n), Floor(REAL * n)
+    yield Workload("dropout", lambda: drop(x, y, seeds, clock, 0, p=0.5), floor, {"dropout": floor})
+    yield Workload("draw_uniform", lambda: drop.uniform(y, seeds, clock, 0), write, {"draw_uniform": write})
+
+
+WORKLOADS = Workloads(dropout, natural=({"n": 1 << 24},), miniature=({"n": 1000},))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from minisgd.backend.cuda.kernels.shapes import blocks, require_shape, stride
 from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Macros, Signature, array, scalar
+from minisgd.backend.cuda.workload import LONG, REAL, Device, Floor, Workload, Workloads
 from minisgd.errors import DtypeError, ShapeError
 from minisgd.typing import Array
 
@@ -123,3 +126,28 @@ class Fold:
 
 def _slabs(n: int) -> int:
     return blocks(n, blocks(n, min(MOST_SLABS, blocks(n, SLAB))))
+
+
+# ------------------------------------------------ what is timed
+
+
+def folds(device: Device, n: int, C: int) -> Iterator[Workload]:
+    """Yield the reductions of n rows of C: down the columns, as a bias gradient, and along them."""
+    fold, x, y = Fold(device.library), device.reals(1, n, C), device.reals(1, n, C)
+    down, along = device.reals(1, C), device.reals(n, 1)
+    work, shape = device.reals(max(1, fold.workspace(1, n, C), fold.workspace(n, C, 1))), f"{n}x{C}"
+    rows, position = x.reshape(n, C, 1), device.xp.zeros((n, 1), np.int64)
+    flags = device.xp.zeros((1, n, C), np.bool_)
+    once, twice = Floor(REAL * n * C), Floor(2 * REAL * n * C)
+    for name, run, floor in (
+        ("down", lambda: fold.sum(x, down, workspace=work), once),
+        ("dot_down", lambda: fold.dot(x, y, down, workspace=work), twice),
+        ("max_down", lambda: fold.max(x, down), once),
+        ("flags_down", lambda: fold.sum(flags, down, workspace=work), Floor(n * C)),
+        ("along", lambda: fold.sum(rows, along), once),
+        ("argmax_along", lambda: fold.argmax(rows, position), Floor(REAL * n * C + LONG * n)),
+    ):
+        yield Workload(f"fold_{name}_{shape}", run, floor, {"fold": floor})
+
+
+WORKLOADS = Workloads(folds, natural=({"n": 1 << 16, "C": 256},), miniature=({"n": 40, "C": 8},))

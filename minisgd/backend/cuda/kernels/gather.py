@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from minisgd.backend.cuda.kernels.shapes import blocks, require_shape
 from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Macros, Signature, array, scalar
+from minisgd.backend.cuda.workload import LONG, REAL, Device, Floor, Workload, Workloads
 from minisgd.errors import DtypeError
 from minisgd.typing import Array
 
@@ -98,3 +99,27 @@ class Gather:
             got=f"an array of {data.dtype}",
             fix="convert the data set once, when it is moved to the device",
         )
+
+
+# ------------------------------------------------ what is timed
+
+
+def gathers(device: Device, N: int, B: int, D: int) -> Iterator[Workload]:
+    """Yield the gather of a batch of images as bytes, of the same as floats, and of labels."""
+    gather, index = Gather(device.library, device.address), device.xp.arange(B, dtype=np.int64) * 7919 % N
+    x, labels = device.reals(B, D), device.xp.zeros(B, np.int64)
+    for name, data, out, scale, row in (
+        ("bytes", device.xp.zeros((N, D), np.uint8), x, 1 / 255, D * (1 + REAL)),
+        ("floats", device.reals(N, D), x, 1.0, D * 2 * REAL),
+        ("labels", device.xp.zeros(N, np.int64), labels, 1, 2 * LONG),
+    ):
+        floor = Floor(B * (row + LONG))
+        yield Workload(
+            f"gather {name}",
+            lambda data=data, out=out, scale=scale: gather(data, index, out, scale=scale),  # type: ignore[misc]
+            floor,
+            {"gather": floor},
+        )
+
+
+WORKLOADS = Workloads(gathers, natural=({"N": 60_000, "B": 8192, "D": 784},), miniature=({"N": 20, "B": 8, "D": 64},))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from minisgd.backend.cuda.kernels.shapes import blocks, power_of_two, require_int32, require_rows, require_shape, stride
 from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Macros, Signature, array, scalar
+from minisgd.backend.cuda.workload import REAL, Device, Floor, Workload, Workloads
 from minisgd.errors import ShapeError
 from minisgd.typing import Array
 
@@ -91,7 +93,7 @@ class Ghosts:
         return 2 * R * self.count * self.slabs(n) * C
 
 
-class BatchNorm:
+class BatchNormKernels:
     """Batch normalisation of R replicas with the formulas of `minisgd.BatchNorm`.
 
     x, y, dy, dx (R, n, C)        mean, inv, sum_dy, sum_dy_xhat (R, G, C), G ghost batches
@@ -231,3 +233,42 @@ def _halves(workspace: Array, elements: int) -> tuple[Array, Array]:
         )
     flat = workspace.reshape(-1)
     return flat[: elements // 2], flat[elements // 2 : elements]
+
+
+# ------------------------------------------------ what is timed
+
+
+def batch_norm(device: Device, n: int, C: int) -> Iterator[Workload]:
+    """Yield batch normalisation of n rows of C: training forward, backward, and inference."""
+    norm, ghosts = BatchNormKernels(device.library), Ghosts.of(n, 1, None)
+    x, y, dy = (device.reals(1, n, C) for _ in range(3))
+    gamma, beta, mean, inv, low, high, dgamma, dbeta = (device.reals(1, 1, C) for _ in range(8))
+    workspace, one_pass = device.reals(ghosts.workspace(1, n, C)), REAL * n * C
+    finish = Floor(REAL * ghosts.workspace(1, n, C))
+    yield Workload(
+        "batch_norm forward",
+        lambda: norm.forward(
+            x, gamma, beta, y, mean, inv, low, high, ghosts=ghosts, momentum=0.1, eps=1e-5, workspace=workspace
+        ),
+        Floor(3 * one_pass),
+        {"moments": Floor(one_pass), "moments_finish": finish, "normalise": Floor(2 * one_pass)},
+    )
+    yield Workload(
+        "batch_norm backward",
+        lambda: norm.backward(x, dy, gamma, mean, inv, dgamma, dbeta, y, low, high, ghosts=ghosts, workspace=workspace),
+        Floor(5 * one_pass),
+        {
+            "gradient_sums": Floor(2 * one_pass),
+            "gradient_sums_finish": finish,
+            "input_gradient": Floor(3 * one_pass),
+        },
+    )
+    yield Workload(
+        "batch_norm inference",
+        lambda: norm.infer(x, gamma, beta, y, low, high, eps=1e-5),
+        Floor(2 * one_pass),
+        {"infer": Floor(2 * one_pass)},
+    )
+
+
+WORKLOADS = Workloads(batch_norm, natural=({"n": 1 << 16, "C": 256},), miniature=({"n": 64, "C": 16},))

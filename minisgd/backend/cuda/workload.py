@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,9 @@ import numpy as np
 
 from minisgd.backend.cuda.launcher import KernelLibrary
 from minisgd.typing import Array
+
+REAL, LONG = 4, 8
+"""Bytes of a float32 and of an int64."""
 
 
 @dataclass(frozen=True)
@@ -54,3 +57,15 @@ class Device:
         """Return an array of ones in the dtype of the kernels."""
         array: Array = self.xp.ones(shape, np.float32)
         return array
+
+
+@dataclass(frozen=True)
+class Workloads:
+    """What is timed of the kernels of one file: how to make it, at the size they were written for, and for an emulator.
+
+    make: yields workloads on a device, for sizes by name
+    """
+
+    make: Callable[..., Iterator[Workload]]
+    natural: Sequence[Mapping[str, int]]
+    miniature: Sequence[Mapping[str, int]]
