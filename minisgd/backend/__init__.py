@@ -35,8 +35,13 @@ Precision: TypeAlias = Literal["full", "tf32"]
 def get_ops(device: str = "cpu", precision: Precision = "full") -> Ops:
     """Return a new set of operations on a device: "cpu", "cuda", or "auto", which is "cuda" where that works.
 
-    Errors: ArgumentError for an unknown device or precision, or for "tf32" on the CPU; MissingExtraError where
-    CUDA cannot be used, with the reason and its cure.
+    Args:
+        device: Where arrays live and operations run.
+        precision: Of matrix products of float32, see `Precision`.
+
+    Raises:
+        ArgumentError: An unknown device or precision, or "tf32" on the CPU.
+        MissingExtraError: CUDA cannot be used; the message holds the reason and its cure.
     """
     if device not in DEVICES:
         raise ArgumentError("device", expected="'cpu', 'cuda' or 'auto'", got=device, fix="use device='cpu'")

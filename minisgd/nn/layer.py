@@ -136,7 +136,11 @@ class Layer:
         raise NotImplementedError
 
     def forward(self, ops: Ops, x: Array) -> Array:
-        """Compute y from x, keeping what backward needs."""
+        """Compute y from x, keeping what backward needs.
+
+        A layer that runs others asks for their methods by ``ops.method(layer, "forward")``: the device may have a
+        body of its own, and the arrays that were bound are those which that body declares.
+        """
         raise NotImplementedError
 
     def infer(self, ops: Ops, x: Array) -> Array:
@@ -145,7 +149,7 @@ class Layer:
         return y
 
     def backward(self, ops: Ops, dy: Array) -> Array | None:
-        """Compute dx and the gradients of the parameters from dy, the gradient of the loss by y."""
+        """Compute dx and the gradients of the parameters from dy, the gradient of the loss with respect to y."""
         raise NotImplementedError
 
     def frozen(self) -> Layer:
@@ -154,7 +158,8 @@ class Layer:
         That is this layer itself where training and evaluation are the same. The others return one whose
         parameters and statistics have the same names.
 
-        Errors: ArgumentError for a layer that has an ``infer`` of its own and does not say what it is frozen.
+        Raises:
+            ArgumentError: The layer has an ``infer`` of its own and does not say what it is frozen.
         """
         if type(self).infer is not Layer.infer:
             raise ArgumentError(

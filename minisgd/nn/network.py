@@ -74,11 +74,21 @@ class Network(Sequential):
     ) -> Self:
         """Infer all shapes from the shape of one example and draw the weights.
 
-        seeds: one, or a sequence of R for R replicas with a leading axis (R, P).
-        init: a rule for all weights instead of each layer's own; biases are then zero, norms as they are.
         The weights of a seed are the same whatever the device, the dtype and the number of replicas.
 
-        Errors: ShapeError if a layer does not fit the one before it; ArgumentError for another dtype.
+        Args:
+            input_shape: Of one example, (F,) or (H, W, C).
+            seeds: One, or a sequence of R for R replicas with a leading axis (R, P).
+            dtype: "float32" or "float64".
+            ops: The operations of a device; those of the CPU by default.
+            init: A rule for all weights instead of each layer's own; biases are then zero, norms as they are.
+
+        Returns:
+            The network itself.
+
+        Raises:
+            ShapeError: A layer does not fit the one before it.
+            ArgumentError: Another dtype.
         """
         self.shape_only(input_shape, dtype, ops)
         leaves = self.describe(input_shape)
@@ -136,7 +146,9 @@ class Network(Sequential):
     def to(self, device: str) -> Self:
         """Return a copy on a device: "cpu", "cuda", or "auto", which is "cuda" where that works.
 
-        Errors: ArgumentError without weights or for another device; MissingExtraError where it cannot be used.
+        Raises:
+            ArgumentError: The network has no weights, or the device another name.
+            MissingExtraError: The device cannot be used.
         """
         return self.moved(get_ops(device))
 
@@ -178,14 +190,17 @@ class Network(Sequential):
     def save(self, path: str | Path) -> Path:
         """Write the weights as a safetensors file, whole or not at all.
 
-        Errors: OutputError if the file cannot be written; ArgumentError if there are no weights.
+        Raises:
+            OutputError: The file cannot be written.
+            ArgumentError: There are no weights.
         """
         return save_weights(self, path)
 
     def load(self, path: str | Path) -> Self:
         """Return a copy of this network with the weights of a file; shapes are inferred from the file.
 
-        Errors: CheckpointError if the file is missing, damaged or belongs to another network.
+        Raises:
+            CheckpointError: The file is missing, damaged or belongs to another network.
         """
         duplicate: Self = load_weights(self, path)  # type: ignore[assignment]
         return duplicate
@@ -247,9 +262,17 @@ class Network(Sequential):
     def predict(self, x: HostArray, *, batch_size: int = 256) -> HostArray:
         """Return the outputs for examples, computed in batches as in evaluation.
 
-        x (N, …) floats, or uint8 that are scaled as in training   result (N, *output), or (R, N, *output)
+        Args:
+            x: Examples, (N, …): floats, or uint8 that are scaled as in training.
+            batch_size: Examples at a time.
 
-        Errors: ShapeError, DtypeError if x is not what the network was trained on; ArgumentError without weights.
+        Returns:
+            The outputs, (N, *output), or (R, N, *output) for R replicas.
+
+        Raises:
+            ShapeError: x has not the shape that the network was built for.
+            DtypeError: x is no NumPy array of numbers.
+            ArgumentError: The network has no weights.
         """
         self.require_built()
         return Inference(self, positive(batch_size, "batch_size")).predict(self._input(x))

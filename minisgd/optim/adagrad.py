@@ -20,7 +20,14 @@ class Adagrad(Optimizer):
     w ← w − lr g / (√s + ε)
 
     Duchi, Hazan and Singer 2011, figure 1 with diagonal matrices.
-    Errors: ArgumentError if lr ≤ 0, eps ≤ 0 or weight_decay < 0.
+
+    Args:
+        lr: Learning rate, a positive number or a schedule (a function of `Progress`).
+        eps: ε, positive.
+        weight_decay: λ; 0 is none.
+
+    Raises:
+        ArgumentError: lr ≤ 0, eps ≤ 0 or weight_decay < 0.
     """
 
     lr: float | LearningRateSchedule = 0.01

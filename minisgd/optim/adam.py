@@ -20,7 +20,15 @@ class Adam(MomentOptimizer):
     w ← w − lr m̂ / (√v̂ + ε)          m̂ = m / (1 − β₁ᵗ),  v̂ = v / (1 − β₂ᵗ)
 
     Kingma and Ba 2015, algorithm 1.
-    Errors: ArgumentError if lr ≤ 0, a beta outside [0, 1), eps ≤ 0 or weight_decay < 0.
+
+    Args:
+        lr: Learning rate, a positive number or a schedule (a function of `Progress`).
+        betas: β₁ and β₂, in [0, 1).
+        eps: ε, positive.
+        weight_decay: λ; 0 is none.
+
+    Raises:
+        ArgumentError: lr ≤ 0, a beta outside [0, 1), eps ≤ 0 or weight_decay < 0.
     """
 
     rates: ClassVar[tuple[str, ...]] = (*MomentOptimizer.rates, "step")

@@ -19,7 +19,15 @@ class AdamW(Adam):
     w ← w − lr m̂ / (√v̂ + ε)          m̂ = m / (1 − β₁ᵗ),  v̂ = v / (1 − β₂ᵗ)
 
     Loshchilov and Hutter 2019, algorithm 2, with the decay multiplied by lr, as PyTorch has it.
-    Errors: as Adam.
+
+    Args:
+        lr: Learning rate, a positive number or a schedule (a function of `Progress`).
+        betas: β₁ and β₂, in [0, 1).
+        eps: ε, positive.
+        weight_decay: λ; 0 is none.
+
+    Raises:
+        ArgumentError: lr ≤ 0, a beta outside [0, 1), eps ≤ 0 or weight_decay < 0.
     """
 
     _: KW_ONLY

@@ -11,7 +11,9 @@ from minisgd.errors import ArgumentError, DtypeError
 def number(argument: str, value: object, expected: str, fix: str) -> float:
     """Return a finite number as float.
 
-    Errors: DtypeError for anything but a number (True is not one), ArgumentError for NaN and infinity.
+    Raises:
+        DtypeError: Anything but a number (True is not one).
+        ArgumentError: NaN and infinity.
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise DtypeError(argument, expected=expected, got=value, fix=fix)

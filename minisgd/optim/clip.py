@@ -15,7 +15,12 @@ class ClipNorm:
     """Limit the global norm of the gradient of each replica: g ← g · min(1, c / |g|), c = max_norm.
 
     NaN stays NaN, and a zero gradient stays zero. Pascanu, Mikolov and Bengio 2013, algorithm 1.
-    Errors: ArgumentError if max_norm is not a positive number.
+
+    Args:
+        max_norm: The largest norm that a gradient keeps.
+
+    Raises:
+        ArgumentError: max_norm is not a positive number.
     """
 
     max_norm: float

@@ -22,7 +22,15 @@ class LAMB(MomentOptimizer):
 
     The ratio is 1 for biases and normalisation scales, and where |w| or |u| is 0.
     You et al. 2020, algorithm 2 with φ the identity.
-    Errors: ArgumentError if lr ≤ 0, a beta outside [0, 1), eps ≤ 0 or weight_decay < 0.
+
+    Args:
+        lr: Learning rate, a positive number or a schedule (a function of `Progress`).
+        betas: β₁ and β₂, in [0, 1).
+        eps: ε, positive.
+        weight_decay: λ; 0 is none.
+
+    Raises:
+        ArgumentError: lr ≤ 0, a beta outside [0, 1), eps ≤ 0 or weight_decay < 0.
     """
 
     _: KW_ONLY

@@ -22,7 +22,15 @@ class LARS(Optimizer):
 
     λ = 1 for biases and normalisation scales, and where |w| or |g| is 0.
     You, Gitman and Ginsburg 2017, algorithm 1: the learning rate is inside the velocity.
-    Errors: ArgumentError if lr ≤ 0, momentum outside [0, 1), trust ≤ 0 or weight_decay < 0.
+
+    Args:
+        lr: Learning rate, a positive number or a schedule (a function of `Progress`).
+        momentum: μ, in [0, 1).
+        trust: η, positive.
+        weight_decay: λ; 0 is none.
+
+    Raises:
+        ArgumentError: lr ≤ 0, momentum outside [0, 1), trust ≤ 0 or weight_decay < 0.
     """
 
     _: KW_ONLY

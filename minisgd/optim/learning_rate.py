@@ -23,7 +23,9 @@ _EVERY_FIX = "give a number of epochs, such as 10"
 def as_schedule(value: float | LearningRateSchedule, argument: str = "lr") -> LearningRateSchedule:
     """Return a schedule of the learning rate: a schedule as it is, a number as a constant.
 
-    Errors: ArgumentError for a number that is not positive and finite, DtypeError for what is neither.
+    Raises:
+        ArgumentError: A number that is not positive and finite.
+        DtypeError: What is neither a number nor a schedule.
     """
     if isinstance(value, type):
         raise DtypeError(argument, expected="a number or a schedule", got=value, fix=f"call it: {value.__name__}(...)")

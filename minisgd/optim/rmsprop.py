@@ -21,7 +21,16 @@ class RMSProp(Optimizer):
     w ← w − lr v
 
     Tieleman and Hinton 2012, lecture 6.5.
-    Errors: ArgumentError if lr ≤ 0, alpha or momentum outside [0, 1), eps ≤ 0 or weight_decay < 0.
+
+    Args:
+        lr: Learning rate, a positive number or a schedule (a function of `Progress`).
+        alpha: Decay rate of the mean square, in [0, 1).
+        momentum: μ, in [0, 1).
+        eps: ε, positive.
+        weight_decay: λ; 0 is none.
+
+    Raises:
+        ArgumentError: lr ≤ 0, alpha or momentum outside [0, 1), eps ≤ 0 or weight_decay < 0.
     """
 
     lr: float | LearningRateSchedule = 0.01

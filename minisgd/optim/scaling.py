@@ -43,7 +43,17 @@ def scale_adam(betas: tuple[float, float], eps: float, k: float) -> tuple[tuple[
     """Return Adam's (β₁, β₂) and ε for a batch k times larger: 1 − β ← k(1 − β), ε ← ε / √k.
 
     Goes with lr · √k. Malladi et al. 2022, definition 5.
-    Errors: ArgumentError where k(1 − β) ≥ 1, since no such average exists.
+
+    Args:
+        betas: β₁ and β₂ at the batch size that they were tuned for.
+        eps: ε at that batch size.
+        k: The new batch size over the old one.
+
+    Returns:
+        The betas, and ε.
+
+    Raises:
+        ArgumentError: k(1 − β) ≥ 1, where no such average exists.
     """
     positive("k", k, "give the ratio of new to old batch size")
     positive("eps", eps, "1e-8 is customary")

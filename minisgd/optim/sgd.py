@@ -21,7 +21,15 @@ class SGD(Optimizer):
 
     Robbins and Monro 1951; Polyak 1964; Nesterov 1983 in the form of Sutskever et al. 2013, with the learning
     rate outside the velocity, as PyTorch has it.
-    Errors: ArgumentError if lr ≤ 0, momentum outside [0, 1), weight_decay < 0, or nesterov without momentum.
+
+    Args:
+        lr: Learning rate, a positive number or a schedule (a function of `Progress`).
+        momentum: μ, in [0, 1).
+        nesterov: Whether to look ahead by the velocity; needs momentum.
+        weight_decay: λ; 0 is none.
+
+    Raises:
+        ArgumentError: lr ≤ 0, momentum outside [0, 1), weight_decay < 0, or nesterov without momentum.
     """
 
     _: KW_ONLY

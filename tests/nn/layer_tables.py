@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import erf
 from typing import Any
 
 import numpy as np
@@ -41,9 +42,16 @@ from minisgd.typing import Shape
 
 @dataclass(frozen=True)
 class LayerRow:
-    """How to make a layer for examples of a shape, and what it takes."""
+    """How to make a layer for examples of a shape, what it takes, and what it is elsewhere.
+
+    plain: y from (layer, x, p) in evaluation, in the plainest NumPy
+    torch: the same from (torch, layer, x, p) in training and evaluation; images are channels first there, (B, C, H, W)
+    p: W, b, gamma, beta, running_mean, running_var, and whether it is training; a chain of layers has neither
+    """
 
     make: Callable[[Shape], Layer]
+    plain: Callable[[Any, Any, Any], Any] | None = None
+    torch: Callable[[Any, Any, Any, Any], Any] | None = None
     features: bool = True
     images: bool = True
     least: int = 1
@@ -53,41 +61,152 @@ class LayerRow:
     def kinds(self) -> list[str]:
         return [kind for kind in ("features", "images") if getattr(self, kind)]
 
+    def variant(self, make: Callable[[Shape], Layer]) -> LayerRow:
+        """Return the row of the same layer with other settings."""
+        return replace(self, make=make)
+
+
+def windows(x: Any, layer: Any, value: Callable[[Any], Any]) -> Any:
+    """Apply a function to every window of images (B, H, W, C)."""
+    (kh, kw), (sh, sw) = layer.kernel, layer.stride
+    rows, columns = range(0, x.shape[1] - kh + 1, sh), range(0, x.shape[2] - kw + 1, sw)
+    return np.stack([np.stack([value(x[:, i : i + kh, j : j + kw]) for j in columns], axis=1) for i in rows], axis=1)
+
+
+def plain_convolution(layer: Any, x: Any, p: Any) -> Any:
+    (ph, pw) = layer.padding
+    x = np.pad(x, ((0, 0), (ph, ph), (pw, pw), (0, 0)))
+    return windows(x, layer, lambda part: np.einsum("bklc,klco->bo", part, p.W)) + p.b
+
+
+def plain_layer_norm(layer: Any, x: Any, p: Any) -> Any:
+    centred = x - x.mean(-1, keepdims=True)
+    return centred / np.sqrt((centred**2).mean(-1, keepdims=True) + layer.eps) * p.gamma + p.beta
+
+
+def torch_batch_norm(torch: Any, layer: Any, x: Any, p: Any) -> Any:
+    """Cut a batch as BatchNorm says it does: a single value left over joins the ghost batch before it."""
+    parts = list(torch.split(x, (p.training and layer.ghost) or len(x)))
+    if len(parts) > 1 and parts[-1][:, 0].numel() == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    rest = (p.running_mean, p.running_var, p.gamma, p.beta, p.training, layer.momentum, layer.eps)
+    return torch.cat([torch.nn.functional.batch_norm(part, *rest) for part in parts])
+
+
+def torch_layer_norm(torch: Any, layer: Any, x: Any, p: Any) -> Any:
+    last = x.movedim(1, -1)
+    return torch.nn.functional.layer_norm(last, last.shape[-1:], p.gamma, p.beta, layer.eps).movedim(-1, 1)
+
 
 ACTIVATIONS: dict[str, LayerRow] = {
-    "ReLU": LayerRow(lambda shape: ReLU()),
-    "LeakyReLU": LayerRow(lambda shape: LeakyReLU(0.2)),
-    "GELU": LayerRow(lambda shape: GELU()),
-    "Sigmoid": LayerRow(lambda shape: Sigmoid()),
-    "Tanh": LayerRow(lambda shape: Tanh()),
-    "Softplus": LayerRow(lambda shape: Softplus()),
+    "ReLU": LayerRow(
+        lambda shape: ReLU(),
+        lambda layer, x, p: np.where(x > 0, x, 0.0),
+        lambda torch, layer, x, p: torch.relu(x),
+    ),
+    "LeakyReLU": LayerRow(
+        lambda shape: LeakyReLU(0.2),
+        lambda layer, x, p: np.where(x > 0, x, layer.negative_slope * x),
+        lambda torch, layer, x, p: torch.nn.functional.leaky_relu(x, layer.negative_slope),
+    ),
+    "GELU": LayerRow(
+        lambda shape: GELU(),
+        lambda layer, x, p: x * 0.5 * (1 + np.vectorize(erf)(x / np.sqrt(2))),
+        lambda torch, layer, x, p: torch.nn.functional.gelu(x),
+    ),
+    "Sigmoid": LayerRow(
+        lambda shape: Sigmoid(),
+        lambda layer, x, p: 1 / (1 + np.exp(-x)),
+        lambda torch, layer, x, p: torch.sigmoid(x),
+    ),
+    "Tanh": LayerRow(
+        lambda shape: Tanh(),
+        lambda layer, x, p: np.tanh(x),
+        lambda torch, layer, x, p: torch.tanh(x),
+    ),
+    "Softplus": LayerRow(
+        lambda shape: Softplus(),
+        lambda layer, x, p: np.logaddexp(0, x),
+        lambda torch, layer, x, p: torch.nn.functional.softplus(x),
+    ),
 }
 
+LINEAR = LayerRow(
+    lambda shape: Linear(3),
+    lambda layer, x, p: np.einsum("bi,io->bo", x, p.W) + p.b,
+    lambda torch, layer, x, p: torch.nn.functional.linear(x, p.W.T, p.b),
+    images=False,
+)
+CONVOLUTION = LayerRow(
+    lambda shape: Conv2d(2, 3, padding=1),
+    plain_convolution,
+    lambda torch, layer, x, p: torch.nn.functional.conv2d(
+        x, p.W.permute(3, 2, 0, 1).contiguous(), p.b, layer.stride, layer.padding
+    ),
+    features=False,
+)
+MAX_POOL = LayerRow(
+    lambda shape: MaxPool2d(2),
+    lambda layer, x, p: windows(x, layer, lambda part: part.max((1, 2))),
+    lambda torch, layer, x, p: torch.nn.functional.max_pool2d(x, layer.kernel, layer.stride),
+    features=False,
+)
+AVG_POOL = LayerRow(
+    lambda shape: AvgPool2d(2),
+    lambda layer, x, p: windows(x, layer, lambda part: part.mean((1, 2))),
+    lambda torch, layer, x, p: torch.nn.functional.avg_pool2d(x, layer.kernel, layer.stride),
+    features=False,
+)
+BATCH_NORM = LayerRow(
+    lambda shape: BatchNorm(momentum=0.3),
+    lambda layer, x, p: (x - p.running_mean) / np.sqrt(p.running_var + layer.eps) * p.gamma + p.beta,
+    torch_batch_norm,
+    least=2,
+)
+
 LAYERS: dict[str, LayerRow] = ACTIVATIONS | {
-    "Linear": LayerRow(lambda shape: Linear(3), images=False),
-    "Linear one": LayerRow(lambda shape: Linear(1), images=False),
-    "Linear without bias": LayerRow(lambda shape: Linear(4, bias=False), images=False),
-    "Conv2d": LayerRow(lambda shape: Conv2d(2, 3, padding=1), features=False),
-    "Conv2d stride": LayerRow(lambda shape: Conv2d(3, 2, stride=2, bias=False), features=False),
-    "Conv2d rectangle": LayerRow(lambda shape: Conv2d(2, (1, 3), stride=(2, 1), padding=(1, 0)), features=False),
-    "Conv2d 1x1": LayerRow(lambda shape: Conv2d(2, 1), features=False),
-    "Conv2d wide border": LayerRow(lambda shape: Conv2d(1, 3, stride=3, padding=2), features=False),
-    "MaxPool2d": LayerRow(lambda shape: MaxPool2d(2), features=False),
-    "MaxPool2d overlap": LayerRow(lambda shape: MaxPool2d((3, 2), stride=1), features=False),
-    "MaxPool2d gaps": LayerRow(lambda shape: MaxPool2d(1, stride=2), features=False),
-    "AvgPool2d": LayerRow(lambda shape: AvgPool2d(2), features=False),
-    "AvgPool2d overlap": LayerRow(lambda shape: AvgPool2d((2, 3), stride=(1, 2)), features=False),
-    "GlobalAvgPool2d": LayerRow(lambda shape: GlobalAvgPool2d(), features=False),
-    "Flatten": LayerRow(lambda shape: Flatten()),
-    "BatchNorm": LayerRow(lambda shape: BatchNorm(momentum=0.3), least=2),
-    "BatchNorm not affine": LayerRow(lambda shape: BatchNorm(affine=False, eps=1e-3), least=2),
-    "BatchNorm ghost": LayerRow(lambda shape: BatchNorm(ghost=2), least=2),
-    "LayerNorm": LayerRow(lambda shape: LayerNorm(eps=1e-4)),
-    "Dropout": LayerRow(lambda shape: Dropout(0.4)),
+    "Linear": LINEAR,
+    "Linear one": LINEAR.variant(lambda shape: Linear(1)),
+    "Linear without bias": LINEAR.variant(lambda shape: Linear(4, bias=False)),
+    "Conv2d": CONVOLUTION,
+    "Conv2d stride": CONVOLUTION.variant(lambda shape: Conv2d(3, 2, stride=2, bias=False)),
+    "Conv2d rectangle": CONVOLUTION.variant(lambda shape: Conv2d(2, (1, 3), stride=(2, 1), padding=(1, 0))),
+    "Conv2d 1x1": CONVOLUTION.variant(lambda shape: Conv2d(2, 1)),
+    "Conv2d wide border": CONVOLUTION.variant(lambda shape: Conv2d(1, 3, stride=3, padding=2)),
+    "MaxPool2d": MAX_POOL,
+    "MaxPool2d overlap": MAX_POOL.variant(lambda shape: MaxPool2d((3, 2), stride=1)),
+    "MaxPool2d gaps": MAX_POOL.variant(lambda shape: MaxPool2d(1, stride=2)),
+    "AvgPool2d": AVG_POOL,
+    "AvgPool2d overlap": AVG_POOL.variant(lambda shape: AvgPool2d((2, 3), stride=(1, 2))),
+    "GlobalAvgPool2d": LayerRow(
+        lambda shape: GlobalAvgPool2d(),
+        lambda layer, x, p: x.mean((1, 2)),
+        lambda torch, layer, x, p: x.mean((2, 3)),
+        features=False,
+    ),
+    "Flatten": LayerRow(
+        lambda shape: Flatten(),
+        lambda layer, x, p: x.reshape(len(x), -1),
+        lambda torch, layer, x, p: x.movedim(1, -1).flatten(1),
+    ),
+    "BatchNorm": BATCH_NORM,
+    "BatchNorm not affine": BATCH_NORM.variant(lambda shape: BatchNorm(affine=False, eps=1e-3)),
+    "BatchNorm ghost": BATCH_NORM.variant(lambda shape: BatchNorm(ghost=2)),
+    "LayerNorm": LayerRow(lambda shape: LayerNorm(eps=1e-4), plain_layer_norm, torch_layer_norm),
+    "Dropout": LayerRow(
+        lambda shape: Dropout(0.4),
+        lambda layer, x, p: x,
+        lambda torch, layer, x, p: x * p.mask / (1 - layer.p) if p.training else x,
+    ),
     "Residual": LayerRow(lambda shape: Residual(Linear(shape[-1]), Tanh()), images=False),
     "Residual of Residual": LayerRow(lambda shape: Residual(Residual(Conv2d(shape[-1], 1)), Sigmoid()), features=False),
     "Sequential": LayerRow(lambda shape: Sequential(Linear(3), Sequential(Softplus(), Linear(2))), images=False),
 }
+
+
+def row_of(layer: Layer) -> LayerRow:
+    """Return the first row of a layer's class."""
+    return next(row for row in LAYERS.values() if type(row.make((3, 3, 2))) is type(layer))
 
 
 def _classes(rng: np.random.Generator, z: Shape) -> Any:

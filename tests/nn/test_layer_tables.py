@@ -20,6 +20,13 @@ def test_every_layer_has_a_row() -> None:
     assert {type(row.make((3, 3, 2))) for row in LAYERS.values()} == exported(nn.Layer) - CHAINS
 
 
+def test_every_row_says_what_its_layer_is_in_numpy_and_in_pytorch() -> None:
+    """A chain of layers is what its layers are."""
+    for name, row in LAYERS.items():
+        chain = isinstance(row.make((3, 3, 2)), nn.Sequential)
+        assert chain or (row.plain and row.torch), f"{name} lacks its evidence"
+
+
 def test_every_loss_has_a_row() -> None:
     assert {type(row.make()) for row in LOSSES.values()} == exported(nn.Loss) - {nn.Loss}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,33 +10,23 @@ import pytest
 from numpy.testing import assert_allclose
 
 from minisgd.nn import (
-    GELU,
     AvgPool2d,
     BatchNorm,
     Conv2d,
-    Dropout,
-    Flatten,
-    GlobalAvgPool2d,
     Layer,
-    LayerNorm,
-    LeakyReLU,
     Linear,
     MaxPool2d,
     ReLU,
     Residual,
     Sequential,
-    Sigmoid,
-    Softplus,
-    Tanh,
     init,
 )
 from minisgd.nn.cpu import block_size
 from minisgd.nn.cpu.block_size import BlockSize
 from tests.nn.layer_bench import Bench
-from tests.nn.layer_tables import CASES, LAYERS
+from tests.nn.layer_tables import CASES, LAYERS, row_of
 
 torch = pytest.importorskip("torch", reason="PyTorch is the second implementation: pip install 'minisgd[peers]'")
-F = torch.nn.functional
 
 EXACT = {"rtol": 1e-10, "atol": 1e-12}
 TENSORS = ("W", "b", "gamma", "beta", "running_mean", "running_var")
@@ -64,60 +55,17 @@ class Reference:
                 self.tensors[leaf.layer, name] = (self.learned | self.kept).get(path)
 
     def run(self, layer: Layer, x: Any, training: bool) -> Any:
-        W, b, gamma, beta, mean, var = (self.tensors.get((layer, name)) for name in TENSORS)
-        match layer:
-            case Residual():
-                return x + self._chain(layer, x, training)
-            case Sequential():
-                return self._chain(layer, x, training)
-            case Linear():
-                return F.linear(x, W.T, b)
-            case Conv2d():
-                y = F.conv2d(channels_first(x), W.permute(3, 2, 0, 1).contiguous(), b, layer.stride, layer.padding)
-            case MaxPool2d():
-                y = F.max_pool2d(channels_first(x), layer.kernel, layer.stride)
-            case AvgPool2d():
-                y = F.avg_pool2d(channels_first(x), layer.kernel, layer.stride)
-            case GlobalAvgPool2d():
-                return F.adaptive_avg_pool2d(channels_first(x), 1).flatten(1)
-            case Flatten():
-                return x.flatten(1)
-            case BatchNorm():
-                parts = list(ghost_batches(layer, x)) if training else [x]
-                rest = (mean, var, gamma, beta, training, layer.momentum, layer.eps)
-                y = torch.cat([F.batch_norm(channels_first(part), *rest) for part in parts])
-            case LayerNorm():
-                return F.layer_norm(x, x.shape[-1:], gamma, beta, layer.eps)
-            case Dropout():
-                return x * torch.tensor(np.array(layer.mask)) / (1 - layer.p) if training else x
-            case ReLU():
-                return F.relu(x)
-            case LeakyReLU():
-                return F.leaky_relu(x, layer.negative_slope)
-            case GELU():
-                return F.gelu(x)
-            case Sigmoid():
-                return torch.sigmoid(x)
-            case Tanh():
-                return torch.tanh(x)
-            case Softplus():
-                return F.softplus(x)
-            case _:
-                raise NotImplementedError(f"write what {layer!r} is in PyTorch")
-        return channels_last(y)
-
-    def _chain(self, layer: Sequential, x: Any, training: bool) -> Any:
-        for inner in layer.layers:
-            x = self.run(inner, x, training)
-        return x
-
-
-def ghost_batches(layer: BatchNorm, x: Any) -> Any:
-    """Cut a batch as BatchNorm says it does: a single value left over joins the ghost batch before it."""
-    parts = list(torch.split(x, layer.ghost or len(x)))
-    if len(parts) > 1 and parts[-1][..., 0].numel() == 1:
-        parts[-2:] = [torch.cat(parts[-2:])]
-    return parts
+        if isinstance(layer, Sequential):
+            y = x
+            for inner in layer.layers:
+                y = self.run(inner, y, training)
+            return x + y if isinstance(layer, Residual) else y
+        row = row_of(layer)
+        assert row.torch is not None, f"write what {layer!r} is in PyTorch into its row"
+        p = SimpleNamespace(training=training, **{name: self.tensors.get((layer, name)) for name in TENSORS})
+        if hasattr(layer, "mask") and layer.mask.ndim == x.ndim:
+            p.mask = channels_first(torch.tensor(np.array(layer.mask)))
+        return channels_last(row.torch(torch, layer, channels_first(x), p))
 
 
 def check_against_torch(bench: Bench, seed: int, batches: list[int]) -> None:

@@ -26,7 +26,8 @@ def available_cores() -> int:
 def choose_threads(largest_product: float, threads: int | None = None) -> int:
     """Return the BLAS threads for a program whose largest matrix product has so many FLOPs; an explicit number wins.
 
-    Errors: ArgumentError if threads is not a positive integer.
+    Raises:
+        ArgumentError: threads is not a positive integer.
     """
     if threads is None:
         return 1 if largest_product < LARGE_PRODUCT_FLOPS else available_cores()

@@ -21,7 +21,8 @@ from minisgd.typing import Array, HostArray, Shape
 def import_cupy() -> Any:
     """Return CuPy, with a driver, a device and a compiler behind it.
 
-    Errors: MissingExtraError with what is missing and how to get it.
+    Raises:
+        MissingExtraError: What is missing and how to get it.
     """
     try:
         import cupy

@@ -86,7 +86,8 @@ class Compiler(Protocol):
 def kernels_folder() -> Path:
     """Return the folder of .cu files: inside the installed package, or beside it in a checkout.
 
-    Errors: DataError if neither place has any.
+    Raises:
+        DataError: Neither place has any.
     """
     package = Path(__file__).resolve().parents[2]
     places = (package / "kernels", package.parent / "kernels")
@@ -166,7 +167,9 @@ class Kernel:
         """Launch grid × block threads on the arguments that the signature declares, or prepare to.
 
         shared_bytes: dynamic shared memory of each block.
-        Errors: those of `Signature.bind`; ArgumentError for a launch that no device accepts.
+
+        Raises:
+            ArgumentError: No device accepts such a launch; and what `Signature.bind` raises.
         """
         library = self.library
         _check_launch(self.signature.name, grid, block, shared_bytes)
@@ -189,7 +192,8 @@ class KernelLibrary:
     def kernel(self, definition: Definition, **macros: str | int) -> Kernel:
         """Return the kernel built with these macros, which must be one of the definition's variants.
 
-        Errors: ArgumentError for macros that the definition does not list.
+        Raises:
+            ArgumentError: Macros that the definition does not list.
         """
         if macros not in definition.variants:
             raise ArgumentError(

@@ -60,8 +60,11 @@ class Signature:
         """Check the values of one launch and return them as the kernel reads them.
 
         real: float32 or float64, the build of the kernel. owns: tells whether an array lives on its device.
-        Errors: ArgumentError for a wrong count or a number out of range, DtypeError for a wrong type or device,
-        ShapeError for an array that is empty or not C-contiguous.
+
+        Raises:
+            ArgumentError: A wrong count, or a number out of range.
+            DtypeError: A wrong type or device.
+            ShapeError: An array that is empty or not C-contiguous.
         """
         if len(values) != len(self.arguments):
             raise ArgumentError(

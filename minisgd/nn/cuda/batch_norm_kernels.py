@@ -69,7 +69,8 @@ class Ghosts:
     def of(cls, batch: int, per_example: int, ghost: int | None) -> Ghosts:
         """Cut a batch of `batch` examples, each with `per_example` rows, as `minisgd.BatchNorm` does.
 
-        Errors: ShapeError if a ghost batch would have a single value per channel.
+        Raises:
+            ShapeError: A ghost batch would have a single value per channel.
         """
         size = min(ghost or batch, batch)
         count, left = divmod(batch, size)

@@ -49,7 +49,15 @@ class ReLU(Activation):
 
 
 class LeakyReLU(Activation):
-    """Leaky rectifier: y = x where x > 0, else a x;  y′ = 1 or a  (Maas et al. 2013)."""
+    """Leaky rectifier: y = x where x > 0, else a x;  y′ = 1 or a  (Maas et al. 2013).
+
+    Args:
+        negative_slope: a, in (0, 1).
+        name: Of the layer.
+
+    Raises:
+        ArgumentError: A value is outside its interval.
+    """
 
     monotone = True
     slope: Array

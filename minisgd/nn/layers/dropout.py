@@ -13,6 +13,13 @@ class Dropout(Layer):
 
     The mask is a function of the run's seed, the number of gradients computed so far and the position in
     the batch, so a run can be repeated and resumed bit for bit.
+
+    Args:
+        p: The share of values set to zero, in [0, 1).
+        name: Of the layer.
+
+    Raises:
+        ArgumentError: A value is outside its interval.
     """
 
     draw: Array

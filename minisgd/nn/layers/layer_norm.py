@@ -14,6 +14,13 @@ class LayerNorm(Layer):
 
     x (…, B, F) or (…, B, H, W, C); μ and σ² over the last axis of each example (each pixel of an image),
     so that no example depends on another.
+
+    Args:
+        eps: ε, positive.
+        name: Of the layer.
+
+    Raises:
+        ArgumentError: A value is outside its interval.
     """
 
     gamma: Array

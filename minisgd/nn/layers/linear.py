@@ -15,7 +15,15 @@ class Linear(Layer):
 
     x (…, B, I)   W (…, I, O)   b (…, 1, O)   y (…, B, O);  … are replica axes. I is learnt from the data.
 
-    Defaults: W He normal, b zero. PyTorch's: ``init=FanInUniform(), bias_init=FanInUniform()``.
+    Args:
+        features: O.
+        bias: Whether b is learned.
+        init: Draws W; He normal by default. PyTorch's is ``FanInUniform()``.
+        bias_init: Draws b; zero by default. PyTorch's is ``FanInUniform()``.
+        name: Of the layer.
+
+    Raises:
+        ArgumentError: features is no positive integer.
     """
 
     W: Array

@@ -22,6 +22,12 @@ class SoftmaxCrossEntropy(Loss):
     (Szegedy et al. 2016, section 7). Computed as ℓ = ln Σ_c e^(s_c) − Σ_c t_c s_c with s = z − max z, so that
     nothing overflows; and on transposed arrays (…, C, B), since there are few classes and many examples:
     every operation then runs along the batch, and a sum over classes is C additions of whole rows.
+
+    Args:
+        label_smoothing: ε, in [0, 1).
+
+    Raises:
+        ArgumentError: label_smoothing is outside its interval.
     """
 
     task = "classification"

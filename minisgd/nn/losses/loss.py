@@ -1,4 +1,4 @@
-"""What a loss is: a number for every example, their mean, and the gradient of the mean by the prediction."""
+"""What a loss is: a number for every example, their mean, and the mean's gradient with respect to the prediction."""
 
 from __future__ import annotations
 

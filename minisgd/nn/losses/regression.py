@@ -65,6 +65,12 @@ class Huber(RegressionLoss):
     """Huber loss: ρ(r) = ½ r² where |r| ≤ δ, else δ (|r| − ½ δ);  ρ′(r) = r held to [−δ, δ].
 
     With c = min(|r|, δ) both branches are c (|r| − ½ c)  (Huber 1964).
+
+    Args:
+        delta: δ, positive.
+
+    Raises:
+        ArgumentError: delta is not positive.
     """
 
     held: Array

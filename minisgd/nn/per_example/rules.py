@@ -83,7 +83,7 @@ def factors_of(layer: Layer, path: str, ops: Ops, x: Array | None, delta: Array)
     bias of a dense layer refer to δ, which dense layers leave alone.
 
     x (n, *in): a copy of what the layer read, None where it has a rule
-    delta (n, *out): the gradient of example i's loss by y_i, not divided by n
+    delta (n, *out): the gradient of example i's loss with respect to y_i, not divided by n
     """
     if x is not None:
         return by_replicas(layer, path, ops, x, delta)

@@ -64,7 +64,10 @@ class Gather:
         """x = scale · data[index], an index outside the data held to its ends
 
         data (N, …) uint8, real or int64   index (…R, B) int64   out (…R, B, …) real; int64 for int64, unscaled
-        Errors: DtypeError for data of another type, ShapeError if the shapes do not fit.
+
+        Raises:
+            DtypeError: Data of another type.
+            ShapeError: The shapes do not fit.
         """
         require_shape(out, "gather: out", (*index.shape, *data.shape[1:]))
         definition = self._definition(data)
