@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -10,21 +11,54 @@ from minisgd.backend import Arena, NumpyOps, Plan, Program
 from minisgd.nn.layout import Layout
 from minisgd.optim import LAMB, LARS, SGD, Adagrad, Adam, AdamW, Optimizer, RMSProp, UpdateBuffers
 
-OPTIMIZERS: dict[str, Optimizer] = {
-    "SGD": SGD(0.1),
-    "SGD decay": SGD(0.1, weight_decay=0.01),
-    "SGD momentum": SGD(0.05, momentum=0.9, weight_decay=0.01),
-    "SGD Nesterov": SGD(0.05, momentum=0.9, nesterov=True),
-    "Adagrad": Adagrad(0.1, weight_decay=0.01),
-    "RMSProp": RMSProp(0.01, weight_decay=0.01),
-    "RMSProp momentum": RMSProp(0.01, momentum=0.9),
-    "Adam": Adam(0.01),
-    "Adam decay": Adam(0.01, weight_decay=0.01),
-    "AdamW": AdamW(0.01, weight_decay=0.1),
-    "LARS": LARS(0.5, weight_decay=0.01),
-    "LARS without momentum": LARS(0.5, momentum=0.0),
-    "LAMB": LAMB(0.01, weight_decay=0.1),
+
+@dataclass(frozen=True)
+class OptimizerRow:
+    """An optimizer, and its name and options in torch.optim; an empty name where PyTorch has none."""
+
+    optimizer: Optimizer
+    torch: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+ROWS: dict[str, OptimizerRow] = {
+    "SGD": OptimizerRow(SGD(0.1), "SGD", dict(lr=0.1)),
+    "SGD decay": OptimizerRow(SGD(0.1, weight_decay=0.01), "SGD", dict(lr=0.1, weight_decay=0.01)),
+    "SGD momentum": OptimizerRow(
+        SGD(0.05, momentum=0.9, weight_decay=0.01), "SGD", dict(lr=0.05, momentum=0.9, weight_decay=0.01)
+    ),
+    "SGD Nesterov": OptimizerRow(
+        SGD(0.05, momentum=0.9, nesterov=True), "SGD", dict(lr=0.05, momentum=0.9, nesterov=True)
+    ),
+    "SGD Nesterov decay": OptimizerRow(
+        SGD(0.05, momentum=0.9, nesterov=True, weight_decay=0.05),
+        "SGD",
+        dict(lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.05),
+    ),
+    "Adagrad": OptimizerRow(Adagrad(0.1, weight_decay=0.01), "Adagrad", dict(lr=0.1, weight_decay=0.01)),
+    "Adagrad as it comes": OptimizerRow(Adagrad(), "Adagrad"),
+    "RMSProp": OptimizerRow(RMSProp(0.01, weight_decay=0.01), "RMSprop", dict(lr=0.01, weight_decay=0.01)),
+    "RMSProp as it comes": OptimizerRow(RMSProp(), "RMSprop"),
+    "RMSProp momentum": OptimizerRow(
+        RMSProp(0.01, alpha=0.9, momentum=0.5, weight_decay=0.05),
+        "RMSprop",
+        dict(lr=0.01, alpha=0.9, momentum=0.5, weight_decay=0.05),
+    ),
+    "Adam": OptimizerRow(Adam(0.01), "Adam", dict(lr=0.01)),
+    "Adam as it comes": OptimizerRow(Adam(), "Adam"),
+    "Adam decay": OptimizerRow(
+        Adam(0.01, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.05),
+        "Adam",
+        dict(lr=0.01, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.05),
+    ),
+    "AdamW": OptimizerRow(AdamW(0.01, weight_decay=0.1), "AdamW", dict(lr=0.01, weight_decay=0.1)),
+    "AdamW as it comes": OptimizerRow(AdamW(), "AdamW"),
+    "LARS": OptimizerRow(LARS(0.5, weight_decay=0.01), ""),
+    "LARS without momentum": OptimizerRow(LARS(0.5, momentum=0.0), ""),
+    "LAMB": OptimizerRow(LAMB(0.01, weight_decay=0.1), ""),
 }
+
+OPTIMIZERS: dict[str, Optimizer] = {name: row.optimizer for name, row in ROWS.items()}
 
 LAYOUT = Layout(
     [("1.W", (7, 5), "weight"), ("1.b", (5,), "bias"), ("2.scale", (5,), "norm"), ("3.W", (5, 3), "weight")]
