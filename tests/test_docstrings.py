@@ -16,6 +16,8 @@ import minisgd as ms
 ROOT = Path(ms.__file__).parent
 PENDING = ("backend", "nn", "optim", "lab")
 """Where the sections are still to be written."""
+ERRORS_PENDING = ("lab", "cli/probe")
+"""Where errors are still named in prose."""
 
 SECTION = re.compile(r"^(Args|Attributes|Returns|Yields|Raises):$")
 ENTRY = re.compile(r"^    (\*{0,2}\w+)( \(.*\))?: \S")
@@ -107,7 +109,7 @@ def test_errors_are_named_with_their_reason(name: str, thing: Any) -> None:
         assert issubclass(getattr(ms, kind), ms.MinisgdError)
 
 
-MODULES = [path for path in sorted(ROOT.rglob("*.py")) if not str(path.relative_to(ROOT)).startswith(PENDING)]
+MODULES = [path for path in sorted(ROOT.rglob("*.py")) if not str(path.relative_to(ROOT)).startswith(ERRORS_PENDING)]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))

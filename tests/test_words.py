@@ -49,7 +49,7 @@ PROSE = {
 
 SOURCES = sorted((ROOT / "minisgd").rglob("*.py"))
 TEXTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.py")])
-PENDING = ("minisgd/backend", "minisgd/nn", "minisgd/optim", "minisgd/lab")
+PENDING = ("minisgd/lab",)
 """Where the names are still to be changed."""
 
 

@@ -40,8 +40,8 @@ def get_ops(device: str = "cpu", precision: Precision = "full") -> Ops:
         precision: Of matrix products of float32, see `Precision`.
 
     Raises:
-        ArgumentError: An unknown device or precision, or "tf32" on the CPU.
-        MissingExtraError: CUDA cannot be used; the message holds the reason and its cure.
+        ArgumentError: For an unknown device or precision, or "tf32" on the CPU.
+        MissingExtraError: If CUDA cannot be used; the message holds the reason and its cure.
     """
     if device not in DEVICES:
         raise ArgumentError("device", expected="'cpu', 'cuda' or 'auto'", got=device, fix="use device='cpu'")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minisgd.backend.dispatch import tuned_in
+import minisgd.backend.dispatch as dispatch
 from minisgd.nn import initializers as init
 from minisgd.nn.layer import Buffer, Declaration, Layer, Parameter, Statistic
 from minisgd.nn.layers.activations import GELU, LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
@@ -52,5 +52,5 @@ __all__ = [
     "init",
 ]
 
-tuned_in("cpu", "minisgd.nn.cpu")
-tuned_in("cuda", "minisgd.nn.cuda")
+dispatch.tuned_in("cpu", "minisgd.nn.cpu")
+dispatch.tuned_in("cuda", "minisgd.nn.cuda")

@@ -159,7 +159,7 @@ class Layer:
         parameters and statistics have the same names.
 
         Raises:
-            ArgumentError: The layer has an ``infer`` of its own and does not say what it is frozen.
+            ArgumentError: If the layer has an ``infer`` of its own and does not say what it is frozen.
         """
         if type(self).infer is not Layer.infer:
             raise ArgumentError(

@@ -87,8 +87,8 @@ class Network(Sequential):
             The network itself.
 
         Raises:
-            ShapeError: A layer does not fit the one before it.
-            ArgumentError: Another dtype.
+            ShapeError: If a layer does not fit the one before it.
+            ArgumentError: For another dtype.
         """
         self.shape_only(input_shape, dtype, ops)
         leaves = self.describe(input_shape)
@@ -147,8 +147,8 @@ class Network(Sequential):
         """Return a copy on a device: "cpu", "cuda", or "auto", which is "cuda" where that works.
 
         Raises:
-            ArgumentError: The network has no weights, or the device another name.
-            MissingExtraError: The device cannot be used.
+            ArgumentError: If the network has no weights, or the device another name.
+            MissingExtraError: If the device cannot be used.
         """
         return self.moved(get_ops(device))
 
@@ -191,8 +191,8 @@ class Network(Sequential):
         """Write the weights as a safetensors file, whole or not at all.
 
         Raises:
-            OutputError: The file cannot be written.
-            ArgumentError: There are no weights.
+            OutputError: If the file cannot be written.
+            ArgumentError: If there are no weights.
         """
         return save_weights(self, path)
 
@@ -200,7 +200,7 @@ class Network(Sequential):
         """Return a copy of this network with the weights of a file; shapes are inferred from the file.
 
         Raises:
-            CheckpointError: The file is missing, damaged or belongs to another network.
+            CheckpointError: If the file is missing, damaged or belongs to another network.
         """
         duplicate: Self = load_weights(self, path)  # type: ignore[assignment]
         return duplicate
@@ -270,9 +270,9 @@ class Network(Sequential):
             The outputs, (N, *output), or (R, N, *output) for R replicas.
 
         Raises:
-            ShapeError: x has not the shape that the network was built for.
-            DtypeError: x is no NumPy array of numbers.
-            ArgumentError: The network has no weights.
+            ShapeError: If x has not the shape that the network was built for.
+            DtypeError: If x is no NumPy array of numbers.
+            ArgumentError: If the network has no weights.
         """
         self.require_built()
         return Inference(self, positive(batch_size, "batch_size")).predict(self._input(x))

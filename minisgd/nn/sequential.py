@@ -174,10 +174,10 @@ class Residual(Sequential):
         return dx
 
 
-def _how_to_pass(thing: object) -> str:
-    if isinstance(thing, type):
-        return f"write {thing.__name__}(), not {thing.__name__}"
-    if isinstance(thing, list | tuple):
+def _how_to_pass(value: object) -> str:
+    if isinstance(value, type):
+        return f"write {value.__name__}(), not {value.__name__}"
+    if isinstance(value, list | tuple):
         return "unpack the list: Network(*layers)"
     return "pass layer objects"
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from inspect import isabstract
 
-from minisgd.backend.dispatch import tuned_in
+import minisgd.backend.dispatch as dispatch
 from minisgd.optim.adagrad import Adagrad
 from minisgd.optim.adam import Adam
 from minisgd.optim.adamw import AdamW
@@ -97,4 +97,4 @@ SCHEDULES: dict[str, Callable[..., LearningRateSchedule]] = {
 }
 """Schedules of the learning rate by their names on the command line; ``Warmup`` goes around any of them."""
 
-tuned_in("cuda", "minisgd.optim.cuda")
+dispatch.tuned_in("cuda", "minisgd.optim.cuda")

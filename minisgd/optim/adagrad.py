@@ -27,7 +27,7 @@ class Adagrad(Optimizer):
         weight_decay: λ; 0 is none.
 
     Raises:
-        ArgumentError: lr ≤ 0, eps ≤ 0 or weight_decay < 0.
+        ArgumentError: If lr ≤ 0, eps ≤ 0 or weight_decay < 0.
     """
 
     lr: float | LearningRateSchedule = 0.01

@@ -28,7 +28,7 @@ class Adam(MomentOptimizer):
         weight_decay: λ; 0 is none.
 
     Raises:
-        ArgumentError: lr ≤ 0, a beta outside [0, 1), eps ≤ 0 or weight_decay < 0.
+        ArgumentError: If lr ≤ 0, a beta outside [0, 1), eps ≤ 0 or weight_decay < 0.
     """
 
     rates: ClassVar[tuple[str, ...]] = (*MomentOptimizer.rates, "step")

@@ -27,7 +27,7 @@ class AdamW(Adam):
         weight_decay: λ; 0 is none.
 
     Raises:
-        ArgumentError: lr ≤ 0, a beta outside [0, 1), eps ≤ 0 or weight_decay < 0.
+        ArgumentError: If lr ≤ 0, a beta outside [0, 1), eps ≤ 0 or weight_decay < 0.
     """
 
     _: KW_ONLY

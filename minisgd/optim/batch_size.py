@@ -36,8 +36,8 @@ def as_batch_schedule(value: BatchSize, n: int, argument: str = "batch_size") ->
     """Return a schedule of the batch size for N examples: "full" is N, an integer is kept throughout.
 
     Raises:
-        ArgumentError: A batch below 1 or above N, or an unknown word.
-        DtypeError: What is neither an integer, "full" nor a schedule.
+        ArgumentError: For a batch below 1 or above N, or an unknown word.
+        DtypeError: For what is neither an integer, "full" nor a schedule.
     """
     expected = f"an integer from 1 to {n}, 'full' or a schedule of batch size"
     if isinstance(value, str):

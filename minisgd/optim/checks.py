@@ -12,8 +12,8 @@ def number(argument: str, value: object, expected: str, fix: str) -> float:
     """Return a finite number as float.
 
     Raises:
-        DtypeError: Anything but a number (True is not one).
-        ArgumentError: NaN and infinity.
+        DtypeError: For anything but a number (True is not one).
+        ArgumentError: For NaN and infinity.
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise DtypeError(argument, expected=expected, got=value, fix=fix)

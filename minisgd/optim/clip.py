@@ -20,7 +20,7 @@ class ClipNorm:
         max_norm: The largest norm that a gradient keeps.
 
     Raises:
-        ArgumentError: max_norm is not a positive number.
+        ArgumentError: If max_norm is not a positive number.
     """
 
     max_norm: float

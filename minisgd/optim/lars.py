@@ -30,7 +30,7 @@ class LARS(Optimizer):
         weight_decay: λ; 0 is none.
 
     Raises:
-        ArgumentError: lr ≤ 0, momentum outside [0, 1), trust ≤ 0 or weight_decay < 0.
+        ArgumentError: If lr ≤ 0, momentum outside [0, 1), trust ≤ 0 or weight_decay < 0.
     """
 
     _: KW_ONLY

@@ -24,8 +24,8 @@ def as_schedule(value: float | LearningRateSchedule, argument: str = "lr") -> Le
     """Return a schedule of the learning rate: a schedule as it is, a number as a constant.
 
     Raises:
-        ArgumentError: A number that is not positive and finite.
-        DtypeError: What is neither a number nor a schedule.
+        ArgumentError: For a number that is not positive and finite.
+        DtypeError: For what is neither a number nor a schedule.
     """
     if isinstance(value, type):
         raise DtypeError(argument, expected="a number or a schedule", got=value, fix=f"call it: {value.__name__}(...)")

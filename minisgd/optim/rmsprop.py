@@ -30,7 +30,7 @@ class RMSProp(Optimizer):
         weight_decay: λ; 0 is none.
 
     Raises:
-        ArgumentError: lr ≤ 0, alpha or momentum outside [0, 1), eps ≤ 0 or weight_decay < 0.
+        ArgumentError: If lr ≤ 0, alpha or momentum outside [0, 1), eps ≤ 0 or weight_decay < 0.
     """
 
     lr: float | LearningRateSchedule = 0.01

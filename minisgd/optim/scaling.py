@@ -53,7 +53,7 @@ def scale_adam(betas: tuple[float, float], eps: float, k: float) -> tuple[tuple[
         The betas, and ε.
 
     Raises:
-        ArgumentError: k(1 − β) ≥ 1, where no such average exists.
+        ArgumentError: If k(1 − β) ≥ 1, where no such average exists.
     """
     positive("k", k, "give the ratio of new to old batch size")
     positive("eps", eps, "1e-8 is customary")

@@ -29,7 +29,7 @@ class SGD(Optimizer):
         weight_decay: λ; 0 is none.
 
     Raises:
-        ArgumentError: lr ≤ 0, momentum outside [0, 1), weight_decay < 0, or nesterov without momentum.
+        ArgumentError: If lr ≤ 0, momentum outside [0, 1), weight_decay < 0, or nesterov without momentum.
     """
 
     _: KW_ONLY

@@ -27,7 +27,7 @@ def choose_threads(largest_product: float, threads: int | None = None) -> int:
     """Return the BLAS threads for a program whose largest matrix product has so many FLOPs; an explicit number wins.
 
     Raises:
-        ArgumentError: threads is not a positive integer.
+        ArgumentError: If threads is not a positive integer.
     """
     if threads is None:
         return 1 if largest_product < LARGE_PRODUCT_FLOPS else available_cores()

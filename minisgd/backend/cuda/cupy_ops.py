@@ -22,7 +22,7 @@ def import_cupy() -> Any:
     """Return CuPy, with a driver, a device and a compiler behind it.
 
     Raises:
-        MissingExtraError: What is missing and how to get it.
+        MissingExtraError: If CUDA cannot be used: what is missing and how to get it.
     """
     try:
         import cupy

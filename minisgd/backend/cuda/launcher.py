@@ -87,7 +87,7 @@ def kernels_folder() -> Path:
     """Return the folder of .cu files: inside the installed package, or beside it in a checkout.
 
     Raises:
-        DataError: Neither place has any.
+        DataError: If neither place has any.
     """
     package = Path(__file__).resolve().parents[2]
     places = (package / "kernels", package.parent / "kernels")
@@ -169,7 +169,7 @@ class Kernel:
         shared_bytes: dynamic shared memory of each block.
 
         Raises:
-            ArgumentError: No device accepts such a launch; and what `Signature.bind` raises.
+            ArgumentError: If no device accepts such a launch; and what `Signature.bind` raises.
         """
         library = self.library
         _check_launch(self.signature.name, grid, block, shared_bytes)
@@ -193,7 +193,7 @@ class KernelLibrary:
         """Return the kernel built with these macros, which must be one of the definition's variants.
 
         Raises:
-            ArgumentError: Macros that the definition does not list.
+            ArgumentError: For macros that the definition does not list.
         """
         if macros not in definition.variants:
             raise ArgumentError(

@@ -62,9 +62,9 @@ class Signature:
         real: float32 or float64, the build of the kernel. owns: tells whether an array lives on its device.
 
         Raises:
-            ArgumentError: A wrong count, or a number out of range.
-            DtypeError: A wrong type or device.
-            ShapeError: An array that is empty or not C-contiguous.
+            ArgumentError: For a wrong count, or a number out of range.
+            DtypeError: For a wrong type or device.
+            ShapeError: For an array that is empty or not C-contiguous.
         """
         if len(values) != len(self.arguments):
             raise ArgumentError(

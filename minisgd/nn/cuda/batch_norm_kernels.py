@@ -70,7 +70,7 @@ class Ghosts:
         """Cut a batch of `batch` examples, each with `per_example` rows, as `minisgd.BatchNorm` does.
 
         Raises:
-            ShapeError: A ghost batch would have a single value per channel.
+            ShapeError: If a ghost batch would have a single value per channel.
         """
         size = min(ghost or batch, batch)
         count, left = divmod(batch, size)

@@ -56,7 +56,7 @@ class LeakyReLU(Activation):
         name: Of the layer.
 
     Raises:
-        ArgumentError: A value is outside its interval.
+        ArgumentError: If a value is outside its interval.
     """
 
     monotone = True

@@ -30,7 +30,7 @@ class BatchNorm(Layer):
         name: Of the layer.
 
     Raises:
-        ArgumentError: A number is outside its interval.
+        ArgumentError: If a number is outside its interval.
     """
 
     couples_batch = True

@@ -28,7 +28,7 @@ class Conv2d(Layer):
         name: Of the layer.
 
     Raises:
-        ArgumentError: A size is no positive integer, or padding "same" does not fit kernel and stride.
+        ArgumentError: If a size is no positive integer, or padding "same" does not fit kernel and stride.
     """
 
     W: Array

@@ -19,7 +19,7 @@ class Dropout(Layer):
         name: Of the layer.
 
     Raises:
-        ArgumentError: A value is outside its interval.
+        ArgumentError: If a value is outside its interval.
     """
 
     draw: Array

@@ -14,7 +14,7 @@ def ghost_batches(batch: int, per_example: int, ghost: int | None, label: str) -
     per_example: values of each example per channel   label: of the layer
 
     Raises:
-        ShapeError: A ghost batch would have a single value per channel, and so no variance.
+        ShapeError: If a ghost batch would have a single value per channel, and so no variance.
     """
     size = min(ghost or batch, batch)
     starts = list(range(0, batch, size))

@@ -20,7 +20,7 @@ class LayerNorm(Layer):
         name: Of the layer.
 
     Raises:
-        ArgumentError: A value is outside its interval.
+        ArgumentError: If a value is outside its interval.
     """
 
     gamma: Array

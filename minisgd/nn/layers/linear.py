@@ -23,7 +23,7 @@ class Linear(Layer):
         name: Of the layer.
 
     Raises:
-        ArgumentError: features is no positive integer.
+        ArgumentError: If features is no positive integer.
     """
 
     W: Array

@@ -27,7 +27,7 @@ class SoftmaxCrossEntropy(Loss):
         label_smoothing: ε, in [0, 1).
 
     Raises:
-        ArgumentError: label_smoothing is outside its interval.
+        ArgumentError: If label_smoothing is outside its interval.
     """
 
     task = "classification"

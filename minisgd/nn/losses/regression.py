@@ -70,7 +70,7 @@ class Huber(RegressionLoss):
         delta: δ, positive.
 
     Raises:
-        ArgumentError: delta is not positive.
+        ArgumentError: If delta is not positive.
     """
 
     held: Array

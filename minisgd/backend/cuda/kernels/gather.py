@@ -66,8 +66,8 @@ class Gather:
         data (N, …) uint8, real or int64   index (…R, B) int64   out (…R, B, …) real; int64 for int64, unscaled
 
         Raises:
-            DtypeError: Data of another type.
-            ShapeError: The shapes do not fit.
+            DtypeError: For data of another type.
+            ShapeError: If the shapes do not fit.
         """
         require_shape(out, "gather: out", (*index.shape, *data.shape[1:]))
         definition = self._definition(data)

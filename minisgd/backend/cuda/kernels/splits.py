@@ -16,7 +16,7 @@ def partial_results(kernel: str, workspace: Array | None, cut: Cut, R: int, *siz
     """Return parts of the workspace, one for the results of each size; None where nothing is split.
 
     Raises:
-        ShapeError: The workspace is too small.
+        ShapeError: If the workspace is too small.
     """
     if cut.splits == 1:
         return [None for _ in sizes]
