@@ -2,29 +2,30 @@
 
 A layer, a loss or an optimizer is written once, as a textbook has it. Where a device has a faster body of one of its
 methods, the body stands in a module of that device and is entered here; `Ops.method` asks for it. The floors above
-name their modules for each device, and a module is imported when that device first asks for a method: nobody without
-a GPU loads a line of CUDA.
+name a package for each device, whose modules are imported when that device first asks for a method: nobody without a
+GPU loads a line of CUDA.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from pkgutil import iter_modules
 from types import MethodType
 from typing import Any, TypeAlias, TypeVar
 
 Body = TypeVar("Body", bound=Callable[..., Any])
 Table: TypeAlias = dict[str, dict[type, dict[str, Callable[..., Any]]]]
 
-_modules: dict[str, list[str]] = {}
-"""By device, the modules that have not been imported yet."""
+_packages: dict[str, list[str]] = {}
+"""By device, the packages that have not been imported yet."""
 _table: Table = {}
 """By device, class and method, the body."""
 
 
-def tuned_in(device: str, module: str) -> None:
-    """Say which module holds bodies for a device."""
-    _modules.setdefault(device, []).append(module)
+def tuned_in(device: str, package: str) -> None:
+    """Say in which package the modules with bodies for a device are."""
+    _packages.setdefault(device, []).append(package)
 
 
 def tuned(device: str, kind: type, *names: str) -> Callable[[Body], Body]:
@@ -63,6 +64,8 @@ def entries(device: str) -> Iterator[tuple[type, str]]:
 
 
 def _bodies(device: str) -> dict[type, dict[str, Callable[..., Any]]]:
-    while _modules.get(device):
-        import_module(_modules[device].pop())
+    while _packages.get(device):
+        package = import_module(_packages[device].pop())
+        for module in iter_modules(package.__path__, f"{package.__name__}."):
+            import_module(module.name)
     return _table.get(device, {})

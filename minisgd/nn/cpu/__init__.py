@@ -2,9 +2,3 @@
 
 One module for each layer. Each function has the arguments of the method it stands in for, its layer first.
 """
-
-from __future__ import annotations
-
-from minisgd.nn.cpu import batch_norm, conv, elementwise, max_pool
-
-__all__ = ["batch_norm", "conv", "elementwise", "max_pool"]
