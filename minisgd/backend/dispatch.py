@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pkgutil import iter_modules
+from threading import RLock
 from types import MethodType
 from typing import Any, TypeAlias, TypeVar
 
@@ -21,6 +22,7 @@ _packages: dict[str, list[str]] = {}
 """By device, the packages that have not been imported yet."""
 _table: Table = {}
 """By device, class and method, the body."""
+_importing = RLock()
 
 
 def tuned_in(device: str, package: str) -> None:
@@ -64,8 +66,10 @@ def entries(device: str) -> Iterator[tuple[type, str]]:
 
 
 def _bodies(device: str) -> dict[type, dict[str, Callable[..., Any]]]:
-    while _packages.get(device):
-        package = import_module(_packages[device].pop())
-        for module in iter_modules(package.__path__, f"{package.__name__}."):
-            import_module(module.name)
+    with _importing:  # a thread that asks meanwhile waits until the table is complete
+        while _packages.get(device):
+            package = import_module(_packages[device][-1])
+            for module in iter_modules(package.__path__, f"{package.__name__}."):
+                import_module(module.name)
+            _packages[device].pop()
     return _table.get(device, {})
