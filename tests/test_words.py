@@ -49,8 +49,6 @@ PROSE = {
 
 SOURCES = sorted((ROOT / "minisgd").rglob("*.py"))
 TEXTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.py")])
-PENDING = ("minisgd/lab",)
-"""Where the names are still to be changed."""
 
 
 def parts(name: str) -> set[str]:
@@ -92,11 +90,7 @@ def prose(path: Path) -> list[str]:
             for each in phrases(token.string, f"{path.name}:{token.start[0]}")]  # fmt: skip
 
 
-def pending(path: Path) -> bool:
-    return str(path.relative_to(ROOT)).startswith(PENDING)
-
-
-@pytest.mark.parametrize("path", [p for p in SOURCES if not pending(p)], ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_code_uses_the_words_of_the_field(path: Path) -> None:
     assert names(path) + prose(path) == []
 

@@ -20,7 +20,7 @@ STILL = 1e-12
 
 @dataclass(frozen=True)
 class Trial:
-    """A training procedure but for batch size, learning rate and seed, which are what a study compares.
+    """All of a training run but batch size, learning rate and seed, which are what a study compares.
 
     threads: among which the replicas of a stack are divided
     """

@@ -27,15 +27,15 @@ class Contradiction:
 
 
 def three_axes(small: Finding, large: Finding, slow: Finding) -> str:
-    """State on which axes the largest batch is ahead, and on which behind."""
+    """State on which axes the largest batch needs less than the smallest, and on which more."""
     found = [("steps", large.effect), ("examples", small.effect), ("seconds", _named(small, "seconds"))]
-    ahead, behind, level = (
+    fewer, more, level = (
         [f"{_times(effect)} the {axis}" for axis, effect in found if _way(effect) == way] for way in (-1, 1, 0)
     )
-    parts = ((ahead, "fewer"), (behind, "more"), (level, "no clear difference"))
+    parts = ((fewer, "fewer"), (more, "more"), (level, "no clear difference"))
     ratios = [f"{words.join(part)} ({how})" for part, how in parts if part]
     said = f"Against the smallest batch, the largest one needs {words.join(ratios)}."
-    if ahead and behind:
+    if fewer and more:
         return f"{said} Both sides are right, each on its own axis; which one matters is what you pay for."
     return f"{said} Here the axes agree, and so only one side is right."
 

@@ -27,10 +27,10 @@ def judge(
     )
     arms = (plenty, little, instead)
     estimates = [arm.gap(rng) for arm in arms]
-    on_all, on_little, beside_decay = (side(estimate, gaps.HALF) for estimate in estimates)
+    on_all, on_little, with_decay = (side(estimate, gaps.HALF) for estimate in estimates)
     better = [it == "more" for it in (on_all, on_little)]
     if any(better):
-        verdict: Verdict = "supported" if all(better) and beside_decay == "more" else "qualified"
+        verdict: Verdict = "supported" if all(better) and with_decay == "more" else "qualified"
     else:
         verdict = "not decided" if "unclear" in (on_all, on_little) else "refuted"
     full, few, decay = map(gaps.times, estimates)
@@ -79,8 +79,8 @@ CLAIM = Claim(
     rule="Supported if the largest batch has at least 50% more validation loss with all and with little data, and "
     "weight decay does not mend it; qualified if only one of these holds, or decay mends it; refuted if it has no more "
     "in either (two one-sided tests at a margin of 50%).",
-    would_change="A network that fits noise in its data before the small batch's noise stops it. Too short a training "
-    "run would show the same gap for another reason: a large batch that has not learnt yet.",
+    would_change="A network that fits noise in its data before the small batch's noise stops it. Training for too "
+    "short a time would show the same gap for another reason: a large batch that has not learnt yet.",
     held_fixed="Initial weights of each seed, validation examples, plain SGD with a tuned rate at every batch size.",
     needs={
         "epochs": gaps.EPOCHS,
