@@ -16,7 +16,7 @@ import minisgd as ms
 ROOT = Path(ms.__file__).parent
 PENDING = ("backend", "nn", "optim", "lab")
 """Where the sections are still to be written."""
-ERRORS_PENDING = ("lab", "cli/probe")
+ERRORS_PENDING = ("lab",)
 """Where errors are still named in prose."""
 
 SECTION = re.compile(r"^(Args|Attributes|Returns|Yields|Raises):$")
