@@ -25,7 +25,11 @@ class Initializer(Protocol):
 
 @dataclass(frozen=True)
 class Constant:
-    """Fill with one value."""
+    """Fill with one value.
+
+    Args:
+        value: The value.
+    """
 
     value: float
 
@@ -45,7 +49,11 @@ def Ones() -> Constant:
 
 @dataclass(frozen=True)
 class Normal:
-    """Draw from N(0, std²)."""
+    """Draw from N(0, std²).
+
+    Args:
+        std: The standard deviation.
+    """
 
     std: float = 0.01
 
@@ -55,7 +63,11 @@ class Normal:
 
 @dataclass(frozen=True)
 class HeNormal:
-    """Draw from N(0, gain²/fan_in), gain √2 for ReLU (He et al. 2015, section 2.2)."""
+    """Draw from N(0, gain²/fan_in), gain √2 for ReLU (He et al. 2015, section 2.2).
+
+    Args:
+        gain: √2 for ReLU, 1 for linear layers.
+    """
 
     gain: float = sqrt(2)
 
@@ -65,7 +77,11 @@ class HeNormal:
 
 @dataclass(frozen=True)
 class HeUniform:
-    """Draw from U(±gain·√(3/fan_in)), the same variance as HeNormal."""
+    """Draw from U(±gain·√(3/fan_in)), the same variance as HeNormal.
+
+    Args:
+        gain: √2 for ReLU, 1 for linear layers.
+    """
 
     gain: float = sqrt(2)
 
@@ -76,7 +92,11 @@ class HeUniform:
 
 @dataclass(frozen=True)
 class XavierNormal:
-    """Draw from N(0, 2/(fan_in + fan_out)) (Glorot and Bengio 2010, equation 16)."""
+    """Draw from N(0, 2/(fan_in + fan_out)) (Glorot and Bengio 2010, equation 16).
+
+    Args:
+        gain: 1 for linear layers, 5/3 for tanh.
+    """
 
     gain: float = 1.0
 
@@ -86,7 +106,11 @@ class XavierNormal:
 
 @dataclass(frozen=True)
 class XavierUniform:
-    """Draw from U(±gain·√(6/(fan_in + fan_out))) (Glorot and Bengio 2010, equation 16)."""
+    """Draw from U(±gain·√(6/(fan_in + fan_out))) (Glorot and Bengio 2010, equation 16).
+
+    Args:
+        gain: 1 for linear layers, 5/3 for tanh.
+    """
 
     gain: float = 1.0
 

@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A tensor that is learned: attribute ``name`` holds it, ``d<name>`` its gradient."""
+    """A tensor that is learned: attribute ``name`` holds it, ``d<name>`` its gradient.
+
+    Args:
+        shape: Without replica axes.
+        init: Draws the first value.
+        kind: "weight", "bias" or "norm": what decay, clipping and layer-wise rates go by.
+        fan_in: Inputs of an output, for the initializer.
+        fan_out: Outputs of an input, for the initializer.
+    """
 
     shape: Shape
     init: Initializer
@@ -33,7 +41,12 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Statistic:
-    """A tensor that is kept beside the parameters but not learned (running mean and variance)."""
+    """A tensor that is kept beside the parameters but not learned (running mean and variance).
+
+    Args:
+        shape: Without replica axes.
+        init: The first value; 0 by default.
+    """
 
     shape: Shape
     init: Initializer = Constant(0.0)
@@ -43,11 +56,14 @@ class Statistic:
 class Buffer:
     """A work array, shape with the batch axis and without replica axes.
 
-    life: "kept" from forward to backward; "scratch" within one call, so that layers share it; or "own",
-    never shared, for content that is written once (a border of zeros).
-    over: the array of the layer whose storage it may take over, "x" in forward, because the layer is
-    done with x once this buffer is written.
-    inference: evaluation needs it too.
+    Args:
+        shape: (B, …).
+        life: "kept" from forward to backward; "scratch" within one call, so that layers share it; or "own", never
+            shared, for content that is written once (a border of zeros).
+        over: The array of the layer whose storage it may take over: "x" in forward, because the layer is done with
+            x once this buffer is written.
+        inference: Whether evaluation needs it too.
+        dtype: By default that of the network.
     """
 
     shape: Shape
@@ -61,11 +77,17 @@ class Buffer:
 class Declaration:
     """The arrays of a layer for one input shape (B, …).
 
-    y: its output shape.   y_over_x, dx_over_dy: the result may overwrite the operand (see Buffer.over).
-    reshapes: y is x itself, seen in another shape.
-    infer: in evaluation, where backward needs nothing, y has its own memory, is written over x, or is x.
-    keeps_y: backward reads y, so the next layer must not write over it. (Nobody writes over x but y does.)
-    clock: the layer draws random numbers, and gets ``seeds``, ``clock`` and ``stream``.
+    Args:
+        y: The shape of the output, (B, …).
+        parameters: By attribute.
+        statistics: By attribute.
+        buffers: By attribute.
+        keeps_y: Backward reads y, so the next layer must not write over it. (Nobody writes over x but y does.)
+        y_over_x: y may overwrite x (see Buffer).
+        dx_over_dy: dx may overwrite dy.
+        reshapes: y is x itself, seen in another shape.
+        infer: In evaluation, where backward needs nothing, y has its own memory, is written over x, or is x.
+        clock: The layer draws random numbers, and gets ``seeds``, ``clock`` and ``stream``.
     """
 
     y: Shape
@@ -97,6 +119,12 @@ class Layer:
     ``forward`` and ``backward`` run: views into memory that the network allocated. It never allocates.
 
     x (…, B, *in)   y (…, B, *out)   dy like y   dx like x, or None where nobody needs it
+
+    Args:
+        name: For messages and for the names of the parameters; by default the layer's position.
+
+    Raises:
+        ArgumentError: If the name is not a word without dots.
     """
 
     x: Array
@@ -132,7 +160,17 @@ class Layer:
     # ------------------------------------------------ what a subclass writes
 
     def declare(self, x: Shape) -> Declaration:
-        """Return the arrays needed for an input of shape (B, …); refuse a shape that does not fit."""
+        """Return the arrays needed for an input of shape (B, …); refuse a shape that does not fit.
+
+        Args:
+            x: The shape of the input, (B, …), without replica axes.
+
+        Returns:
+            Parameters, statistics and buffers, and the shape of y.
+
+        Raises:
+            ShapeError: If the layer cannot take such an input.
+        """
         raise NotImplementedError
 
     def forward(self, ops: Ops, x: Array) -> Array:
@@ -140,16 +178,39 @@ class Layer:
 
         A layer that runs others asks for their methods by ``ops.method(layer, "forward")``: the device may have a
         body of its own, and the arrays that were bound are those which that body declares.
+
+        Args:
+            ops: The operations of the device that the layer's arrays are on.
+            x: (…, B, *in).
+
+        Returns:
+            y, (…, B, *out).
         """
         raise NotImplementedError
 
     def infer(self, ops: Ops, x: Array) -> Array:
-        """Compute y from x as in evaluation: as in training, unless a layer says otherwise."""
+        """Compute y from x as in evaluation: as in training, unless a layer says otherwise.
+
+        Args:
+            ops: The operations of the device that the layer's arrays are on.
+            x: (…, B, *in).
+
+        Returns:
+            y, (…, B, *out).
+        """
         y: Array = ops.method(self, "forward")(ops, x)
         return y
 
     def backward(self, ops: Ops, dy: Array) -> Array | None:
-        """Compute dx and the gradients of the parameters from dy, the gradient of the loss with respect to y."""
+        """Compute dx and the gradients of the parameters from dy, the gradient of the loss with respect to y.
+
+        Args:
+            ops: The operations of the device that the layer's arrays are on.
+            dy: ∂L/∂y, (…, B, *out).
+
+        Returns:
+            dx = ∂L/∂x, (…, B, *in), or None where nobody needs it.
+        """
         raise NotImplementedError
 
     def frozen(self) -> Layer:
@@ -177,15 +238,39 @@ class Layer:
         yield self
 
     def leaves(self, x: Shape, path: str) -> Iterator[Leaf]:
-        """Yield the layers inside this one, itself if there are none, in forward order."""
+        """Yield the layers inside this one, itself if there are none, in forward order.
+
+        Args:
+            x: The shape of the input, (B, …).
+            path: Of this layer in the network, such as "block.0".
+        """
         yield Leaf(path, self, x, self.declare(x))
 
     def bind_forward(self, binder: Binder, path: str, x: Place) -> Place:
-        """Request the arrays of the forward pass; return the place of y."""
+        """Request the arrays of the forward pass; return the place of y.
+
+        Args:
+            binder: Collects the requests.
+            path: Of this layer in the network.
+            x: Where the input lies.
+
+        Returns:
+            Where y will lie.
+        """
         return binder.leaf_forward(self, path, x, binder.method(self, "declare")(x.shape))
 
     def bind_backward(self, binder: Binder, path: str, dy: Place, needs_dx: bool) -> Place | None:
-        """Request the arrays of the backward pass; return the place of dx."""
+        """Request the arrays of the backward pass; return the place of dx.
+
+        Args:
+            binder: Collects the requests.
+            path: Of this layer in the network.
+            dy: Where ∂L/∂y lies.
+            needs_dx: Whether somebody below needs ∂L/∂x.
+
+        Returns:
+            Where dx will lie, or None where nobody needs it.
+        """
         return binder.leaf_backward(self, path, dy, needs_dx)
 
     # ------------------------------------------------ how a layer is spoken of
@@ -201,7 +286,11 @@ class Layer:
         return ""
 
     def options(self, **defaults: object) -> str:
-        """Return those keyword arguments that are not at their default, as they would be written."""
+        """Return those keyword arguments that are not at their default, as they would be written.
+
+        Args:
+            defaults: Keyword arguments of the constructor, with their defaults.
+        """
         chosen = {name: getattr(self, name) for name in defaults}
         return "".join(f", {name}={value!r}" for name, value in chosen.items() if value != defaults[name])
 
@@ -212,7 +301,17 @@ class Layer:
     # ------------------------------------------------ refusals shared by layers
 
     def require_rank(self, x: Shape, rank: int, meaning: str, fix: str) -> None:
-        """Refuse an input that has not ``rank`` axes, batch included."""
+        """Refuse an input that has not ``rank`` axes, batch included.
+
+        Args:
+            x: The shape of the input, (B, …).
+            rank: How many axes it must have.
+            meaning: What the axes are, for the message.
+            fix: How to mend it, for the message.
+
+        Raises:
+            ShapeError: If it has another number of axes.
+        """
         if len(x) != rank:
             raise ShapeError(f"{self.label}: x", expected=meaning, got=shape_text(x), fix=fix)
 

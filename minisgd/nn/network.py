@@ -33,6 +33,13 @@ class Network(Sequential):
     ``ms.train`` builds a copy and never changes the network it is given.
 
     >>> net = Network(Linear(128), BatchNorm(), ReLU(), Linear(10))
+
+    Args:
+        layers: In the order in which they run.
+        name: For messages.
+
+    Raises:
+        ArgumentError: If there is no layer, or two have the same name.
     """
 
     def __init__(self, *layers: Layer, name: str | None = None) -> None:
@@ -59,7 +66,17 @@ class Network(Sequential):
         return hasattr(self, "vector")
 
     def describe(self, input_shape: Shape) -> list[Leaf]:
-        """Return every layer with its declaration for a batch of one; refuse a shape that does not fit."""
+        """Return every layer with its declaration for a batch of one; refuse a shape that does not fit.
+
+        Args:
+            input_shape: The shape of one example.
+
+        Returns:
+            A leaf for every layer without layers inside.
+
+        Raises:
+            ShapeError: If a layer does not fit the one before it.
+        """
         shape = _input_shape(input_shape)
         return list(self.leaves((1, *shape), ""))
 
@@ -100,7 +117,19 @@ class Network(Sequential):
         return self
 
     def shape_only(self, input_shape: Shape, dtype: str, ops: Ops | None = None) -> Self:
-        """Infer all shapes without drawing weights: enough to plan a training run, on the CPU or with ops."""
+        """Infer all shapes without drawing weights: enough to plan a training run, on the CPU or with ops.
+
+        Args:
+            input_shape: The shape of one example.
+            dtype: "float32" or "float64".
+            ops: The operations of a device; the CPU's by default.
+
+        Returns:
+            This network.
+
+        Raises:
+            ArgumentError: For another dtype.
+        """
         if dtype not in DTYPES:
             raise ArgumentError("dtype", expected="'float32' or 'float64'", got=dtype, fix="choose one of them")
         self.ops = ops or get_ops()
@@ -134,7 +163,14 @@ class Network(Sequential):
         return duplicate
 
     def moved(self, ops: Ops) -> Self:
-        """Return a copy whose weights are arrays of these operations' device."""
+        """Return a copy whose weights are arrays of these operations' device.
+
+        Args:
+            ops: The operations of the device.
+
+        Returns:
+            A copy on it.
+        """
         self.require_built()
         assert self.input_shape is not None
         duplicate: Self = clone(self).shape_only(self.input_shape, self.dtype, ops)
@@ -145,6 +181,12 @@ class Network(Sequential):
 
     def to(self, device: str) -> Self:
         """Return a copy on a device: "cpu", "cuda", or "auto", which is "cuda" where that works.
+
+        Args:
+            device: "cpu", "cuda" or "auto".
+
+        Returns:
+            A copy there.
 
         Raises:
             ArgumentError: If the network has no weights, or the device another name.
@@ -158,7 +200,17 @@ class Network(Sequential):
         return {name: self.ops.to_host(array) for name, array in arrays.items()}
 
     def replica(self, index: int) -> Self:
-        """Return one network of a stack of replicas, with its own copy of the weights."""
+        """Return one network of a stack of replicas, with its own copy of the weights.
+
+        Args:
+            index: From 0 to R − 1.
+
+        Returns:
+            A network without a replica axis.
+
+        Raises:
+            ArgumentError: If there is no such replica.
+        """
         self.require_built()
         if not self.lead or not 0 <= index < self.lead[0]:
             raise ArgumentError(
@@ -190,6 +242,12 @@ class Network(Sequential):
     def save(self, path: str | Path) -> Path:
         """Write the weights as a safetensors file, whole or not at all.
 
+        Args:
+            path: Where to write it.
+
+        Returns:
+            The path.
+
         Raises:
             OutputError: If the file cannot be written.
             ArgumentError: If there are no weights.
@@ -198,6 +256,12 @@ class Network(Sequential):
 
     def load(self, path: str | Path) -> Self:
         """Return a copy of this network with the weights of a file; shapes are inferred from the file.
+
+        Args:
+            path: A file that `save` wrote.
+
+        Returns:
+            A network with weights.
 
         Raises:
             CheckpointError: If the file is missing, damaged or belongs to another network.
@@ -241,7 +305,14 @@ class Network(Sequential):
     # ------------------------------------------------ attaching memory to layers
 
     def attach(self, input_shape: Shape, vector: Array, statistics: Array, gradient: Array | None) -> None:
-        """Give the layers their views: parameters, gradients (if a backward pass follows), statistics."""
+        """Give the layers their views: parameters, gradients (if a backward pass follows), statistics.
+
+        Args:
+            input_shape: The shape of one example.
+            vector: Parameters, (…, P).
+            statistics: Running statistics, (…, S).
+            gradient: Where the gradient is written, (…, P), or None where no backward pass follows.
+        """
         segments = {segment.name: segment for layout in (self.layout, self.statistics_layout) for segment in layout}
         for leaf in self.describe(input_shape):
             for name in leaf.declaration.parameters:
@@ -254,7 +325,11 @@ class Network(Sequential):
                 setattr(leaf.layer, name, row(segment.view(statistics), segment.shape))
 
     def binder(self, training: bool) -> Binder:
-        """Return a binder for this network's dtype and device."""
+        """Return a binder for this network's dtype and device.
+
+        Args:
+            training: Whether a backward pass follows.
+        """
         return Binder(self.dtype, training, self.ops.method)
 
     # ------------------------------------------------ using it

@@ -15,7 +15,15 @@ from minisgd.typing import Array, Shape
 
 
 class Sequential(Layer):
-    """Chain: y = f_n(… f_2(f_1(x)))."""
+    """Chain: y = f_n(… f_2(f_1(x))).
+
+    Args:
+        layers: In the order in which they run.
+        name: For messages and for the names of the parameters.
+
+    Raises:
+        ArgumentError: If there is no layer, one is no layer, or one stands in two places.
+    """
 
     def __init__(self, *layers: Layer, name: str | None = None) -> None:
         super().__init__(name)
@@ -73,7 +81,11 @@ class Sequential(Layer):
         return dx
 
     def parts(self, method: str) -> Sequence[Any]:
-        """Return what a method runs, in its order: the layers, or what a device runs in place of several of them."""
+        """Return what a method runs, in its order: the layers, or what a device runs in place of several of them.
+
+        Args:
+            method: "forward", "infer" or "backward".
+        """
         if method == "backward":
             return [layer for _, layer in reversed(in_order(self._trained))]
         return [layer for _, layer in in_order(self.layers)]

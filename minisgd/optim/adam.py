@@ -45,6 +45,11 @@ class Adam(MomentOptimizer):
         subtract_scaled(ops, b.w, b.rates["step"], b.scratch, scratch=b.scratch)
 
     def decay(self, ops: Ops, b: UpdateBuffers) -> None:
-        """g ← g + λ w"""
+        """g ← g + λ w
+
+        Args:
+            ops: The operations of the device.
+            b: The buffers of a chunk.
+        """
         if self.weight_decay:
             add_scaled(ops, b.g, self.weight_decay, b.w, scratch=b.scratch)

@@ -27,7 +27,10 @@ _COUNT_FIX = "use an integer such as 32"
 class AdaptiveBatch(ABC):
     """A batch size that a measured gradient decides, between ``start`` (at least 2, to have a spread) and ``largest``.
 
-    every: updates from one measurement to the next
+    Args:
+        start: The first batch size, at least 2.
+        largest: The largest batch size.
+        every: Updates from one measurement to the next.
     """
 
     start: int
@@ -46,7 +49,15 @@ class AdaptiveBatch(ABC):
 
     @abstractmethod
     def wanted(self, measured: GradientMeasure, size: int) -> float:
-        """Return the batch size that the measurement asks for, which may be infinite; size is the present one."""
+        """Return the batch size that the measurement asks for, which may be infinite; size is the present one.
+
+        Args:
+            measured: What the last measurement found.
+            size: The present batch size.
+
+        Returns:
+            The batch size wanted.
+        """
 
     def __call__(self, progress: Progress) -> int:
         if progress.step == 0:
@@ -63,6 +74,12 @@ class NormTest(AdaptiveBatch):
 
     The step then is within θ of the full gradient, on average. Never shrinks. |g|² is that of the batch, which
     exceeds |G|² by s²/B on average, so that far too small a batch grows by 1/θ² at a time. Byrd et al. 2012.
+
+    Args:
+        start: The first batch size, at least 2.
+        largest: The batch size beyond which it does not grow.
+        every: Updates from one measurement to the next.
+        theta: θ, positive.
     """
 
     _: KW_ONLY
@@ -82,6 +99,12 @@ class InnerProductTest(AdaptiveBatch):
 
     It asks less than the norm test, which also bounds what is orthogonal to g. Never shrinks. Bollapragada, Byrd
     and Nocedal 2018.
+
+    Args:
+        start: The first batch size, at least 2.
+        largest: The batch size beyond which it does not grow.
+        every: Updates from one measurement to the next.
+        theta: θ, positive.
     """
 
     _: KW_ONLY
@@ -102,6 +125,11 @@ class CABS(AdaptiveBatch):
 
     The loss L stands for its distance from a minimum of zero; where that is far off, B is too small. Grows and
     shrinks: NeverShrink(CABS(…)) keeps what was reached. Balles, Romero and Hennig 2017.
+
+    Args:
+        start: The first batch size, at least 2.
+        largest: The largest batch size.
+        every: Updates from one measurement to the next.
     """
 
     def wanted(self, measured: GradientMeasure, size: int) -> float:
@@ -110,7 +138,11 @@ class CABS(AdaptiveBatch):
 
 @dataclass(frozen=True)
 class NeverShrink:
-    """Follow another schedule of the batch size upwards only."""
+    """Follow another schedule of the batch size upwards only.
+
+    Args:
+        schedule: The schedule to follow.
+    """
 
     schedule: BatchSizeSchedule
 
@@ -122,6 +154,7 @@ class NeverShrink:
 
     @property
     def largest(self) -> int:
+        """The largest batch size to come."""
         return self.schedule.largest
 
     @property
@@ -135,7 +168,11 @@ class NeverShrink:
 
 
 def measures_every(schedule: BatchSizeSchedule) -> int | None:
-    """Return how many updates lie between the measurements a schedule asks for, None if it asks for none."""
+    """Return how many updates lie between the measurements a schedule asks for, None if it asks for none.
+
+    Args:
+        schedule: A schedule of the batch size.
+    """
     every: int | None = getattr(schedule, "every", None) if isinstance(schedule, AdaptiveBatch | NeverShrink) else None
     return every
 

@@ -24,7 +24,9 @@ class BatchSizeSchedule(Protocol):
     """A function from progress to B that knows the largest B it returns."""
 
     @property
-    def largest(self) -> int: ...
+    def largest(self) -> int:
+        """The largest batch size to come."""
+        ...
 
     def __call__(self, progress: Progress) -> int: ...
 
@@ -34,6 +36,14 @@ BatchSize: TypeAlias = int | Literal["full"] | BatchSizeSchedule
 
 def as_batch_schedule(value: BatchSize, n: int, argument: str = "batch_size") -> BatchSizeSchedule:
     """Return a schedule of the batch size for N examples: "full" is N, an integer is kept throughout.
+
+    Args:
+        value: An integer, "full" or a schedule.
+        n: N, the number of training examples.
+        argument: What the caller's user calls the value.
+
+    Returns:
+        A function from Progress to B.
 
     Raises:
         ArgumentError: For a batch below 1 or above N, or an unknown word.
@@ -71,7 +81,11 @@ def as_batch_schedule(value: BatchSize, n: int, argument: str = "batch_size") ->
 
 @dataclass(frozen=True)
 class ConstantBatch:
-    """Keep the batch size."""
+    """Keep the batch size.
+
+    Args:
+        size: B.
+    """
 
     size: int
 
@@ -80,6 +94,7 @@ class ConstantBatch:
 
     @property
     def largest(self) -> int:
+        """The largest batch size to come."""
         return self.size
 
     def __call__(self, progress: Progress) -> int:
@@ -91,6 +106,12 @@ class GrowBatch:
     """Multiply the batch size by a factor every so many epochs: min(largest, ⌊start · factor^⌊epoch / every⌋⌋).
 
     What decaying the learning rate by 1/factor does to the noise, in fewer updates (Smith et al. 2018).
+
+    Args:
+        start: The first batch size.
+        largest: The batch size beyond which it does not grow.
+        every: Epochs from one growth to the next.
+        factor: By which it grows, above 1.
     """
 
     start: int
@@ -118,7 +139,11 @@ class GrowBatch:
 
 @dataclass(frozen=True)
 class BatchMilestones:
-    """Use the batch sizes of a table {epoch: B}, each from its epoch onwards; epoch 0 must be there."""
+    """Use the batch sizes of a table {epoch: B}, each from its epoch onwards; epoch 0 must be there.
+
+    Args:
+        sizes: Batch sizes by the epoch from which they hold.
+    """
 
     sizes: Mapping[float, int]
 
@@ -134,6 +159,7 @@ class BatchMilestones:
 
     @property
     def largest(self) -> int:
+        """The largest batch size to come."""
         return max(self.sizes.values())
 
     def __call__(self, progress: Progress) -> int:

@@ -29,13 +29,22 @@ class ClipNorm:
         positive("max_norm", self.max_norm, "1.0 is customary; leave clipping out for none")
 
     def requests(self, dtype: str) -> list[Request]:
-        """Return the one number a replica that clipping needs."""
+        """Return the one number a replica that clipping needs.
+
+        Args:
+            dtype: Of the gradient.
+        """
         return [Request("clip.factor", (1,), dtype, "workspaces")]
 
     def apply(self, ops: Ops, arena: Arena, g: Array) -> None:
         """Emit the clipping of g (…, P), before the optimizer's step and after any accumulation.
 
         min(1, c / |g|) is computed as c / max(c, |g|): never a division by zero, and exactly 1 below the limit.
+
+        Args:
+            ops: The operations of the device.
+            arena: Holds the requests.
+            g: The gradient, (…, P), overwritten.
         """
         (request,) = self.requests(g.dtype.name)
         c, factor = float(self.max_norm), arena.view(request, g.shape[:-1])

@@ -53,7 +53,12 @@ class LAMB(MomentOptimizer):
                 self.update(ops, chunk)
 
     def direct(self, ops: Ops, b: UpdateBuffers) -> None:
-        """g ← u = m̂ / (√v̂ + ε) + λ w;  the gradient's place is free once the moments have it"""
+        """g ← u = m̂ / (√v̂ + ε) + λ w;  the gradient's place is free once the moments have it
+
+        Args:
+            ops: The operations of the device.
+            b: The buffers of a tensor.
+        """
         self.average(ops, b)
         self.ratio(ops, b)
         ops.multiply(b.scratch, b.rates["correction"], out=b.g)

@@ -23,6 +23,13 @@ _EVERY_FIX = "give a number of epochs, such as 10"
 def as_schedule(value: float | LearningRateSchedule, argument: str = "lr") -> LearningRateSchedule:
     """Return a schedule of the learning rate: a schedule as it is, a number as a constant.
 
+    Args:
+        value: A positive number, or a function of Progress.
+        argument: What the caller's user calls the value.
+
+    Returns:
+        A function from Progress to the learning rate.
+
     Raises:
         ArgumentError: For a number that is not positive and finite.
         DtypeError: For what is neither a number nor a schedule.
@@ -36,7 +43,11 @@ def as_schedule(value: float | LearningRateSchedule, argument: str = "lr") -> Le
 
 @dataclass(frozen=True)
 class Constant:
-    """Keep the learning rate."""
+    """Keep the learning rate.
+
+    Args:
+        lr: The learning rate, positive.
+    """
 
     lr: float
 
@@ -49,7 +60,13 @@ class Constant:
 
 @dataclass(frozen=True)
 class StepDecay:
-    """Multiply the learning rate by a factor every so many epochs: lr · factor^⌊epoch / every⌋."""
+    """Multiply the learning rate by a factor every so many epochs: lr · factor^⌊epoch / every⌋.
+
+    Args:
+        lr: The learning rate at the start.
+        factor: In (0, 1].
+        every: Epochs from one step to the next.
+    """
 
     lr: float
     _: KW_ONLY
@@ -70,6 +87,10 @@ class Cosine:
     """Fall along half a cosine over the whole training run: final + (lr − final) · ½(1 + cos π·fraction).
 
     Loshchilov and Hutter 2017, equation 5, without restarts.
+
+    Args:
+        lr: The learning rate at the start.
+        final: The learning rate at the end.
     """
 
     lr: float
@@ -88,8 +109,11 @@ class Cosine:
 class Warmup:
     """Ramp any schedule up over its first epochs: schedule · (start + (1 − start) · min(1, epoch / epochs)).
 
-    start is the share of the learning rate that the first update gets (Goyal et al. 2017, section 2.2, start
-    at the rate of the small batch: 1/k for a batch k times larger).
+    Args:
+        lr: A number or a schedule.
+        epochs: How long the ramp is.
+        start: The share of the learning rate that the first update gets. Goyal et al. 2017, section 2.2, start at
+            the rate of the small batch: 1/k for a batch k times larger.
     """
 
     lr: float | LearningRateSchedule
@@ -113,6 +137,12 @@ class OneCycle:
 
     start · max_lr → max_lr over the first `rise` of the training run, then → end · max_lr.
     After Smith and Topin 2018; the momentum is left alone.
+
+    Args:
+        max_lr: The largest learning rate.
+        rise: The share of the training run in which it rises, in [0, 1).
+        start: The first learning rate over the largest.
+        end: The last learning rate over the largest.
     """
 
     max_lr: float

@@ -11,12 +11,13 @@ class GradientMeasure:
 
     With g_i the gradient of example i and g their mean:
 
-    examples        B, how many were looked at
-    loss            their mean loss
-    lr              learning rate of the update
-    grad_sq_norm    |g|²
-    variance        s² = 1/(B − 1) Σ_i |g_i − g|², the trace of the sample covariance
-    inner_variance  1/(B − 1) Σ_i (g_iᵀ g − |g|²)², the sample variance of g_iᵀ g
+    Args:
+        examples: B, how many were looked at.
+        loss: Their mean loss.
+        lr: The learning rate of the update.
+        grad_sq_norm: |g|².
+        variance: s² = 1/(B − 1) Σ_i |g_i − g|², the trace of the sample covariance.
+        inner_variance: 1/(B − 1) Σ_i (g_iᵀ g − |g|²)², the sample variance of g_iᵀ g.
     """
 
     examples: int

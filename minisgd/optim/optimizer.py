@@ -30,15 +30,17 @@ CHUNK = 1 << 16
 class UpdateBuffers:
     """What an update reads and writes, or a slice of it.
 
-    w (…, P)            parameters
-    g (…, P)            gradient of the mean loss; the update may overwrite it
-    lr (…, 1)           learning rate, written by the host before each replay
-    slots name: (…, P)  state vectors, zeros at the start
-    clocks name: ()     float64, the number of updates done, and numbers that an update derives from it alone
-    rates name: (…, 1)  numbers that an update derives from lr and the clocks
-    scratch (chunk,)    one temporary, cut to the shape of the chunk at hand
-
     All but the clocks have the dtype of w.
+
+    Args:
+        w: Parameters, (…, P).
+        g: Gradient of the mean loss, (…, P); the update may overwrite it.
+        lr: Learning rate, (…, 1), written by the host before each replay.
+        slots: State vectors by name, (…, P), zeros at the start.
+        rates: Numbers by name, (…, 1), that an update derives from lr and the clocks.
+        clocks: By name, () float64: the number of updates done, and numbers that an update derives from it alone.
+        scratch: One temporary, (chunk,), cut to the shape of the chunk at hand.
+        layout: Where each tensor lies in the vectors.
     """
 
     w: Array
@@ -76,7 +78,12 @@ class UpdateBuffers:
         )
 
     def part(self, start: int, stop: int) -> UpdateBuffers:
-        """Return the elements from start to stop of every vector."""
+        """Return the elements from start to stop of every vector.
+
+        Args:
+            start: The first element.
+            stop: The one after the last.
+        """
         return replace(
             self,
             w=self.w[..., start:stop],
@@ -89,7 +96,8 @@ class UpdateBuffers:
 class Optimizer(ABC):
     """A rule that moves w against g. Holds hyper-parameters only; its state lives in requested buffers.
 
-    lr: a positive number, or a schedule (a function of Progress).
+    Args:
+        lr: A positive number, or a schedule (a function of Progress).
     """
 
     lr: float | LearningRateSchedule
@@ -106,7 +114,11 @@ class Optimizer(ABC):
         return as_schedule(self.lr, "lr")
 
     def describe(self, *left_out: str) -> str:
-        """Write the optimizer as its constructor would be written, defaults left out; left_out names more to omit."""
+        """Write the optimizer as its constructor would be written, defaults left out; left_out names more to omit.
+
+        Args:
+            left_out: Names of further arguments to omit.
+        """
         given = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
         default = {f.name: f.default for f in fields(self) if f.name != "lr"}
         said = (f"{name}={value!r}" for name, value in given.items() if name == "lr" or value != default[name])
@@ -120,7 +132,12 @@ class Optimizer(ABC):
     # ---------------------------------------------------------------- memory
 
     def requests(self, layout: Layout, dtype: str) -> list[Request]:
-        """Return all that an update needs beside w, g and lr."""
+        """Return all that an update needs beside w, g and lr.
+
+        Args:
+            layout: Where the parameters lie in the vector.
+            dtype: Of the parameters.
+        """
         state = {name: _slot(name, layout.size, dtype) for name in self.slots}
         rates = {name: _rate(name, dtype) for name in self.rates}
         clocks = {name: _clock(name) for name in self.clocks}
@@ -132,6 +149,13 @@ class Optimizer(ABC):
         w, g (…, P)   lr (…, 1)
 
         With fewer replicas than the arena was built for, these are the first rows of its storage.
+
+        Args:
+            arena: Holds the requests.
+            layout: Where the parameters lie in the vector.
+            w: Parameters, (…, P).
+            g: Gradient, (…, P).
+            lr: Learning rates, (…, 1).
         """
         lead, dtype = w.shape[:-1], w.dtype.name
         return UpdateBuffers(
@@ -148,20 +172,40 @@ class Optimizer(ABC):
     # ---------------------------------------------------------------- the update
 
     def step(self, ops: Ops, buffers: UpdateBuffers) -> None:
-        """Emit one whole update."""
+        """Emit one whole update.
+
+        Args:
+            ops: The operations of the device.
+            buffers: Of the whole vector.
+        """
         with ops.scope(layer=type(self).__name__):
             ops.method(self, "move")(ops, buffers)
 
     def move(self, ops: Ops, b: UpdateBuffers) -> None:
-        """Move w: prepare the numbers of the update, then apply the formula everywhere."""
+        """Move w: prepare the numbers of the update, then apply the formula everywhere.
+
+        Args:
+            ops: The operations of the device.
+            b: The buffers of the whole vector.
+        """
         self.prepare(ops, b)
         self.sweep(ops, b)
 
     def prepare(self, ops: Ops, b: UpdateBuffers) -> None:  # noqa: B027 - most formulas have none
-        """Emit whatever is computed once an update: clocks and rates, where the formula has them."""
+        """Emit whatever is computed once an update: clocks and rates, where the formula has them.
+
+        Args:
+            ops: The operations of the device.
+            b: The buffers of the whole vector.
+        """
 
     def sweep(self, ops: Ops, b: UpdateBuffers) -> None:
-        """Apply the formula to all of w, chunk by chunk."""
+        """Apply the formula to all of w, chunk by chunk.
+
+        Args:
+            ops: The operations of the device.
+            b: The buffers of the whole vector.
+        """
         for chunk in b.chunks():
             self.update(ops, chunk)
 
@@ -170,6 +214,10 @@ class Optimizer(ABC):
 
         Where a gradient stays zero, a decaying sum ends among the denormal numbers, with which processors
         compute up to a hundred times slower, and rounding keeps it there for good.
+
+        Args:
+            ops: The operations of the device.
+            buffers: Of the whole vector.
         """
         with ops.scope(layer=type(self).__name__):
             for b in buffers.chunks():
@@ -180,7 +228,12 @@ class Optimizer(ABC):
 
     @abstractmethod
     def update(self, ops: Ops, b: UpdateBuffers) -> None:
-        """The textbook formula, elementwise, on a chunk."""
+        """The textbook formula, elementwise, on a chunk.
+
+        Args:
+            ops: The operations of the device.
+            b: The buffers of a chunk.
+        """
 
 
 def _negligible(slot: Array) -> float:

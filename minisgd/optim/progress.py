@@ -11,11 +11,12 @@ from minisgd.optim.measure import GradientMeasure
 class Progress:
     """The state of a training run before an update.
 
-    step        updates done so far
-    epoch       examples seen so far / N
-    fraction    share of the whole training run done, in [0, 1]
-    batch_size  B of the coming update; a schedule of B itself finds that of the update before
-    measured    what the update before measured of its gradient, where a schedule asked for it then
+    Args:
+        step: Updates done so far.
+        epoch: Examples seen so far / N.
+        fraction: The share of the training run that is done, in [0, 1].
+        batch_size: B of the coming update; a schedule of B itself finds that of the update before.
+        measured: What the update before measured of its gradient, where a schedule asked for it then.
     """
 
     step: int

@@ -18,7 +18,11 @@ RULES = ("linear", "sqrt")
 class ScaledByBatch:
     """Scale a learning rate tuned at a reference batch size to the current one, k = B / reference.
 
-    linear: lr · k, for SGD (Goyal et al. 2017, section 2.1)   sqrt: lr · √k, for Adam (Malladi et al. 2022)
+    Args:
+        lr: A number or a schedule, tuned at the reference batch size.
+        reference: The batch size at which lr was tuned.
+        rule: "linear", lr · k, for SGD (Goyal et al. 2017, section 2.1); "sqrt", lr · √k, for Adam (Malladi et al.
+            2022).
     """
 
     lr: float | LearningRateSchedule
@@ -71,6 +75,14 @@ def beta_by_half_life(beta: float, reference: int, batch_size: int) -> float:
     """Return the decay rate with the same half-life in examples at another batch size: β^(B / reference).
 
     Marek et al. 2025: β₂ = 0.95 at B = 512 is 0.9998998 at B = 1.
+
+    Args:
+        beta: The decay rate at the reference batch size.
+        reference: The batch size at which beta was tuned.
+        batch_size: B, the new batch size.
+
+    Returns:
+        The decay rate at B.
     """
     decay_rate("beta", beta, "0.95 is customary at large batches")
     k = count("batch_size", batch_size, "use an integer such as 32") / count("reference", reference, "such as 512")

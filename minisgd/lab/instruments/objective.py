@@ -90,15 +90,27 @@ class Objective:
         return self._start.copy()
 
     def value(self, w: HostArray) -> float:
-        """Return f(w), the mean loss."""
+        """Return f(w), the mean loss.
+
+        Args:
+            w: The point, (P,).
+        """
         return float(self._real.value(self.point(w, "w")))
 
     def gradient(self, w: HostArray) -> HostArray:
-        """Return ∇f(w), (P,)."""
+        """Return ∇f(w), (P,).
+
+        Args:
+            w: The point, (P,).
+        """
         return self.value_and_gradient(w)[1]
 
     def value_and_gradient(self, w: HostArray) -> tuple[float, HostArray]:
-        """Return f(w) and ∇f(w), (P,)."""
+        """Return f(w) and ∇f(w), (P,).
+
+        Args:
+            w: The point, (P,).
+        """
         value, gradient = self._real.value_and_gradient(self.point(w, "w"))
         return float(value), gradient
 
@@ -106,6 +118,10 @@ class Objective:
         """Return H(w) v, (P,): Im ∇f(w + i h v) / h, exact to rounding (see ``minisgd.backend.cpu.complex_step``).
 
         It takes as long as three to four gradients, and arrays of its own, twice as large as theirs.
+
+        Args:
+            w: The point, (P,).
+            v: The direction, (P,).
         """
         w, v = self.point(w, "w"), self.point(v, "v")
         scale = float(np.abs(v).max())
@@ -122,7 +138,11 @@ class Objective:
         self.hold(ops.to_host(self.network.statistics))
 
     def hold(self, statistics: HostArray) -> None:
-        """These running statistics, (S,), constant from now on."""
+        """Hold these running statistics constant from now on.
+
+        Args:
+            statistics: Running statistics, (S,).
+        """
         self.statistics = statistics
         for each in (self._real, *([self._complex] if "_complex" in vars(self) else [])):
             each.statistics[...] = statistics
@@ -137,7 +157,18 @@ class Objective:
         return FullPass(self.network, self.loss, self.data, self._chunk, ops, dtype)
 
     def point(self, vector: Any, argument: str) -> HostArray:
-        """Return a vector of R^P in this objective's dtype, or refuse it."""
+        """Return a vector of R^P in this objective's dtype, or refuse it.
+
+        Args:
+            vector: What was given.
+            argument: What the caller's user calls it.
+
+        Returns:
+            The vector, (P,).
+
+        Raises:
+            ShapeError: If it is not a real vector of P numbers.
+        """
         w = np.asarray(vector)
         if w.shape != (self.parameters,) or w.dtype.kind not in "fiu":
             raise ShapeError(

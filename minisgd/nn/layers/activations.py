@@ -18,6 +18,14 @@ class Activation(Layer):
         return Declaration(y=x, y_over_x=True, dx_over_dy=True, keeps_y=True, buffers=self.scratch(x))
 
     def scratch(self, x: Shape) -> dict[str, Buffer]:
+        """Return the work arrays that the activation needs.
+
+        Args:
+            x: The shape of the input, (B, …).
+
+        Returns:
+            The work arrays that the activation needs, by attribute.
+        """
         return {}
 
     def backward(self, ops: Ops, dy: Array) -> Array | None:
@@ -26,7 +34,13 @@ class Activation(Layer):
         return self.dx
 
     def differentiate(self, ops: Ops, dy: Array, dx: Array) -> None:
-        """Write dx = dy · y′."""
+        """Write dx = dy · y′.
+
+        Args:
+            ops: The operations of the device.
+            dy: ∂L/∂y, (…, B, *out).
+            dx: Where ∂L/∂x is written; may be dy.
+        """
         raise NotImplementedError
 
 

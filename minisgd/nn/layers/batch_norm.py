@@ -110,7 +110,14 @@ class BatchNorm(Layer):
         return self.y
 
     def update_running(self, ops: Ops, value: Array, factor: float, running: Array) -> None:
-        """running ← (1 − η) running + η · factor · value"""
+        """running ← (1 − η) running + η · factor · value
+
+        Args:
+            ops: The operations of the device.
+            value: A batch's statistic, (…, 1, C).
+            factor: What it is multiplied with: n/(n − 1) for a variance.
+            running: The running statistic, (…, 1, C).
+        """
         ops.multiply(running, 1 - self.momentum, out=running)
         ops.multiply(value, self.momentum * factor, out=self.row)
         ops.add(running, self.row, out=running)
@@ -165,7 +172,11 @@ class BatchNorm(Layer):
         return ghost_batches(batch, image[0] * image[1] if image else 1, self.ghost, self.label)
 
     def each_ghost(self, *arrays: Array) -> Iterator[tuple[int, list[Array]]]:
-        """Yield the number of each ghost batch and its part of the arrays, as matrices (…, n, C)."""
+        """Yield the number of each ghost batch and its part of the arrays, as matrices (…, n, C).
+
+        Args:
+            arrays: Of the batch, (…, B, C) or (…, B, H, W, C).
+        """
         for g, examples in enumerate(self.ghost_batches()):
             part = (*[slice(None)] * len(self.lead), examples)
             yield g, [rows(a[part], self.lead) for a in arrays]

@@ -119,7 +119,14 @@ class Conv2d(Layer):
         return reshaped(W, (*self.lead, -1, self.channels))
 
     def interior(self, padded: Array) -> Array:
-        """Return images without their padding."""
+        """Return images without their padding.
+
+        Args:
+            padded: (…, B, H + 2P, W + 2P, C).
+
+        Returns:
+            A view, (…, B, H, W, C).
+        """
         (ph, pw), (h, w) = self.padding, padded.shape[-3:-1]
         return padded[..., ph : h - ph, pw : w - pw, :]
 

@@ -43,19 +43,46 @@ class Loss:
     task: Literal["classification", "regression"]
 
     def declare(self, z: Shape, kind: TargetKind) -> LossDeclaration:
-        """Return the arrays needed for predictions (B, O) and the target's shape; refuse what does not fit."""
+        """Return the arrays needed for predictions (B, O) and the target's shape; refuse what does not fit.
+
+        Args:
+            z: The shape of the prediction, (B, *output).
+            kind: Whether targets are integer labels (B) or values like z.
+
+        Returns:
+            The arrays of the loss, and the shape of its target.
+
+        Raises:
+            ShapeError: If the loss cannot take such a prediction or target.
+        """
         raise NotImplementedError
 
     def forward(self, ops: Ops, target: Array) -> None:
-        """Write the loss of every example to ``losses``, before weights."""
+        """Write the loss of every example to ``losses``, before weights.
+
+        Args:
+            ops: The operations of the device.
+            target: Labels (…, B) or values (…, B, *output).
+        """
         raise NotImplementedError
 
     def backward(self, ops: Ops) -> None:
-        """Write ∂ℓ_i/∂z_i to ``dz``, before weights and the division by B."""
+        """Write ∂ℓ_i/∂z_i to ``dz``, before weights and the division by B.
+
+        Args:
+            ops: The operations of the device.
+        """
         raise NotImplementedError
 
     def check_target(self, labels_or_values: Array) -> None:
-        """Refuse targets outside the domain of the loss; called once with the whole data set's targets."""
+        """Refuse targets outside the domain of the loss; called once with the whole data set's targets.
+
+        Args:
+            labels_or_values: The targets of all N examples, (N) or (N, *output).
+
+        Raises:
+            DataError: If a target is outside the domain.
+        """
 
     # ------------------------------------------------ accuracy, for losses that have one
 
@@ -64,38 +91,77 @@ class Loss:
     hit: Array
 
     def hit_requests(self, z: Shape, kind: TargetKind) -> dict[str, Request]:
-        """Return the arrays that ``hits`` needs, by attribute."""
+        """Return the arrays that ``hits`` needs, by attribute.
+
+        Args:
+            z: The shape of the prediction, (B, *output).
+            kind: Whether targets are labels or values.
+
+        Returns:
+            Requests by attribute; empty where no example can be right or wrong.
+        """
         return {}
 
     def hits(self, ops: Ops, target: Array) -> None:
-        """Write to ``hit`` (…, B) the share of an example's outputs that are right."""
+        """Write to ``hit`` (…, B) the share of an example's outputs that are right.
+
+        Args:
+            ops: The operations of the device.
+            target: Labels (…, B) or values (…, B, *output).
+        """
         raise NotImplementedError
 
     # ------------------------------------------------ the same for every loss
 
     def total(self, ops: Ops, target: Array) -> None:
-        """value = Σ w_i ℓ_i"""
+        """value = Σ w_i ℓ_i
+
+        Args:
+            ops: The operations of the device.
+            target: Labels (…, B) or values (…, B, *output).
+        """
         ops.method(self, "weighted")(ops, target)
         ops.sum(self.losses, -1, out=self.value)
 
     def weighted(self, ops: Ops, target: Array) -> None:
-        """losses = w_i ℓ_i"""
+        """losses = w_i ℓ_i
+
+        Args:
+            ops: The operations of the device.
+            target: Labels (…, B) or values (…, B, *output).
+        """
         self.forward(ops, target)
         if self.weight is not None:
             ops.multiply(self.losses, self.weight, out=self.losses)
 
     def mean(self, ops: Ops, target: Array) -> None:
-        """value = 1/B Σ w_i ℓ_i"""
+        """value = 1/B Σ w_i ℓ_i
+
+        Args:
+            ops: The operations of the device.
+            target: Labels (…, B) or values (…, B, *output).
+        """
         self.total(ops, target)
         ops.multiply(self.value, 1 / self.losses.shape[-1], out=self.value)
 
     def gradient(self, ops: Ops) -> Array:
-        """Return dz = w_i/B ∂ℓ_i/∂z_i, after ``total`` and once."""
+        """Return dz = w_i/B ∂ℓ_i/∂z_i, after ``total`` and once.
+
+        Args:
+            ops: The operations of the device.
+
+        Returns:
+            dz, like z.
+        """
         ops.method(self, "weighted_gradient")(ops)
         return self.dz
 
     def weighted_gradient(self, ops: Ops) -> None:
-        """dz = w_i/B ∂ℓ_i/∂z_i"""
+        """dz = w_i/B ∂ℓ_i/∂z_i
+
+        Args:
+            ops: The operations of the device.
+        """
         self.backward(ops)
         ops.multiply(self.dz, 1 / self.dz.shape[len(self.lead)], out=self.dz)
         if self.weight is not None:

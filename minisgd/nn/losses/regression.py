@@ -33,11 +33,22 @@ class RegressionLoss(Loss):
         ops.multiply(self.dz, 1 / outputs(self.dz, self.losses), out=self.dz)
 
     def penalty(self, ops: Ops, r: Array, out: Array) -> None:
-        """out = ρ(r)"""
+        """out = ρ(r)
+
+        Args:
+            ops: The operations of the device.
+            r: Residuals z − t, (…, B, O).
+            out: Like r.
+        """
         raise NotImplementedError
 
     def slope(self, ops: Ops, r: Array) -> None:
-        """r ← ρ′(r)"""
+        """r ← ρ′(r)
+
+        Args:
+            ops: The operations of the device.
+            r: Residuals z − t, (…, B, O), overwritten.
+        """
         raise NotImplementedError
 
 

@@ -27,10 +27,10 @@ def judge(
     )
     arms = (plenty, little, instead)
     estimates = [arm.gap(rng) for arm in arms]
-    on_all, on_little, with_decay = (side(estimate, gaps.HALF) for estimate in estimates)
+    on_all, on_little, after_decay = (side(estimate, gaps.HALF) for estimate in estimates)
     better = [it == "more" for it in (on_all, on_little)]
     if any(better):
-        verdict: Verdict = "supported" if all(better) and with_decay == "more" else "qualified"
+        verdict: Verdict = "supported" if all(better) and after_decay == "more" else "qualified"
     else:
         verdict = "not decided" if "unclear" in (on_all, on_little) else "refuted"
     full, few, decay = map(gaps.times, estimates)

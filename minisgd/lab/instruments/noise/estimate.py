@@ -90,11 +90,19 @@ class GradientNoise:
         return StepPrediction(self.grad_sq_norm, self.gradient_curvature, self.noise_curvature)
 
     def best_lr(self, batch_size: float) -> float:
-        """Return lr_max / (1 + b_noise/B), the learning rate whose step at batch size B gains most."""
+        """Return lr_max / (1 + b_noise/B), the learning rate whose step at batch size B gains most.
+
+        Args:
+            batch_size: B.
+        """
         return self.prediction.best_lr(batch_size)
 
     def loss_drop(self, batch_size: float) -> float:
-        """Return loss_drop_max / (1 + b_noise/B), what that step gains on average."""
+        """Return loss_drop_max / (1 + b_noise/B), what that step gains on average.
+
+        Args:
+            batch_size: B.
+        """
         return self.prediction.loss_drop(batch_size)
 
 

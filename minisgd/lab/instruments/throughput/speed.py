@@ -74,7 +74,11 @@ class Speed:
     how: str
 
     def seconds(self, batch_size: float) -> float:
-        """Predict the seconds of a step."""
+        """Predict the seconds of a step.
+
+        Args:
+            batch_size: B.
+        """
         return self.t0_seconds + batch_size / self.examples_per_second
 
     def to_dict(self) -> dict[str, Any]:
