@@ -342,8 +342,10 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 TELL_OF_PROGRESS = """
-import sys
+import signal, sys
 from minisgd.cli import output
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell turns off for what it runs in the background
 
 def show(bar, share, text):
     output.ProgressBar.show = lambda *told: None  # once is enough

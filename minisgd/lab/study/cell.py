@@ -147,6 +147,11 @@ class Journal(Generic[C]):
             text = json.dumps({"settings": self._settings, "facts": self.facts}, indent=2)
             write_atomically(self._folder / "journal.json", text.encode(), "out")
 
+    def finished(self) -> list[C]:
+        """Return the cells so far: a list of its own, since other threads add to the journal meanwhile."""
+        with self._lock:
+            return list(self.cells.values())
+
     def add(self, cells: Iterable[C]) -> None:
         """Append finished cells at once."""
         with self._lock:

@@ -141,7 +141,7 @@ class Search:
 
     def _keep(self, cells: list[Cell]) -> None:
         self.journal.add(cells)
-        reached = [cell for cell in self.journal.cells.values() if cell.reached]
+        reached = [cell for cell in self.journal.finished() if cell.reached]
         text = ""
         if reached:
             best = min(reached, key=lambda c: c.steps_to_target * c.batch_size)

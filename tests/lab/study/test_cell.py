@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -75,3 +76,11 @@ def test_without_a_folder_cells_stay_in_memory():
     journal = Journal(None, {}, Cell)
     journal.add([REACHED])
     assert journal.cells == {REACHED.key: REACHED}
+
+
+def test_cells_may_be_added_while_the_finished_ones_are_read():
+    journal = Journal(None, {}, Cell)
+    journal.add([REACHED])
+    for cell in journal.finished():
+        journal.add([replace(cell, seed=1)])
+    assert [cell.seed for cell in journal.finished()] == [0, 1]
