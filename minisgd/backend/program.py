@@ -33,6 +33,9 @@ class Call:
 class Program:
     """A recorded list of calls; replaying it makes no decisions and allocates nothing."""
 
+    executor = "numpy"
+    """Who executes the calls."""
+
     def __init__(self) -> None:
         self.calls: list[Call] = []
         """As they were recorded, layer by layer: what there is to read."""
@@ -50,10 +53,15 @@ class Program:
         self.order = order
         self._bound = [(self.calls[k].function, self.calls[k].args) for k in order]
 
-    def replay(self) -> None:
-        """Execute every call, in the order that was arranged."""
-        for function, args in self._bound:
-            function(*args)
+    def replay(self, times: int = 1) -> None:
+        """Execute every call, in the order that was arranged, and all of it so many times in a row."""
+        for _ in range(times):
+            for function, args in self._bound:
+                function(*args)
+
+    def executors(self) -> list[str]:
+        """Return who executes each call, as they were recorded."""
+        return [self.executor] * len(self.calls)
 
     def __iter__(self) -> Iterator[Call]:
         return iter(self.calls)

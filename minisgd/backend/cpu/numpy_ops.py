@@ -11,6 +11,7 @@ import numpy as np
 
 from minisgd.backend.cpu.contiguous import as_runs
 from minisgd.backend.cpu.erf import erf_into
+from minisgd.backend.cpu.executor import new_program
 from minisgd.backend.cpu.loop_fusion import block_order
 from minisgd.backend.cpu.products import multiply_pieces, pieces
 from minisgd.backend.cpu.rowwise import Repeats, Widened, repeat_and_compute, widened
@@ -43,6 +44,9 @@ class NumpyOps(Ops):
         start = -raw.ctypes.data % ALIGNMENT
         array: Array = raw[start : start + nbytes].view(dtype).reshape(shape)
         return array
+
+    def new_program(self) -> Program:
+        return new_program()
 
     def arrange(self, program: Program) -> None:
         program.arrange(block_order(program.calls))

@@ -28,9 +28,10 @@ class GraphProgram(Program):
         self.pool = cupy.cuda.MemoryPool()
         self._replay = self._warm_up
 
-    def replay(self) -> None:
-        """Put the whole program on the stream."""
-        self._replay()
+    def replay(self, times: int = 1) -> None:
+        """Put the whole program on the stream, so many times."""
+        for _ in range(times):
+            self._replay()
 
     def _warm_up(self) -> None:
         self._launch_each()

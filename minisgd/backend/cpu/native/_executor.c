@@ -1,0 +1,530 @@
+/* A recorded program executed without Python: the loops that NumPy runs, on the buffers that it would run them on.
+ *
+ * A program is a list of calls. A call walks n-dimensional arrays, outermost axis first, and hands the innermost axis
+ * to a loop, as NumPy's iterator does. All loops have NumPy's signature
+ *
+ *     void loop(char **args, const npy_intp *dims, const npy_intp *steps, void *data)
+ *
+ * with dims = {n, core dimensions…} and steps = {a step along n for each argument, core steps…}. The arithmetic is
+ * NumPy's own, `PyUFuncObject.functions`, so every result has NumPy's bits and a product runs in NumPy's BLAS; copies,
+ * casts, `take` and `argmax`, which are no ufuncs, are loops of this file. A call of anything else takes the
+ * interpreter's lock and goes through Python.
+ *
+ * Everything is checked when a `Tape` is made: dtypes, alignment, and that no call leaves the memory of its arrays.
+ * Running it decides nothing, allocates nothing and, outside calls through Python, needs no lock.
+ */
+#define PY_SSIZE_T_CLEAN
+#define NPY_TARGET_VERSION NPY_2_0_API_VERSION
+#define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
+#include <Python.h>
+#include <numpy/arrayobject.h>
+#include <numpy/ufuncobject.h>
+#include <string.h>
+
+enum { ARGS = 4, AXES = 8, CORE = 3, CORE_STEPS = 8, PIECE = 1024, WIDEST = 8 };
+
+typedef void Loop(char **args, const npy_intp *dims, const npy_intp *steps, void *data);
+
+typedef struct Call {
+    PyObject *function, *args;        /* through Python, where there is no loop */
+    Loop *loop;
+    void *data;                       /* NumPy's, or this call for the loops of this file */
+    int nargs, outputs, axes, joined; /* joined: the first of two axes continues the second */
+    char *start[ARGS];
+    npy_intp shape[AXES];             /* outermost first */
+    npy_intp strides[AXES][ARGS];
+    npy_intp dims[1 + CORE];          /* dims[0] is set when it runs */
+    npy_intp steps[ARGS + CORE_STEPS];
+    npy_intp rows, bytes;             /* take: rows of the source; take and copy: bytes of an item */
+    Loop *cast[ARGS], *inner;         /* arguments of another dtype than those of the loop `inner` */
+    void *inner_data;
+    npy_intp width[ARGS];             /* bytes of an argument as `inner` sees it */
+} Call;
+
+/* Calls that are run together on `unit` indices of their outermost axis before the next ones; one call has unit 0. */
+typedef struct {
+    npy_intp first, count, extent, unit;
+} Chain;
+
+typedef struct {
+    PyObject_HEAD
+    Call *calls;
+    Chain *chains;
+    npy_intp ncalls, nchains, native;
+    PyObject *kept; /* whatever the calls point to */
+} Tape;
+
+/* ------------------------------------------------------------------ the loops of this file */
+
+#define EACH(n, ...) for (npy_intp i = 0; i < (n); i++, from += steps[0], to += steps[1]) __VA_ARGS__
+#define MOVE(size) case size: EACH(dims[0], memmove(to, from, size)); break; /* of a size that the compiler knows */
+
+#define FILL(T)                                                                                      \
+    {                                                                                                \
+        T value = *(const T *)from;                                                                  \
+        for (npy_intp i = 0; i < dims[0]; i++) ((T *)to)[i] = value;                                 \
+    }
+
+static void copy(char **args, const npy_intp *dims, const npy_intp *steps, void *call) {
+    const char *from = args[0];
+    char *to = args[1];
+    npy_intp bytes = ((Call *)call)->bytes;
+    if (steps[1] == bytes && steps[0] == bytes) memmove(to, from, dims[0] * bytes);
+    else if (steps[1] == bytes && steps[0] == 0 && bytes == 4) FILL(npy_uint32)
+    else if (steps[1] == bytes && steps[0] == 0 && bytes == 8) FILL(npy_uint64)
+    else switch (bytes) {
+        MOVE(1) MOVE(2) MOVE(4) MOVE(8) MOVE(16) MOVE(32) MOVE(64) MOVE(128)
+        default: EACH(dims[0], memmove(to, from, bytes));
+    }
+}
+
+#define CAST(name, A, B)                                                                             \
+    static void name(char **args, const npy_intp *dims, const npy_intp *steps, void *unused) {       \
+        const char *from = args[0];                                                                  \
+        char *to = args[1];                                                                          \
+        (void)unused;                                                                                \
+        if (steps[0] == sizeof(A) && steps[1] == sizeof(B))                                          \
+            for (npy_intp i = 0; i < dims[0]; i++) ((B *)to)[i] = (B)((const A *)from)[i];           \
+        else EACH(dims[0], *(B *)to = (B)*(const A *)from);                                          \
+    }
+CAST(bool_to_float, npy_bool, npy_float)
+CAST(bool_to_double, npy_bool, npy_double)
+CAST(bool_to_int64, npy_bool, npy_int64)
+CAST(uint8_to_float, npy_uint8, npy_float)
+CAST(uint8_to_double, npy_uint8, npy_double)
+CAST(int64_to_float, npy_int64, npy_float)
+CAST(int64_to_double, npy_int64, npy_double)
+CAST(float_to_double, npy_float, npy_double)
+CAST(double_to_float, npy_double, npy_float)
+
+static Loop *find_cast(int from, int to) {
+    static const struct { int from, to; Loop *loop; } known[] = {
+        {NPY_BOOL, NPY_FLOAT, bool_to_float},       {NPY_BOOL, NPY_DOUBLE, bool_to_double},
+        {NPY_BOOL, NPY_INT64, bool_to_int64},       {NPY_UINT8, NPY_FLOAT, uint8_to_float},
+        {NPY_UINT8, NPY_DOUBLE, uint8_to_double},   {NPY_INT64, NPY_FLOAT, int64_to_float},
+        {NPY_INT64, NPY_DOUBLE, int64_to_double},   {NPY_FLOAT, NPY_DOUBLE, float_to_double},
+        {NPY_DOUBLE, NPY_FLOAT, double_to_float},
+    };
+    for (size_t k = 0; k < sizeof known / sizeof *known; k++)
+        if (known[k].from == from && known[k].to == to) return known[k].loop;
+    return NULL;
+}
+
+/* out[i] = source[index[i]], indices beyond the ends clipped to them, as take(mode="clip") does */
+static void take(char **args, const npy_intp *dims, const npy_intp *steps, void *data) {
+    const Call *call = data;
+    const char *source = args[0], *index = args[1];
+    char *out = args[2];
+    npy_intp last = call->rows - 1, bytes = call->bytes;
+    for (npy_intp i = 0; i < dims[0]; i++, source += steps[0], index += steps[1], out += steps[2]) {
+        npy_int64 row = *(const npy_int64 *)index;
+        row = row < 0 ? 0 : row > last ? last : row;
+        if (bytes == 8) memcpy(out, source + 8 * row, 8);
+        else if (bytes == 4) memcpy(out, source + 4 * row, 4);
+        else memcpy(out, source + bytes * row, bytes);
+    }
+}
+
+/* (k) → (): the first of the largest; a NaN is larger than all numbers */
+#define ARGMAX(name, T)                                                                              \
+    static void name(char **args, const npy_intp *dims, const npy_intp *steps, void *unused) {       \
+        const char *from = args[0];                                                                  \
+        char *to = args[1];                                                                          \
+        (void)unused;                                                                                \
+        EACH(dims[0], {                                                                              \
+            T largest = *(const T *)from;                                                            \
+            npy_intp where = 0;                                                                      \
+            for (npy_intp k = 1; k < dims[1] && largest == largest; k++) {                           \
+                T value = *(const T *)(from + k * steps[2]);                                         \
+                if (!(value <= largest)) largest = value, where = k;                                 \
+            }                                                                                        \
+            *(npy_intp *)to = where;                                                                 \
+        });                                                                                          \
+    }
+ARGMAX(argmax_float, npy_float)
+ARGMAX(argmax_double, npy_double)
+
+/* A ufunc whose arguments have other dtypes than its loop: a piece at a time through buffers, as NumPy does */
+static void with_casts(char **args, const npy_intp *dims, const npy_intp *steps, void *data) {
+    const Call *call = data;
+    npy_int64 buffer[ARGS][PIECE * WIDEST / sizeof(npy_int64)];
+    for (npy_intp done = 0; done < dims[0]; done += PIECE) {
+        npy_intp n = dims[0] - done < PIECE ? dims[0] - done : PIECE;
+        char *part[ARGS];
+        npy_intp step[ARGS];
+        for (int k = 0; k < call->nargs; k++) {
+            char *there = args[k] + done * steps[k];
+            part[k] = call->cast[k] ? (char *)buffer[k] : there;
+            step[k] = call->cast[k] ? call->width[k] : steps[k];
+            if (call->cast[k] && k < call->nargs - call->outputs)
+                call->cast[k]((char *[]){there, part[k]}, &n, (npy_intp[]){steps[k], step[k]}, NULL);
+        }
+        call->inner(part, &n, step, call->inner_data);
+        for (int k = call->nargs - call->outputs; k < call->nargs; k++)
+            if (call->cast[k])
+                call->cast[k]((char *[]){part[k], args[k] + done * steps[k]}, &n, (npy_intp[]){step[k], steps[k]}, NULL);
+    }
+}
+
+/* ------------------------------------------------------------------ running */
+
+/* Run a call on indices low … high − 1 of its outermost axis. Loops over a constant ARGS are unrolled. */
+static void run_part(const Call *call, npy_intp low, npy_intp high) {
+    char *at[ARGS], *args[ARGS];
+    npy_intp dims[1 + CORE], count[AXES] = {0};
+    int inner = call->axes - 1, middle = inner - 1;
+    memcpy(dims, call->dims, sizeof dims);
+    for (int k = 0; k < ARGS; k++) at[k] = call->start[k] + low * call->strides[0][k];
+    if (inner == 0 || call->joined) {
+        dims[0] = (high - low) * (inner ? call->shape[1] : 1);
+        call->loop(at, dims, call->steps, call->data);
+        return;
+    }
+    dims[0] = call->shape[inner];
+    npy_intp extent = middle ? call->shape[middle] : high - low;
+    for (int axis = middle; axis >= 0;) {
+        for (npy_intp i = 0; i < extent; i++) {
+            memcpy(args, at, sizeof at); /* which some of NumPy's loops move */
+            call->loop(args, dims, call->steps, call->data);
+            for (int k = 0; k < ARGS; k++) at[k] += call->strides[middle][k];
+        }
+        for (int k = 0; k < ARGS; k++) at[k] -= call->strides[middle][k] * extent;
+        for (axis = middle - 1; axis >= 0; axis--) { /* to the next index of the axes further out */
+            npy_intp n = axis ? call->shape[axis] : high - low;
+            int more = ++count[axis] < n;
+            for (int k = 0; k < ARGS; k++) at[k] += call->strides[axis][k] * (more ? 1 : 1 - n);
+            if (more) break;
+            count[axis] = 0;
+        }
+    }
+}
+
+/* Run everything once; return -1 with an exception set where a call through Python raised one. */
+static int run_once(const Tape *tape, PyThreadState **unlocked) {
+    for (const Chain *chain = tape->chains; chain < tape->chains + tape->nchains; chain++) {
+        const Call *first = tape->calls + chain->first, *end = first + chain->count;
+        if (chain->unit) {
+            for (npy_intp low = 0; low < chain->extent; low += chain->unit) {
+                npy_intp high = low + chain->unit < chain->extent ? low + chain->unit : chain->extent;
+                for (const Call *call = first; call < end; call++) run_part(call, low, high);
+            }
+        } else
+            for (const Call *call = first; call < end; call++) {
+                if (call->loop) {
+                    run_part(call, 0, call->shape[0]);
+                    continue;
+                }
+                PyEval_RestoreThread(*unlocked);
+                PyObject *result = PyObject_CallObject(call->function, call->args);
+                Py_XDECREF(result);
+                *unlocked = PyEval_SaveThread();
+                if (!result) return -1;
+            }
+    }
+    return 0;
+}
+
+static PyObject *tape_run(Tape *tape, PyObject *args) {
+    npy_intp times = 1;
+    int failed = 0;
+    if (!PyArg_ParseTuple(args, "|n:run", &times)) return NULL;
+    PyThreadState *unlocked = PyEval_SaveThread();
+    for (npy_intp k = 0; k < times && !failed; k++) failed = run_once(tape, &unlocked);
+    PyEval_RestoreThread(unlocked);
+    if (failed) return NULL;
+    Py_RETURN_NONE;
+}
+
+/* ------------------------------------------------------------------ checking */
+
+static int refuse(const char *why) {
+    PyErr_SetString(PyExc_ValueError, why);
+    return -1;
+}
+
+/* Read a tuple of at most `most` integers; return how many, or -1. */
+static int read_integers(PyObject *tuple, npy_intp *out, Py_ssize_t most) {
+    if (!PyTuple_Check(tuple) || PyTuple_GET_SIZE(tuple) > most) return refuse("expected a short tuple of integers");
+    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(tuple); k++) {
+        out[k] = PyLong_AsSsize_t(PyTuple_GET_ITEM(tuple, k));
+        if (out[k] == -1 && PyErr_Occurred()) return -1;
+    }
+    return (int)PyTuple_GET_SIZE(tuple);
+}
+
+/* Add to the lowest and highest offset what an axis reaches. Doubles: no product of integers overflows. */
+static void reach(double *low, double *high, npy_intp n, npy_intp stride) {
+    double far = (double)(n - 1) * (double)stride;
+    *(far < 0 ? low : high) += far;
+}
+
+/* Refuse an argument that would leave the memory of its array; `bytes` lie at every position. */
+static int check_reach(const Call *call, int k, PyArrayObject *array, double low, double high, npy_intp bytes) {
+    double least = 0, most = 0;
+    for (int axis = 0; axis < call->axes; axis++) reach(&low, &high, call->shape[axis], call->strides[axis][k]);
+    for (int axis = 0; axis < PyArray_NDIM(array); axis++) {
+        if (PyArray_DIM(array, axis) == 0) return refuse("an array is empty");
+        reach(&least, &most, PyArray_DIM(array, axis), PyArray_STRIDE(array, axis));
+    }
+    if (low < least || high + (double)bytes > most + (double)PyArray_ITEMSIZE(array))
+        return refuse("a call reaches beyond the memory of its array");
+    return 0;
+}
+
+/* Read arrays, shape and strides of a call: the arguments of a loop, outermost axis first. */
+static int read_walk(Call *call, PyObject *arrays, PyObject *shape, PyObject *strides, int outputs, PyObject *kept) {
+    if (!PyTuple_Check(arrays) || !PyTuple_Check(strides)) return refuse("expected tuples of arrays and of strides");
+    call->nargs = (int)PyTuple_GET_SIZE(arrays);
+    call->outputs = outputs;
+    if (call->nargs > ARGS || call->nargs <= outputs || PyTuple_GET_SIZE(strides) != call->nargs)
+        return refuse("expected as many strides as arrays, and not more than a loop has");
+    call->axes = read_integers(shape, call->shape, AXES);
+    if (call->axes < 0) return -1;
+    if (call->axes == 0) return refuse("expected at least one axis");
+    for (int axis = 0; axis < call->axes; axis++)
+        if (call->shape[axis] < 1) return refuse("expected axes of at least one element");
+    for (int k = 0; k < call->nargs; k++) {
+        npy_intp each[AXES];
+        PyArrayObject *array = (PyArrayObject *)PyTuple_GET_ITEM(arrays, k);
+        if (!PyArray_Check(array) || !PyArray_ISALIGNED(array) || !PyArray_ISNOTSWAPPED(array))
+            return refuse("expected aligned arrays in native byte order");
+        if (k >= call->nargs - outputs && !PyArray_ISWRITEABLE(array)) return refuse("the output is read-only");
+        if (PyDataType_REFCHK(PyArray_DESCR(array))) return refuse("expected numbers, not objects");
+        if (PyList_Append(kept, (PyObject *)array)) return -1;
+        int n = read_integers(PyTuple_GET_ITEM(strides, k), each, AXES);
+        if (n < 0) return -1;
+        if (n != call->axes) return refuse("expected a stride for every axis");
+        call->start[k] = PyArray_BYTES(array);
+        for (int axis = 0; axis < n; axis++) {
+            if (each[axis] % PyArray_DESCR(array)->alignment) return refuse("a stride breaks the alignment");
+            call->strides[axis][k] = each[axis];
+        }
+    }
+    for (int k = 0; k < call->nargs; k++) call->steps[k] = call->strides[call->axes - 1][k];
+    call->joined = call->axes == 2;
+    for (int k = 0; k < call->nargs; k++)
+        call->joined &= call->strides[0][k] == call->shape[1] * call->strides[1][k];
+    return 0;
+}
+
+static int type_of(PyObject *arrays, int k) { return PyArray_TYPE((PyArrayObject *)PyTuple_GET_ITEM(arrays, k)); }
+
+/* (ufunc, arrays, shape, strides, dtypes of the loop, core dimensions, core steps) */
+static int read_ufunc(Call *call, PyObject *call_tuple, PyObject *kept) {
+    PyUFuncObject *ufunc;
+    PyObject *arrays, *shape, *strides, *types, *core, *core_steps;
+    npy_intp wanted[ARGS];
+    int known = -1, core_count = 0;
+    if (!PyArg_ParseTuple(call_tuple, "OOOOOOO", &ufunc, &arrays, &shape, &strides, &types, &core, &core_steps)) return -1;
+    if (PyList_Append(kept, (PyObject *)ufunc) || read_walk(call, arrays, shape, strides, ufunc->nout, kept)) return -1;
+    if (call->nargs != ufunc->nargs || read_integers(types, wanted, ARGS) != ufunc->nargs)
+        return PyErr_Occurred() ? -1 : refuse("expected an array and a dtype for every argument of the ufunc");
+    for (int k = 0; k < ufunc->ntypes && known < 0; k++) {
+        int equal = 1;
+        for (int arg = 0; arg < ufunc->nargs; arg++) equal &= ufunc->types[k * ufunc->nargs + arg] == wanted[arg];
+        if (equal) known = k;
+    }
+    if (known < 0) return refuse("the ufunc has no loop for these dtypes");
+    call->loop = ufunc->functions[known];
+    call->data = ufunc->data ? ufunc->data[known] : NULL;
+    if (ufunc->core_enabled) core_count = ufunc->core_num_dim_ix;
+    if (core_count > CORE || read_integers(core, call->dims + 1, CORE) != core_count)
+        return PyErr_Occurred() ? -1 : refuse("expected the core dimensions of the ufunc");
+    int steps = 0, total = 0;
+    for (int k = 0; k < ufunc->nargs; k++) total += ufunc->core_enabled ? ufunc->core_num_dims[k] : 0;
+    if (total > CORE_STEPS || read_integers(core_steps, call->steps + call->nargs, CORE_STEPS) != total)
+        return PyErr_Occurred() ? -1 : refuse("expected the core steps of the ufunc");
+    int casts = 0;
+    for (int k = 0; k < ufunc->nargs; k++) {
+        PyArrayObject *array = (PyArrayObject *)PyTuple_GET_ITEM(arrays, k);
+        double low = 0, high = 0;
+        for (int d = 0; ufunc->core_enabled && d < ufunc->core_num_dims[k]; d++, steps++) {
+            npy_intp n = call->dims[1 + ufunc->core_dim_ixs[ufunc->core_offsets[k] + d]];
+            npy_intp step = call->steps[call->nargs + steps];
+            if (n < 1 || step % PyArray_DESCR(array)->alignment) return refuse("core dimensions do not fit");
+            reach(&low, &high, n, step);
+        }
+        if (check_reach(call, k, array, low, high, PyArray_ITEMSIZE(array))) return -1;
+        if (PyArray_TYPE(array) == wanted[k]) continue;
+        int output = k >= ufunc->nin;
+        PyArray_Descr *descr = PyArray_DescrFromType((int)wanted[k]);
+        if (!descr) return -1;
+        call->width[k] = PyDataType_ELSIZE(descr);
+        Py_DECREF(descr);
+        call->cast[k] = output ? find_cast((int)wanted[k], PyArray_TYPE(array)) : find_cast(PyArray_TYPE(array), (int)wanted[k]);
+        if (!call->cast[k] || call->width[k] > WIDEST || ufunc->core_enabled) return refuse("no such cast");
+        casts = 1;
+    }
+    if (casts) {
+        call->inner = call->loop;
+        call->inner_data = call->data;
+        call->loop = with_casts;
+        call->data = call;
+    }
+    return 0;
+}
+
+/* ("copy", (from, to), shape, strides) */
+static int read_copy(Call *call, PyObject *arrays) {
+    PyArrayObject *from = (PyArrayObject *)PyTuple_GET_ITEM(arrays, 0), *to = (PyArrayObject *)PyTuple_GET_ITEM(arrays, 1);
+    if (call->nargs != 2) return refuse("expected two arrays");
+    call->bytes = PyArray_ITEMSIZE(to);
+    call->data = call;
+    call->loop = PyArray_EquivTypes(PyArray_DESCR(from), PyArray_DESCR(to)) ? copy : find_cast(type_of(arrays, 0), type_of(arrays, 1));
+    if (!call->loop) return refuse("no such cast");
+    if (check_reach(call, 0, from, 0, 0, PyArray_ITEMSIZE(from))) return -1;
+    return check_reach(call, 1, to, 0, 0, PyArray_ITEMSIZE(to));
+}
+
+/* ("take", (source, index, out), shape, strides, rows of the source, bytes of a row) */
+static int read_take(Call *call, PyObject *arrays, npy_intp rows, npy_intp bytes) {
+    if (call->nargs != 3 || type_of(arrays, 1) != NPY_INT64) return refuse("expected source, int64 index and out");
+    PyArrayObject *source = (PyArrayObject *)PyTuple_GET_ITEM(arrays, 0);
+    if (rows < 1 || bytes < 1 || !PyArray_EquivTypes(PyArray_DESCR(source), PyArray_DESCR((PyArrayObject *)PyTuple_GET_ITEM(arrays, 2))))
+        return refuse("expected rows of one dtype");
+    double high = 0, low = 0;
+    call->rows = rows, call->bytes = bytes, call->loop = take, call->data = call;
+    reach(&low, &high, rows, bytes);
+    if (check_reach(call, 0, source, low, high, bytes)) return -1;
+    for (int k = 1; k < 3; k++)
+        if (check_reach(call, k, (PyArrayObject *)PyTuple_GET_ITEM(arrays, k), 0, 0, k == 1 ? 8 : bytes)) return -1;
+    return 0;
+}
+
+/* ("argmax", (from, to), shape, strides, length of the axis, its step) */
+static int read_argmax(Call *call, PyObject *arrays, npy_intp length, npy_intp step) {
+    if (call->nargs != 2 || type_of(arrays, 1) != NPY_INTP || length < 1) return refuse("expected an array and out");
+    PyArrayObject *from = (PyArrayObject *)PyTuple_GET_ITEM(arrays, 0);
+    double high = 0, low = 0;
+    call->loop = type_of(arrays, 0) == NPY_FLOAT ? argmax_float : type_of(arrays, 0) == NPY_DOUBLE ? argmax_double : NULL;
+    if (!call->loop || step % PyArray_DESCR(from)->alignment) return refuse("expected floats");
+    call->dims[1] = length, call->steps[2] = step;
+    reach(&low, &high, length, step);
+    if (check_reach(call, 0, from, low, high, PyArray_ITEMSIZE(from))) return -1;
+    return check_reach(call, 1, (PyArrayObject *)PyTuple_GET_ITEM(arrays, 1), 0, 0, sizeof(npy_intp));
+}
+
+static int read_call(Call *call, PyObject *item, PyObject *kept) {
+    PyObject *arrays, *shape, *strides;
+    const char *kind;
+    npy_intp first = 0, second = 0;
+    if (!PyTuple_Check(item) || PyTuple_GET_SIZE(item) < 2) return refuse("expected a tuple for every call");
+    PyObject *head = PyTuple_GET_ITEM(item, 0);
+    if (PyTuple_GET_SIZE(item) == 2) { /* (function, args): through Python */
+        call->function = head, call->args = PyTuple_GET_ITEM(item, 1);
+        if (!PyCallable_Check(head) || !PyTuple_Check(call->args))
+            return refuse("expected a function and a tuple of its arguments");
+        return PyList_Append(kept, item);
+    }
+    if (PyObject_TypeCheck(head, &PyUFunc_Type)) return read_ufunc(call, item, kept);
+    if (!PyArg_ParseTuple(item, "sOOO|nn", &kind, &arrays, &shape, &strides, &first, &second)) return -1;
+    if (read_walk(call, arrays, shape, strides, 1, kept)) return -1;
+    if (!strcmp(kind, "copy")) return read_copy(call, arrays);
+    if (!strcmp(kind, "take")) return read_take(call, arrays, first, second);
+    if (!strcmp(kind, "argmax")) return read_argmax(call, arrays, first, second);
+    return refuse("expected \"copy\", \"take\" or \"argmax\"");
+}
+
+/* (first, count, extent, unit), which must follow one another; only calls without Python run in units */
+static int read_chain(const Tape *tape, Chain *chain, npy_intp first, PyObject *item) {
+    npy_intp numbers[4];
+    int n = read_integers(item, numbers, 4);
+    if (n != 4) return n < 0 ? -1 : refuse("expected four numbers for every chain");
+    *chain = (Chain){numbers[0], numbers[1], numbers[2], numbers[3]};
+    if (chain->first != first || chain->count < 1 || chain->count > tape->ncalls - first || chain->unit < 0 || chain->extent < 0)
+        return refuse("chains must follow one another");
+    if (chain->unit > PY_SSIZE_T_MAX - chain->extent) return refuse("a unit is too large");
+    for (const Call *call = tape->calls + first; chain->unit && call < tape->calls + first + chain->count; call++)
+        if (!call->loop || call->shape[0] != chain->extent) return refuse("a chain runs along one axis");
+    return 0;
+}
+
+/* ------------------------------------------------------------------ the type */
+
+static int tape_clear(Tape *tape) {
+    tape->nchains = tape->ncalls = 0; /* nothing is run any more */
+    Py_CLEAR(tape->kept);
+    return 0;
+}
+
+static int tape_traverse(Tape *tape, visitproc visit, void *arg) {
+    Py_VISIT(tape->kept);
+    return 0;
+}
+
+static void tape_dealloc(Tape *tape) {
+    PyObject_GC_UnTrack(tape);
+    tape_clear(tape);
+    PyMem_Free(tape->calls);
+    PyMem_Free(tape->chains);
+    Py_TYPE(tape)->tp_free(tape);
+}
+
+static PyObject *tape_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    PyObject *calls, *chains;
+    static char *names[] = {"calls", "chains", NULL};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!:Tape", names, &PyTuple_Type, &calls, &PyTuple_Type, &chains)) return NULL;
+    Tape *tape = (Tape *)type->tp_alloc(type, 0);
+    if (!tape) return NULL;
+    Py_ssize_t ncalls = PyTuple_GET_SIZE(calls), nchains = PyTuple_GET_SIZE(chains);
+    tape->calls = PyMem_Calloc(ncalls + 1, sizeof(Call));
+    tape->chains = PyMem_Calloc(nchains + 1, sizeof(Chain));
+    tape->kept = PyList_New(0);
+    if (!tape->calls || !tape->chains || !tape->kept) {
+        if (!PyErr_Occurred()) PyErr_NoMemory();
+        goto failed;
+    }
+    for (; tape->ncalls < ncalls; tape->ncalls++) {
+        if (read_call(tape->calls + tape->ncalls, PyTuple_GET_ITEM(calls, tape->ncalls), tape->kept)) goto failed;
+        tape->native += tape->calls[tape->ncalls].loop != NULL;
+    }
+    npy_intp next = 0;
+    for (; tape->nchains < nchains; tape->nchains++) {
+        if (read_chain(tape, tape->chains + tape->nchains, next, PyTuple_GET_ITEM(chains, tape->nchains))) goto failed;
+        next += tape->chains[tape->nchains].count;
+    }
+    if (next == ncalls) return (PyObject *)tape;
+    refuse("the chains must hold all calls");
+failed:
+    Py_DECREF(tape);
+    return NULL;
+}
+
+static PyMethodDef tape_methods[] = {
+    {"run", (PyCFunction)tape_run, METH_VARARGS, "run(times=1): execute all calls, so many times in a row, without the interpreter's lock."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyTypeObject tape_type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "minisgd.backend.cpu.native._executor.Tape",
+    .tp_doc = "Tape(calls, chains): a list of calls, checked, that runs without Python.",
+    .tp_basicsize = sizeof(Tape),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_new = tape_new,
+    .tp_dealloc = (destructor)tape_dealloc,
+    .tp_traverse = (traverseproc)tape_traverse,
+    .tp_clear = (inquiry)tape_clear,
+    .tp_methods = tape_methods,
+};
+
+static PyObject *has_cast(PyObject *unused, PyObject *args) {
+    int from, to;
+    (void)unused;
+    if (!PyArg_ParseTuple(args, "ii:has_cast", &from, &to)) return NULL;
+    return PyBool_FromLong(find_cast(from, to) != NULL);
+}
+
+static PyMethodDef functions[] = {
+    {"has_cast", has_cast, METH_VARARGS, "has_cast(from, to): tell whether there is a loop for these type numbers."},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_executor", NULL, -1, functions, NULL, NULL, NULL, NULL};
+
+PyMODINIT_FUNC PyInit__executor(void) {
+    import_array();
+    import_umath();
+    PyObject *made = PyModule_Create(&module);
+    if (made && PyModule_AddType(made, &tape_type)) Py_CLEAR(made);
+    return made;
+}

@@ -1,0 +1,169 @@
+"""Which calls run together a part at a time, so that what one writes is still in the cache when the next reads it.
+
+Consecutive calls form a chain along one axis of E indices, the outermost of each of them, when index i of every call
+meets no index but i of the others: elements of vectors, rows of a batch, replicas of a stack. A chain runs all its
+calls on the first few indices, then on the next few. Every element is computed as before, so the bits are the same;
+where a loop adds up along its innermost axis, that axis is never cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import gcd
+from typing import NamedTuple
+
+from minisgd.backend.cpu.native.translation import Native, ThroughPython
+from minisgd.backend.cpu.native.walk import Walk
+
+PART = 64 << 10
+"""Bytes that a part of a chain touches: about a first-level cache."""
+
+LARGEST_INDEX = 1 << 20
+"""Bytes that a single index may touch, a second-level cache: a replica of a stack, for instance."""
+
+LONGEST = 100
+"""Calls of a chain: how long planning takes grows with its square."""
+
+
+class Chain(NamedTuple):
+    """Calls from ``first`` on, along an outermost axis of so many indices, ``unit`` at a time; 0: as they are."""
+
+    first: int
+    calls: int
+    extent: int
+    unit: int
+
+
+class Touched(NamedTuple):
+    """The bytes start … end − 1 that a call touches at index 0, and how much further they lie at the next index."""
+
+    start: int
+    end: int
+    stride: int
+    written: bool
+
+    def collides(self, other: Touched, extent: int) -> bool:
+        """Tell whether different indices of two calls touch the same memory, and one of them writes it."""
+        if not (self.written or other.written) or not self._meets(other, extent):
+            return False
+        apart = max(self.end, other.end) - min(self.start, other.start) <= abs(self.stride)
+        return self.stride != other.stride or not apart
+
+    def shares(self, other: Touched, extent: int) -> bool:
+        """Tell whether two calls touch the same memory, other than what every index reads again."""
+        return bool(self.stride and other.stride) and self._meets(other, extent)
+
+    def _meets(self, other: Touched, extent: int) -> bool:
+        low, high = self._bounds(extent)
+        other_low, other_high = other._bounds(extent)
+        return low < other_high and other_low < high
+
+    def _bounds(self, extent: int) -> tuple[int, int]:
+        far = (extent - 1) * self.stride
+        return self.start + min(far, 0), self.end + max(far, 0)
+
+
+@dataclass
+class _Group:
+    """Calls that may be a chain, with the arrays that they touch."""
+
+    calls: list[Native]
+    extent: int
+    touched: list[list[Touched]]
+
+    def with_call(self, call: Native) -> _Group | None:
+        """Return the group with one more call, or None where it has to stay as it is."""
+        own = _extent(call)
+        extent = gcd(self.extent, own)
+        if extent == 1 or len(self.calls) == LONGEST:
+            return None
+        touched = self.touched if extent == self.extent else [_touched(c, extent) for c in self.calls]
+        if touched is not self.touched and any(
+            _collide(a, b, extent) for k, b in enumerate(touched) for a in touched[:k]
+        ):
+            return None
+        new = _touched(call, extent)
+        if not any(a.shares(b, extent) for earlier in touched for a in earlier for b in new):
+            return None  # nothing of it is in the cache
+        if any(_collide(earlier, new, extent) for earlier in touched):
+            return None
+        group = _Group([*self.calls, call], extent, [*touched, new])
+        index = group.index_bytes()
+        return group if index <= (LARGEST_INDEX if extent == self.extent else PART) else None
+
+    def index_bytes(self) -> int:
+        """Return about how many bytes one index touches: each array once, however many calls use it."""
+        spans = {(t.start, t.stride): t.end - t.start for each in self.touched for t in each}
+        return max(1, sum(spans.values()))
+
+    def unit(self) -> int:
+        """Return how many indices run at a time; 0 for all of them, call by call."""
+        unit = max(1, PART // self.index_bytes())
+        return 0 if len(self.calls) == 1 or unit >= self.extent else unit
+
+
+def plan(
+    calls: Sequence[Native | ThroughPython], loose: Sequence[bool]
+) -> tuple[list[Native | ThroughPython], list[Chain]]:
+    """Return the calls with the axes that their chains run along, and the chains, which hold all calls.
+
+    Args:
+        calls: In the order in which they run.
+        loose: Of every call, whether it may be part of a chain.
+    """
+    planned: list[Native | ThroughPython] = []
+    chains: list[Chain] = []
+
+    def end(group: _Group | None) -> None:
+        if group is None:
+            return
+        unit = group.unit()
+        for call in group.calls:
+            planned.append(call._replace(walk=call.walk.split(group.extent)) if unit else call)
+        _append(chains, Chain(len(planned) - len(group.calls), len(group.calls), group.extent if unit else 0, unit))
+
+    group: _Group | None = None
+    for call, free in zip(calls, loose, strict=True):
+        if isinstance(call, Native) and free:
+            longer = None if group is None else group.with_call(call)
+            if longer is None:
+                end(group)
+                extent = _extent(call)
+                longer = _Group([call], extent, [_touched(call, extent)])
+            group = longer
+        else:
+            end(group)
+            group = None
+            planned.append(call)
+            _append(chains, Chain(len(planned) - 1, 1, 0, 0))
+    end(group)
+    return planned, chains
+
+
+def _append(chains: list[Chain], chain: Chain) -> None:
+    """Append a chain; calls that run as they are join those before."""
+    if chains and not chain.unit and not chains[-1].unit:
+        chains[-1] = chains[-1]._replace(calls=chains[-1].calls + chain.calls)
+    else:
+        chains.append(chain)
+
+
+def _extent(call: Native) -> int:
+    return 1 if call.indivisible else call.walk.shape[0]
+
+
+def _touched(call: Native, extent: int) -> list[Touched]:
+    path: Walk = call.walk.split(extent)
+    found = []
+    for k, (array, steps, (low, high)) in enumerate(zip(call.arrays, path.strides, call.spans, strict=True)):
+        far = [(n - 1) * step for n, step in zip(path.shape[1:], steps[1:], strict=True)]
+        start = int(array.__array_interface__["data"][0]) + low + sum(f for f in far if f < 0)
+        end = start - low + high + sum(abs(f) for f in far)
+        found.append(Touched(start, end, steps[0], k == len(call.arrays) - 1))
+    return found
+
+
+def _collide(some: Sequence[Touched], others: Sequence[Touched], extent: int) -> bool:
+    return any(a.collides(b, extent) for a, b in product(some, others))

@@ -1,0 +1,73 @@
+"""Which executor is chosen, and what is said where it is not to be had."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from typing import Any
+
+import pytest
+
+from minisgd.backend import NumpyOps, Program
+from minisgd.backend.cpu import executor
+from minisgd.errors import ArgumentError
+
+
+@pytest.fixture
+def unbuilt(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A checkout without the extension."""
+    real = builtins.__import__
+
+    def without(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name.startswith("minisgd.backend.cpu.native"):
+            raise ImportError("no module named _executor")
+        return real(name, *args, **kwargs)
+
+    for name in [name for name in sys.modules if name.startswith("minisgd.backend.cpu.native")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(builtins, "__import__", without)
+    executor.why_not_native.cache_clear()
+    yield
+    executor.why_not_native.cache_clear()
+
+
+def test_numpy_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINISGD_EXECUTOR", "numpy")
+    assert type(NumpyOps().new_program()) is Program
+
+
+def test_unknown_names_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINISGD_EXECUTOR", "fortran")
+    with pytest.raises(ArgumentError, match="MINISGD_EXECUTOR.*'numpy' or 'native'.*fortran"):
+        NumpyOps().new_program()
+
+
+def test_without_the_extension_numpy_executes(unbuilt: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MINISGD_EXECUTOR", raising=False)
+    assert type(NumpyOps().new_program()) is Program
+    assert "python -m minisgd.backend.cpu.native.build" in (executor.why_not_native() or "")
+    monkeypatch.setenv("MINISGD_EXECUTOR", "native")
+    with pytest.raises(ArgumentError, match="native.build"):
+        NumpyOps().new_program()
+
+
+def test_the_default_is_native_where_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    if executor.why_not_native():
+        pytest.skip(f"no native executor: {executor.why_not_native()}")
+    monkeypatch.delenv("MINISGD_EXECUTOR", raising=False)
+    assert NumpyOps().new_program().executor == "native"
+
+
+def test_another_numpy_that_gives_other_bits_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    if executor.why_not_native():
+        pytest.skip(f"no native executor: {executor.why_not_native()}")
+    from minisgd.backend.cpu.native import self_test, translation
+    from minisgd.backend.cpu.native.walk import Walk
+
+    def backwards(shape: Any, views: Any) -> Walk:
+        path = walk(shape, views)
+        return Walk(path.shape[::-1], tuple(steps[::-1] for steps in path.strides))
+
+    walk = translation._walk
+    monkeypatch.setattr(translation, "_walk", backwards)
+    assert not self_test.passes()
