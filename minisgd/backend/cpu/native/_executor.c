@@ -21,7 +21,7 @@
 #include <numpy/ufuncobject.h>
 #include <string.h>
 
-enum { ARGS = 4, AXES = 8, CORE = 3, CORE_STEPS = 8, PIECE = 1024, WIDEST = 8 };
+enum { ARGS = 4, AXES = 8, CORE = 3, CORE_STEPS = 8, PIECE = 2048, WIDEST = 8 };
 
 typedef void Loop(char **args, const npy_intp *dims, const npy_intp *steps, void *data);
 

@@ -29,6 +29,9 @@ INTEGER_SAFE = {"add", "subtract", "multiply", "equal", "greater", "greater_equa
 CORE_AXES: dict[Any, tuple[int, ...]] = {np.matmul: (2, 2, 2), np.vecdot: (1, 1, 0)}
 """How many axes of each argument belong to the loop of a generalized ufunc."""
 
+SMALLEST_BUFFER = 2048
+"""Elements that NumPy converts at a time, at least, and the executor exactly."""
+
 
 class Native(NamedTuple):
     """A call that the executor runs itself: a loop over arrays, the last of which it writes.
@@ -144,9 +147,12 @@ def _reduce(ufunc: np.ufunc, a: Any, axis: Any, dtype: Any, out: Any, keepdims: 
     A sum begins with 0, a maximum with the first elements.
     """
     _require((a, out), out)
-    if dtype is not None or a.dtype != out.dtype or not a.size or _meet(a, out):
+    if dtype is not None or not a.size or _meet(a, out):
         raise _Unknown
-    _require_safe(ufunc, [a.dtype])
+    if a.dtype != out.dtype and (out.dtype != np.float64 or a.size > SMALLEST_BUFFER):
+        raise _Unknown  # NumPy adds up a buffer of converted numbers at a time
+    _require_safe(ufunc, [out.dtype])
+    _require_casts((a.dtype, out.dtype))
     axes = {k % a.ndim for k in (axis if isinstance(axis, tuple) else (axis,))}
     kept = out if keepdims else np.expand_dims(out, tuple(axes))
     rest = a
@@ -162,7 +168,7 @@ def _reduce(ufunc: np.ufunc, a: Any, axis: Any, dtype: Any, out: Any, keepdims: 
         return
     standing = np.broadcast_to(kept, rest.shape)
     path = _walk(rest.shape, [standing, rest, standing])
-    yield _native(ufunc, (kept, rest, kept), path, (_numbers([a.dtype] * 3), (), ()))
+    yield _native(ufunc, (kept, rest, kept), path, (_numbers([out.dtype] * 3), (), ()))
 
 
 def _copy(source: Any, out: Any) -> Iterator[Native]:
@@ -177,22 +183,24 @@ def _copy(source: Any, out: Any) -> Iterator[Native]:
 
 
 def _take(source: HostArray, index: Any, axis: int, out: HostArray) -> Iterator[Native]:
+    """Rows, from whichever axis on: contiguous in the source and in the output."""
     _require((source, index, out), out)
-    shape, rows = source.shape, source.shape[axis] if source.ndim > axis else 0
-    if index.dtype != np.int64 or source.dtype != out.dtype or not rows:
+    lead, shape, many = source.shape[:axis], source.shape[axis + 1 :], axis + index.ndim
+    if index.dtype != np.int64 or source.dtype != out.dtype or out.shape != lead + index.shape + shape:
         raise _Unknown
-    if not all(a.flags.c_contiguous for a in (source, index, out)):
-        raise _Unknown  # NumPy works on copies
-    if out.shape != shape[:axis] + index.shape + shape[axis + 1 :] or _meet(index, out):
+    if not source.size or not out.size or _meet(index, out) or _meet(source, out):
         raise _Unknown
-    if not out.size or _meet(source, out):
+    if not source.flags.c_contiguous or not out[(*[0] * many, ...)].flags.c_contiguous:
         raise _Unknown
-    size, outer = prod(shape[axis + 1 :]) * source.itemsize, prod(shape[:axis])
-    n = index.size
-    extents = (outer, n) if outer > 1 else (n,)
-    strides = ((rows * size, 0), (0, 8), (n * size, size))
-    path = Walk(extents, tuple(s if outer > 1 else s[1:] for s in strides))
-    yield _native("take", (source, index, out), path, (rows, size), ((0, rows * size), (0, 8), (0, size)))
+    rows, size = source.shape[axis], prod(shape) * source.itemsize
+    strides = (source.strides[:axis] + (0,) * index.ndim, (0,) * axis + index.strides, out.strides[:many])
+    yield _native(
+        "take",
+        (source, index, out),
+        walk(out.shape[:many], strides),
+        (rows, size),
+        ((0, rows * size), (0, 8), (0, size)),
+    )
 
 
 def _argmax(a: Any, axis: int, out: Any) -> Iterator[Native]:
