@@ -190,7 +190,7 @@ def _take(source: HostArray, index: Any, axis: int, out: HostArray) -> Iterator[
         raise _Unknown
     if not source.size or not out.size or _meet(index, out) or _meet(source, out):
         raise _Unknown
-    if not source.flags.c_contiguous or not out[(*[0] * many, ...)].flags.c_contiguous:
+    if not source.flags.c_contiguous or not _contiguous_from(out, many):
         raise _Unknown
     rows, size = source.shape[axis], prod(shape) * source.itemsize
     strides = (source.strides[:axis] + (0,) * index.ndim, (0,) * axis + index.strides, out.strides[:many])
@@ -252,6 +252,16 @@ def _require_safe(ufunc: np.ufunc, dtypes: Any) -> None:
     integers = ufunc.__name__ in INTEGER_SAFE and all(dtype.kind in "biu" for dtype in dtypes)
     if not floats and not integers:
         raise _Unknown
+
+
+def _contiguous_from(a: HostArray, axis: int) -> bool:
+    """Tell whether what lies at one position of the axes before is contiguous."""
+    step = a.itemsize
+    for n, stride in reversed(list(zip(a.shape[axis:], a.strides[axis:], strict=True))):
+        if n > 1 and stride != step:
+            return False
+        step *= n
+    return True
 
 
 def _require_casts(*pairs: tuple[Any, Any]) -> None:
