@@ -41,6 +41,8 @@ class Ops:
     device = "abstract"
     steps_per_launch = 1
     """How many updates a training run prepares at once: more where telling the device costs more than a loop does."""
+    repeats_programs = False
+    """Whether replaying a program many times in a row is sooner done than asking for it as often."""
 
     def __init__(self, xp: ModuleType) -> None:
         self.xp = xp

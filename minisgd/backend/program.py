@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from minisgd.typing import Array
+
+Input: TypeAlias = tuple[Array, Array]
+"""A table (K, …) and the array (…) that its rows are copied to, one before each of K replays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +56,14 @@ class Program:
         self.order = order
         self._bound = [(self.calls[k].function, self.calls[k].args) for k in order]
 
-    def replay(self, times: int = 1) -> None:
-        """Execute every call, in the order that was arranged, and all of it so many times in a row."""
-        for _ in range(times):
+    def replay(self, times: int = 1, inputs: Sequence[Input] = ()) -> None:
+        """Execute every call, in the order that was arranged, and all of it so many times in a row.
+
+        inputs: before the k-th time, row k of each table is copied to its array
+        """
+        for k in range(times):
+            for table, array in inputs:
+                array[...] = table[k]
             for function, args in self._bound:
                 function(*args)
 

@@ -66,6 +66,17 @@ class Sampler(ABC):
         Raises:
             ArgumentError: For batch_size < 1, or > N when the last short batch is dropped.
         """
+        b = self.coming(batch_size)
+        self._at += b
+        batch = self._order[:, self._at - b : self._at]
+        return batch if self._row_of is None else batch[self._row_of]
+
+    def coming(self, batch_size: int) -> int:
+        """Return the examples b of the next batch; begin a new epoch when this one has no batch left.
+
+        Raises:
+            ArgumentError: As ``next`` does.
+        """
         if batch_size < 1:
             raise ArgumentError("batch_size", expected="at least 1", got=batch_size, fix="use 1 for stochastic")
         if self.batches_left(batch_size) == 0:
@@ -77,10 +88,11 @@ class Sampler(ABC):
                     fix="use a smaller batch, or last='use'",
                 )
             self.begin_epoch()
-        start = self._at
-        self._at = min(start + batch_size, self.n)
-        batch = self._order[:, start : self._at]
-        return batch if self._row_of is None else batch[self._row_of]
+        return min(batch_size, self.left)
+
+    def skip(self, examples: int) -> None:
+        """Count so many more examples of this epoch as handed out, or, if negative, so many fewer."""
+        self._at += examples
 
     def begin_epoch(self) -> None:
         """Begin the next epoch, whatever is left of this one."""

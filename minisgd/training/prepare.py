@@ -22,6 +22,7 @@ from minisgd.optim import (
     measures_every,
 )
 from minisgd.optim.batch_size import BatchSize
+from minisgd.training.consecutive_steps import ConsecutiveStepsSession
 from minisgd.training.evaluation import Evaluator, evaluation_plan
 from minisgd.training.feeds.device_feeds import ResidentFeed
 from minisgd.training.feeds.feed import ExampleSpec, Feed, HostData
@@ -71,7 +72,7 @@ class Prepared:
             recipe = replace(recipe, feed=recipe.feed.each_its_own())
         net = recipe.network
         with planned_memory(net, lambda: Plan(recipe.requests())):
-            session = (MultiStepSession if recipe.steps_per_launch > 1 else Session)(
+            session = self._session_type()(
                 recipe,
                 HostData.of(self.data.train, net.dtype),
                 sampler,
@@ -85,6 +86,14 @@ class Prepared:
             for b in {recipe.batch_size, left} - set(range(sampler.least)):
                 session.record_parts(b)
         return session
+
+    def _session_type(self) -> type[Session]:
+        """Return how updates are taken: one by one where somebody has to look or to add up in between."""
+        recipe = self.recipe
+        if recipe.steps_per_launch > 1:
+            return MultiStepSession
+        foreseeable = not recipe.accumulates and measures_every(self.batch_size) is None
+        return ConsecutiveStepsSession if recipe.network.ops.repeats_programs and foreseeable else Session
 
     def evaluator(self, split: str = "validation") -> Evaluator | None:
         """Return an evaluator of the network on a split, or None where there is no such split."""

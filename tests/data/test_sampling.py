@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
 
 from minisgd.data.sampling import Sampler, Sequential, Shuffled, WithReplacement
 from minisgd.errors import ArgumentError
@@ -160,3 +161,15 @@ def test_fewer_than_the_least_are_left_out():
 def test_bad_arguments_are_refused(kind, call, argument):
     with pytest.raises(ArgumentError, match=argument):
         call(kind)
+
+
+def test_looking_ahead_and_going_back_change_no_batch():
+    sampler, plain = Shuffled(10, [3, 4]), Shuffled(10, [3, 4])
+    for _ in range(7):
+        assert sampler.coming(4) == sampler.coming(4)
+        sampler.skip(2)
+        sampler.skip(-2)
+        assert_array_equal(sampler.next(4), plain.next(4))
+    sampler.begin_epoch(), plain.begin_epoch()
+    rows = sampler.next(8)  # two batches at once
+    assert_array_equal(rows, np.hstack([plain.next(4).copy(), plain.next(4)]))

@@ -19,6 +19,12 @@ RNG = np.random.default_rng(0)
 DATA = ms.Dataset.from_arrays(RNG.standard_normal((90, 6)), np.arange(90) % 3, validation=None)
 
 
+@pytest.fixture(autouse=True)
+def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compare with a session that takes single steps."""
+    monkeypatch.setenv("MINISGD_EXECUTOR", "numpy")
+
+
 def net() -> ms.Network:
     return ms.Network(ms.Linear(8), ms.BatchNorm(), ms.ReLU(), ms.Dropout(0.3), ms.Linear(3))
 

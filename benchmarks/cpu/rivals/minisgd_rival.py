@@ -100,8 +100,10 @@ class Minisgd(Rival):
         if self.workload.kind == "stack":
             self.replica_threads.advance(steps)
         else:
-            for _ in range(steps):
-                self.sessions[0].step()
+            (session,) = self.sessions
+            last = session.steps + steps
+            while session.steps < last:
+                session.advance(lambda: session.steps >= last)
 
     def _examples(self) -> int:
         return sum(session.examples * session.replicas for session in self.sessions)

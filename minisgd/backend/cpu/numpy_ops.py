@@ -31,6 +31,7 @@ class NumpyOps(Ops):
     def __init__(self) -> None:
         super().__init__(np)
         self._repeats = Repeats()
+        self.repeats_programs = self.new_program().executor == "native"
 
     def empty(self, shape: Shape, dtype: Any) -> Array:
         return self._aligned(shape, dtype, np.empty)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from minisgd.backend.program import Program
+from minisgd.backend.program import Input, Program
 
 
 class GraphProgram(Program):
@@ -28,9 +28,11 @@ class GraphProgram(Program):
         self.pool = cupy.cuda.MemoryPool()
         self._replay = self._warm_up
 
-    def replay(self, times: int = 1) -> None:
+    def replay(self, times: int = 1, inputs: Sequence[Input] = ()) -> None:
         """Put the whole program on the stream, so many times."""
-        for _ in range(times):
+        for k in range(times):
+            for table, array in inputs:
+                array[...] = table[k]
             self._replay()
 
     def _warm_up(self) -> None:

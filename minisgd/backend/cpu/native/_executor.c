@@ -21,7 +21,7 @@
 #include <numpy/ufuncobject.h>
 #include <string.h>
 
-enum { ARGS = 4, AXES = 8, CORE = 3, CORE_STEPS = 8, PIECE = 2048, WIDEST = 8 };
+enum { ARGS = 4, AXES = 8, CORE = 3, CORE_STEPS = 8, PIECE = 2048, WIDEST = 8, INPUTS = 4 };
 
 typedef void Loop(char **args, const npy_intp *dims, const npy_intp *steps, void *data);
 
@@ -222,17 +222,6 @@ static int run_once(const Tape *tape, PyThreadState **unlocked) {
             }
     }
     return 0;
-}
-
-static PyObject *tape_run(Tape *tape, PyObject *args) {
-    npy_intp times = 1;
-    int failed = 0;
-    if (!PyArg_ParseTuple(args, "|n:run", &times)) return NULL;
-    PyThreadState *unlocked = PyEval_SaveThread();
-    for (npy_intp k = 0; k < times && !failed; k++) failed = run_once(tape, &unlocked);
-    PyEval_RestoreThread(unlocked);
-    if (failed) return NULL;
-    Py_RETURN_NONE;
 }
 
 /* ------------------------------------------------------------------ checking */
@@ -441,6 +430,36 @@ static int read_chain(const Tape *tape, Chain *chain, npy_intp first, PyObject *
 
 /* ------------------------------------------------------------------ the type */
 
+/* run(times, inputs): before the k-th time, index k of the outermost axis of every input, a copy, is executed */
+static PyObject *tape_run(Tape *tape, PyObject *args) {
+    Call inputs[INPUTS];
+    npy_intp times = 1;
+    PyObject *described = NULL, *kept = NULL;
+    int failed = 0, ninputs = 0;
+    if (!PyArg_ParseTuple(args, "|nO!:run", &times, &PyTuple_Type, &described)) return NULL;
+    if (described && PyTuple_GET_SIZE(described)) {
+        if (PyTuple_GET_SIZE(described) > INPUTS) return refuse("too many inputs"), NULL;
+        if (!(kept = PyList_New(0))) return NULL;
+        memset(inputs, 0, sizeof inputs);
+        for (; ninputs < PyTuple_GET_SIZE(described) && !failed; ninputs++) {
+            Call *input = inputs + ninputs;
+            failed = read_call(input, PyTuple_GET_ITEM(described, ninputs), kept);
+            if (!failed && (input->loop != copy || input->shape[0] != times)) failed = refuse("expected a row for every time");
+        }
+    }
+    if (!failed) {
+        PyThreadState *unlocked = PyEval_SaveThread();
+        for (npy_intp k = 0; k < times && !failed; k++) {
+            for (int i = 0; i < ninputs; i++) run_part(inputs + i, k, k + 1);
+            failed = run_once(tape, &unlocked);
+        }
+        PyEval_RestoreThread(unlocked);
+    }
+    Py_XDECREF(kept);
+    if (failed) return NULL;
+    Py_RETURN_NONE;
+}
+
 static int tape_clear(Tape *tape) {
     tape->nchains = tape->ncalls = 0; /* nothing is run any more */
     Py_CLEAR(tape->kept);
@@ -491,7 +510,7 @@ failed:
 }
 
 static PyMethodDef tape_methods[] = {
-    {"run", (PyCFunction)tape_run, METH_VARARGS, "run(times=1): execute all calls, so many times in a row, without the interpreter's lock."},
+    {"run", (PyCFunction)tape_run, METH_VARARGS, "run(times=1, inputs=()): execute all calls, so many times in a row, without the interpreter's lock."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from minisgd.backend.cpu.native._executor import Tape
 from minisgd.backend.cpu.native.chains import plan
-from minisgd.backend.cpu.native.translation import Native, translate
-from minisgd.backend.program import Call, Program
+from minisgd.backend.cpu.native.translation import Native, describe_input, translate
+from minisgd.backend.program import Call, Input, Program
 
 
 class NativeProgram(Program):
@@ -28,10 +30,10 @@ class NativeProgram(Program):
         super().arrange(order)
         self._tape = None
 
-    def replay(self, times: int = 1) -> None:
+    def replay(self, times: int = 1, inputs: Sequence[Input] = ()) -> None:
         if self._tape is None:
             self._tape = self._translate()
-        self._tape.run(times)
+        self._tape.run(times, tuple(describe_input(table[:times], array) for table, array in inputs))
 
     def executors(self) -> list[str]:
         return ["native" if _is_native(call) else "numpy" for call in self.calls]

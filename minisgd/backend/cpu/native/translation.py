@@ -64,6 +64,11 @@ class ThroughPython(NamedTuple):
         return tuple(self)
 
 
+def describe_input(table: HostArray, array: HostArray) -> tuple[Any, ...]:
+    """Return the copy of a table's rows to an array as the executor takes it: one row before each replay."""
+    return ("copy", (table, array), table.shape, (table.strides, (0, *array.strides)))
+
+
 class _Unknown(Exception):
     """The executor does not know this call, or not with these arrays."""
 
