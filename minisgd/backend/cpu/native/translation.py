@@ -6,12 +6,13 @@ through Python.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from minisgd.backend.cpu.native._executor import has_cast
 from minisgd.backend.cpu.native.walk import Strides, Walk, walk
@@ -25,6 +26,9 @@ MOST_AXES = 8
 
 INTEGER_SAFE = {"add", "subtract", "multiply", "equal", "greater", "greater_equal", "maximum", "minimum", "negative"}
 """Ufuncs whose integer loops cannot fail; of others, ``power`` for one, only those of floats are taken."""
+
+EXACT = INTEGER_SAFE | {"divide", "sqrt", "square", "absolute", "sign"}
+"""Ufuncs whose results are rounded correctly, by whichever instructions NumPy computes them."""
 
 CORE_AXES: dict[Any, tuple[int, ...]] = {np.matmul: (2, 2, 2), np.vecdot: (1, 1, 0)}
 """How many axes of each argument belong to the loop of a generalized ufunc."""
@@ -123,6 +127,8 @@ def _elementwise(ufunc: np.ufunc, *arrays: HostArray) -> Iterator[Native]:
     views = [np.broadcast_to(a, out.shape) for a in reads]
     if any(_meet(a, out) and not _same(view, out) for a, view in zip(reads, views, strict=True)):
         raise _Unknown  # NumPy reads a copy
+    if ufunc.__name__ not in EXACT:
+        _require_vectorized(arrays, out)
     yield _native(ufunc, arrays, _walk(out.shape, [*views, out]), (_numbers(dtypes), (), ()))
 
 
@@ -267,6 +273,18 @@ def _contiguous_from(a: HostArray, axis: int) -> bool:
             return False
         step *= n
     return True
+
+
+def _require_vectorized(arrays: Sequence[HostArray], out: HostArray) -> None:
+    """Refuse what NumPy computes by other, less exact instructions, depending on which part of it a loop is given.
+
+    That is with negative strides, and where the output begins right where an operand ends.
+    """
+    low, high = byte_bounds(out)
+    for a in arrays:
+        start, end = byte_bounds(a)
+        if min(a.strides, default=0) < 0 or start == high or low == end:
+            raise _Unknown
 
 
 def _require_casts(*pairs: tuple[Any, Any]) -> None:

@@ -66,7 +66,8 @@ def test_broadcasting(other: tuple[int, ...]) -> None:
 def test_any_strides() -> None:
     a, b, out = floats(6, 40, 9), floats(9, 40, 12), floats(6, 80, 9)
     all_native(lambda ops: ops.add(a, b.T[::2], out=out[:, ::2]))
-    all_native(lambda ops: ops.exp(a[::-1, 3:, ::-2], out=out[:, :37, :5]))
+    all_native(lambda ops: ops.square(a[::-1, 3:, ::-2], out=out[:, :37, :5]))
+    all_native(lambda ops: ops.exp(a[::2, 3:, 1::2], out=out[:3, :37, :4]))
     all_native(lambda ops: ops.copy(b.T[::2], out=out[:, 40:]))
     all_native(lambda ops: ops.copy(a[:, :, ::-1], out=out[:, :40]))
 
@@ -206,6 +207,15 @@ def test_overlapping_memory_stays() -> None:
     square = floats(8, 8)
     assert executed_one(np.add, square.T, square, square, reads=[square], out=square) == "numpy"
     assert executed_one(np.matmul, square, square, square, reads=[square], out=square) == "numpy"
+
+
+def test_functions_that_depend_on_strides_stay() -> None:
+    """NumPy computes these with other instructions where strides are negative or operands adjacent."""
+    a, out = floats(100), floats(50)
+    assert executed_one(np.log1p, a[::-2], out, reads=[a], out=out) == "numpy"
+    assert executed_one(np.power, a[:50], a[50:], a[:50], reads=[a], out=a) == "numpy"
+    assert executed_one(np.expm1, a[:50], a[50:], reads=[a], out=a) == "numpy"
+    assert executed_one(np.expm1, a[:49], out[1:], reads=[a], out=out) == "native"
 
 
 def test_other_dtypes_stay() -> None:
