@@ -34,7 +34,7 @@ class ConsecutiveStepsSession(Session):
         if self._settled:
             n = self._count(b, most, until)
         else:
-            rates = self._look_ahead(b, most, until)
+            rates = self._look_up_rates(b, most, until)
             n = len(rates)
             table = np.multiply.outer(rates, self.lr_factors).astype(self.network.dtype)
             inputs.append((table.reshape(n, *self.lr_array.shape), self.lr_array))
@@ -47,15 +47,15 @@ class ConsecutiveStepsSession(Session):
             self.data.choose(self.ops, np.arange(b), out=index)
             gather.replay()
             self._shared_batch = b
-        self._whole_update(b).replay(n, inputs)
+        self._full_update(b).replay(n, inputs)
         self._loss_count += n * b
         if self.steps % FLUSH_EVERY == 0:
             self._flush().replay()
         self._pace = (perf_counter() - begun) / n
 
     def _affordable(self) -> int:
-        """Return how many updates fit into the response time, at the pace of the last ones."""
-        return max(1, int(RESPONSE / self._pace)) if self._pace else FLUSH_EVERY
+        """Return how many updates fit into the response time, at the pace of the last ones; at first, one."""
+        return max(1, int(RESPONSE / self._pace)) if self._pace else 1
 
     # ------------------------------------------------ how many updates
 
@@ -78,7 +78,7 @@ class ConsecutiveStepsSession(Session):
         holds_after(high)
         return high
 
-    def _look_ahead(self, b: int, most: int, until: Callable[[], bool]) -> list[float]:
+    def _look_up_rates(self, b: int, most: int, until: Callable[[], bool]) -> list[float]:
         """Count on for as long as the batch size stays and ``until`` does not hold; return the learning rates."""
         rates = [self.lr]
         self._move(1, b)
@@ -98,7 +98,7 @@ class ConsecutiveStepsSession(Session):
 
     # ------------------------------------------------ recording
 
-    def _whole_update(self, b: int) -> Program:
+    def _full_update(self, b: int) -> Program:
         """Return the program of an update; a batch that all replicas share is gathered before."""
         if b not in self._updates:
             gather, gradient, _ = self._gradient(b)

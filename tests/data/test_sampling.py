@@ -163,7 +163,7 @@ def test_bad_arguments_are_refused(kind, call, argument):
         call(kind)
 
 
-def test_looking_ahead_and_going_back_change_no_batch():
+def test_looking_forward_and_going_back_change_no_batch():
     sampler, plain = Shuffled(10, [3, 4]), Shuffled(10, [3, 4])
     for _ in range(7):
         assert sampler.coming(4) == sampler.coming(4)
