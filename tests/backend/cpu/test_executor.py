@@ -64,8 +64,8 @@ def test_another_numpy_that_gives_other_bits_is_found_out(monkeypatch: pytest.Mo
     from minisgd.backend.cpu.native import self_test, translation
     from minisgd.backend.cpu.native.walk import Walk
 
-    def backwards(shape: Any, views: Any) -> Walk:
-        path = walk(shape, views)
+    def backwards(shape: Any, *views: Any) -> Walk:
+        path = walk(shape, *views)
         return Walk(path.shape[::-1], tuple(steps[::-1] for steps in path.strides))
 
     walk = translation._walk

@@ -14,7 +14,8 @@ from itertools import product
 from math import gcd
 from typing import NamedTuple
 
-from minisgd.backend.cpu.native.translation import Native, ThroughPython
+from minisgd.backend.cpu.native.calls import Native, ThroughPython
+from minisgd.backend.cpu.native.conditions import address
 from minisgd.backend.cpu.native.walk import Walk
 
 PART = 64 << 10
@@ -75,7 +76,7 @@ class _Group:
 
     def with_call(self, call: Native) -> _Group | None:
         """Return the group with one more call, or None where it has to stay as it is."""
-        own = _extent(call)
+        own = call.extent
         extent = gcd(self.extent, own)
         if extent == 1 or len(self.calls) == LONGEST:
             return None
@@ -130,7 +131,7 @@ def plan(
             longer = None if group is None else group.with_call(call)
             if longer is None:
                 end(group)
-                extent = _extent(call)
+                extent = call.extent
                 longer = _Group([call], extent, [_touched(call, extent)])
             group = longer
         else:
@@ -150,16 +151,12 @@ def _append(chains: list[Chain], chain: Chain) -> None:
         chains.append(chain)
 
 
-def _extent(call: Native) -> int:
-    return 1 if call.indivisible else call.walk.shape[0]
-
-
 def _touched(call: Native, extent: int) -> list[Touched]:
     path: Walk = call.walk.split(extent)
     found = []
     for k, (array, steps, (low, high)) in enumerate(zip(call.arrays, path.strides, call.spans, strict=True)):
         far = [(n - 1) * step for n, step in zip(path.shape[1:], steps[1:], strict=True)]
-        start = int(array.__array_interface__["data"][0]) + low + sum(f for f in far if f < 0)
+        start = address(array) + low + sum(f for f in far if f < 0)
         end = start - low + high + sum(abs(f) for f in far)
         found.append(Touched(start, end, steps[0], k == len(call.arrays) - 1))
     return found

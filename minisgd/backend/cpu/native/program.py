@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from minisgd.backend.cpu.native._executor import Tape
+from minisgd.backend.cpu.native.calls import Native, describe_input
 from minisgd.backend.cpu.native.chains import plan
-from minisgd.backend.cpu.native.translation import Native, describe_input, translate
+from minisgd.backend.cpu.native.translation import translate
 from minisgd.backend.program import Call, Input, Program
 
 

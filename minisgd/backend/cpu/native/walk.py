@@ -7,7 +7,7 @@ strides, and axes that continue one another joined to one (``npyiter_find_best_a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from minisgd.typing import Shape
@@ -43,7 +43,8 @@ def _exchanged(axes: tuple[int, ...]) -> tuple[int, ...]:
     return (*axes[:-2], axes[-1], axes[-2])
 
 
-def walk(shape: Shape, strides: Sequence[Strides]) -> Walk:
+@lru_cache(maxsize=4096)  # the blocks of a loop are all alike
+def walk(shape: Shape, strides: tuple[Strides, ...]) -> Walk:
     """Return how NumPy walks arrays that are broadcast to a shape."""
     axes = [(n, [array[k] for array in strides]) for k, n in enumerate(shape) if n != 1]
     joined: list[tuple[int, list[int]]] = []

@@ -41,6 +41,7 @@ def run() -> subprocess.CompletedProcess[str]:
                 "ASAN_OPTIONS": "detect_leaks=0",  # Python keeps memory until it ends
                 "PYTHONMALLOC": "malloc",  # so that every array has bounds of its own
                 "MINISGD_EXECUTOR": "native",
+                "PYTEST_ADDOPTS": "",
             },
             capture_output=True,
             text=True,
@@ -63,7 +64,7 @@ def _test(extension: str) -> int:
     sys.modules[NAME] = module
     spec.loader.exec_module(module)
     here = Path(__file__).parent
-    return int(pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", *(str(here / name) for name in FILES)]))
+    return int(pytest.main(["-q", "-p", "no:cacheprovider", *(str(here / name) for name in FILES)]))
 
 
 if __name__ == "__main__":
