@@ -12,8 +12,8 @@ VARIABLE = "MINISGD_EXECUTOR"
 """Environment variable that chooses: "numpy" or "native"; by default native where that works."""
 
 
-def new_program() -> Program:
-    """Return an empty program of the executor that was chosen.
+def program_type() -> type[Program]:
+    """Return the programs of the executor that was chosen.
 
     Raises:
         ArgumentError: If the environment asks for an unknown executor, or for one that does not work here.
@@ -25,10 +25,10 @@ def new_program() -> Program:
     if choice == "native" and reason:
         raise ArgumentError(VARIABLE, expected="an executor that works here", got=choice, fix=reason)
     if choice == "numpy" or reason:
-        return Program()
+        return Program
     from minisgd.backend.cpu.native.program import NativeProgram
 
-    return NativeProgram()
+    return NativeProgram
 
 
 @cache
@@ -38,6 +38,5 @@ def why_not_native() -> str | None:
         from minisgd.backend.cpu.native import self_test
     except ImportError as error:
         return f"build it with a C compiler: python -m minisgd.backend.cpu.native.build ({error})"
-    if not self_test.passes():
-        return "rebuild it for this version of NumPy, whose bits it does not give: the self-test failed"
-    return None
+    failure = self_test.failure()
+    return failure and f"rebuild it for this version of NumPy: {failure}"

@@ -11,7 +11,7 @@ import numpy as np
 
 from minisgd.backend.cpu.contiguous import as_runs
 from minisgd.backend.cpu.erf import erf_into
-from minisgd.backend.cpu.executor import new_program
+from minisgd.backend.cpu.executor import program_type
 from minisgd.backend.cpu.loop_fusion import block_order
 from minisgd.backend.cpu.products import multiply_pieces, pieces
 from minisgd.backend.cpu.rowwise import Repeats, Widened, repeat_and_compute, widened
@@ -31,7 +31,8 @@ class NumpyOps(Ops):
     def __init__(self) -> None:
         super().__init__(np)
         self._repeats = Repeats()
-        self.repeats_programs = self.new_program().executor == "native"
+        self._program_type = program_type()
+        self.repeats_programs = self._program_type.executor == "native"
 
     def empty(self, shape: Shape, dtype: Any) -> Array:
         return self._aligned(shape, dtype, np.empty)
@@ -47,7 +48,7 @@ class NumpyOps(Ops):
         return array
 
     def new_program(self) -> Program:
-        return new_program()
+        return self._program_type()
 
     def arrange(self, program: Program) -> None:
         program.arrange(block_order(program.calls))

@@ -39,7 +39,14 @@ def test_numpy_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_unknown_names_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINISGD_EXECUTOR", "fortran")
     with pytest.raises(ArgumentError, match="MINISGD_EXECUTOR.*'numpy' or 'native'.*fortran"):
-        NumpyOps().new_program()
+        NumpyOps()
+
+
+def test_it_is_chosen_once_for_all_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINISGD_EXECUTOR", "numpy")
+    ops = NumpyOps()
+    monkeypatch.delenv("MINISGD_EXECUTOR")
+    assert type(ops.new_program()) is Program and not ops.repeats_programs
 
 
 def test_without_the_extension_numpy_executes(unbuilt: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,7 +55,7 @@ def test_without_the_extension_numpy_executes(unbuilt: None, monkeypatch: pytest
     assert "python -m minisgd.backend.cpu.native.build" in (executor.why_not_native() or "")
     monkeypatch.setenv("MINISGD_EXECUTOR", "native")
     with pytest.raises(ArgumentError, match="native.build"):
-        NumpyOps().new_program()
+        NumpyOps()
 
 
 def test_the_default_is_native_where_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,6 +63,19 @@ def test_the_default_is_native_where_it_works(monkeypatch: pytest.MonkeyPatch) -
         pytest.skip(f"no native executor: {executor.why_not_native()}")
     monkeypatch.delenv("MINISGD_EXECUTOR", raising=False)
     assert NumpyOps().new_program().executor == "native"
+
+
+def test_a_self_test_that_fails_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    if executor.why_not_native():
+        pytest.skip(f"no native executor: {executor.why_not_native()}")
+    from minisgd.backend.cpu.native import self_test
+
+    monkeypatch.setattr(self_test, "_record", lambda program: 1 / 0)
+    executor.why_not_native.cache_clear()
+    assert "division by zero" in (executor.why_not_native() or "")
+    monkeypatch.delenv("MINISGD_EXECUTOR", raising=False)
+    assert type(NumpyOps().new_program()) is Program
+    executor.why_not_native.cache_clear()
 
 
 def test_another_numpy_that_gives_other_bits_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,4 +90,4 @@ def test_another_numpy_that_gives_other_bits_is_found_out(monkeypatch: pytest.Mo
 
     walk = translation._walk
     monkeypatch.setattr(translation, "_walk", backwards)
-    assert not self_test.passes()
+    assert self_test.failure() == "the self-test gave other bits than NumPy"
