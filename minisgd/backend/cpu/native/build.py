@@ -1,7 +1,7 @@
 """Build the native executor where it stands: ``python -m minisgd.backend.cpu.native.build``.
 
-The wheel's build hook runs the same function. It needs a C compiler, NumPy's headers and setuptools, which knows how
-extensions are built on every platform; nothing else of minisgd is imported.
+It needs a C compiler, NumPy's headers and setuptools, which knows how extensions are built on every platform; nothing
+else of minisgd is imported. Hatchling reads this file too, for the hook that puts the library into the wheel.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 NAME = "_executor"
@@ -42,6 +43,29 @@ def build(target: Path = HERE, flags: Sequence[str] = ("-O3",)) -> Path:
         command.run()
         (built,) = map(Path, command.get_outputs())
         return Path(shutil.move(built, target / built.name))
+
+
+def get_build_hook() -> type[Any]:
+    """Return the hook that hatchling calls before it puts a wheel together; without a compiler the wheel is pure."""
+    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+    class NativeExecutor(BuildHookInterface):  # type: ignore[misc]
+        """Compiles the extension for the wheel, or in place for an editable installation."""
+
+        def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+            if self.target_name != "wheel":
+                return
+            self.work = tempfile.TemporaryDirectory()  # until the wheel is written
+            try:
+                library = build(HERE if version == "editable" else Path(self.work.name))
+            except (Exception, SystemExit) as problem:  # setuptools ends the process where the compiler is missing
+                self.app.display_warning(f"without the native executor; NumPy replays recorded programs: {problem}")
+                return
+            build_data["pure_python"] = False
+            build_data["infer_tag"] = True
+            build_data["force_include"][str(library)] = str(HERE.relative_to(self.root) / library.name)
+
+    return NativeExecutor
 
 
 if __name__ == "__main__":
