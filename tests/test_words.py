@@ -11,7 +11,8 @@ import pytest
 
 import minisgd
 
-ROOT = Path(minisgd.__file__).parents[1]
+ROOT = Path(__file__).parents[1]
+PACKAGE = Path(minisgd.__file__).parent
 
 NAMES = {
     "adam_tick": "bias_correction",
@@ -47,7 +48,7 @@ PROSE = {
 }  # fmt: skip
 """A phrase, and what to say."""
 
-SOURCES = sorted((ROOT / "minisgd").rglob("*.py"))
+SOURCES = sorted(PACKAGE.rglob("*.py"))
 TEXTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.py")])
 
 
@@ -90,7 +91,7 @@ def prose(path: Path) -> list[str]:
             for each in phrases(token.string, f"{path.name}:{token.start[0]}")]  # fmt: skip
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_code_uses_the_words_of_the_field(path: Path) -> None:
     assert names(path) + prose(path) == []
 

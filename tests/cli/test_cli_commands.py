@@ -290,7 +290,7 @@ def test_help_tells_defaults_as_the_library_has_them(capsys: pytest.CaptureFixtu
 
 
 def test_every_form_of_model_is_in_the_readme() -> None:
-    readme = (Path(ms.__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     for form in FORMS.replace(" or ", ", ").split(", "):
         assert f"`{form}`" in readme
 

@@ -13,7 +13,7 @@ from minisgd.data.readers.reader import Reader
 from minisgd.data.sources import BUILT_IN, FORMS, load
 from minisgd.errors import ArgumentError
 
-ROOT = Path(sources.__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.form)
