@@ -32,11 +32,11 @@ def failure() -> str | None:
 
 def _record(program: Program) -> list[np.ndarray]:
     """Append calls on new arrays; return those that they write."""
-    x = np.sin(np.arange(37 * 53, dtype=np.float32)).reshape(37, 53)
+    x = np.sin(np.arange(31 * 53, dtype=np.float32)).reshape(31, 53)
     w = np.cos(np.arange(53 * 29, dtype=np.float32)).reshape(29, 53).T
-    y, total, mask = np.zeros((37, 29), np.float32), np.zeros((2, 37, 1), np.float32), np.zeros((37, 29), bool)
-    column, best, wide = np.zeros((1, 29), np.float32), np.zeros(37, np.int64), np.zeros((29, 37))
-    order = np.arange(36, -1, -1)
+    y, total, mask = np.zeros((31, 29), np.float32), np.zeros((2, 31, 1), np.float32), np.zeros((31, 29), bool)
+    column, best, wide = np.zeros((1, 29), np.float32), np.zeros(31, np.int64), np.zeros((29, 31))
+    order = np.arange(30, -1, -1)
     rows = np.zeros_like(x)
 
     def add(function: Callable[..., Any], *args: Any) -> None:
@@ -48,7 +48,7 @@ def _record(program: Program) -> list[np.ndarray]:
     add(np.maximum.reduce, y, 0, None, column, True)
     add(np.subtract, y, column, y)
     add(np.exp, y, y)
-    add(np.add.reduce, np.broadcast_to(y, (2, 37, 29)), -1, None, total, True)
+    add(np.add.reduce, np.broadcast_to(y, (2, 31, 29)), -1, None, total, True)
     add(np.divide, y, total[1], y)
     add(np.greater, y, column, mask)
     add(np.multiply, y, mask, y)

@@ -12,6 +12,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from numpy.lib import NumpyVersion
 
 from minisgd.backend.cpu.native.calls import Native, ThroughPython
 from minisgd.backend.cpu.native.conditions import (
@@ -39,6 +40,9 @@ CORE_AXES: dict[Any, tuple[int, int, int]] = {np.matmul: (2, 2, 2), np.vecdot: (
 
 SMALLEST_BUFFER = 2048
 """Elements that NumPy converts at a time, at least, and the executor exactly."""
+
+BUFFERED_SUMS = NumpyVersion(np.__version__) < "2.3.0"
+"""Whether NumPy adds up a buffer at a time even where there is nothing to convert."""
 
 
 def translate(call: Call) -> list[Native | ThroughPython]:
@@ -120,9 +124,9 @@ def _reduce(ufunc: np.ufunc, a: Any, axis: Any, dtype: Any, out: Any, keepdims: 
     A sum begins with 0, a maximum with the first elements.
     """
     require_plain((a, out), out)
-    require(dtype is None, a.size > 0, not meet(a, out))
-    if a.dtype != out.dtype:  # NumPy adds up a buffer of converted numbers at a time
-        require(out.dtype == np.float64, a.size <= SMALLEST_BUFFER)
+    require(dtype is None, a.size > 0, not meet(a, out), min(a.strides, default=0) >= 0)
+    if a.dtype != out.dtype or BUFFERED_SUMS:
+        require(out.dtype in (a.dtype, np.float64), a.size <= SMALLEST_BUFFER)
     require_safe(ufunc, [out.dtype])
     require_casts((a.dtype, out.dtype))
     axes = tuple(k % a.ndim for k in (axis if isinstance(axis, tuple) else (axis,)))

@@ -56,6 +56,10 @@ def test_rows_of_a_batch_and_sums_of_each() -> None:
         ops.divide(x, total, out=x)
         ops.add(x, row, out=x)
 
+    from minisgd.backend.cpu.native.translation import BUFFERED_SUMS
+
+    if BUFFERED_SUMS:
+        pytest.skip("this version of NumPy adds up large arrays in an order of its own")
     assert chains(softmax) == [(8, 512)]  # the two reductions begin with a call of their own
 
 

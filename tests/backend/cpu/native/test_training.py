@@ -119,6 +119,7 @@ WORKLOAD_STEPS = {"W1": 300, "W1a": 300, "W2": 300, "W3": 30, "W5": 30}
 @pytest.mark.parametrize("name", WORKLOAD_STEPS)
 def test_every_workload(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from benchmarks.cpu.rivals.minisgd_rival import network
+    from minisgd.backend.cpu.native.translation import BUFFERED_SUMS
 
     workload = WORKLOADS[name]
     b = workload.batch_sizes[0] if name != "W2" else 32
@@ -130,7 +131,8 @@ def test_every_workload(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         return prepare(network(workload), dataset, optimizer, batch_size=b, seeds=list(range(workload.replicas)))
 
     counts = assert_same(monkeypatch, make, WORKLOAD_STEPS[name])
-    assert set(counts) == {"native"} and counts["native"] > 40
+    large_sums = {"sum", "max"} if BUFFERED_SUMS else set()
+    assert set(counts) - large_sums == {"native"} and counts["native"] > 40
 
 
 def test_bytes_that_become_floats(monkeypatch: pytest.MonkeyPatch) -> None:
