@@ -61,6 +61,7 @@ def examine() -> dict[str, Any]:
         "platform": platform.platform(),
         "numpy": numpy.__version__,
         "blas": blas,
+        "executor": _executor(),
         "cores": available_cores(),
         "memory_bytes": memory,
         "memory_source": source,
@@ -75,6 +76,13 @@ def _extra(name: str, purpose: str, packages: tuple[str, ...]) -> dict[str, Any]
     missing = [package for package in packages if find_spec(package) is None]
     install = f"pip install 'minisgd[{name}]'" if missing else None
     return {"for": purpose, "installed": not missing, "missing": missing, "install": install}
+
+
+def _executor() -> dict[str, Any]:
+    """Return who executes recorded programs on the CPU, and why not natively."""
+    from minisgd.backend.cpu.executor import program_type, why_not_native
+
+    return {"name": program_type().executor, "reason": why_not_native()}
 
 
 def _gpu() -> dict[str, Any]:
@@ -128,6 +136,8 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     for blas in found["blas"] or [{"library": "none that can be controlled", "version": "", "threads": 1}]:
         threads = f"{blas['threads']} thread{'s' if blas['threads'] != 1 else ''}"
         rows.append(("BLAS", f"{blas['library']} {blas['version'] or ''}".strip(), threads))
+    executor = found["executor"]
+    rows.append(("executor", executor["name"], executor["reason"] or "of recorded programs"))
     rows += [
         ("cores", str(found["cores"]), found["platform"]),
         ("memory", format_bytes(found["memory_bytes"]), found["memory_source"]),

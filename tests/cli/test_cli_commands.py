@@ -222,6 +222,7 @@ def test_doctor_says_what_works(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["numpy"] == np.__version__ and found["cores"] >= 1 and found["memory_bytes"] > 1 << 20
     assert found["extras"]["report"]["installed"] and "digits" in found["data"]
     assert found["gpu"]["usable"] or found["gpu"]["reason"]
+    assert found["executor"]["name"] == "native" or found["executor"]["reason"]
     text = run("doctor", capsys)
     assert "Works here: study with its report, train" in text
 

@@ -87,6 +87,7 @@ def explain(
         optimizer=recipe.optimizer.describe(),
         lines=fold(lines if trace is None else with_norms(lines, trace)),
         traced=None if trace is None else (int(trace.steps[0]), int(trace.steps[-1])),
+        native_calls=sum(program.executors().count("native") for program in programs) if time else None,
     )
 
 

@@ -64,6 +64,8 @@ class Explanation:
     lines: tuple[Line, ...]
     traced: tuple[int, int] | None = None
     """The first and the last traced step, where norms of a training run were added."""
+    native_calls: int | None = None
+    """How many of the calls a training run executes natively, where they were timed."""
 
     @property
     def phases(self) -> dict[str, list[Line]]:
@@ -91,9 +93,13 @@ class Explanation:
             f"One training step on a batch of {self.batch_size}, input {shape}\n"
             f"{self.parameters:,} parameters, {self.dtype}, {self.loss}, {self.optimizer}"
         )
-        return (
-            text if self.traced is None else f"{text}\nin training: norms at step {self.traced[0]} → {self.traced[1]}"
-        )
+        if self.traced is not None:
+            text += f"\nin training: norms at step {self.traced[0]} → {self.traced[1]}"
+        if self.native_calls is not None:
+            text += (
+                f"\ntimed call by call through NumPy; training runs {self.native_calls} of {self.total.calls} natively"
+            )
+        return text
 
     def to_json(self) -> str:
         """Write the document of ``minisgd explain --json``."""

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from minisgd.backend.cpu.executor import why_not_native
 from minisgd.errors import ArgumentError, ShapeError
 from minisgd.nn import BatchNorm, Conv2d, Flatten, Linear, MeanSquaredError, Network, ReLU, Residual, Tanh
 from minisgd.optim import LARS, SGD, Adam
@@ -114,6 +115,17 @@ def test_time_measures_every_line_and_moves_no_weight() -> None:
     assert all(line.microseconds is not None and line.microseconds > 0 for line in step.lines)
     assert step.total.microseconds == pytest.approx(sum(line.microseconds or 0 for line in step.lines))
     assert "µs" in str(step) and "µs" not in str(explain(mlp(), 4, input_shape=(5,)))
+
+
+@pytest.mark.parametrize("executor", ["numpy", "native"])
+def test_time_says_how_many_calls_training_runs_natively(executor: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if executor == "native" and why_not_native():
+        pytest.skip(f"no native executor: {why_not_native()}")
+    monkeypatch.setenv("MINISGD_EXECUTOR", executor)
+    step = explain(mlp(), 4, input_shape=(5,), time=True)
+    assert step.native_calls == (step.total.calls if executor == "native" else 0)
+    assert f"training runs {step.native_calls} of {step.total.calls} natively" in step.headline
+    assert explain(mlp(), 4, input_shape=(5,)).native_calls is None
 
 
 def test_text_and_json_say_the_same() -> None:

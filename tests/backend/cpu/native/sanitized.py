@@ -26,6 +26,8 @@ def why_not() -> str | None:
     """Return why there is no sanitized run here, or None."""
     if not sys.platform.startswith("linux"):
         return "the sanitizer's library is preloaded as Linux does it"
+    if importlib.util.find_spec("setuptools") is None:
+        return "setuptools, which builds the extension, is not installed"
     return None if _library() else "no compiler with AddressSanitizer"
 
 
