@@ -46,8 +46,6 @@ def run(args: Namespace) -> int:
 
     data = options.load_data(args)
     network, _ = options.load_model(args, data)
-    if args.momentum is None and args.optimizer == "sgd":
-        args.momentum = 0.9
     optimizer = options.make_optimizer(args)
     sizes, seeds = _plan(args, len(data))
     running.require_report("the report of a study")
@@ -116,6 +114,8 @@ def _print(found: Study) -> None:
             lines.append(f"It was the fastest in {100 * best.confidence:.0f}% of the resampled seeds.")
     for line in lines:
         output.print_text(line)
+    if not result.batch_sizes:
+        return
     print()
     header = ("batch", "lr", "steps to target", "time", "step", "ex./s", "memory", "accuracy")
     rows = [_row(batch) for batch in result.batch_sizes]

@@ -12,13 +12,20 @@ from minisgd.training.binding import bind_evaluation
 from minisgd.training.feeds.feed import Feed, HostData
 from minisgd.typing import Array, HostArray
 
-CACHE_ELEMENTS = 1 << 18
-"""Elements of the widest activation that an evaluation batch may have: about what a second-level cache holds."""
+CACHE_ELEMENTS = 1 << 16
+"""Elements of the widest activation of one replica that an evaluation batch may have: few enough that a stack of
+them fits into a cache, and many enough that NumPy is not called for every handful of examples."""
+
+SHARING = 8
+"""Replicas that share an input, about."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """Mean loss and accuracy of every replica, (R,); accuracy is None where there are no classes."""
+    """Mean loss and accuracy of every replica, (R,); accuracy is None where there are no classes.
+
+    Both weigh examples as training does: the loss divides by their number, accuracy by the sum of their weights.
+    """
 
     loss: HostArray
     accuracy: HostArray | None
@@ -32,6 +39,7 @@ class Evaluator:
 
     def __init__(self, network: Network, loss: Loss, data: HostData, feed: Feed) -> None:
         self.network, self.loss, self.n, self.feed = network, loss, len(data), feed
+        self.total_weight = float(self.n if data.weight is None else data.weight.sum(dtype=np.float64))
         self.ops = network.ops
         self.b = evaluation_batch(network, self.n)
         self.plan = evaluation_plan(network, loss, feed, self.n)
@@ -57,7 +65,7 @@ class Evaluator:
             self.data.choose(ops, np.arange(start, start + b), out=index)
             program.replay()
         loss = ops.to_host(self.loss_sum).reshape(-1) / n
-        accuracy = ops.to_host(self.hit_sum).reshape(-1) / n if self.loss.has_hits else None
+        accuracy = ops.to_host(self.hit_sum).reshape(-1) / self.total_weight if self.loss.has_hits else None
         return Score(loss, accuracy)
 
     def _program(self, b: int) -> tuple[Program, Array]:
@@ -78,7 +86,11 @@ class Evaluator:
             net.infer(ops, batch["x"])
             if loss.has_hits:
                 loss.hits(ops, batch["target"])
-                ops.sum(loss.hit, -1, out=self.part)
+                hit = loss.hit
+                if loss.weight is not None:
+                    hit = self.arena.view(_weighted_request(b), lead)
+                    ops.multiply(loss.hit, loss.weight, out=hit)
+                ops.sum(hit, -1, out=self.part)
                 ops.add(self.hit_sum, self.part, out=self.hit_sum)
             loss.total(ops, batch["target"])
             ops.add(self.loss_sum, loss.value, out=self.loss_sum)
@@ -87,9 +99,15 @@ class Evaluator:
 
 def evaluation_plan(network: Network, loss: Loss, feed: Feed, n: int) -> Plan:
     """Return the memory of an evaluation of n examples."""
-    bound = bind_evaluation(network, loss, feed, evaluation_batch(network, n))
+    b = evaluation_batch(network, n)
+    bound = bind_evaluation(network, loss, feed, b)
     hits = loss.hit_requests(bound.loss_requests["z"].shape, feed.spec.kind)
-    return Plan([*bound.requests(), *hits.values(), *_sum_requests(), *feed.held().values()])
+    weighted = [_weighted_request(b)] if hits and feed.spec.weighted else []
+    return Plan([*bound.requests(), *hits.values(), *weighted, *_sum_requests(), *feed.held().values()])
+
+
+def _weighted_request(b: int) -> Request:
+    return Request("evaluation.weighted", (b,), "float64", "workspaces")
 
 
 def _sum_requests() -> list[Request]:
@@ -98,8 +116,11 @@ def _sum_requests() -> list[Request]:
 
 
 def evaluation_batch(network: Network, n: int) -> int:
-    """Return the number of examples evaluated at a time: as many as keep the activations in cache."""
+    """Return the number of examples evaluated at a time, the same for every number of replicas.
+
+    Sums are rounded batch by batch, so that a replica gets the same score to the last bit in whatever stack it is.
+    """
     assert network.input_shape is not None
-    widest = max(int(np.prod(leaf.x[1:])) for leaf in network.describe(network.input_shape))
-    replicas = int(np.prod(network.lead))
-    return min(n, max(16, CACHE_ELEMENTS // (replicas * widest)))
+    first, *others = (int(np.prod(leaf.x[1:])) for leaf in network.describe(network.input_shape))
+    widest = max(first // SHARING, *others, 1)  # the input is gathered once for the whole stack
+    return min(n, max(16, CACHE_ELEMENTS // widest))

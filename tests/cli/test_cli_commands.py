@@ -247,6 +247,22 @@ def test_study_answers_first_and_names_the_report_last(tmp_path: Path, capsys: p
     assert [batch["batch_size"] for batch in again["batch_sizes"]] == [16, 256]
 
 
+def test_a_study_of_coin_flips_says_that_nothing_was_learned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "coins.npz", x=rng.standard_normal((300, 8)), y=rng.integers(0, 2, 300))
+    line = f"study --data {tmp_path / 'coins.npz'} --model mlp:8 --seeds 2 --out {tmp_path / 'out'}"
+    assert cli.main(line.split()) == 0
+    out = capsys.readouterr().out
+    assert "not distinguishable from always answering the commonest class" in out
+    document = json.loads((tmp_path / "out" / "study.json").read_text())
+    assert document["learned"] is False and document["recommendation"]["batch_size"] is None
+    assert document["baseline"]["n_validation"] == 60 and document["baseline"]["error"] > 0.06
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Nothing was learned" in page and "<img" not in page
+
+
 def test_an_interrupted_study_says_how_to_resume(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

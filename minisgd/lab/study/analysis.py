@@ -15,10 +15,12 @@ import numpy as np
 from minisgd.lab.study.fit import fit_with_interval, time_optimal_batch
 from minisgd.lab.study.recommend import recommend
 from minisgd.lab.study.result import (
+    Baseline,
     BatchResult,
     Curve,
     FitResult,
     LearningRateResult,
+    Recommendation,
     StudyResult,
     Target,
     Timing,
@@ -63,6 +65,14 @@ class Setting:
     command: str
     environment: Mapping[str, Any]
     budget: str = "run to target"
+    baseline: Baseline | None = None
+    learned: bool = True
+    measurable: bool = True
+
+
+def without_comparison(setting: Setting, why: str) -> StudyResult:
+    """Return the result of a study whose pilot found that there is nothing to compare batch sizes by."""
+    return _result(setting, (), FitResult(reason=why), None, Recommendation(None, None, None, None, why, None, None))
 
 
 def analyse(trials: Sequence[Trials], setting: Setting, seed: int = 0, memory_limit: int | None = None) -> StudyResult:
@@ -74,21 +84,23 @@ def analyse(trials: Sequence[Trials], setting: Setting, seed: int = 0, memory_li
     chosen = [_best_row(t) for t in trials]
     steps = np.stack([t.steps[row] for t, row in zip(trials, chosen, strict=True)])  # (K, S)
     fit = _fit(sizes, steps)
-    return StudyResult(
-        data=setting.data,
-        model=setting.model,
-        optimizer=setting.optimizer,
-        target=setting.target,
-        n_train=setting.n_train,
-        seeds=setting.seeds,
-        batch_sizes=tuple(batches),
-        fit=fit,
-        timing=_timing(sizes, [b.step_seconds for b in batches], fit),
-        recommendation=recommend(batches, steps, setting.target, rng, memory_limit),
-        environment=setting.environment,
-        command=setting.command,
-        budget=setting.budget,
+    return _result(
+        setting,
+        tuple(batches),
+        fit,
+        _timing(sizes, [b.step_seconds for b in batches], fit),
+        recommend(batches, steps, setting.target, rng, memory_limit),
     )
+
+
+def _result(
+    setting: Setting,
+    batches: tuple[BatchResult, ...],
+    fit: FitResult,
+    timing: Timing | None,
+    recommendation: Recommendation,
+) -> StudyResult:
+    return StudyResult(batch_sizes=batches, fit=fit, timing=timing, recommendation=recommendation, **vars(setting))
 
 
 def _best_row(t: Trials) -> int:

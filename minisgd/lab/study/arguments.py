@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from minisgd.data import Dataset
-from minisgd.errors import ArgumentError
+from minisgd.errors import ArgumentError, DataError
 from minisgd.lab.study.result import Target
 from minisgd.lab.trial import Trial
 
 
-def given_target(accuracy: float | None, loss: float | None) -> Target | None:
+def given_target(data: Dataset, accuracy: float | None, loss: float | None) -> Target | None:
+    """Return the target that was asked for, or None."""
     if accuracy is not None and loss is not None:
         raise ArgumentError(
             "target_loss", expected="None with target_accuracy", got=loss, fix="give one of the two targets"
@@ -27,6 +28,10 @@ def given_target(accuracy: float | None, loss: float | None) -> Target | None:
                 name, expected=f"a number in (0, {high:g}]", got=value, fix="0.95 for 95%" if high == 1 else "try 0.1"
             )
     if accuracy is not None:
+        if data.task != "classification":
+            raise DataError(
+                "target_accuracy", expected="asked of labelled data", got="regression", fix="use target_loss"
+            )
         return Target("val_accuracy", float(accuracy))
     return None if loss is None else Target("val_loss", float(loss))
 

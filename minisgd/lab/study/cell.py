@@ -144,7 +144,7 @@ class Journal(Generic[C]):
 
     def _write_about(self) -> None:
         if self._folder is not None:
-            text = json.dumps({"settings": self._settings, "facts": self.facts}, indent=2)
+            text = to_json({"settings": self._settings, "facts": self.facts}, indent=2)
             write_atomically(self._folder / "journal.json", text.encode(), "out")
 
     def finished(self) -> list[C]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -17,7 +17,7 @@ from minisgd.backend.cpu.threads import blas_threads, choose_threads
 from minisgd.data import Dataset
 from minisgd.lab import words
 from minisgd.lab.environment import environment, half_of_memory
-from minisgd.lab.study.analysis import Setting, Trials, analyse
+from minisgd.lab.study.analysis import Setting, Trials, analyse, without_comparison
 from minisgd.lab.study.arguments import (
     fixed_steps,
     given_target,
@@ -25,6 +25,7 @@ from minisgd.lab.study.arguments import (
     resolve_seeds,
 )
 from minisgd.lab.study.cell import Cell, Journal
+from minisgd.lab.study.constant import balanced, best_constant, usual_metric
 from minisgd.lab.study.grid import HALF_WINDOW, resolve_batch_sizes, resolve_learning_rates
 from minisgd.lab.study.pilot import Pilot, run_pilot
 from minisgd.lab.study.result import Curve, Recommendation, StudyResult
@@ -111,7 +112,7 @@ def study(
     Args:
         network: The architecture; its weights, if any, are not used.
         data: A data set, or (x, y). Without a validation split, 20% is held out.
-        optimizer: SGD with momentum 0.9 by default; its learning rate is tuned.
+        optimizer: SGD(lr=0.1) by default, as in ``ms.train``; its learning rate is tuned.
         loss: By default that of the task.
         batch_sizes: Integers and "full"; powers of four from 1 to N and "full" by default.
         learning_rates: A grid of your own, which is not extended.
@@ -144,11 +145,11 @@ def study(
     dataset = with_validation(data, validation, seed)
     sizes = resolve_batch_sizes(batch_sizes, len(dataset))
     rates = resolve_learning_rates(learning_rates)
-    goal = given_target(target_accuracy, target_loss)
+    goal = given_target(dataset, target_accuracy, target_loss)
     fixed = fixed_steps(budget, len(dataset))
     limit = None if memory_limit is None else parse_bytes(memory_limit)
     each = resolve_seeds(seeds, seed)
-    optimizer = optimizer or SGD(lr=0.1, momentum=0.9)
+    optimizer = optimizer or SGD(lr=0.1)
     ops = get_ops(device)
     device, free = ops.device, ops.free_memory()
     # a GPU works on one stack at a time
@@ -157,9 +158,31 @@ def study(
     trial.prepare(sizes[-1], 0)  # refuses what does not fit together before anything is written
     for b in sizes:
         trial.prepare(b, 0).session(last_batch="drop")
+    metric = goal.metric if goal else usual_metric(dataset, loss)
+    if metric == "val_balanced_accuracy":
+        trial = replace(trial, data=balanced(dataset))
+    baseline = best_constant(trial.data, metric, loss)
+    emit("note", {"text": str(baseline)})
     settings = journal_settings(trial, sizes, rates, each, goal, budget)
     journal = Journal(None if out is None else Path(out), settings, Cell)
     stop = Event()
+
+    def setting_of(pilot: Pilot) -> Setting:
+        return Setting(
+            data=dataset.name,
+            model=model_name or repr(network),
+            optimizer=optimizer.describe("lr"),
+            target=pilot.target,
+            n_train=len(dataset),
+            seeds=each,
+            command=command,
+            environment=environment(threads),
+            budget="run to target" if fixed is None else f"fixed {budget.replace(':', ' ')}",
+            baseline=pilot.baseline,
+            learned=pilot.learned,
+            measurable=pilot.measurable,
+        )
+
     with blas_threads(1), quiet_arithmetic():
         if "pilot" in journal.facts:
             pilot = Pilot.from_dict(journal.facts["pilot"])
@@ -168,6 +191,12 @@ def study(
             emit("note", {"text": "pilot: short training runs to find a target and where to search"})
             pilot = run_pilot(trial, sizes, goal, rates, each, stop)
             journal.remember(pilot=asdict(pilot))
+        if pilot.trouble and not (goal and pilot.learned):
+            emit("note", {"text": pilot.trouble})
+            result = without_comparison(setting_of(pilot), pilot.trouble)
+            if out is not None:
+                result.save(out)
+            return Study(result)
         how = "given" if goal else "found by the pilot"
         emit("target", {"text": f"{pilot.target} ({how})"})
         per_size = len(each) * (len(rates) if rates else 2 * HALF_WINDOW + 1)
@@ -189,19 +218,8 @@ def study(
     rng = np.random.default_rng(seed)
     visits = time_steps(trial.still(0), sizes, threads, rng, visits=VISITS, seconds=VISIT_SECONDS)
     step_seconds = np.median(visits, axis=0).tolist()
-    setting = Setting(
-        data=dataset.name,
-        model=model_name or repr(network),
-        optimizer=optimizer.describe("lr"),
-        target=pilot.target,
-        n_train=len(dataset),
-        seeds=each,
-        command=command,
-        environment=environment(threads),
-        budget="run to target" if fixed is None else f"fixed {budget.replace(':', ' ')}",
-    )
     trials = [_trials(trial, outcome, t) for outcome, t in zip(outcomes, step_seconds, strict=True)]
-    result = analyse(trials, setting, seed, limit)
+    result = analyse(trials, setting_of(pilot), seed, limit)
     if out is not None:
         result.save(out)
     return Study(result)

@@ -10,13 +10,11 @@ from threading import Event
 
 import numpy as np
 
-from minisgd.data import Split
 from minisgd.lab.study.cell import Cell, downsample
 from minisgd.lab.study.result import Target
 from minisgd.lab.study.statistics import crossing
 from minisgd.lab.trial import Trial
 from minisgd.training.evaluation import Score
-from minisgd.typing import HostArray
 
 CENSORING_FACTOR = 4.0
 """A training run that has taken this many times the steps of the best learning rate so far is censored: it can
@@ -116,8 +114,11 @@ class _Row:
         self.points.append((float(step), float(train_loss), metric))
         self.diverged = step > 0 and not (math.isfinite(train_loss) and math.isfinite(self.val_loss))
         if target is not None and not math.isfinite(self.reached_at) and not self.diverged:
-            steps, _, metrics = zip(*self.points[-2:], strict=True)
-            self.reached_at = crossing(steps, metrics, target.value, "up" if target.rises else "down")
+            # what an untrained network does is not reached by training: step 0 does not count
+            seen = [(at, value) for at, _, value in self.points[-2:] if at > 0]
+            if seen:
+                steps, metrics = zip(*seen, strict=True)
+                self.reached_at = crossing(steps, metrics, target.value, "up" if target.rises else "down")
 
     def ends(self, to_target: bool, out_of_steps: bool) -> bool:
         """Return whether this training run is over, and close it if so."""
@@ -147,16 +148,9 @@ def metric_of(cell: Cell, target: Target) -> float:
 
 
 def _metric(target: Target, train_loss: float, val_loss: float | None, val_accuracy: float | None) -> float:
-    value = {"train_loss": train_loss, "val_loss": val_loss, "val_accuracy": val_accuracy}[target.metric]
+    if target.metric == "val_r2":
+        return math.nan if val_loss is None or not target.loss_of_mean else 1 - val_loss / target.loss_of_mean
+    # on validation examples weighted so that every class counts alike, accuracy is balanced accuracy
+    accuracies = {"val_accuracy": val_accuracy, "val_balanced_accuracy": val_accuracy}
+    value = ({"train_loss": train_loss, "val_loss": val_loss} | accuracies)[target.metric]
     return math.nan if value is None else float(value)
-
-
-def classes_of(split: Split) -> HostArray:
-    """Return the class of every example, the likeliest one of soft labels.  (N,)"""
-    labels: HostArray = split.y.argmax(axis=1) if split.y.ndim == 2 else split.y
-    return labels
-
-
-def baseline(values: HostArray) -> float:
-    """Return the share of the most frequent class: what a guess that never looks gets right."""
-    return float(np.bincount(values).max() / len(values))

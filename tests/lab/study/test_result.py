@@ -37,7 +37,7 @@ def test_document_has_the_promised_keys(study):
         "environment",
         "command",
     } <= set(document)
-    assert set(document["target"]) == {"metric", "value"}
+    assert set(document["target"]) == {"metric", "value", "loss_of_mean"}
     assert {
         "batch_size",
         "lr",

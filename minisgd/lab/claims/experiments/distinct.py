@@ -9,7 +9,7 @@ import numpy as np
 from minisgd.data.sampling import Shuffled
 from minisgd.lab.claims.experiment import Experiment
 from minisgd.lab.claims.lab import Lab
-from minisgd.lab.study.stack import classes_of
+from minisgd.lab.study.constant import classes_of
 from minisgd.typing import HostArray
 
 BATCHES = 64

@@ -13,10 +13,14 @@ from typing import Any
 from minisgd.files import write_atomically
 from minisgd.lab import words
 from minisgd.lab.plots import Figure, png
+from minisgd.lab.study.pilot import MEASURABLE
 from minisgd.lab.study.report import captions, heatmap, learning, machine, scaling
 from minisgd.lab.study.result import BatchResult, StudyResult
 from minisgd.lab.study.statistics import CensoredMedian
 from minisgd.lab.template import load_template
+
+FINE = 0.01
+"""What one validation example more may change in an accuracy without a word on it."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,8 @@ def write_report(result: StudyResult, folder: str | Path) -> Path:
         OutputError: The folder cannot be written.
     """
     template = load_template("minisgd.lab.study.report")
-    images = {picture.name: png(picture.draw(result)) for picture in PICTURES}
+    pictures = PICTURES if result.batch_sizes else ()
+    images = {picture.name: png(picture.draw(result)) for picture in pictures}
     page = template.render(_context(result, images))
     for name, image in images.items():
         write_atomically(Path(folder) / f"{name}.png", image)
@@ -65,6 +70,7 @@ def _context(result: StudyResult, images: Mapping[str, bytes]) -> dict[str, Any]
             "image": base64.b64encode(images[picture.name]).decode(),
         }
         for picture in PICTURES
+        if picture.name in images
     ]
     return {
         "result": result,
@@ -83,6 +89,10 @@ def _context(result: StudyResult, images: Mapping[str, bytes]) -> dict[str, Any]
 
 def _answer(result: StudyResult) -> str:
     best = result.recommendation
+    if not result.learned:
+        return "Nothing was learned"
+    if not result.batch_sizes:
+        return "Any batch size will do"
     if best.batch_size is None or best.lr is None:
         return "No batch size can be recommended yet"
     full = any(b.full and b.batch_size == best.batch_size for b in result.batch_sizes)
@@ -127,7 +137,9 @@ def _facts(result: StudyResult) -> list[tuple[str, str, str]]:
 
 def cautions(result: StudyResult) -> list[str]:
     """State what the reader should not conclude from this run."""
-    found, fit = [], result.fit
+    found, fit = validation_cautions(result), result.fit
+    if not result.batch_sizes:
+        return found
     missed = [b for b in result.batch_sizes if not math.isfinite(b.steps_to_target.median)]
     partly = [b for b in result.batch_sizes if b not in missed and b.steps_to_target.censored]
     edge = [b for b in result.batch_sizes if b.lr_on_edge and b not in missed]
@@ -151,15 +163,34 @@ def cautions(result: StudyResult) -> list[str]:
     return found
 
 
+def validation_cautions(result: StudyResult) -> list[str]:
+    """State what the validation part is too small for, and what is too quickly reached to be compared."""
+    found, base = [], result.baseline
+    if base is not None and base.resolution is not None and base.resolution > FINE:
+        found.append(
+            f"The validation part is small: one of its {base.n_validation} examples more or less changes the "
+            f"{result.target.metric_name} by {100 * base.resolution:.2g}%, so that neighbouring targets are the same."
+        )
+    quick = [b for b in result.batch_sizes if b.steps_to_target.median < MEASURABLE]
+    if quick or not result.measurable:
+        where = f"at batch size {_sizes(quick)}" if quick else "at the largest batch size"
+        found.append(
+            f"The target takes fewer than {MEASURABLE} updates {where}: too easy to tell batch sizes apart well."
+        )
+    return found
+
+
 def _sizes(batches: list[BatchResult]) -> str:
     return words.join([str(b.batch_size) for b in batches])
 
 
 def _setting(result: StudyResult) -> list[tuple[str, str]]:
+    constant = [] if result.baseline is None else [("best constant answer", str(result.baseline))]
     return [
         ("data", f"{result.data} ({words.plural(result.n_train, 'training example')})"),
         ("model", result.model),
         ("optimizer", result.optimizer),
+        *constant,
         ("target", str(result.target)),
         ("budget", result.budget),
         ("seeds", f"{len(result.seeds)}, the same for every batch size"),

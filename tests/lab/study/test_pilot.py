@@ -1,0 +1,85 @@
+"""What the pilot calls learnable and measurable, on data of which it is known."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from threading import Event
+
+import numpy as np
+import pytest
+
+import minisgd as ms
+from minisgd.errors import ArgumentError
+from minisgd.files import to_json
+from minisgd.lab.study.constant import balanced
+from minisgd.lab.study.pilot import MEASURABLE, Pilot, run_pilot
+from minisgd.lab.study.result import Target
+from minisgd.lab.trial import Trial
+from tests.lab.study.test_study import linear_problem, rings
+
+
+def pilot(data: ms.Dataset, outputs: int, *, target=None, sizes=(4, 32, 64)) -> Pilot:
+    network = ms.Network(ms.Linear(8), ms.ReLU(), ms.Linear(outputs))
+    with np.errstate(all="ignore"):
+        return run_pilot(Trial(network, data), sizes, target, None, [0, 1], Event())
+
+
+def without_signal(kind: str, seed: int) -> ms.Dataset:
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((150, 5)).astype(np.float32)
+    if kind == "coin":
+        return ms.Dataset.from_arrays(x, rng.integers(0, 2, 150), validation=0.2, seed=seed)
+    if kind == "rare":
+        return balanced(ms.Dataset.from_arrays(x, np.arange(150) % 10 == 0, validation=0.4, seed=seed))
+    return ms.Dataset.from_arrays(x, 900 * rng.standard_normal((150, 1)), validation=0.2, seed=seed)
+
+
+@pytest.mark.parametrize("kind, outputs", [("coin", 2), ("rare", 2), ("values", 1)])
+def test_data_without_a_signal_is_seldom_called_learnable(kind, outputs):
+    learned = [pilot(without_signal(kind, seed), outputs).learned for seed in range(34)]
+    assert sum(learned) <= 1  # of 102 in all, at most three
+
+
+def test_nothing_learned_is_said():
+    found = pilot(without_signal("coin", 0), 2)
+    assert not found.learned and math.isnan(found.target.value)
+    assert "not distinguishable from always answering the commonest class" in found.trouble
+    assert "30 validation examples" in found.trouble
+
+
+def test_too_easy_is_said():
+    data = ms.datasets.gaussian_blobs(400, 8, 3, 5.0, validation=0.25, seed=1)
+    found = pilot(data, 3, sizes=(4, 32, 300))
+    assert found.learned and not found.measurable
+    assert found.trouble.startswith("The problem is too easy to tell batch sizes apart")
+
+
+@pytest.mark.parametrize("data, outputs", [(rings(), 3), (linear_problem(), 1)], ids=["rings", "linear"])
+def test_a_chosen_target_is_beyond_guessing_and_takes_a_while(data, outputs):
+    found = pilot(data, outputs, sizes=(4, 32, 64))
+    assert found.trouble == "" and found.steps >= MEASURABLE
+    assert found.target.value > found.baseline.value + found.baseline.error
+
+
+@pytest.mark.parametrize("value, refused", [(0.34, True), (0.37, True), (0.8, False)])
+def test_a_given_target_must_be_harder_than_guessing(value, refused):
+    goal = Target("val_accuracy", value)  # three classes alike: a third, and 5% of error on 100 examples
+    if not refused:
+        assert pilot(rings(), 3, target=goal).target == goal
+        return
+    with pytest.raises(ArgumentError, match="harder than"):
+        pilot(rings(), 3, target=goal)
+
+
+def test_a_given_loss_must_be_lower_than_that_of_the_frequencies():
+    with pytest.raises(ArgumentError, match="target_loss must be harder than"):
+        pilot(rings(), 3, target=Target("val_loss", 1.098))
+
+
+@pytest.mark.parametrize("data, outputs", [(rings(), 3), (without_signal("values", 1), 1)])
+def test_a_pilot_comes_back_from_the_journal(data, outputs):
+    found = pilot(data, outputs)
+    again = Pilot.from_dict(json.loads(to_json(asdict(found))))
+    assert asdict(again).keys() == asdict(found).keys() and repr(again) == repr(found)
