@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,7 @@ def run(args: Namespace) -> int:
                 out=args.out,
                 model_name=args.model,
                 command=args.command_line,
+                train_command=_train_command(args),
                 on_event=running.reporter(bar),
                 **running.machine(args),
             )
@@ -99,21 +101,65 @@ def _plan(args: Namespace, n: int) -> tuple[list[Any] | None, int]:
     return sizes, (QUICK_SEEDS if args.quick else 5) if seeds is None else seeds
 
 
+STUDY_ONLY = {
+    "--batch-sizes": 1,
+    "--learning-rates": 1,
+    "--seeds": 1,
+    "--target-accuracy": 1,
+    "--target-loss": 1,
+    "--budget": 1,
+    "--train-for": 1,
+    "--memory-limit": 1,
+    "--quick": 0,
+    "--out": 1,
+    "--json": 0,
+    "--quiet": 0,
+}
+"""Options of the study that training does not have, with the number of words after them."""
+
+
+def _train_command(args: Namespace) -> str:
+    """Return the beginning of the command that trains what is studied: its options, with nothing left to defaults."""
+    words, kept = iter(shlex.split(args.command_line)), []
+    for word in words:
+        option, _, attached = word.partition("=")
+        if option not in STUDY_ONLY:
+            kept.append(word)
+        elif not attached:
+            for _ in range(STUDY_ONLY[option]):
+                next(words, None)
+    said = {word.partition("=")[0] for word in kept}
+    kept = ["train" if word == "study" else word for word in kept]
+    for name in ("model", "optimizer", "momentum", "validation", "seed", "dtype", "device"):
+        value: Any = getattr(args, name)
+        if name == "momentum" and value is None and args.optimizer == "sgd":
+            value = 0
+        if value is not None and f"--{name}" not in said:
+            kept += [f"--{name}", f"{value:g}" if isinstance(value, float) else str(value)]
+    return shlex.join(kept)
+
+
 # ------------------------------------------------ the answer
 
 
 def _print(found: Study) -> None:
     """Print the answer first, then what it rests on."""
     from minisgd.lab import words
+    from minisgd.lab.study.report.page import cautions
 
     best, result = found.recommendation, found.result
     lines = [best.why]
     if best.batch_size is not None and best.lr is not None:
         lines.insert(0, f"Use batch size {best.batch_size} with learning rate {words.number(best.lr)}.")
         if best.confidence is not None:
-            lines.append(f"It was the fastest in {100 * best.confidence:.0f}% of the resampled seeds.")
+            lines.append(
+                f"It is the fastest in {100 * best.confidence:.0f}% of draws from the errors of seeds and timing."
+            )
     for line in lines:
         output.print_text(line)
+    for command in (best.command, best.call):
+        if command:
+            print(f"  {command}")
     if not result.batch_sizes:
         return
     print()
@@ -123,13 +169,17 @@ def _print(found: Study) -> None:
     output.print_table(header, rows, left=0, strong=lambda position: sizes[position] == best.batch_size)
     if any(batch.lr_on_edge for batch in result.batch_sizes):
         print("* the best of those tried was the smallest or the largest")
+    for caution in cautions(result):
+        output.print_text(f"Caution: {caution}")
 
 
 def _row(batch: BatchResult) -> tuple[str, ...]:
     from minisgd.lab import words
+    from minisgd.lab.study.report.page import interval
 
     steps = batch.steps_to_target
-    span = f" ({words.short(steps.low)}–{words.short(steps.high)})"
+    ends = interval(steps, words.short)
+    span = f" ({ends})" if ends and steps.reached else ""
     return (
         "full" if batch.full else str(batch.batch_size),
         words.number(batch.lr) + ("*" if batch.lr_on_edge else ""),

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from minisgd.lab.statistics import mean_interval, percentiles
+from minisgd.lab.study.draws import Draws, draw_seconds, draw_step_seconds
 from minisgd.lab.study.fit import fit_with_interval, time_optimal_batch
+from minisgd.lab.study.instructions import Instructions
 from minisgd.lab.study.recommend import recommend
 from minisgd.lab.study.result import (
     Baseline,
@@ -25,8 +28,8 @@ from minisgd.lab.study.result import (
     Target,
     Timing,
 )
-from minisgd.lab.study.statistics import best_learning_rate, censored_median
-from minisgd.lab.timing.fit import fit_step_time
+from minisgd.lab.study.statistics import best_learning_rate, bounded_exp, censored_median
+from minisgd.lab.timing.fit import falling, fit_step_time
 from minisgd.typing import HostArray
 
 
@@ -50,6 +53,10 @@ class Trials:
     step_seconds: float
     memory_bytes: int
     curves: Sequence[Curve] = ()
+    given: HostArray | None = None
+    """Steps that each training run was given, (L, S)."""
+    visits: HostArray | None = None
+    """Seconds of a step at every timing visit, (V,); step_seconds is their median."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,8 @@ class Setting:
     baseline: Baseline | None = None
     learned: bool = True
     measurable: bool = True
+    instructions: Instructions | None = None
+    cpu_share: float | None = None
 
 
 def without_comparison(setting: Setting, why: str) -> StudyResult:
@@ -76,20 +85,24 @@ def without_comparison(setting: Setting, why: str) -> StudyResult:
 
 
 def analyse(trials: Sequence[Trials], setting: Setting, seed: int = 0, memory_limit: int | None = None) -> StudyResult:
-    """Turn the training runs of a study into its result; `seed` drives the bootstrap."""
+    """Turn the training runs of a study into its result; `seed` drives the draws."""
     rng = np.random.default_rng(seed)
     trials = sorted(trials, key=lambda t: t.batch_size)
-    batches = [_summarise(t, setting.n_train, rng) for t in trials]
-    sizes = [b.batch_size for b in batches]
+    sizes = [t.batch_size for t in trials]
     chosen = [_best_row(t) for t in trials]
+    step_seconds = np.array([t.step_seconds for t in trials])
+    seen = [t.visits for t in trials if t.visits is not None]
+    visits = np.stack(seen, axis=1) if len(seen) == len(trials) else None  # (V, K)
+    draws = draw_seconds([_counted(t) for t in trials], chosen, step_seconds, visits, rng)
+    batches = [_summarise(t, setting.n_train, draws, k) for k, t in enumerate(trials)]
     steps = np.stack([t.steps[row] for t, row in zip(trials, chosen, strict=True)])  # (K, S)
     fit = _fit(sizes, steps)
     return _result(
         setting,
         tuple(batches),
         fit,
-        _timing(sizes, [b.step_seconds for b in batches], fit),
-        recommend(batches, steps, setting.target, rng, memory_limit),
+        _timing(sizes, step_seconds, visits, fit, setting.cpu_share, rng),
+        recommend(batches, draws, setting.target, memory_limit, setting.instructions),
     )
 
 
@@ -100,16 +113,31 @@ def _result(
     timing: Timing | None,
     recommendation: Recommendation,
 ) -> StudyResult:
-    return StudyResult(batch_sizes=batches, fit=fit, timing=timing, recommendation=recommendation, **vars(setting))
+    facts = {name: value for name, value in vars(setting).items() if name not in ("instructions", "cpu_share")}
+    return StudyResult(batch_sizes=batches, fit=fit, timing=timing, recommendation=recommendation, **facts)
 
 
 def _best_row(t: Trials) -> int:
     return best_learning_rate(t.learning_rates, t.steps, t.train_loss).index
 
 
-def _summarise(t: Trials, n_train: int, rng: np.random.Generator) -> BatchResult:
+def _counted(t: Trials) -> HostArray:
+    """Return steps (L, S) with which draws can count: a censored run of the best row at the steps it was given."""
+    row, steps = _best_row(t), t.steps.copy()
+    given = np.full(steps.shape, float(t.max_steps)) if t.given is None else t.given
+    steps[row] = np.where(np.isfinite(steps[row]), steps[row], np.maximum(given[row], 1))
+    return steps
+
+
+def _summarise(t: Trials, n_train: int, draws: Draws | None, k: int) -> BatchResult:
     best = best_learning_rate(t.learning_rates, t.steps, t.train_loss)
-    steps = censored_median(t.steps[best.index], rng)
+    steps = censored_median(t.steps[best.index], None if t.given is None else t.given[best.index])
+    seconds = steps.scaled(t.step_seconds)
+    if draws is not None and t.visits is not None and steps.reached:
+        low, high = draws.interval(k)
+        high = math.inf if steps.censored else max(high, seconds.median)
+        seconds = replace(seconds, low=min(low, seconds.median), high=high)
+    ends = None if t.visits is None else mean_interval(np.log(t.visits))
     return BatchResult(
         batch_size=t.batch_size,
         full=t.full,
@@ -121,7 +149,7 @@ def _summarise(t: Trials, n_train: int, rng: np.random.Generator) -> BatchResult
         steps_to_target=steps,
         examples_to_target=steps.scaled(t.batch_size),
         epochs_to_target=steps.scaled(t.batch_size / n_train),
-        seconds_to_target=steps.scaled(t.step_seconds),
+        seconds_to_target=seconds,
         step_seconds=t.step_seconds,
         samples_per_second=t.batch_size / t.step_seconds,
         memory_bytes=t.memory_bytes,
@@ -130,6 +158,8 @@ def _summarise(t: Trials, n_train: int, rng: np.random.Generator) -> BatchResult
         max_steps=t.max_steps,
         lr_grid=tuple(_grid_row(t, row) for row in range(len(t.learning_rates))),
         learning_curve=t.curves[best.index] if t.curves else Curve(),
+        step_seconds_low=None if ends is None else math.exp(ends[0]),
+        step_seconds_high=None if ends is None else bounded_exp(ends[1]),
     )
 
 
@@ -167,9 +197,43 @@ def _fit(sizes: list[int], steps: HostArray) -> FitResult:
     )
 
 
-def _timing(sizes: list[int], step_seconds: list[float], fit: FitResult) -> Timing | None:
+def _timing(
+    sizes: list[int],
+    step_seconds: HostArray,
+    visits: HostArray | None,
+    fit: FitResult,
+    cpu_share: float | None,
+    rng: np.random.Generator,
+) -> Timing | None:
+    """Fit the line of step times; bound what follows by the visits, (V, K), and the interval of Bcrit."""
     line = fit_step_time(sizes, step_seconds)
     if line is None:
         return None
     optimum = None if fit.s_min is None else time_optimal_batch(line.t0, line.r, fit.b_crit)
-    return Timing(line.t0, line.r, line.knee, optimum)
+    low = high = None
+    if optimum is not None and visits is not None:
+        drawn = [fit_step_time(sizes, row) for row in draw_step_seconds(step_seconds, visits, rng)]
+        knees = percentiles(np.array([0.0 if each is None else each.knee for each in drawn]))
+        low, high = _combined(optimum, line.knee, fit, (float(knees[0]), float(knees[1])))
+    return Timing(
+        line.t0,
+        line.r,
+        line.knee,
+        optimum,
+        low,
+        high,
+        line.residual,
+        () if visits is None else tuple(falling(sizes, visits)),
+        cpu_share,
+    )
+
+
+def _combined(optimum: float, knee: float, fit: FitResult, knees: tuple[float, float]) -> tuple[float, float]:
+    """Return the interval of √(knee·Bcrit) from those of both: their log half-widths add in quadrature on each side."""
+
+    def width(value: float, end: float) -> float:
+        return abs(math.log(end / value)) if 0 < value < math.inf and 0 < end < math.inf else math.inf
+
+    half = [math.hypot(width(knee, k), width(fit.b_crit, b)) / 2 for k, b in zip(knees, fit.interval, strict=True)]
+    low = optimum * math.exp(-half[0]) if math.isfinite(half[0]) else 0.0
+    return low, optimum * math.exp(half[1]) if math.isfinite(half[1]) else math.inf

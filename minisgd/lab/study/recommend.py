@@ -1,6 +1,6 @@
 """Recommend the batch size that reaches the target soonest, or a cheaper one that is tied with it.
 
-Two batch sizes are tied where the paired-seed bootstrap interval of their ratio of seconds contains 1.
+Two batch sizes are tied where the 95% interval of the ratio of their seconds, from seeds and timing visits, contains 1.
 One that is tied with the fastest and saves memory that somebody would notice is recommended in its place:
 speed that cannot be shown is not worth those bytes. Otherwise the fastest is.
 """
@@ -10,13 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from minisgd.lab import words
-from minisgd.lab.statistics import percentiles
+from minisgd.lab.study.draws import Draws
+from minisgd.lab.study.instructions import Instructions, steps_with_margin
 from minisgd.lab.study.result import BatchResult, Recommendation, RunnerUp, Target
-from minisgd.lab.study.statistics import resample_medians
-from minisgd.typing import Generator, HostArray
 
 NOTICEABLE_BYTES = 64 * 2**20
 """What a batch size must save to be preferred over a faster one that it is tied with."""
@@ -24,62 +21,55 @@ NOTICEABLE_BYTES = 64 * 2**20
 
 def recommend(
     batches: Sequence[BatchResult],
-    steps_by_seed: HostArray,
+    draws: Draws | None,
     target: Target,
-    rng: Generator,
     memory_limit: int | None = None,
-    n: int = 1000,
-    level: float = 0.95,
+    instructions: Instructions | None = None,
 ) -> Recommendation:
     """Recommend a batch size from seconds to target, with memory as the tie-breaker.
 
-    batches K, in any order; steps_by_seed (K, S), each row at that batch size's best learning rate, not
-    finite where a run never reached the target. A batch size whose median run did not reach it, or that
-    needs more bytes than memory_limit, is never recommended.
+    batches K, in any order; draws of their seconds, or None for a single seed, which ties nothing and gives no
+    confidence. A batch size whose median run did not reach the target, or that needs more bytes than memory_limit, is
+    never recommended.
     """
     fitting = [memory_limit is None or b.memory_bytes <= memory_limit for b in batches]
     usable = [k for k, b in enumerate(batches) if fitting[k] and math.isfinite(b.seconds_to_target.median)]
     if not usable:
         return _nothing(batches, fitting, target, memory_limit)
-    by_seed = np.where(np.isfinite(steps_by_seed), steps_by_seed, np.inf)
-    step_seconds = np.array([b.step_seconds for b in batches])
-    sample = resample_medians(by_seed, rng, n) * step_seconds  # (n, K) of seconds
     order = sorted(usable, key=lambda k: batches[k].seconds_to_target.median)
-    tied = [k for k in order if k == order[0] or _tied(sample[:, k], sample[:, order[0]], level)]
+    tied = [order[0], *(k for k in order[1:] if draws is not None and draws.tied(k, order[0]))]
     least = min(tied, key=lambda k: (batches[k].memory_bytes, order.index(k)))
     saved = batches[order[0]].memory_bytes - batches[least].memory_bytes
     chosen = least if saved >= NOTICEABLE_BYTES else order[0]
     others = [k for k in order if k != chosen]
     best = batches[chosen]
     second = batches[others[0]] if others else None
-    wins = sample[:, chosen] <= sample[:, usable].min(axis=1)
+    equal = tuple(sorted(batches[k].batch_size for k in tied if k != chosen))
+    steps = steps_with_margin(best.steps_to_target)
     return Recommendation(
         batch_size=best.batch_size,
         lr=best.lr,
         seconds=best.seconds_to_target.median,
         memory_bytes=best.memory_bytes,
-        why=_why(best, batches[order[0]], second, target, memory_limit),
+        why=_why(best, batches[order[0]], second, equal, target, memory_limit),
         runner_up=None if second is None else RunnerUp(second.batch_size, second.seconds_to_target.median),
-        confidence=float(np.mean(wins & np.isfinite(sample[:, chosen]))),
+        confidence=None if draws is None else draws.fastest(chosen, usable),
+        tied_with=equal,
+        steps=steps,
+        command=instructions.train_command(best.batch_size, best.lr, steps) if instructions else None,
+        call=instructions.train_call(best.batch_size, best.lr, steps) if instructions else None,
     )
-
-
-def _tied(a: HostArray, b: HostArray, level: float) -> bool:
-    """Return whether the bootstrap interval of a/b, paired by resample, contains 1. a, b (n,)."""
-    both = np.isfinite(a) & np.isfinite(b)
-    ratio = np.divide(a, b, out=np.where(np.isfinite(a), 0.0, np.inf), where=both)
-    low, high = percentiles(ratio, level)
-    return bool(low <= 1 <= high)
 
 
 def _why(
     best: BatchResult,
     fastest: BatchResult,
     second: BatchResult | None,
+    equal: tuple[int, ...],
     target: Target,
     memory_limit: int | None,
 ) -> str:
-    """Return the reason in one plain sentence with its numbers."""
+    """Return the reason in plain sentences with their numbers."""
     goal, took = str(target), words.seconds(best.seconds_to_target.median)
     if best is fastest:
         within = "" if memory_limit is None else f" within {words.memory(memory_limit)}"
@@ -96,6 +86,9 @@ def _why(
     if best.steps_to_target.censored:
         seeds = best.steps_to_target.reached + best.steps_to_target.censored
         reason += f", though only {best.steps_to_target.reached} of its {seeds} seeds got there"
+    if best is fastest and equal:
+        also = words.join([str(b) for b in equal])
+        reason += f". Seeds and timing do not tell it from batch size {also}"
     return reason + "."
 
 

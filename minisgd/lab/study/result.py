@@ -142,7 +142,9 @@ class BatchResult:
         examples_to_target: Steps times B.
         epochs_to_target: Examples divided by N.
         seconds_to_target: Steps times step_seconds.
-        step_seconds: Seconds of a step of a single network.
+        step_seconds: Seconds of a step of a single network, the median over visits.
+        step_seconds_low: Lower end of its 95% interval; None where there was one visit.
+        step_seconds_high: Upper end.
         samples_per_second: B / step_seconds.
         memory_bytes: Memory of a training step.
         train_loss: Median over the seeds, None where there is none.
@@ -171,6 +173,8 @@ class BatchResult:
     max_steps: int
     lr_grid: tuple[LearningRateResult, ...]
     learning_curve: Curve = field(default_factory=Curve)
+    step_seconds_low: float | None = None
+    step_seconds_high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -201,6 +205,11 @@ class FitResult:
     band_low: tuple[float, ...] = ()
     band_high: tuple[float, ...] = ()
 
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95% interval of b_crit."""
+        return self.b_crit_low, self.b_crit_high
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -211,12 +220,22 @@ class Timing:
         examples_per_second: Throughput without overhead.
         knee: t0·r, the batch size at which both take equally long.
         time_optimal_batch: √(t0·r·Bcrit), the batch size with the shortest time to target; None without a fit.
+        time_optimal_low: Lower end of its 95% interval, from the visits and the interval of Bcrit.
+        time_optimal_high: Upper end.
+        residual: Root mean square of the relative errors of the line.
+        falling: Pairs of batch sizes of which the larger took less time a step, beyond the noise of the visits.
+        cpu_share: Processor seconds per second of the clock while steps were timed; below 1 the machine was busy.
     """
 
     t0_seconds: float
     examples_per_second: float
     knee: float
     time_optimal_batch: float | None
+    time_optimal_low: float | None = None
+    time_optimal_high: float | None = None
+    residual: float = 0.0
+    falling: tuple[tuple[int, int], ...] = ()
+    cpu_share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -243,7 +262,12 @@ class Recommendation:
         memory_bytes: Memory of a training step.
         why: The reason, a sentence.
         runner_up: The fastest batch size but this one.
-        confidence: Share of the seed resamples in which this batch size was the fastest.
+        confidence: How sure it is the fastest: the share of draws from the errors of seeds and timing in which it is,
+            the learning rate chosen again in each; None for a single seed.
+        tied_with: Batch sizes whose seconds the seeds and the timing do not tell from those of the fastest.
+        steps: Updates to train for, with a margin.
+        command: The complete ``minisgd train`` command; None where the data have no name on the command line.
+        call: The complete ``ms.train`` call.
     """
 
     batch_size: int | None
@@ -253,6 +277,10 @@ class Recommendation:
     why: str
     runner_up: RunnerUp | None
     confidence: float | None
+    tied_with: tuple[int, ...] = ()
+    steps: int | None = None
+    command: str | None = None
+    call: str | None = None
 
 
 @dataclass(frozen=True)

@@ -27,15 +27,18 @@ from minisgd.lab.study.arguments import (
 from minisgd.lab.study.cell import Cell, Journal
 from minisgd.lab.study.constant import balanced, best_constant, usual_metric
 from minisgd.lab.study.grid import HALF_WINDOW, resolve_batch_sizes, resolve_learning_rates
+from minisgd.lab.study.instructions import Instructions
 from minisgd.lab.study.pilot import Pilot, run_pilot
 from minisgd.lab.study.result import Curve, Recommendation, StudyResult
 from minisgd.lab.study.sweep import Outcome, Search
-from minisgd.lab.timing.clock import time_steps
+from minisgd.lab.timing.clock import StepTimes, measure_steps
+from minisgd.lab.timing.fit import falling
 from minisgd.lab.trial import Trial, with_validation
 from minisgd.nn import Loss, Network
 from minisgd.optim import SGD, Optimizer
 from minisgd.training.memory import format_bytes, parse_bytes
 from minisgd.training.session import quiet_arithmetic
+from minisgd.typing import HostArray
 
 EventHook = Callable[[str, Mapping[str, Any]], None]
 
@@ -101,6 +104,7 @@ def study(
     out: str | Path | None = None,
     model_name: str | None = None,
     command: str = "ms.study(...)",
+    train_command: str | None = None,
     on_event: EventHook | None = None,
 ) -> Study:
     """Find the batch size and learning rate to train a network with, by training it at all of them.
@@ -129,6 +133,7 @@ def study(
         out: A folder whose journal keeps every finished training run; the same study continues from it.
         model_name: The model in the words of the report.
         command: The command in the words of the report.
+        train_command: The beginning of the ``minisgd train`` command that trains this network on these data.
         on_event: Called with (kind, facts), kind one of "note", "estimate", "target" and "progress"; facts["text"] is
             for people, facts["share"] of "progress" is the share of the work done.
 
@@ -158,6 +163,7 @@ def study(
     trial.prepare(sizes[-1], 0)  # refuses what does not fit together before anything is written
     for b in sizes:
         trial.prepare(b, 0).session(last_batch="drop")
+    trial_of_one = trial
     metric = goal.metric if goal else usual_metric(dataset, loss)
     if metric == "val_balanced_accuracy":
         trial = replace(trial, data=balanced(dataset))
@@ -166,6 +172,10 @@ def study(
     settings = journal_settings(trial, sizes, rates, each, goal, budget)
     journal = Journal(None if out is None else Path(out), settings, Cell)
     stop = Event()
+    options: dict[str, Any] = {"dtype": dtype} if dtype != "float32" else {}
+    options |= {"device": device} if device != "cpu" else {}
+    if dataset is not data:  # held out here, and there by the same seed
+        options["validation"] = 0.2 if validation is None else validation
 
     def setting_of(pilot: Pilot) -> Setting:
         return Setting(
@@ -181,6 +191,7 @@ def study(
             baseline=pilot.baseline,
             learned=pilot.learned,
             measurable=pilot.measurable,
+            instructions=Instructions(optimizer, loss, each[0], train_command, tuple(options.items())),
         )
 
     with blas_threads(1), quiet_arithmetic():
@@ -215,11 +226,10 @@ def study(
         )
         outcomes = _sweep(search, sizes, pilot, workers)
     emit("note", {"text": "timing single networks"})
-    rng = np.random.default_rng(seed)
-    visits = time_steps(trial.still(0), sizes, threads, rng, visits=VISITS, seconds=VISIT_SECONDS)
-    step_seconds = np.median(visits, axis=0).tolist()
-    trials = [_trials(trial, outcome, t) for outcome, t in zip(outcomes, step_seconds, strict=True)]
-    result = analyse(trials, setting_of(pilot), seed, limit)
+    times = _time(trial_of_one, sizes, threads, np.random.default_rng(seed), emit)
+    trials = [_trials(trial_of_one, outcome, times.wall[:, k]) for k, outcome in enumerate(outcomes)]
+    cpu_share = times.cpu_share if free is None else None  # a GPU computes while the processor waits
+    result = analyse(trials, replace(setting_of(pilot), cpu_share=cpu_share), seed, limit)
     if out is not None:
         result.save(out)
     return Study(result)
@@ -262,7 +272,17 @@ class _Tally:
         self.emit("progress", {"share": self.done / total, "text": text, "done": self.done, "total": total})
 
 
-def _trials(trial: Trial, outcome: Outcome, step_seconds: float) -> Trials:
+def _time(trial: Trial, sizes: list[int], threads: int | None, rng: np.random.Generator, emit: EventHook) -> StepTimes:
+    """Time single networks; once more where a larger batch took less time than a smaller one."""
+    for again in (True, False):
+        times = measure_steps(trial.still(0), sizes, threads, rng, visits=VISITS, seconds=VISIT_SECONDS)
+        if not (again and falling(sizes, times.wall)):
+            break
+        emit("note", {"text": "timing again: a larger batch took less time than a smaller one"})
+    return times
+
+
+def _trials(trial: Trial, outcome: Outcome, visits: HostArray) -> Trials:
     memory = Plan(trial.prepare(outcome.batch_size, 0).recipe.requests()).bytes()
     labelled = outcome.cells[0][0].val_accuracy is not None
     return Trials(
@@ -274,7 +294,9 @@ def _trials(trial: Trial, outcome: Outcome, step_seconds: float) -> Trials:
         train_loss=outcome.table(lambda c: c.train_loss),
         val_accuracy=outcome.table(lambda c: c.val_accuracy or 0.0) if labelled else None,
         max_steps=outcome.max_steps,
-        step_seconds=step_seconds,
+        step_seconds=float(np.median(visits)),
+        given=outcome.table(lambda c: c.steps),
+        visits=visits,
         memory_bytes=memory,
         curves=[_curve(row) for row in outcome.cells],
     )

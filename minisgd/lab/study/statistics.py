@@ -1,8 +1,8 @@
 """Medians, intervals and choices over runs of which some never reached the target.
 
 A run that never reached it is *censored*: it took more steps than it was given. It counts as infinity,
-never dropped; dropping the failures would make a batch size look better the more often it fails. Medians
-and percentiles only need order, so infinity is as good a number as any.
+never dropped; dropping the failures would make a batch size look better the more often it fails. A median only needs
+order, so infinity is as good a number as any.
 """
 
 from __future__ import annotations
@@ -15,13 +15,19 @@ from typing import Literal
 import numpy as np
 
 from minisgd.errors import ArgumentError
-from minisgd.lab.statistics import percentiles
-from minisgd.typing import Generator, HostArray
+from minisgd.lab.statistics import mean_interval
+from minisgd.typing import HostArray
+
+UNBOUNDED = math.log(1e12)
+"""No number of steps that could be told from infinity is larger."""
 
 
 @dataclass(frozen=True)
 class CensoredMedian:
-    """A median over seeds with its bootstrap interval; infinite where the target was out of reach."""
+    """A median over seeds, infinite where the target was out of reach, with its 95% interval.
+
+    The interval is NaN for a single seed, which bounds nothing; its upper end is infinite if a seed was censored.
+    """
 
     median: float
     low: float
@@ -81,26 +87,33 @@ def crossing(
 
 
 def censored_median(
-    values: Sequence[float] | HostArray, rng: Generator, n: int = 1000, level: float = 0.95
+    values: Sequence[float] | HostArray, given: Sequence[float] | HostArray | None = None, level: float = 0.95
 ) -> CensoredMedian:
-    """Return the median over seeds (S,), infinite if censored, and the interval of n resamples of them."""
+    """Return the median over seeds (S,), infinite if censored, with the t interval of the mean of its logarithms.
+
+    given (S,): steps that each run was given, at least which a censored one takes. The lower end counts it as taking
+    no more, the upper end is then infinite. Where nothing is given it is 0.
+    """
     row = np.asarray(values, dtype=np.float64)
     if row.ndim != 1 or row.size == 0:
         raise ArgumentError("values", expected="one number for every seed", got=values, fix="run at least one seed")
-    row = np.where(np.isfinite(row), row, np.inf)
-    low, high = percentiles(resample_medians(row[None], rng, n)[:, 0], level)
-    reached = int(np.isfinite(row).sum())
-    return CensoredMedian(float(np.median(row)), float(low), float(high), reached, row.size - reached)
+    there = np.isfinite(row)
+    row, reached = np.where(there, row, np.inf), int(there.sum())
+    median = float(np.median(row))
+    if not reached:
+        return CensoredMedian(math.inf, math.inf, math.inf, 0, row.size)
+    if row.size == 1:
+        return CensoredMedian(median, math.nan, math.nan, 1, 0)
+    low, high = 0.0, math.inf
+    if reached == row.size or given is not None:
+        ends = mean_interval(np.log(row if given is None else np.where(there, row, given)), level)
+        low, high = math.exp(ends[0]), bounded_exp(ends[1]) if reached == row.size else math.inf
+    return CensoredMedian(median, min(low, median), max(high, median), reached, row.size - reached)
 
 
-def resample_medians(table: HostArray, rng: Generator, n: int = 1000) -> HostArray:
-    """Draw the seeds n times with replacement, the same draw for every row, and give the medians.
-
-    Row by row the same seed means the same initial weights, so rows are resampled together (paired).
-    table (K, S) to (n, K).
-    """
-    draws = rng.integers(table.shape[1], size=(n, table.shape[1]))  # (n, S)
-    return np.asarray(np.median(table[:, draws], axis=2).T)
+def bounded_exp(log: float) -> float:
+    """Return e^log, or infinity where that says no more: two seeds that differ a lot bound nothing."""
+    return math.exp(log) if log < UNBOUNDED else math.inf
 
 
 def best_learning_rate(lrs: Sequence[float] | HostArray, steps: HostArray, loss: HostArray) -> BestLearningRate:

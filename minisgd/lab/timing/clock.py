@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 
@@ -42,6 +42,12 @@ class Task:
             self.call()
         self.ops.synchronize()
         return np.array([(perf_counter() - begun) / calls])
+
+    def mean_and_work(self, calls: int) -> HostArray:
+        """Return the mean seconds of so many calls, by the clock and of the processor, (2,)."""
+        worked = process_time()
+        wall = self.mean(calls)
+        return np.append(wall, (process_time() - worked) / calls)
 
     def each(self, calls: int) -> HostArray:
         """Return the seconds of every call by itself, (calls,)."""
@@ -82,12 +88,29 @@ def in_turn(
                 task.call()  # brings its arrays back into the cache
                 times = lap(task, calls[k])
             if visit == 0:
-                calls[k] = min(max(1, round(seconds / float(times.mean()))), most)
+                calls[k] = min(max(1, round(seconds / float(times[0]))), most)
             else:
                 taken[k].append(times)
         if on_progress:
             on_progress((visit + 1) / (visits + 1))
     return taken
+
+
+@dataclass(frozen=True)
+class StepTimes:
+    """Seconds per update at every visit.
+
+    wall (V, K): by the clock   cpu (V, K): of the processor, all threads together. A single thread that has a core for
+    itself spends both alike; where cpu is less than wall, the machine was at work for others meanwhile.
+    """
+
+    wall: HostArray
+    cpu: HostArray
+
+    @property
+    def cpu_share(self) -> float:
+        """Return the median of cpu / wall over all visits: 1 or more on a quiet machine."""
+        return float(np.median(self.cpu / self.wall))
 
 
 def time_steps(
@@ -100,7 +123,23 @@ def time_steps(
     seconds: float = SECONDS,
     on_progress: ProgressHook | None = None,
 ) -> HostArray:
-    """Return seconds per update, (V, K): gathering, gradient and update as recorded, without evaluation.
+    """Return seconds per update by the wall clock, (V, K)."""
+    return measure_steps(
+        prepare, batch_sizes, threads, rng, visits=visits, seconds=seconds, on_progress=on_progress
+    ).wall
+
+
+def measure_steps(
+    prepare: Callable[[int], Prepared],
+    batch_sizes: Sequence[int],
+    threads: int | None,
+    rng: Generator,
+    *,
+    visits: int = VISITS,
+    seconds: float = SECONDS,
+    on_progress: ProgressHook | None = None,
+) -> StepTimes:
+    """Time updates: gathering, gradient and update as recorded, without evaluation.
 
     prepare: makes the training run of a batch size, with weights that stay as they are
     """
@@ -108,5 +147,6 @@ def time_steps(
     for b in batch_sizes:
         session = prepare(b).session(last_batch="drop")
         tasks.append(Task(session.step, session.ops, choose_threads(session.largest_product(), threads)))
-    taken = in_turn(tasks, Task.mean, rng, visits=visits, seconds=seconds, on_progress=on_progress)
-    return np.array(taken)[:, :, 0].T
+    taken = in_turn(tasks, Task.mean_and_work, rng, visits=visits, seconds=seconds, on_progress=on_progress)
+    seen: HostArray = np.array(taken)  # (K, V, 2)
+    return StepTimes(seen[:, :, 0].T, seen[:, :, 1].T)

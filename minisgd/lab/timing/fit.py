@@ -9,11 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from minisgd.errors import ArgumentError
+from minisgd.lab.statistics import mean_interval
 from minisgd.typing import HostArray
+
+NOTICEABLE = 0.03
+"""By how much, relatively, a step time must fall to be mentioned."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,21 @@ def fit_step_time(batch_sizes: Sequence[int] | HostArray, seconds: Sequence[floa
         return None
     t0, per_example, residual = fit_affine(sizes, t)
     return StepTimeFit(t0, 1 / per_example if per_example > 0 else math.inf, residual)
+
+
+def falling(batch_sizes: Sequence[int] | HostArray, visits: HostArray) -> list[tuple[int, int]]:
+    """Return neighbouring batch sizes of which the larger takes less time, by more than the visits' noise explains.
+
+    More examples are more work: a machine that was busy for a while, or a method that changes with the size, explains
+    it. Judged by the t interval of the log ratio, paired by visit.  visits (V, K) of seconds
+    """
+    order, log = np.argsort(batch_sizes), np.log(visits)
+    found = []
+    for small, large in pairwise(order.tolist()):
+        _, high = mean_interval(log[:, large] - log[:, small])
+        if high < -NOTICEABLE:
+            found.append((int(batch_sizes[small]), int(batch_sizes[large])))
+    return found
 
 
 def fit_affine(x: HostArray, y: HostArray) -> tuple[float, float, float]:

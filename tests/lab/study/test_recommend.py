@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+import minisgd as ms
+from minisgd.lab.student import t_distribution
+from minisgd.lab.study.draws import draw_seconds
+from minisgd.lab.study.instructions import Instructions
 from minisgd.lab.study.recommend import recommend
 from minisgd.lab.study.result import BatchResult, Target
 from minisgd.lab.study.statistics import CensoredMedian, censored_median
@@ -15,7 +19,7 @@ WOBBLE = np.array([0.9, 0.95, 1.0, 1.05, 1.1])
 
 
 def batch(size: int, steps: np.ndarray, step_seconds: float, memory: int) -> BatchResult:
-    got: CensoredMedian = censored_median(steps, np.random.default_rng(0))
+    got: CensoredMedian = censored_median(steps, np.full(len(steps), 1e4))
     return BatchResult(
         batch_size=size,
         full=False,
@@ -40,7 +44,14 @@ def batch(size: int, steps: np.ndarray, step_seconds: float, memory: int) -> Bat
 
 def advise(rows: list[tuple[int, np.ndarray, float, int]], **options):
     steps = np.array([row[1] for row in rows], dtype=float)
-    return recommend([batch(*row) for row in rows], steps, GOAL, np.random.default_rng(0), **options)
+    batches = [batch(*row) for row in rows]
+    return recommend(batches, draws(batches, steps, **options.pop("drawn", {})), GOAL, **options)
+
+
+def draws(batches, steps, visits=None, n=4000):
+    tables = [np.where(np.isfinite(row), row, 1e4)[None] for row in steps]
+    seconds = np.array([b.step_seconds for b in batches])
+    return draw_seconds(tables, [0] * len(tables), seconds, visits, np.random.default_rng(0), n)
 
 
 def test_fastest_is_recommended_with_its_numbers():
@@ -103,17 +114,45 @@ def test_limit_below_everything_says_what_to_allow():
 )
 def test_nothing_reached_says_what_to_do(metric, advice):
     never = np.full(5, np.inf)
-    got = recommend(
-        [batch(16, never, 1e-3, 9)], never[None], Target(metric, 0.3), np.random.default_rng(0), memory_limit=None
-    )
+    got = recommend([batch(16, never, 1e-3, 9)], None, Target(metric, 0.3))
     assert (got.batch_size, got.lr, got.seconds, got.runner_up, got.confidence) == (None,) * 5
     assert advice in got.why
 
 
-def test_confidence_is_the_share_of_resamples_won():
-    rows = [(16, np.array([100, 100, 300]), 1e-3, 1), (64, np.array([200, 200, 200]), 1e-3, 9)]
-    # the median of three draws is 300 where the slow seed is drawn twice or more: 7 of 27
-    assert_allclose(advise(rows, n=20_000).confidence, 20 / 27, atol=0.01)
+@pytest.mark.parametrize("seeds", [2, 3, 5, 8])
+def test_confidence_is_that_of_the_paired_t(seeds):
+    logs = np.random.default_rng(seeds).normal(0, 0.2, (2, seeds))
+    logs[1] += 0.15
+    got = advise([(16, np.exp(logs[0]), 1.0, 1), (64, np.exp(logs[1]), 1.0, 9)], drawn={"n": 50_000})
+    gap = logs[1] - logs[0]
+    medians = abs(np.median(logs[1]) - np.median(logs[0]))
+    expected = t_distribution(medians / (gap.std(ddof=1) / math.sqrt(seeds)), seeds - 1)
+    assert_allclose(got.confidence, expected, atol=0.01)
+
+
+def test_a_single_seed_gives_no_confidence():
+    got = advise([(16, np.array([100.0]), 1e-3, 1), (64, np.array([90.0]), 1e-3, 9)])
+    assert (got.batch_size, got.confidence, got.tied_with) == (64, None, ())
+
+
+def test_visits_that_scatter_make_a_tie():
+    rows = [(16, 309 * WOBBLE, 1e-3, 1), (64, 300 * WOBBLE, 1e-3, 9)]
+    noisy = 1e-3 * np.exp(np.random.default_rng(0).normal(0, 0.3, (7, 2)))
+    got = advise(rows, drawn={"visits": noisy})
+    assert got.tied_with == (16,) and got.confidence < 0.8
+    assert "do not tell it from batch size 16" in got.why
+
+
+def test_recommendation_is_a_complete_call_and_command():
+    rows = [(64, 300 * WOBBLE, 1e-3, 99)]
+    what = Instructions(ms.SGD(lr=1.0, momentum=0.9), ms.L1(), 3, "minisgd train --data d", (("validation", 0.2),))
+    got = advise(rows, instructions=what)
+    assert got.steps == 450
+    assert got.command == "minisgd train --data d --batch-size 64 --lr 0.1 --steps 450 --last-batch drop"
+    assert got.call == (
+        "ms.train(network, data, optimizer=ms.SGD(lr=0.1, momentum=0.9), loss=ms.L1(), batch_size=64, steps=450, "
+        "last_batch='drop', validation=0.2, seed=3)"
+    )
 
 
 def test_order_of_batch_sizes_does_not_matter():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from minisgd.errors import ArgumentError
-from minisgd.lab.timing.fit import fit_affine, fit_step_time
+from minisgd.lab.timing.fit import falling, fit_affine, fit_step_time
 
 
 @settings(max_examples=100, deadline=None)
@@ -67,3 +67,12 @@ def test_one_batch_size_has_no_line():
 def test_step_times_must_be_positive(seconds):
     with pytest.raises(ArgumentError, match="seconds"):
         fit_step_time([1, 4], seconds)
+
+
+def test_times_that_fall_beyond_their_noise_are_named():
+    rng = np.random.default_rng(0)
+    visits = np.exp(rng.normal(np.log([700e-6, 600e-6, 960e-6, 260e-6, 6400e-6]), 0.03, (7, 5)))
+    assert falling([1, 4, 16, 64, 256], visits) == [(1, 4), (16, 64)]
+    noisy = np.exp(rng.normal(np.log([700e-6, 690e-6, 960e-6]), 0.3, (7, 3)))
+    assert falling([1, 4, 16], noisy) == []
+    assert falling([16, 4, 1], visits[:, [0, 1, 2]]) == [(1, 4)]

@@ -9,6 +9,9 @@ from minisgd.lab.study.report.learning import tuned
 from minisgd.lab.study.report.machine import memory_parts
 from minisgd.lab.study.result import BatchResult, StudyResult
 
+FAR = 2.0
+"""Factor between the recommended batch size and the formula's that calls for a word."""
+
 DEFINITION = (
     "The critical batch size Bcrit = Emin / Smin is where a run takes twice the fewest possible steps (Smin) and "
     "twice the fewest possible examples (Emin): below it a larger batch saves nearly its share of steps, above it "
@@ -83,7 +86,24 @@ def seconds(result: StudyResult) -> str:
     optimum = result.timing.time_optimal_batch if result.timing else None
     if optimum is not None and math.isfinite(optimum) and optimum > 0:
         text += f"The two fits together put the quickest batch at √(t0·r·Bcrit) = {words.size(optimum)}."
+        text += _disagreement(result, best.batch_size, optimum)
     return text
+
+
+def _disagreement(result: StudyResult, star: int, optimum: float) -> str:
+    """Explain, where the recommended batch size and the formula are far apart, which to believe."""
+    timing, fit = result.timing, result.fit
+    if timing is None or max(star / optimum, optimum / star) < FAR:
+        return ""
+    text = (
+        f" The star is at {star} instead, because it is the fastest of those measured, while the formula believes two "
+        f"curves that miss the measurements by {100 * (fit.residual or 0):.0f}% (steps) and "
+        f"{100 * timing.residual:.0f}% (step times), and near its lowest point time hardly depends on the batch size"
+    )
+    low, high = timing.time_optimal_low, timing.time_optimal_high
+    if low is not None and high is not None:
+        text += f"; the formula's 95% interval is {words.size(low)} to {words.size(high)}"
+    return text + "."
 
 
 def learning_rate(result: StudyResult) -> str:

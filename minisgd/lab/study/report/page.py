@@ -19,6 +19,12 @@ from minisgd.lab.study.result import BatchResult, StudyResult
 from minisgd.lab.study.statistics import CensoredMedian
 from minisgd.lab.template import load_template
 
+QUIET = 0.9
+"""Processor seconds a second of the clock, from which a machine counts as quiet."""
+
+MISFIT = 0.2
+"""Relative error of the line of step times that is mentioned."""
+
 FINE = 0.01
 """What one validation example more may change in an accuracy without a word on it."""
 
@@ -72,8 +78,10 @@ def _context(result: StudyResult, images: Mapping[str, bytes]) -> dict[str, Any]
         for picture in PICTURES
         if picture.name in images
     ]
+    best = result.recommendation
     return {
         "result": result,
+        "usage": [text for text in (best.command, best.call) if text],
         "target": str(result.target),
         "answer": _answer(result),
         "facts": _facts(result),
@@ -117,7 +125,7 @@ def _facts(result: StudyResult) -> list[tuple[str, str, str]]:
             (
                 f"{100 * best.confidence:.0f}%",
                 "how sure",
-                "share of seed resamples in which it is the fastest",
+                "share of draws from the errors of seeds and timing in which it is the fastest",
             )
         )
     if best.runner_up is not None:
@@ -159,7 +167,32 @@ def cautions(result: StudyResult) -> list[str]:
     elif not result.batch_sizes[0].batch_size <= fit.b_crit <= result.batch_sizes[-1].batch_size:
         found.append("The critical batch size lies outside the batch sizes tested, so it is an extrapolation.")
     if len(result.seeds) < 5:
-        found.append(f"Intervals from {words.plural(len(result.seeds), 'seed')} are too narrow; use at least 5.")
+        few = "A single seed has no interval" if len(result.seeds) == 1 else "Intervals of so few seeds are wide"
+        found.append(f"{few}: use at least 5.")
+    return found + timing_cautions(result)
+
+
+def timing_cautions(result: StudyResult) -> list[str]:
+    """State where step times look as if the machine had been busy, and where they do not lie on their line."""
+    found: list[str] = []
+    timing = result.timing
+    if timing is None:
+        return found
+    if timing.falling:
+        pairs = words.join([f"{small} to {large}" for small, large in timing.falling])
+        found.append(
+            f"From batch size {pairs} the time of a step falls, twice measured: the machine was busy, or its library "
+            "changes method there."
+        )
+    if timing.cpu_share is not None and timing.cpu_share < QUIET:
+        found.append(
+            f"While steps were timed the processor worked {100 * timing.cpu_share:.0f}% of the time: the machine was "
+            "busy with other work, and seconds are too long."
+        )
+    if timing.residual > MISFIT:
+        found.append(
+            f"Step times miss the line t0 + B/r by {100 * timing.residual:.0f}%, so that what follows from it is rough."
+        )
     return found
 
 
@@ -223,7 +256,16 @@ def _interval(got: CensoredMedian, say: Callable[[float], str], missed: str) -> 
     """Return a median and its interval as two texts; how far the runs were let go where they did not get there."""
     if not math.isfinite(got.median):
         return missed, "not reached"
-    return say(got.median), f"{say(got.low)} – {say(got.high)}"
+    return say(got.median), interval(got, say)
+
+
+def interval(got: CensoredMedian, say: Callable[[float], str]) -> str:
+    """Return the ends of an interval in words: 80 – 120, ≥ 80 where it has no upper end, nothing for one seed."""
+    if math.isnan(got.low):
+        return ""
+    if not math.isfinite(got.high):
+        return f"≥ {say(got.low)}" if got.low > 0 else "not resolved"
+    return f"{say(got.low)} – {say(got.high)}"
 
 
 def _text(value: Any) -> str:

@@ -77,10 +77,17 @@ def _draw(result: StudyResult, view: _View, guide: bool) -> Figure:
         ax.axvline(best, color=INK, lw=1.2, ls=":")
         keys.append(plots.key(f"time-optimal batch = {words.size(best)}", color=INK, lw=1.2, ls=":"))
     if fit.s_min is not None and len(result.seeds) > 1:
-        keys.append(plots.patch("95% of seed resamples", facecolor=BLUE, alpha=0.2))
+        keys.append(plots.patch("95% interval of the fit", facecolor=BLUE, alpha=0.2))
     plots.log_axis(ax, *plots.spread(seen), view.say, view.axis)
     plots.legend(page, keys, columns=3)
     return page
+
+
+def _mark(ax: Axes, b: BatchResult, height: float, result: StudyResult) -> None:
+    """Draw the point of a batch size, the recommended one in its own colour."""
+    chosen = b.batch_size == result.recommendation.batch_size
+    look = dict(marker="*", ms=17, color=ORANGE) if chosen else dict(marker="o", ms=7, color=INK)
+    ax.plot(b.batch_size, height, ls="", mec="white", mew=0.8, zorder=5 if chosen else 4, **look)
 
 
 def _points(ax: Axes, result: StudyResult, view: _View) -> tuple[list[Any], list[float]]:
@@ -94,13 +101,16 @@ def _points(ax: Axes, result: StudyResult, view: _View) -> tuple[list[Any], list
     for b in reached:
         got, price = b.steps_to_target, view.at_batch(b)
         top = got.high if math.isfinite(got.high) else b.max_steps
-        ax.plot([b.batch_size] * 2, [got.low * price, top * price], color=INK, lw=1.4, zorder=3)
+        if math.isnan(got.low):  # a single seed
+            seen.append(got.median * price)
+            _mark(ax, b, got.median * price, result)
+            continue
+        low = got.low if got.low > 0 else got.median
+        ax.plot([b.batch_size] * 2, [low * price, top * price], color=INK, lw=1.4, zorder=3)
         if not math.isfinite(got.high):
             ax.plot(b.batch_size, top * price, ls="", marker=6, ms=7, color=INK, zorder=3)
-        chosen = b.batch_size == result.recommendation.batch_size
-        mark = dict(marker="*", ms=17, color=ORANGE) if chosen else dict(marker="o", ms=7, color=INK)
-        ax.plot(b.batch_size, got.median * price, ls="", mec="white", mew=0.8, zorder=5 if chosen else 4, **mark)
-        seen += [got.low * price, got.median * price, top * price]
+        _mark(ax, b, got.median * price, result)
+        seen += [low * price, got.median * price, top * price]
     for b in missed:
         height = b.max_steps * view.at_batch(b)
         ax.plot(b.batch_size, height, ls="", marker="^", ms=9, mfc="white", mec=INK, mew=1.4, zorder=4)
