@@ -69,5 +69,8 @@ def run(args: Namespace) -> int:
 
 
 def _print(found: Claims) -> None:
-    rows = [(str(a.claim.number), a.claim.says, a.verdict, a.finding.words) for a in found]
-    output.print_table(("", "claim", "verdict", "what was measured"), rows, left=4)
+    from minisgd.lab.claims.decision import HOLM
+
+    rows = [(str(n := a.claim.number), a.claim.says, a.verdict, found.adjusted[n], a.finding.words) for a in found]
+    output.print_table(("", "claim", "verdict", "among all", "what was measured"), rows, left=5)
+    print(f"\n{HOLM}")

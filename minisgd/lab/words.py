@@ -57,6 +57,14 @@ def number(value: float) -> str:
     return f"{value:.3g}".replace("e-0", "e-").replace("e+", "e")
 
 
+def signed(value: float) -> str:
+    """Format an effect to three digits, and what is not finite as such: −0.52, 1,230, ∞, – for none."""
+    if not math.isfinite(value):
+        return "–" if math.isnan(value) else "∞" if value > 0 else "−∞"
+    text = f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"
+    return text.replace("-", "−")
+
+
 def plural(number: int, noun: str) -> str:
     """Format how many: 1 seed, 5 seeds."""
     return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -56,7 +56,7 @@ def test_the_table_says_what_was_measured(capsys, tmp_path):
         (["--budget", "soon"], "write '5min'"),
         (["--budget", "0"], "write '5min'"),
         (["--seeds", "two"], "whole number"),
-        (["--seeds", "2"], "from 5"),
+        (["--seeds", "0"], "from 1"),
         (["--model", "mlpp:8"], "did you mean"),
         (["--data", "digit"], ""),
         (["--bugdet", "5min"], "did you mean '--budget'?"),

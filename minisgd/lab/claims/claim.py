@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
+from minisgd.lab import words
+from minisgd.lab.claims.decision import Rule, Verdict
 from minisgd.lab.claims.experiment import Experiment
 from minisgd.lab.claims.statistics import Estimate
-
-Verdict = Literal["supported", "qualified", "refuted", "not decided"]
-
-VERDICTS: tuple[Verdict, ...] = ("supported", "qualified", "refuted", "not decided")
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,19 @@ class Effect:
         """Name an estimate."""
         return cls(name, estimate.value, estimate.low, estimate.high)
 
+    @property
+    def interval(self) -> str:
+        """The interval in words: ends that nothing bounds are named as such; empty where the value is exact."""
+        if self.low == self.high or math.isnan(self.value):
+            return ""
+        low, high = words.signed(self.low), words.signed(self.high)
+        nothing_below = self.low == -math.inf or (self.low == 0 and self.value > 0)
+        if nothing_below and self.high == math.inf:
+            return "not bounded"
+        if self.high == math.inf:
+            return f"{low} or more, not bounded above"
+        return f"{high} or less, not bounded below" if self.low == -math.inf else f"{low} to {high}"
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -48,6 +60,7 @@ class Finding:
         draw: Draws the evidence on matplotlib axes.
         more: Further effects worth printing.
         cautions: What the reader should not conclude.
+        evidence: The effects that the rule looks at, by the names of its statements.
     """
 
     verdict: Verdict
@@ -57,6 +70,7 @@ class Finding:
     draw: Callable[[Any], None] | None = None
     more: tuple[Effect, ...] = ()
     cautions: tuple[str, ...] = ()
+    evidence: Mapping[str, Estimate] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -69,13 +83,15 @@ class Claim:
         sources: Articles that make it, S0 … S4.
         experiment: What is done.
         effect: What is measured of it.
-        rule: How the verdict follows from the interval of the effect.
+        rule: How the verdict follows from the intervals of the effects.
         would_change: What would turn the verdict.
         held_fixed: What was the same in everything compared.
         needs: Experiments by the name under which ``judge`` takes their results; equal ones are run once.
         judge: A pure function judge(rng, **results) to a ``Finding``; rng drives its bootstrap.
         optional: Experiments whose result is None for ``judge`` where they cannot be made; the claim is judged without
             them.
+        unseen: True if it is judged on examples that were not trained on.
+        learns: True if it is about learning, and so nothing can be said of it where nothing is learned.
     """
 
     number: int
@@ -83,12 +99,14 @@ class Claim:
     sources: tuple[str, ...]
     experiment: str
     effect: str
-    rule: str
+    rule: Rule
     would_change: str
     held_fixed: str
     needs: Mapping[str, Experiment[Any]]
     judge: Callable[..., Finding]
     optional: Mapping[str, Experiment[Any]] = field(default_factory=dict)
+    unseen: bool = False
+    learns: bool = True
 
     @property
     def reads(self) -> Mapping[str, Experiment[Any]]:

@@ -1,6 +1,6 @@
 """How the critical batch size Emin/Smin changes from one problem to another, over paired seeds.
 
-Shapes: P problems, K batch sizes, S seeds, D bootstrap draws.
+Shapes: P problems, K batch sizes, S seeds, D draws.
 """
 
 from __future__ import annotations
@@ -13,17 +13,16 @@ import numpy as np
 from minisgd.lab import words
 from minisgd.lab.claims.experiments.to_target import TargetRuns
 from minisgd.lab.claims.pictures import Axes, against_batch
-from minisgd.lab.claims.statistics import Estimate, fit_slopes
+from minisgd.lab.claims.statistics import Estimate, drawn, fit_slopes
 from minisgd.lab.plots import BLUE, GREEN, ORANGE
 from minisgd.lab.study.fit import RESOLVABLE, critical_batch_sizes
 from minisgd.typing import Generator, HostArray
 
-DRAWS = 1000
-
 
 def critical_sizes(runs: Sequence[TargetRuns]) -> list[float]:
     """Return the critical batch size of every problem, fitted where all problems have the batch size, (P)."""
-    return [float(size) for size in np.exp(_logs(runs, np.arange(runs[0].seeds)[None])[:, 0])]
+    table = _log_steps(runs)
+    return [float(size) for size in np.exp(_logs(runs, table.mean(axis=1)[None])[:, 0])]
 
 
 def describe(runs: Sequence[TargetRuns]) -> str:
@@ -36,24 +35,31 @@ def trend(x: Sequence[float], runs: Sequence[TargetRuns], rng: Generator) -> Est
 
     Between two problems at x = 0 and 1 it is the log-ratio of their critical batch sizes.
     """
-    seeds = runs[0].seeds
-    rows = np.concatenate([np.arange(seeds)[None], rng.integers(seeds, size=(DRAWS, seeds))])
-    slopes = fit_slopes(np.array(x, float), _logs(runs, rows))
-    return Estimate.of(float(slopes[0]), slopes[1:])
+    return drawn(lambda means: fit_slopes(np.array(x, float), _logs(runs, means)), _log_steps(runs), rng)
 
 
-def _logs(runs: Sequence[TargetRuns], rows: HostArray) -> HostArray:
-    """Return log Bcrit for draws of seeds.  rows (D, S) to (P, D), NaN with fewer than three points to fit
+def _common(runs: Sequence[TargetRuns]) -> list[int]:
+    return [b for b in runs[0].batch_sizes if all(b in other.batch_sizes for other in runs)]
+
+
+def _log_steps(runs: Sequence[TargetRuns]) -> HostArray:
+    """Return the log steps of all problems at the batch sizes that all have, (P·K, S); a slow seed is slow in all."""
+    common = _common(runs)
+    tables = [run.best_steps[[run.batch_sizes.index(b) for b in common]] for run in runs]
+    return np.asarray(np.log(np.concatenate(tables)))
+
+
+def _logs(runs: Sequence[TargetRuns], means: HostArray) -> HostArray:
+    """Return log Bcrit for draws of the mean log steps.  means (D, P·K) to (P, D), NaN without three points to fit
 
     Beyond what can be resolved, Bcrit counts as the end of that range: perfect scaling is not left out.
     """
-    common = [b for b in runs[0].batch_sizes if all(b in other.batch_sizes for other in runs)]
-    logs = []
-    for run in runs:
-        steps = run.best_steps[[run.batch_sizes.index(b) for b in common]]  # (K, S)
-        found = critical_batch_sizes(common, np.median(steps[:, rows], axis=-1).T)
-        logs.append(np.log(np.clip(found, min(common) / RESOLVABLE, max(common) * RESOLVABLE)))
-    return np.stack(logs)
+    common = _common(runs)
+    ends = min(common) / RESOLVABLE, max(common) * RESOLVABLE
+    with np.errstate(over="ignore"):
+        found = [critical_batch_sizes(common, np.exp(np.clip(part, -300, None)))
+                 for part in np.split(means, len(runs), axis=1)]  # fmt: skip
+    return np.asarray(np.log(np.clip(np.stack(found), *ends)))
 
 
 def cautions(runs: Sequence[TargetRuns], names: Sequence[str]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from minisgd.lab.claims.pictures import Axes, against_batch
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.claims.statistics import Estimate, log_ratio, ratio_of
 from minisgd.lab.plots import BLUE, GREEN, ORANGE
-from minisgd.typing import Generator, HostArray
+from minisgd.typing import HostArray
 
 NEAR = tuple(2.0**k for k in range(-3, 5))
 """Multiples of the pilot's learning rate among which the best one of a longer training is."""
@@ -47,13 +47,13 @@ class Arm:
     val_loss: HostArray
     train_loss: HostArray
 
-    def gap(self, rng: Generator) -> Estimate:
+    def gap(self) -> Estimate:
         """Estimate the log-ratio of the validation losses of the largest and the smallest batch."""
-        return log_ratio(self.val_loss[-1], self.val_loss[0], rng)
+        return log_ratio(self.val_loss[-1], self.val_loss[0])
 
-    def train_gap(self, rng: Generator) -> Estimate:
+    def train_gap(self) -> Estimate:
         """Estimate the same of the training losses."""
-        return log_ratio(self.train_loss[-1], self.train_loss[0], rng)
+        return log_ratio(self.train_loss[-1], self.train_loss[0])
 
     def effect(self, gap: Estimate, suffix: str = "") -> Effect:
         """State a gap as a ratio."""

@@ -12,13 +12,12 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Effect
-from minisgd.lab.claims.decision import QUARTER, Side, side
 from minisgd.lab.claims.experiments.measured import StepTimes
 from minisgd.lab.claims.experiments.to_target import TargetRuns
 from minisgd.lab.claims.pictures import Axes, against_batch
-from minisgd.lab.claims.statistics import Estimate, log_ratio, ratio_of
+from minisgd.lab.claims.statistics import Estimate, chosen_among, log_ratio, ratio_of
 from minisgd.lab.plots import BLUE, GREEN, ORANGE
-from minisgd.typing import Generator, HostArray
+from minisgd.typing import HostArray
 
 
 @dataclass(frozen=True)
@@ -37,10 +36,6 @@ class ThreeAxes:
     seconds: Estimate
     slower: Estimate
     small_slower: Estimate
-
-    def sides(self, margin: float = QUARTER) -> dict[str, Side]:
-        """Return for every axis whether the largest batch needs more, less or the same as the smallest."""
-        return {name: side(getattr(self, name), margin) for name in ("steps", "examples", "seconds")}
 
     def ratio(self, axis: str) -> Effect:
         """Return an axis as a ratio: what the largest batch needs over what the smallest one needs."""
@@ -68,20 +63,42 @@ def seconds_to_target(runs: TargetRuns, times: StepTimes) -> HostArray:
     return np.asarray(runs.best_steps * np.array([each[b] for b in runs.batch_sizes])[:, None])
 
 
-def compare(runs: TargetRuns, times: StepTimes, rng: Generator) -> ThreeAxes:
-    """Compare the largest batch with the smallest, and with the fastest."""
-    steps, examples, seconds = runs.best_steps, runs.best_examples, seconds_to_target(runs, times)
-    fastest = int(np.median(seconds, axis=1).argmin())
+def log_seconds_ratio(times: StepTimes, b: int, other: int) -> Estimate:
+    """Estimate the log-ratio of the step times at two batch sizes, paired by visit."""
+    rows = dict(zip(times.batch_sizes, times.seconds.T, strict=True))
+    return log_ratio(rows[b], rows[other])
+
+
+def compare(runs: TargetRuns, times: StepTimes) -> ThreeAxes:
+    """Compare the largest batch with the smallest, and with the fastest; seconds vary with seeds and with visits."""
+    steps, examples, sizes = runs.best_steps, runs.best_examples, runs.batch_sizes
+    fastest = int(np.median(seconds_to_target(runs, times), axis=1).argmin())
+
+    def seconds(k: int, other: int, comparisons: int = 1) -> Estimate:
+        each = log_ratio(steps[k], steps[other]).plus(log_seconds_ratio(times, sizes[k], sizes[other]))
+        return chosen_among(each, comparisons)
+
     return ThreeAxes(
-        runs.batch_sizes[0],
-        runs.batch_sizes[-1],
-        runs.batch_sizes[fastest],
-        log_ratio(steps[-1], steps[0], rng),
-        log_ratio(examples[-1], examples[0], rng),
-        log_ratio(seconds[-1], seconds[0], rng),
-        log_ratio(seconds[-1], seconds[fastest], rng),
-        log_ratio(seconds[0], seconds[fastest], rng),
+        sizes[0],
+        sizes[-1],
+        sizes[fastest],
+        log_ratio(steps[-1], steps[0]),
+        log_ratio(examples[-1], examples[0]),
+        seconds(-1, 0),
+        seconds(-1, fastest, len(sizes) - 1),
+        seconds(0, fastest, len(sizes) - 1),
     )
+
+
+def log_critical(runs: TargetRuns) -> Estimate:
+    """Estimate log Emin/Smin by the likelihood profile of the fit; 90% ends for one-sided tests."""
+    fits = [runs.critical(level) for level in (0.95, 0.90)]
+    if fits[0].fit is None:
+        return Estimate.unbounded(math.nan)
+    ends = [end for fit in fits for end in (fit.b_crit_low, fit.b_crit_high)]
+    with np.errstate(divide="ignore"):
+        value, low, high, low90, high90 = np.log([fits[0].fit.b_crit, *ends]).tolist()
+    return Estimate(value, low, high, low90, high90, len(runs.batch_sizes) - 2)
 
 
 def draw(ax: Axes, runs: TargetRuns, times: StepTimes) -> None:

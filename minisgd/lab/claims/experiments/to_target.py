@@ -16,7 +16,7 @@ from minisgd.lab.study.grid import HALF_WINDOW
 from minisgd.lab.study.result import Target
 from minisgd.lab.study.statistics import BestLearningRate, best_learning_rate
 from minisgd.lab.study.sweep import Outcome, Search
-from minisgd.typing import Generator, HostArray
+from minisgd.typing import HostArray
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ class TargetRuns:
         """Epochs to the target at the best learning rate of each batch size, (K, S)."""
         return np.asarray(self.best_examples / self.n_train)
 
-    def critical(self, rng: Generator) -> FitInterval:
+    def critical(self, level: float = 0.95) -> FitInterval:
         """Fit S(B) = Smin + Emin/B; the critical batch size is Emin/Smin."""
-        return fit_with_interval(self.batch_sizes, self.best_steps)
+        return fit_with_interval(self.batch_sizes, self.best_steps, level)
 
     def cautions(self) -> tuple[str, ...]:
         """State where the best learning rate is on the edge of its grid, and where seeds did not reach the target."""

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minisgd.files import write_atomically
-from minisgd.lab import plots
-from minisgd.lab.claims.claim import VERDICTS, Effect
+from minisgd.lab import plots, words
+from minisgd.lab.claims.claim import Effect
+from minisgd.lab.claims.decision import HOLM, HOW, VERDICTS, Verdict
 from minisgd.lab.claims.report.contradictions import CONTRADICTIONS
 from minisgd.lab.template import load_template
 
@@ -25,8 +26,10 @@ def write_report(claims: Claims, folder: str | Path) -> Path:
         OutputError: The folder cannot be written.
     """
     template = load_template("minisgd.lab.claims.report")
-    entries = [_entry(answer) for answer in claims]
+    entries = [_entry(answer, claims.adjusted[answer.claim.number]) for answer in claims]
     context = {
+        "how": HOW,
+        "holm": HOLM,
         "claims": claims,
         "entries": entries,
         "contradictions": _contradictions(entries),
@@ -49,13 +52,14 @@ def _contradictions(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def _entry(answer: Answer) -> dict[str, Any]:
+def _entry(answer: Answer, adjusted: Verdict) -> dict[str, Any]:
     finding = answer.finding
     return {
         "claim": answer.claim,
         "finding": finding,
         "verdict": finding.verdict,
         "mark": finding.verdict.replace(" ", "-"),
+        "adjusted": adjusted,
         "effects": [_effect(effect) for effect in (finding.effect, *finding.more)],
         "sources": ", ".join(answer.claim.sources),
         "seconds": f"{answer.seconds:.3g}",
@@ -65,17 +69,7 @@ def _entry(answer: Answer) -> dict[str, Any]:
 
 
 def _effect(effect: Effect) -> dict[str, str]:
-    value, low, high = (_number(x) for x in (effect.value, effect.low, effect.high))
-    interval = "" if effect.low == effect.high else f"{low} to {high}"
-    return {"name": effect.name, "value": value, "interval": interval}
-
-
-def _number(value: float) -> str:
-    """State a number to three digits."""
-    if not math.isfinite(value):
-        return "–" if math.isnan(value) else "∞" if value > 0 else "−∞"
-    text = f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"
-    return text.replace("-", "−")
+    return {"name": effect.name, "value": words.signed(effect.value), "interval": effect.interval}
 
 
 def _picture(answer: Answer) -> str | None:

@@ -21,8 +21,8 @@ from minisgd.nn import Network
 
 UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
 
-FEWEST_SEEDS = 5
-"""An interval from fewer seeds is too narrow."""
+FEWEST_SEEDS = 1
+"""One seed has no interval, and so decides nothing; from two on intervals hold their level."""
 
 
 def parse_seconds(budget: float | str) -> float:
@@ -67,7 +67,7 @@ def resolve_seeds(seeds: int, seed: int) -> tuple[int, ...]:
         ArgumentError: A number is out of range.
     """
     if isinstance(seeds, bool) or not isinstance(seeds, int) or not FEWEST_SEEDS <= seeds <= 1000:
-        raise ArgumentError("seeds", expected=f"from {FEWEST_SEEDS} to 1000", got=seeds, fix="8 give a fair interval")
+        raise ArgumentError("seeds", expected=f"from {FEWEST_SEEDS} to 1000", got=seeds, fix="use 8")
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ArgumentError("seed", expected="an integer of at least 0", got=seed, fix="use 0")
     return tuple(1000 * int(seed) + k for k in range(seeds))

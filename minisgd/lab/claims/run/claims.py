@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -27,6 +28,12 @@ from minisgd.nn import Loss, Network
 from minisgd.training.memory import default_loss
 
 EventHook = Callable[[str, Mapping[str, Any]], None]
+
+FEW_EXAMPLES = 200
+"""Fewer validation examples than this, and a verdict is as much about them as about batch size."""
+
+SHARE_WRONG = 0.05
+"""Share of wrong answers at which the resolution of an accuracy is stated."""
 
 REPORT_SHARE, REPORT_SECONDS = 0.1, 15.0
 """What is kept of the budget for judging and drawing: a share, but never more seconds than that."""
@@ -108,7 +115,8 @@ def claims(
         repeat = _repeat(command, claim.number)
         outcomes = {name: runner.outcomes.get(e) for name, e in claim.reads.items()}
         spent = sum(o.seconds for o in outcomes.values() if o)
-        answers[claim.number] = Answer(claim, find(claim, outcomes, rng), spent, repeat)
+        finding = cautioned(claim, find(claim, outcomes, rng), len(each), dataset)
+        answers[claim.number] = Answer(claim, finding, spent, repeat)
     setting = _setting(lab, model_name or repr(network), threads, allowed)
     return Claims(answers, setting, command, perf_counter() - begun, interrupted)
 
@@ -138,6 +146,26 @@ def find(claim: Claim, outcomes: Mapping[str, Outcome | None], rng: np.random.Ge
     except MinisgdError as problem:
         # results without a meaning for this claim cost its verdict, never the others
         return undecided(claim.effect, f"Its results cannot be judged: {problem}.")
+
+
+def cautioned(claim: Claim, finding: Finding, seeds: int, data: Dataset) -> Finding:
+    """Say of a finding what few seeds or few validation examples leave open."""
+    if finding.verdict == "not decided" and seeds == 1 and finding.evidence:
+        return replace(finding, words=f"{finding.words} Not decided: one seed has no interval.")
+    if not claim.unseen or not finding.evidence or data.validation is None:
+        return finding
+    n = len(data.validation)
+    margins = [s.margin for name, s in claim.rule.statements.items() if s.unit == "points" and name in finding.evidence]
+    said = []
+    if n < FEW_EXAMPLES:
+        said.append(f"Judged on {n} validation examples; on others, even from the same source, it may be different.")
+    if margins and min(margins) < (error := 1.96 * math.sqrt(SHARE_WRONG * (1 - SHARE_WRONG) / n)):
+        said.append(
+            f"With {n} validation examples, of which one is {100 / n:.2g} points, an accuracy near "
+            f"{100 * (1 - SHARE_WRONG):.0f}% is uncertain by ±{100 * error:.2g} points, more than the margin of the "
+            "rule; the intervals are those of other seeds on the same examples."
+        )
+    return replace(finding, cautions=(*finding.cautions, *said))
 
 
 class _Tally:

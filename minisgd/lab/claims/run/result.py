@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from minisgd.errors import ArgumentError
 from minisgd.files import to_json, write_atomically
-from minisgd.lab.claims.claim import Claim, Finding, Verdict
+from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.decision import Verdict, holm
 
 
 @dataclass(frozen=True)
@@ -40,20 +42,24 @@ class Answer:
             "id": claim.number,
             "claim": claim.says,
             "verdict": finding.verdict,
-            "effect": asdict(finding.effect),
+            "effect": _effect(finding.effect),
             "n": finding.n,
             "seconds": round(self.seconds, 3),
             "held_fixed": claim.held_fixed,
             "words": finding.words,
-            "more": [asdict(effect) for effect in finding.more],
+            "more": [_effect(effect) for effect in finding.more],
             "cautions": list(finding.cautions),
             "sources": list(claim.sources),
             "experiment": claim.experiment,
             "effect_size": claim.effect,
-            "rule": claim.rule,
+            "rule": claim.rule.words,
             "would_change": claim.would_change,
             "command": self.command,
         }
+
+
+def _effect(effect: Effect) -> dict[str, Any]:
+    return {**asdict(effect), "interval": effect.interval}
 
 
 @dataclass(frozen=True)
@@ -86,9 +92,30 @@ class Claims:
     def __len__(self) -> int:
         return len(self.answers)
 
+    @cached_property
+    def adjusted(self) -> Mapping[int, Verdict]:
+        """The verdict of every claim if all statements together, of all claims, are to err once in twenty (Holm).
+
+        What does not stand counts as open. It can only take verdicts away, never add one.
+        """
+        tests = {
+            (number, name): statement.p_value(answer.finding.evidence[name])
+            for number, answer in self.answers.items()
+            for name, statement in answer.claim.rule.statements.items()
+            if name in answer.finding.evidence
+        }
+        standing = holm(tests)
+        found: dict[int, Verdict] = {}
+        for number, answer in self.answers.items():
+            rule, evidence = answer.claim.rule, answer.finding.evidence
+            known = {name: statement.holds(evidence[name]) if (number, name) in standing else None
+                     for name, statement in rule.statements.items() if name in evidence}  # fmt: skip
+            found[number] = answer.verdict if answer.verdict == "not decided" else rule.decide(known)
+        return found
+
     def to_json(self) -> str:
         """Write the document of claims.json: strictly valid JSON, null for what is not finite."""
-        return to_json([a.to_dict() for a in self], indent=2)
+        return to_json([a.to_dict() | {"verdict_holm": self.adjusted[a.claim.number]} for a in self], indent=2)
 
     def save(self, folder: str | Path) -> Path:
         """Write claims.json and claims.html.

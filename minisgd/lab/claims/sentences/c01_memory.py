@@ -5,14 +5,25 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.lab import words
-from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict
+from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.decision import TEN_PERCENT, Rule, Statement, every
 from minisgd.lab.claims.experiments.measured import MeasureMemory, Memory
 from minisgd.lab.claims.pictures import Axes, against_batch, reference
+from minisgd.lab.claims.statistics import Estimate
 from minisgd.lab.timing.fit import fit_affine
 from minisgd.typing import Generator, HostArray
 
-GROWTH = 0.1
-"""Growth of less than 10% over the whole range of batch sizes is none."""
+RULE = Rule(
+    {
+        "memory": Statement(
+            "the largest batch needs at least {margin} more bytes than the smallest", "more", TEN_PERCENT
+        ),
+        "activations": Statement("so it does for activations", "more", TEN_PERCENT),
+        "gradients": Statement("so it does for gradients", "more", TEN_PERCENT),
+    },
+    supported=every("memory", "activations", "gradients"),
+    qualified=every("memory"),
+)
 
 
 def judge(rng: Generator, memory: Memory) -> Finding:
@@ -21,17 +32,17 @@ def judge(rng: Generator, memory: Memory) -> Finding:
     fixed, each, _ = fit_affine(sizes, total)
     explained = 1 - np.square(total - fixed - each * sizes).sum() / max(np.square(total - total.mean()).sum(), 1e-300)
     low, high = _spread(sizes, total)
-    grew = total[-1] > (1 + GROWTH) * total[0] and low > 0
-    activations, gradients = (_grew(memory.owners.get(name)) for name in ("activations", "gradients"))
-    if not grew:
-        verdict: Verdict = "refuted"
+    evidence = {"memory": _growth(total)}
+    evidence |= {name: _growth(memory.owners.get(name)) for name in ("activations", "gradients")}
+    verdict = RULE.verdict(evidence)
+    activations, gradients = (evidence[name].value > TEN_PERCENT for name in ("activations", "gradients"))
+    if verdict == "refuted":
         text = "The memory of a step hardly depends on the batch size."
-    elif activations and gradients:
-        verdict, text = "supported", "Activations and gradients both grow with the batch."
+    elif verdict == "supported":
+        text = "Activations and gradients both grow with the batch."
     else:
         who = [name for name, it in (("activations", activations), ("the gradient of the weights", gradients)) if it]
         other = "the gradient of the weights" if activations else "the activations"
-        verdict = "qualified"
         text = (
             f"It grows, and so do {words.join(who) or 'neither of the two'}; {other} keeps its size whatever the batch."
         )
@@ -48,6 +59,7 @@ def judge(rng: Generator, memory: Memory) -> Finding:
         text,
         draw,
         more=(Effect("fixed bytes", fixed, fixed, fixed), Effect("R²", explained, explained, explained)),
+        evidence=evidence,
     )
 
 
@@ -58,8 +70,9 @@ def _spread(sizes: HostArray, total: HostArray) -> tuple[float, float]:
     return min(slopes), max(slopes)
 
 
-def _grew(row: HostArray | None) -> bool:
-    return row is not None and bool(row[-1] > (1 + GROWTH) * row[0])
+def _growth(row: HostArray | None) -> Estimate:
+    """Return the log-ratio of the bytes of the largest and the smallest batch: counted, and so exact."""
+    return Estimate.exact(0.0 if row is None or not row[0] else float(np.log(row[-1] / row[0])))
 
 
 CLAIM = Claim(
@@ -69,11 +82,11 @@ CLAIM = Claim(
     experiment="Prepare a training run and take one step, alone in the process, at every batch size; count the bytes "
     "that were allocated at most, and read from the plan of the step who asked for them.",
     effect="a in M(B) = M0 + a·B, bytes that each example adds; its range when one batch size is left out.",
-    rule="Refuted if memory grows by less than 10% from the smallest batch to the largest. Supported if activations "
-    "and gradients both grow by more; qualified if only one of them does.",
+    rule=RULE,
     would_change="Gradients of the weights that grew with the batch, as per-example gradients do, would make it "
     "supported; recomputed activations or micro-batches would make it refuted.",
     held_fixed="Network, optimizer, dtype; one network at a time, nothing else running.",
     needs={"memory": MeasureMemory()},
     judge=judge,
+    learns=False,
 )

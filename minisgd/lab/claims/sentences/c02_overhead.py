@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from minisgd.lab import words
-from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict
+from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.decision import Rule, Statement, every
 from minisgd.lab.claims.experiments.measured import StepTimes, TimeSteps
 from minisgd.lab.claims.pictures import Axes, against_batch, reference
-from minisgd.lab.claims.statistics import Estimate
+from minisgd.lab.claims.statistics import Estimate, drawn, ratio_of
 from minisgd.lab.timing.fit import fit_affine
 from minisgd.typing import Generator, HostArray
 
@@ -17,31 +20,41 @@ MARGIN = 0.1
 
 
 def step_line(times: StepTimes, rng: Generator) -> dict[str, Estimate]:
-    """Estimate t0, the seconds of an example 1/r, and the knee t0·r, over resampled visits."""
-    sizes = np.array(times.batch_sizes, float)
+    """Estimate t0, the seconds of an example 1/r, the log of the knee t0·r, and t0's share, over the visits."""
+    sizes, logs = np.array(times.batch_sizes, float), np.log(times.seconds.T)  # (K,), (K, V)
+    taken = np.random.default_rng(rng.integers(2**32))
 
-    def fits(rows: HostArray) -> HostArray:
-        return np.array([fit_affine(sizes, np.median(times.seconds[row], axis=0))[:2] for row in rows])
+    def line(means: HostArray) -> tuple[HostArray, HostArray]:
+        fits = np.array([fit_affine(sizes, row)[:2] for row in np.exp(means)])
+        return np.maximum(fits[:, 0], 0.0), np.maximum(fits[:, 1], 1e-300)
 
-    visits = len(times.seconds)
-    drawn = rng.integers(visits, size=(400, visits))
-    sample = np.concatenate([fits(np.arange(visits)[None]), fits(drawn)])  # the first is the estimate
-    t0, each = sample[:, 0], np.maximum(sample[:, 1], 1e-300)
-    quantities = {"t0": t0, "each": each, "knee": t0 / each, "share": t0 / (t0 + each * sizes[0])}
-    return {name: Estimate.of(float(values[0]), values[1:]) for name, values in quantities.items()}
+    def quantity(name: str, means: HostArray) -> HostArray:
+        t0, each = line(means)
+        found = {"t0": t0, "each": each, "share": t0 / (t0 + each * sizes[0])}
+        return found[name] if name in found else np.log(np.maximum(t0, 1e-300) / each)
+
+    names, seed = ("t0", "each", "knee", "share"), int(taken.integers(2**32))
+    return {name: drawn(partial(quantity, name), logs, np.random.default_rng(seed)) for name in names}
+
+
+RULE = Rule(
+    {
+        "share": Statement("overhead is more than {margin} of the smallest batch's step", "more", MARGIN, "number"),
+        "knee": Statement("the knee t0·r lies above one example", "more", 0.0),
+    },
+    supported=every("share", "knee"),
+    qualified=every("share"),
+)
 
 
 def judge(rng: Generator, times: StepTimes) -> Finding:
     """Fit t(B) = t0 + B/r and ask which share of the smallest step is t0."""
     line = step_line(times, rng)
-    share, smallest = line["share"], times.batch_sizes[0]
-    if share.low > MARGIN:
-        verdict: Verdict = "supported" if line["knee"].low > 1 else "qualified"
-    else:
-        verdict = "refuted" if share.high < MARGIN else "not decided"
+    share, knee, smallest = line["share"], ratio_of(line["knee"]), times.batch_sizes[0]
+    evidence = {"share": share, "knee": line["knee"]}
     text = (
         f"{100 * share.value:.0f}% of a step at batch size {smallest} is overhead ({words.seconds(line['t0'].value)} a "
-        f"step); overhead and work are equal at batch size {words.size(line['knee'].value)}."
+        f"step); overhead and work are equal at batch size {words.size(knee.value)}."
     )
 
     def draw(ax: Axes) -> None:
@@ -50,9 +63,8 @@ def judge(rng: Generator, times: StepTimes) -> Finding:
         reference(ax, sizes, line["t0"].value + sizes * line["each"].value, "t0 + B/r")
 
     effects = [Effect.of(f"overhead's share of a step at batch size {smallest}", share)]
-    for name, key in (("seconds of overhead t0", "t0"), ("knee t0·r", "knee")):
-        effects.append(Effect.of(name, line[key]))
-    return Finding(verdict, effects[0], times.seconds.size, text, draw, tuple(effects[1:]))
+    more = Effect.of("seconds of overhead t0", line["t0"]), Effect.of("knee t0·r", knee)
+    return Finding(RULE.verdict(evidence), effects[0], times.seconds.size, text, draw, more, evidence=evidence)
 
 
 CLAIM = Claim(
@@ -61,10 +73,10 @@ CLAIM = Claim(
     sources=("S0",),
     experiment="Time updates of single networks at every batch size, visited in random order, nothing else running.",
     effect="The share t0/(t0 + B/r) of the smallest batch's step in the fit t(B) = t0 + B/r; 95% over the visits.",
-    rule="Supported if the share is above 10% and the knee above one example; qualified if the knee is below; "
-    "refuted if the share is below 10%.",
+    rule=RULE,
     would_change="A larger network or a slower processor, on which even one example keeps the machine busy.",
     held_fixed="Network, optimizer, dtype, BLAS threads by the size of the work.",
     needs={"times": TimeSteps()},
     judge=judge,
+    learns=False,
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict, undecided
+from minisgd.lab.claims.claim import Claim, Effect, Finding, undecided
+from minisgd.lab.claims.decision import Rule, Statement, every
 from minisgd.lab.claims.experiments.gradient_variance import GradientVariance, MeasureGradientVariance
 from minisgd.lab.claims.pictures import Axes, against_batch, reference
 from minisgd.lab.claims.statistics import log_slope
@@ -12,6 +13,16 @@ from minisgd.typing import Generator
 
 MARGIN = 0.1
 """A slope within 0.1 of another is the same."""
+
+
+RULE = Rule(
+    {
+        "slope": Statement(
+            "the slope is below −{margin}; averaging independent examples gives −1", "less", MARGIN, "number"
+        )
+    },
+    supported=every("slope"),
+)
 
 
 def judge(rng: Generator, noise: GradientVariance) -> Finding:
@@ -22,12 +33,8 @@ def judge(rng: Generator, noise: GradientVariance) -> Finding:
         return undecided(
             "slope of log variance against log B", "The examples have one gradient in common: none is noisy."
         )
-    slope = log_slope(sizes, freed, rng)
-    if slope.high < -MARGIN:
-        verdict: Verdict = "supported"
-    else:
-        verdict = "refuted" if slope.within(MARGIN) or slope.low > MARGIN else "not decided"
-    exact = slope.mapped(lambda s: s + 1).within(MARGIN)
+    slope = log_slope(sizes, freed)
+    evidence, exact = {"slope": slope}, slope.shifted(1).within(MARGIN)
     text = (
         f"The variance of the gradient goes as B^{slope.value:.2f}"
         + (", the −1 of averaging independent examples" if exact else ", which is not the −1 of averaging")
@@ -40,7 +47,7 @@ def judge(rng: Generator, noise: GradientVariance) -> Finding:
         reference(ax, sizes, total * (1 / sizes - 1 / noise.n_train), "tr Σ (1/B − 1/N)")
 
     effect = Effect.of("slope of log variance against log B", slope)
-    return Finding(verdict, effect, noise.variance.size, text, draw)
+    return Finding(RULE.verdict(evidence), effect, noise.variance.size, text, draw, evidence=evidence)
 
 
 CLAIM = Claim(
@@ -50,10 +57,10 @@ CLAIM = Claim(
     experiment="At the fresh weights of every seed, draw 64 batches of each size without replacement; take the total "
     "variance of their gradients.",
     effect="Slope of log variance against log B after dividing by 1 − B/N; 95% over paired seeds.",
-    rule="Supported if the slope is below −0.1; refuted if it is within ±0.1 (two one-sided tests) or above. Averaging "
-    "independent examples gives exactly −1.",
+    rule=RULE,
     would_change="Examples of a batch that are copies of one another: then averaging removes nothing.",
     held_fixed="Weights, paired by seed; the number of batches drawn.",
     needs={"noise": MeasureGradientVariance()},
     judge=judge,
+    learns=False,
 )

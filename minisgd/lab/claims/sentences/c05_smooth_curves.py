@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.lab import words
-from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict
-from minisgd.lab.claims.decision import side
+from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.decision import Rule, Statement, every
 from minisgd.lab.claims.experiments.loss_curve import LossCurves, RecordLoss
 from minisgd.lab.claims.pictures import Axes, against_batch, reference
 from minisgd.lab.claims.statistics import log_slope
@@ -16,18 +16,24 @@ MARGIN = 0.1
 """A slope within ±0.1 is none: over two decades of batch size, less than a factor 1.6 of roughness."""
 
 
+RULE = Rule(
+    {
+        "absolute": Statement("the slope is below −{margin}", "less", MARGIN, "number"),
+        "relative": Statement("it is so in units of the loss itself", "less", MARGIN, "number"),
+    },
+    supported=every("absolute", "relative"),
+    qualified=every("absolute"),
+)
+
+
 def judge(rng: Generator, curves: LossCurves) -> Finding:
     """Fit the slope of the residual s.d. against B, as it is and in units of the loss itself."""
     sizes, rough = np.array(curves.batch_sizes, float), curves.roughness
     slopes = {
-        "residual s.d.": log_slope(sizes, rough, rng),
-        "residual s.d. / mean loss": log_slope(sizes, rough / curves.loss.mean(axis=2), rng),
+        "residual s.d.": log_slope(sizes, rough),
+        "residual s.d. / mean loss": log_slope(sizes, rough / curves.loss.mean(axis=2)),
     }
-    absolute, relative = (side(slope, MARGIN) for slope in slopes.values())
-    if absolute == "less":
-        verdict: Verdict = "supported" if relative == "less" else "qualified"
-    else:
-        verdict = "not decided" if absolute == "unclear" else "refuted"
+    evidence = dict(zip(("absolute", "relative"), slopes.values(), strict=True))
     medians = np.median(rough, axis=1)
     text = (
         f"From step to step the loss scatters by {words.number(medians[0])} at batch size "
@@ -40,7 +46,7 @@ def judge(rng: Generator, curves: LossCurves) -> Finding:
         reference(ax, sizes, medians[0] * np.sqrt(sizes[0] / sizes), "1/√B from the smallest batch")
 
     effects = [Effect.of(f"slope of log {name} against log B", e) for name, e in slopes.items()]
-    return Finding(verdict, effects[0], rough.size, text, draw, (effects[1],))
+    return Finding(RULE.verdict(evidence), effects[0], rough.size, text, draw, (effects[1],), evidence=evidence)
 
 
 CLAIM = Claim(
@@ -50,11 +56,11 @@ CLAIM = Claim(
     experiment="Train 200 steps at every batch size and one learning rate, and keep the loss of every batch; its "
     "residuals about the local trend are what second differences leave.",
     effect="Slope of log residual s.d. of the loss curve against log B; 95% over paired seeds.",
-    rule="Supported if the slope is below −0.1, also in units of the loss itself; qualified if only before "
-    "that; refuted if it is within ±0.1 (two one-sided tests) or above.",
+    rule=RULE,
     would_change="Examples with the same loss: then a batch scatters as little as all of them. Averaging the "
     "curve over as many examples at every batch size would do to a small batch what a large one does by itself.",
     held_fixed="Steps, initial weights of each seed, learning rate (the best one of a batch size in the middle).",
     needs={"curves": RecordLoss()},
     judge=judge,
+    learns=False,
 )

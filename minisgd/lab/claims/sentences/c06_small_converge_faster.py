@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-from minisgd.lab.claims.claim import Claim, Finding, Verdict
-from minisgd.lab.claims.decision import QUARTER, side
+from minisgd.lab.claims.claim import Claim, Finding
+from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, fails
 from minisgd.lab.claims.experiments import three_axes
 from minisgd.lab.claims.experiments.measured import StepTimes, TimeSteps
 from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
 from minisgd.typing import Generator
 
+RULE = Rule(
+    {
+        "examples": Statement(
+            "the largest batch needs at least {margin} more examples than the smallest", "more", QUARTER
+        ),
+        "lags": Statement("the smallest takes at least {margin} more seconds than the fastest", "more", QUARTER),
+    },
+    supported=every("examples", fails("lags")),
+    qualified=every("examples"),
+)
+
 
 def judge(rng: Generator, runs: TargetRuns, times: StepTimes) -> Finding:
     """Ask whether the smallest batch needs fewer examples than the largest, and no more time than any."""
-    axes = three_axes.compare(runs, times, rng)
-    sides, lags = axes.sides(), side(axes.small_slower, QUARTER) == "more"
-    if sides["examples"] == "more":
-        verdict: Verdict = "qualified" if lags else "supported"
-    else:
-        verdict = "not decided" if sides["examples"] == "unclear" else "refuted"
-    text = axes.sentence()
-    if verdict == "qualified":
+    axes = three_axes.compare(runs, times)
+    evidence = {"examples": axes.examples, "lags": axes.small_slower}
+    text, lags = axes.sentence(), RULE.statements["lags"].holds(axes.small_slower)
+    if RULE.statements["examples"].holds(axes.examples) and lags:
         text += " The smallest batch needs the fewest examples, but not the least time."
     return Finding(
-        verdict,
+        RULE.verdict(evidence),
         axes.ratio("examples"),
         runs.training_runs,
         text,
         lambda ax: three_axes.draw(ax, runs, times),
         (axes.ratio("steps"), axes.ratio("seconds"), axes.ratio("small_slower")),
         runs.cautions(),
+        evidence,
     )
 
 
@@ -38,12 +46,11 @@ CLAIM = Claim(
     sources=("S1",),
     experiment="Train to the same target at every batch size, each at its tuned learning rate; count examples.",
     effect="Ratio of the examples to target of the largest and the smallest batch size; 95% over paired seeds.",
-    rule="Supported if the largest batch needs at least 25% more examples than the smallest, and the smallest at most "
-    "25% more seconds than the fastest; qualified if it needs more seconds; refuted if the largest needs no more "
-    "examples.",
+    rule=RULE,
     would_change="A critical batch size beyond the batches tried: then examples do not depend on the batch. On a "
     "machine without overhead per step, examples and seconds are one axis.",
     held_fixed="Target, initial weights of each seed, optimizer (plain SGD, learning rate tuned at every batch size).",
     needs={"runs": RunToTarget(), "times": TimeSteps()},
     judge=judge,
+    unseen=True,
 )

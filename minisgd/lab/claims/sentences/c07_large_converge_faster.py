@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+import math
+
 from minisgd.lab import words
-from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict
-from minisgd.lab.claims.decision import QUARTER, side
+from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, fails
 from minisgd.lab.claims.experiments import three_axes
 from minisgd.lab.claims.experiments.measured import StepTimes, TimeSteps
 from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
 from minisgd.typing import Generator
 
+RULE = Rule(
+    {
+        "steps": Statement("the largest batch needs at least {margin} fewer steps than the smallest", "less", QUARTER),
+        "beyond": Statement("the critical batch size lies beyond the largest batch", "more", 0.0),
+        "lags": Statement("the largest batch takes at least {margin} more seconds than the fastest", "more", QUARTER),
+    },
+    supported=every("steps", "beyond", fails("lags")),
+    qualified=every("steps"),
+)
+
 
 def judge(rng: Generator, runs: TargetRuns, times: StepTimes) -> Finding:
     """Ask whether the largest batch needs fewer steps, and whether that goes on and saves time."""
-    axes = three_axes.compare(runs, times, rng)
-    sides = axes.sides()
-    critical = runs.critical(rng)
+    axes = three_axes.compare(runs, times)
+    critical = runs.critical()
     b_crit = critical.fit.b_crit if critical.fit else float("nan")
-    if sides["steps"] == "less":
-        goes_on = critical.fit is not None and critical.b_crit_low > axes.largest
-        lags = side(axes.slower, QUARTER) == "more"
-        verdict: Verdict = "supported" if goes_on and not lags else "qualified"
-    else:
-        verdict = "not decided" if sides["steps"] == "unclear" else "refuted"
+    beyond = three_axes.log_critical(runs).shifted(-math.log(axes.largest))
+    evidence = {"steps": axes.steps, "beyond": beyond, "lags": axes.slower}
     text = axes.sentence()
     if critical.fit:
         text += f" Doubling the batch halves the steps well below the critical batch size, here {words.size(b_crit)}."
     return Finding(
-        verdict,
+        RULE.verdict(evidence),
         axes.ratio("steps"),
         runs.training_runs,
         text,
@@ -38,6 +45,7 @@ def judge(rng: Generator, runs: TargetRuns, times: StepTimes) -> Finding:
             Effect("critical batch size Emin/Smin", b_crit, critical.b_crit_low, critical.b_crit_high),
         ),
         runs.cautions(),
+        evidence,
     )
 
 
@@ -47,12 +55,11 @@ CLAIM = Claim(
     sources=("S1", "S2"),
     experiment="Train to the same target at every batch size, each at its tuned learning rate; count steps.",
     effect="Ratio of the steps to target of the largest and the smallest batch size; 95% over paired seeds.",
-    rule="Supported if the largest batch needs at least 20% fewer steps than the smallest, lies below the critical "
-    "batch size and takes at most 25% more seconds than the fastest; qualified if it only needs fewer steps; refuted "
-    "if it needs no fewer.",
+    rule=RULE,
     would_change="More gradient noise (a harder target, a larger and more varied data set) moves the critical batch "
     "size up; a processor with room for parallel work turns fewer steps into less time.",
     held_fixed="Target, initial weights of each seed, optimizer (plain SGD, learning rate tuned at every batch size).",
     needs={"runs": RunToTarget(), "times": TimeSteps()},
     judge=judge,
+    unseen=True,
 )

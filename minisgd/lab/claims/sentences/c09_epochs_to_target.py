@@ -6,22 +6,27 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, side, verdict_of
+from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every
 from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
 from minisgd.lab.claims.pictures import Axes, against_batch, reference
 from minisgd.lab.claims.statistics import log_ratio, ratio_of
 from minisgd.typing import Generator
 
+RULE = Rule(
+    {"epochs": Statement("the largest batch needs at least {margin} fewer epochs than the smallest", "less", QUARTER)},
+    supported=every("epochs"),
+)
+
 
 def judge(rng: Generator, runs: TargetRuns) -> Finding:
     """Compare the epochs that the largest and the smallest batch need."""
     epochs = runs.best_epochs  # (K, S)
-    change = log_ratio(epochs[-1], epochs[0], rng)
-    verdict = verdict_of([side(change, QUARTER)], "less")
+    change = log_ratio(epochs[-1], epochs[0])
+    evidence = {"epochs": change}
     small, large = runs.batch_sizes[0], runs.batch_sizes[-1]
     few, many = (words.count(float(np.median(row))) for row in (epochs[0], epochs[-1]))
     text = f"Batch size {large} needs {many} epochs to the target, batch size {small} needs {few}."
-    fit = runs.critical(rng).fit
+    fit = runs.critical().fit
 
     def draw(ax: Axes) -> None:
         against_batch(ax, runs.batch_sizes, epochs, "epochs to target", name="measured")
@@ -31,7 +36,7 @@ def judge(rng: Generator, runs: TargetRuns) -> Finding:
 
     ratio = ratio_of(change)
     effect = Effect.of(f"epochs to target: batch size {large} / {small}", ratio)
-    return Finding(verdict, effect, runs.training_runs, text, draw, cautions=runs.cautions())
+    return Finding(RULE.verdict(evidence), effect, runs.training_runs, text, draw, (), runs.cautions(), evidence)
 
 
 CLAIM = Claim(
@@ -40,11 +45,11 @@ CLAIM = Claim(
     sources=("S2",),
     experiment="Train to the same target at every batch size, each at its tuned learning rate; count epochs.",
     effect="Ratio of the epochs to target of the largest and the smallest batch size; 95% over paired seeds.",
-    rule="Supported if the largest batch needs at least 20% fewer epochs; refuted if it needs as many (two one-sided "
-    "tests at a margin of 25%) or more.",
+    rule=RULE,
     would_change="Small batches that cannot be trained well at any learning rate. Where noise is all that limits "
     "progress, E(B) = Emin·(1 + B/Bcrit) can only rise.",
     held_fixed="Target, initial weights of each seed, optimizer (plain SGD, learning rate tuned at every batch size).",
     needs={"runs": RunToTarget()},
     judge=judge,
+    unseen=True,
 )

@@ -3,43 +3,60 @@
 from __future__ import annotations
 
 from minisgd.lab import words
-from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict
-from minisgd.lab.claims.decision import side
+from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.decision import Rule, Statement, every, some
 from minisgd.lab.claims.experiments import generalisation_gap as gaps
 from minisgd.lab.claims.experiments.fixed_budget import Endings
 from minisgd.lab.claims.statistics import ratio_of
 from minisgd.typing import Generator
 
+RULE = Rule(
+    {
+        "little": Statement(
+            "with little data, the largest batch has at least {margin} more validation loss than the smallest at its "
+            "tuned rate after longer training",
+            "more",
+            gaps.HALF,
+        ),
+        "all": Statement("so it has with all the data", "more", gaps.HALF),
+        "fixed": Statement("so it has within the fixed epochs at the same rate", "more", gaps.HALF),
+        "tuned": Statement("so it has within the fixed epochs at its tuned rate", "more", gaps.HALF),
+        "little fixed": Statement(
+            "so it has with little data within the fixed epochs at the same rate", "more", gaps.HALF
+        ),
+        "little tuned": Statement(
+            "so it has with little data within the fixed epochs at its tuned rate", "more", gaps.HALF
+        ),
+    },
+    supported=every("little"),
+    qualified=some("all", "fixed", "tuned", "little fixed", "little tuned"),
+)
+
 
 def judge(rng: Generator, epochs: Endings, steps: Endings, little_epochs: Endings, little_steps: Endings) -> Finding:
     """Ask whether the largest batch does worse on unseen examples, and whether tuning and time mend it."""
     arms, little = gaps.four_arms(epochs, steps), gaps.four_arms(little_epochs, little_steps)
-    all_data, little_data = ([arm.gap(rng) for arm in four] for four in (arms, little))
-    remains, remains_little = side(all_data[-1], gaps.HALF), side(little_data[-1], gaps.HALF)
-    fixed_and_tuned = (all_data[0], all_data[2], little_data[0], little_data[2])  # scaling may overshoot by itself
-    before = [side(gap, gaps.HALF) == "more" for gap in fixed_and_tuned]
-    if remains_little == "more":
-        verdict: Verdict = "supported"
-    elif remains_little == "unclear":
-        verdict = "not decided"
-    else:
-        verdict = "qualified" if remains == "more" or any(before) else "refuted"
+    all_data, little_data = ([arm.gap() for arm in four] for four in (arms, little))
+    # scaling the rate is left out, as it may overshoot by itself
+    gaps_found = (little_data[-1], all_data[-1], all_data[0], all_data[2], little_data[0], little_data[2])
+    evidence = dict(zip(RULE.statements, gaps_found, strict=True))
     text = _sentence(arms[0], [gaps.times(gap) for gap in all_data], "all the data")
     text += " " + _sentence(little[0], [gaps.times(gap) for gap in little_data], "an eighth of them")
-    learnt = ratio_of(arms[2].train_gap(rng))
+    learnt = ratio_of(arms[2].train_gap())
     if learnt.low > 1:
         text += f" At the tuned rate its training loss, too, is {words.count(learnt.value)} times: it has learnt less."
     effects = [arm.effect(gap, ", little data") for arm, gap in zip(little, little_data, strict=True)]
     others = [arm.effect(gap) for arm, gap in zip(arms, all_data, strict=True)]
     train = Effect.of(others[2].name.replace("validation", "training"), learnt)
     return Finding(
-        verdict,
+        RULE.verdict(evidence),
         effects[-1],
         epochs.training_runs + steps.training_runs + little_epochs.training_runs + little_steps.training_runs,
         text,
         lambda ax: gaps.draw(ax, (arms[0], arms[2], arms[3])),
         (*effects[:-1], *others, train),
         gaps.edges({"epochs": epochs, "longer": steps, "little data": little_steps}),
+        evidence,
     )
 
 
@@ -60,9 +77,7 @@ CLAIM = Claim(
     f"grid of learning rates, and again for {gaps.LONG} steps; compare the losses on the validation examples.",
     effect="Ratio of the validation losses of the largest and the smallest batch under one, scaled and tuned learning "
     "rates, and with longer training; 95% over paired seeds.",
-    rule="Supported if with little data the largest batch still has at least 50% more validation loss at its tuned "
-    "rate after longer training; qualified if it has so with all the data only, or only in the fixed epochs, at the "
-    "same or at its tuned rate; refuted if it never has.",
+    rule=RULE,
     would_change="Data on which training much longer overfits, or so much of them that ten epochs suffice for every "
     "batch size.",
     held_fixed="Initial weights of each seed, validation examples, plain SGD without decay. The longer training takes "
@@ -74,4 +89,5 @@ CLAIM = Claim(
         "little_steps": gaps.LITTLE_STEPS,
     },
     judge=judge,
+    unseen=True,
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from minisgd.lab.claims.claim import Claim, Finding, Verdict
-from minisgd.lab.claims.decision import side
+from minisgd.lab.claims.claim import Claim, Finding
+from minisgd.lab.claims.decision import Rule, Statement, every, some
 from minisgd.lab.claims.experiments import generalisation_gap as gaps
 from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget
 from minisgd.lab.claims.pictures import Axes, against_batch
@@ -14,6 +14,21 @@ from minisgd.lab.plots import BLUE, GREEN, ORANGE
 from minisgd.typing import Generator, HostArray
 
 DECAY = 1e-3
+
+
+RULE = Rule(
+    {
+        "all": Statement(
+            "after longer training, the largest batch has at least {margin} more validation loss than the smallest",
+            "more",
+            gaps.HALF,
+        ),
+        "little": Statement("so it has with little data", "more", gaps.HALF),
+        "decay": Statement("so it has there even with weight decay", "more", gaps.HALF),
+    },
+    supported=every("all", "little", "decay"),
+    qualified=some("all", "little"),
+)
 
 
 def judge(
@@ -26,13 +41,8 @@ def judge(
         "weight decay on the large batch", little.batch_sizes, *[_largest(little.val_loss, with_decay)] * 2
     )
     arms = (plenty, little, instead)
-    estimates = [arm.gap(rng) for arm in arms]
-    on_all, on_little, after_decay = (side(estimate, gaps.HALF) for estimate in estimates)
-    better = [it == "more" for it in (on_all, on_little)]
-    if any(better):
-        verdict: Verdict = "supported" if all(better) and after_decay == "more" else "qualified"
-    else:
-        verdict = "not decided" if "unclear" in (on_all, on_little) else "refuted"
+    estimates = [arm.gap() for arm in arms]
+    evidence = dict(zip(RULE.statements, estimates, strict=True))
     full, few, decay = map(gaps.times, estimates)
     text = (
         f"After enough training at its tuned rate, batch size {plenty.batch_sizes[-1]} has {full} the validation "
@@ -53,13 +63,14 @@ def judge(
     ]
     budgets = (epochs, steps, little_epochs, little_steps, decayed)
     return Finding(
-        verdict,
+        RULE.verdict(evidence),
         effects[0],
         sum(runs.training_runs for runs in budgets),
         text,
         draw,
         tuple(effects[1:]),
         gaps.edges({"longer": steps, "little data": little_steps, "weight decay": decayed}),
+        evidence,
     )
 
 
@@ -76,9 +87,7 @@ CLAIM = Claim(
     f"little data, {gaps.LONG} steps with a weight decay of {DECAY:g}.",
     effect="Ratio of the validation losses of the largest and the smallest batch: with all the data, with an "
     "eighth, and there with weight decay on the largest; 95% over paired seeds.",
-    rule="Supported if the largest batch has at least 50% more validation loss with all and with little data, and "
-    "weight decay does not mend it; qualified if only one of these holds, or decay mends it; refuted if it has no more "
-    "in either (two one-sided tests at a margin of 50%).",
+    rule=RULE,
     would_change="A network that fits noise in its data before the small batch's noise stops it. Training for too "
     "short a time would show the same gap for another reason: a large batch that has not learnt yet.",
     held_fixed="Initial weights of each seed, validation examples, plain SGD with a tuned rate at every batch size.",
@@ -92,4 +101,5 @@ CLAIM = Claim(
         ),
     },
     judge=judge,
+    unseen=True,
 )

@@ -6,32 +6,42 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, side, verdict_of
+from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every
 from minisgd.lab.claims.experiments import generalisation_gap as gaps
 from minisgd.lab.claims.experiments import usable_range
 from minisgd.lab.claims.experiments.fixed_budget import Endings
 from minisgd.lab.claims.statistics import log_ratio, ratio_of
 from minisgd.typing import Generator
 
+RULE = Rule(
+    {
+        "higher": Statement(
+            "the largest batch bears rates at least {margin} higher than the smallest does", "more", QUARTER
+        )
+    },
+    supported=every("higher"),
+)
+
 
 def judge(rng: Generator, runs: Endings) -> Finding:
     """Ask whether there are rates that the largest batch bears and the smallest does not."""
     found = usable_range.usable_range(runs)
-    highest = log_ratio(found.high[-1], found.high[0], rng)
-    verdict = verdict_of([side(highest, QUARTER)])
+    highest = log_ratio(found.high[-1], found.high[0])
+    evidence = {"higher": highest}
     small, large = found.batch_sizes[0], found.batch_sizes[-1]
     bears = [words.number(float(np.median(row))) for row in (found.high[0], found.high[-1])]
     text = f"Batch size {small} trains up to a learning rate of {bears[0]}, batch size {large} up to {bears[1]}."
-    ratio, lowest = (ratio_of(e) for e in (highest, log_ratio(found.low[-1], found.low[0], rng)))
+    ratio, lowest = (ratio_of(e) for e in (highest, log_ratio(found.low[-1], found.low[0])))
     what = f"usable learning rate: batch size {large} / {small}"
     return Finding(
-        verdict,
+        RULE.verdict(evidence),
         Effect.of(f"highest {what}", ratio),
         runs.training_runs,
         text,
         lambda ax: usable_range.draw(ax, found),
         (Effect.of(f"lowest {what}", lowest),),
         found.cautions(),
+        evidence,
     )
 
 
@@ -42,8 +52,7 @@ CLAIM = Claim(
     experiment="The training runs of claim 13, read at one learning rate for all batch sizes: how high may it be until "
     "a batch size no longer trains.",
     effect="Ratio of the highest usable learning rates of the largest and the smallest batch; 95% over paired seeds.",
-    rule="Supported if the largest batch bears rates at least 25% higher than the smallest does; refuted if "
-    "they end at the same rate (two one-sided tests at a margin of 25%) or lower.",
+    rule=RULE,
     would_change="Data whose gradients hardly differ: then curvature alone, 2/λmax, limits every batch size alike.",
     held_fixed="Number of epochs, initial weights of each seed, grid of learning rates, plain SGD.",
     needs={"runs": gaps.EPOCHS},

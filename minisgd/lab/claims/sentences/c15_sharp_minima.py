@@ -8,7 +8,7 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, side, verdict_of
+from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, side, some
 from minisgd.lab.claims.experiments.curvature import MEASURES
 from minisgd.lab.claims.experiments.fixed_budget import Endings
 from minisgd.lab.claims.experiments.sharpness_at_target import SharpnessAtTarget
@@ -17,17 +17,30 @@ from minisgd.lab.claims.statistics import Estimate, log_ratio, ratio_of
 from minisgd.lab.plots import BLUE, GREEN, ORANGE
 from minisgd.typing import Generator
 
+RULE = Rule(
+    {
+        "fixed lr": Statement(
+            "λmax of the largest batch is at least {margin} higher than that of the smallest at one rate for all",
+            "more",
+            QUARTER,
+        ),
+        "fixed lr/B": Statement("so it is where lr/B is fixed", "more", QUARTER),
+        "tuned lr": Statement("so it is at tuned rates", "more", QUARTER),
+    },
+    supported=every("fixed lr", "fixed lr/B", "tuned lr"),
+    qualified=some("fixed lr", "fixed lr/B", "tuned lr"),
+)
+
 
 def judge(rng: Generator, fixed: Endings, per_example: Endings, tuned: Endings) -> Finding:
     """Compare λmax of the largest batch with that of the smallest, under three rules for the learning rate."""
     arms = {"fixed lr": fixed, "fixed lr/B": per_example, "tuned lr": tuned}
     ratios = {
-        (rule, name): log_ratio(runs.at(name, 0)[-1], runs.at(name, 0)[0], rng)
+        (rule, name): log_ratio(runs.at(name, 0)[-1], runs.at(name, 0)[0])
         for rule, runs in arms.items()
         for name in MEASURES
     }
-    sides = {rule: side(ratios[rule, "lambda_max"], QUARTER) for rule in arms}
-    verdict = verdict_of(sides.values())
+    evidence = {rule: ratios[rule, "lambda_max"] for rule in arms}
     small, large = fixed.batch_sizes[0], fixed.batch_sizes[-1]
     said = [f"{words.count(ratio_of(ratios[rule, 'lambda_max']).value)} times at {rule}" for rule in arms]
     depth = np.nanmedian([runs.at("train_loss", 0) for runs in arms.values()])
@@ -48,13 +61,14 @@ def judge(rng: Generator, fixed: Endings, per_example: Endings, tuned: Endings) 
     }
     main = effects.pop(("fixed lr", "lambda_max"))
     return Finding(
-        verdict,
+        RULE.verdict(evidence),
         main,
         sum(runs.training_runs for runs in arms.values()),
         text,
         draw,
         tuple(effects.values()),
         tuple(_disagreements(arms, ratios)),
+        evidence,
     )
 
 
@@ -90,8 +104,7 @@ CLAIM = Claim(
     "(ε = 1e-3) and SAM's rise (ρ = 0.05) on the same training examples.",
     effect="Ratio of λmax at the largest and the smallest batch size under each of the three rules; 95% over paired "
     "seeds.",
-    rule="Supported if λmax of the largest batch is at least 25% higher under every rule, so that the batch size "
-    "itself matters; qualified if under some rule only; refuted if under none.",
+    rule=RULE,
     would_change="No noise in the gradient: then all batch sizes take the same path. If lr/B governs, the difference "
     "at a fixed rate is gone where lr/B is fixed, and shrinks where tuning raises the rate with the batch.",
     held_fixed="Training loss at which sharpness is measured, initial weights of each seed, examples measured on; "

@@ -6,7 +6,7 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, side, verdict_of
+from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, some
 from minisgd.lab.claims.experiments.escape import Escape, SwitchToSmall
 from minisgd.lab.claims.pictures import Axes
 from minisgd.lab.claims.statistics import Estimate, log_ratio, ratio_of
@@ -19,14 +19,23 @@ NOTHING = 1e-6
 """A loss, or a curvature, below this is rounding."""
 
 
+RULE = Rule(
+    {
+        "flatter": Statement("the excursion ends with λmax at least {margin} lower", "less", QUARTER),
+        "lower": Statement("it ends with at least {margin} less training loss", "less", QUARTER),
+    },
+    supported=every("flatter", "lower"),
+    qualified=some("flatter", "lower"),
+)
+
+
 def judge(rng: Generator, escape: Escape) -> Finding:
     """Ask whether the excursion ends in a flatter place, and whether in a lower one."""
-    flatter, lower = (_ratio(escape, name, -1, rng) for name in MEASURED)
-    sides = side(flatter, QUARTER), side(lower, QUARTER)
-    verdict = verdict_of(sides, "less")
+    flatter, lower = (_ratio(escape, name, -1) for name in MEASURED)
+    evidence = {"flatter": flatter, "lower": lower}
     sharpness, loss = ratio_of(flatter), ratio_of(lower)
     during = escape.steps.index(escape.back)
-    while_small = ratio_of(_ratio(escape, "train_loss", during, rng))
+    while_small = ratio_of(_ratio(escape, "train_loss", during))
     text = (
         f"After an excursion to batch size {escape.small}, training at {escape.large} ends with "
         f"{words.count(sharpness.value)} times the λmax and {words.count(loss.value)} times the training loss of "
@@ -49,7 +58,7 @@ def judge(rng: Generator, escape: Escape) -> Finding:
         ax.legend(frameon=False, fontsize=8.8, labelcolor=INK)
 
     return Finding(
-        verdict,
+        RULE.verdict(evidence),
         Effect.of("λmax at the end: with / without a small-batch excursion", sharpness),
         2 * escape.without["train_loss"].shape[1],
         text,
@@ -59,12 +68,13 @@ def judge(rng: Generator, escape: Escape) -> Finding:
             Effect.of("training loss as the excursion ends", while_small),
         ),
         cautions=(f"Learning rate {words.number(escape.lr)} throughout; it sets how large the noise is.",),
+        evidence=evidence,
     )
 
 
-def _ratio(escape: Escape, name: str, look: int, rng: Generator) -> Estimate:
+def _ratio(escape: Escape, name: str, look: int) -> Estimate:
     with_, without = (np.maximum(runs[name][look], NOTHING) for runs in (escape.with_, escape.without))
-    return log_ratio(with_, without, rng)
+    return log_ratio(with_, without)
 
 
 CLAIM = Claim(
@@ -74,8 +84,7 @@ CLAIM = Claim(
     experiment="Train with the largest batch; from there, go on as before, or with the smallest batch for as many "
     "steps and then with the largest again, so that the noise itself is gone. Follow λmax and the loss of both.",
     effect="Ratio of λmax, and of the training loss, at the end with and without the excursion; 95% over paired seeds.",
-    rule="Supported if the excursion ends with λmax lower by at least 20% (out of a sharp region) and the training run "
-    "loss lower by at least 20% (out of a worse one); qualified if only one of these holds; refuted if neither does.",
+    rule=RULE,
     would_change="A loss without noise in its gradient, on which batch size has nothing to move with; a loss with "
     "barriers that the noise of a small batch can pass makes it supported.",
     held_fixed="Learning rate, number of steps, initial weights of each seed; the same examples for every λmax.",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.lab import words
-from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict
-from minisgd.lab.claims.decision import QUARTER, side
+from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, fails
 from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget
 from minisgd.lab.claims.experiments.growing import GrowingBudget
 from minisgd.lab.claims.pictures import Axes
-from minisgd.lab.claims.statistics import difference, ratio_of
+from minisgd.lab.claims.statistics import Estimate, log_ratio, ratio_of
 from minisgd.lab.plots import BLUE, INK, ORANGE, log_axis, spread
 from minisgd.typing import Generator, HostArray
 
@@ -20,19 +20,27 @@ NOTHING = 1e-6
 """A loss below this is rounding."""
 
 
+RULE = Rule(
+    {
+        "better": Statement(
+            "growing leaves at least {margin} less loss than a constant batch with as many updates", "less", QUARTER
+        ),
+        "fewer": Statement("it takes at least {margin} fewer updates than the smallest batch", "less", QUARTER),
+        "loses": Statement("it leaves at least {margin} more loss than the smallest batch", "more", QUARTER),
+    },
+    supported=every("better"),
+    qualified=every("fewer", fails("loses")),
+)
+
+
 def judge(rng: Generator, constant: Endings, growing: Endings) -> Finding:
     """Compare the grown batch with a constant one of as many updates, and with the size that it started from."""
     steps, losses = constant.at("steps", constant.tuned()), _losses(constant)  # (K, S)
     grown_steps, grown = growing.at("steps", growing.tuned())[0], _losses(growing)[0]  # (S,)
-    better = difference(np.log(grown), np.log(at_equal_steps(steps, losses, grown_steps)), rng)
-    kept = difference(np.log(grown), np.log(losses[0]), rng)
+    better = log_ratio(grown, at_equal_steps(steps, losses, grown_steps))
+    kept = log_ratio(grown, losses[0])
     saved = float(np.median(grown_steps) / np.median(steps[0]))
-    if side(better, QUARTER) == "less":
-        verdict: Verdict = "supported"
-    elif saved < 1 / np.exp(QUARTER) and kept.high90 < QUARTER:
-        verdict = "qualified"
-    else:
-        verdict = "refuted" if kept.value > QUARTER and kept.low > 0 else "not decided"
+    evidence = {"better": better, "fewer": Estimate.exact(float(np.log(saved))), "loses": kept}
     first, last = constant.batch_sizes[0], constant.batch_sizes[-1]
     ratio, against_small = ratio_of(better), ratio_of(kept)
     text = (
@@ -56,7 +64,7 @@ def judge(rng: Generator, constant: Endings, growing: Endings) -> Finding:
 
     edges = [*constant.on_edge(constant.tuned()), *(["growing"] if growing.on_edge(growing.tuned()) else [])]
     return Finding(
-        verdict,
+        RULE.verdict(evidence),
         Effect.of("validation loss: growing / constant with as many updates", ratio),
         constant.training_runs + growing.training_runs,
         text,
@@ -66,6 +74,7 @@ def judge(rng: Generator, constant: Endings, growing: Endings) -> Finding:
             Effect(f"updates: growing / batch size {first}", saved, saved, saved),
         ),
         tuple(f"Batch size {at}: the best learning rate is on the edge of its grid." for at in edges),
+        evidence,
     )
 
 
@@ -93,12 +102,11 @@ CLAIM = Claim(
     "stays during a training run, and is tuned for every one.",
     effect="Ratio of the validation losses of the grown batch and of a constant batch with as many updates "
     "(interpolated between those tried), geometric mean over paired seeds, 95%.",
-    rule="Supported if growing leaves at least 20% less loss than a constant batch with as many updates. Qualified if "
-    "it only keeps what the smallest batch reaches (at most 25% more loss, one-sided test at 5%) with at least 20% "
-    "fewer updates: a constant batch in between does so too. Refuted if it loses that.",
+    rule=RULE,
     would_change="Noise that limits the end of a training run, as from wrong labels or a task that cannot be solved: "
     "there growing the batch quietens it, as decaying the learning rate does.",
     held_fixed="Number of examples, initial weights of each seed, order of the examples, plain SGD.",
     needs={"constant": FixedBudget(epochs=EPOCHS), "growing": GrowingBudget(EPOCHS)},
     judge=judge,
+    unseen=True,
 )

@@ -6,7 +6,7 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, side, verdict_of
+from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, some
 from minisgd.lab.claims.experiments.critical import critical_sizes, trend
 from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
 from minisgd.lab.claims.pictures import Axes, against_batch
@@ -19,13 +19,24 @@ MARGIN = 0.05
 """A slope of the gap within ±0.05 is none: over two decades of batch size, less than a factor of 1.26."""
 
 
+RULE = Rule(
+    {
+        "critical": Statement("Adam's critical batch size is at least {margin} larger than SGD's", "more", QUARTER),
+        "lead": Statement(
+            "Adam's lead in steps grows with the batch, with a slope above {margin}", "more", MARGIN, "number"
+        ),
+    },
+    supported=every("critical", "lead"),
+    qualified=some("critical", "lead"),
+)
+
+
 def judge(rng: Generator, sgd: TargetRuns, adam: TargetRuns) -> Finding:
     """Compare the critical batch sizes, and ask whether Adam's lead grows with the batch."""
     ratio = trend((0, 1), (sgd, adam), rng)
     lead = sgd.best_steps / adam.best_steps  # (K, S)
-    slope = log_slope(sgd.batch_sizes, lead, rng)
-    sides = (side(ratio, QUARTER), side(slope, MARGIN))
-    verdict = verdict_of(sides)
+    slope = log_slope(sgd.batch_sizes, lead)
+    evidence = {"critical": ratio, "lead": slope}
     times = ratio_of(ratio)
     of_sgd, of_adam = critical_sizes((sgd, adam))
     small, large = sgd.batch_sizes[0], sgd.batch_sizes[-1]
@@ -40,13 +51,14 @@ def judge(rng: Generator, sgd: TargetRuns, adam: TargetRuns) -> Finding:
             against_batch(ax, runs.batch_sizes, runs.best_steps, "steps to target", color=color, name=name)
 
     return Finding(
-        verdict,
+        RULE.verdict(evidence),
         Effect.of("critical batch size Emin/Smin: Adam / SGD", times),
         sgd.training_runs + adam.training_runs,
         text,
         draw,
         (Effect.of("slope of log (steps of SGD / steps of Adam) against log B", slope),),
         (*sgd.cautions(), *(f"Adam: {caution}" for caution in adam.cautions())),
+        evidence,
     )
 
 
@@ -58,11 +70,11 @@ CLAIM = Claim(
     "fit S(B) = Smin + Emin/B to the steps.",
     effect="Ratio of the critical batch sizes Emin/Smin of Adam and SGD; slope of the log of SGD's steps over Adam's "
     "against log B; 95% over paired seeds.",
-    rule="Supported if Adam's critical batch size is at least 25% larger and its lead grows with the batch (slope "
-    "above 0.05); qualified if only one of the two holds; refuted if neither does.",
+    rule=RULE,
     would_change="A problem that noise limits at every batch size tried: then both optimizers scale perfectly. "
     "Momentum moves SGD's critical batch size towards Adam's.",
     held_fixed="Target, initial weights of each seed, order of the examples; no momentum with SGD.",
     needs={"sgd": RunToTarget(), "adam": RunToTarget(Setting(optimizer="adam"))},
     judge=judge,
+    unseen=True,
 )

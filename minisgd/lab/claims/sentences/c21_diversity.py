@@ -6,12 +6,23 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import TEN_PERCENT, side, verdict_of
+from minisgd.lab.claims.decision import TEN_PERCENT, Rule, Statement, every, some
 from minisgd.lab.claims.experiments.distinct import CountDistinct, Distinct
 from minisgd.lab.claims.pictures import Axes, against_batch
 from minisgd.lab.claims.statistics import log_ratio, ratio_of
 from minisgd.lab.plots import BLUE, ORANGE
 from minisgd.typing import Generator
+
+RULE = Rule(
+    {
+        "distinct examples": Statement(
+            "the smallest batch shows at least {margin} more distinct examples than the largest", "more", TEN_PERCENT
+        ),
+        "classes": Statement("it shows at least {margin} more classes", "more", TEN_PERCENT),
+    },
+    supported=every("distinct examples", "classes"),
+    qualified=some("distinct examples", "classes"),
+)
 
 
 def judge(rng: Generator, counts: Distinct) -> Finding:
@@ -19,9 +30,7 @@ def judge(rng: Generator, counts: Distinct) -> Finding:
     tables = {"distinct examples": counts.examples}
     if counts.classes is not None:
         tables["classes"] = counts.classes
-    ratios = {name: log_ratio(table[0], table[-1], rng) for name, table in tables.items()}
-    sides = {side(ratio, TEN_PERCENT) for ratio in ratios.values()}
-    verdict = verdict_of(sides)
+    ratios = {name: log_ratio(table[0], table[-1]) for name, table in tables.items()}
     small, large = counts.batch_sizes[0], counts.batch_sizes[-1]
     first, last = (
         " and ".join(f"{words.count(float(np.median(table[k])))} {name}" for name, table in tables.items())
@@ -37,7 +46,9 @@ def judge(rng: Generator, counts: Distinct) -> Finding:
     for name, ratio in ratios.items():
         r = ratio_of(ratio)
         effects.append(Effect.of(f"{name} in a batch: batch size {small} / {large}", r))
-    return Finding(verdict, effects[0], counts.examples.size, text, draw, tuple(effects[1:]))
+    return Finding(
+        RULE.verdict(ratios), effects[0], counts.examples.size, text, draw, tuple(effects[1:]), evidence=ratios
+    )
 
 
 CLAIM = Claim(
@@ -48,11 +59,11 @@ CLAIM = Claim(
     "classes in each; examples with equal features count once.",
     effect="Ratio of the distinct examples in a batch, and of the classes, at the smallest and the largest batch size; "
     "95% over the seeds.",
-    rule="Supported if the smallest batch shows at least 10% more of both; qualified if it shows more of one only; "
-    "refuted if it shows as many (two one-sided tests) or fewer.",
+    rule=RULE,
     would_change="Nothing that draws batches evenly: a larger batch holds at least what a part of it holds. Over an "
     "epoch every batch size shows the same examples.",
     held_fixed="Data, order of the examples of each seed, number of batches looked at.",
     needs={"counts": CountDistinct()},
     judge=judge,
+    learns=False,
 )

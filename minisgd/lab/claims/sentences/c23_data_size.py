@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from minisgd.lab import words
-from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict
+from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.decision import Rule, Statement, every, fails
 from minisgd.lab.claims.experiments import critical
 from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
 from minisgd.lab.claims.setting import Setting
@@ -24,6 +25,17 @@ MARGIN = 0.5
 QUARTER, NARROW = Setting(share=0.25), Setting(width=0.25)
 
 
+RULE = Rule(
+    {
+        "half": Statement("the slope is above {margin}", "more", MARGIN, "number"),
+        "grows": Statement("the slope is above {margin}", "more", 0.0, "number"),
+    },
+    supported=every("half"),
+    qualified=every("grows"),
+    refuted=fails("half"),
+)
+
+
 def judge(
     rng: Generator,
     quarter: TargetRuns,
@@ -40,10 +52,7 @@ def judge(
     logs = [math.log(part) for part in PARTS]
     slope = critical.trend(logs, by_data, rng)
     farther = ratio_of(critical.trend((0, 1), (quarter, own), rng))
-    if slope.low > 0:
-        verdict: Verdict = "supported" if slope.value > MARGIN else "qualified"
-    else:
-        verdict = "refuted" if slope.high90 < MARGIN else "not decided"
+    evidence = {"half": slope, "grows": slope}
     names = [f"N = {run.n_train:,}" for run in by_data]
     text = (
         f"Trained to the same target, {words.join([f'{run.n_train:,}' for run in by_data])} examples have critical "
@@ -55,13 +64,14 @@ def judge(
         wider = critical.trend(logs, by_width, rng)
         more.insert(0, Effect.of("slope of log Bcrit against log width", wider))
     return Finding(
-        verdict,
+        RULE.verdict(evidence),
         Effect.of("slope of log Bcrit against log N", slope),
         sum(run.training_runs for run in (*by_data, *by_width)),
         text,
         lambda ax: critical.draw(ax, by_data, names),
         tuple(more),
         critical.cautions(by_data, names),
+        evidence,
     )
 
 
@@ -73,8 +83,7 @@ CLAIM = Claim(
     "fit S(B) = Smin + Emin/B to the steps of tuned runs. Likewise on all examples with hidden layers of the full "
     "width, half and a quarter of it.",
     effect="Slope of log Bcrit against log N, Bcrit = Emin/Smin; 95% over paired seeds.",
-    rule="Supported if the slope is above 0.5, qualified if it is above zero; refuted if it may be zero and 0.5 is "
-    "excluded (one-sided test at 5%).",
+    rule=RULE,
     would_change="More data allow a harder target, at which gradients are noisier: the critical batch size that each "
     "data set has at a target of its own may grow with it. A batch that is most of a small data set has less noise.",
     held_fixed="Target, validation examples, class shares, initial weights of each seed, plain SGD with the learning "
@@ -91,4 +100,5 @@ CLAIM = Claim(
         "wide": RunToTarget(Setting(), SIZES, target_of=NARROW),
     },
     judge=judge,
+    unseen=True,
 )

@@ -6,7 +6,7 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, side, verdict_of
+from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, some
 from minisgd.lab.claims.experiments.gradient_error import GradientError, MeasureGradientError
 from minisgd.lab.claims.experiments.step_flops import CountFlops, StepFlops
 from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
@@ -20,6 +20,20 @@ TENTH = 0.1
 """An error of less than a tenth of the gradient changes little."""
 
 
+RULE = Rule(
+    {
+        "precise": Statement(
+            "the gradient of the smallest batch is off by at least {margin} of its length more", "more", TENTH, "number"
+        ),
+        "expensive": Statement(
+            "the full batch takes at least {margin} more FLOPs to the target than the cheapest", "more", QUARTER
+        ),
+    },
+    supported=every("precise", "expensive"),
+    qualified=some("precise", "expensive"),
+)
+
+
 def judge(
     rng: Generator, runs: TargetRuns, full: TargetRuns, flops: StepFlops, full_flops: StepFlops, errors: GradientError
 ) -> Finding:
@@ -28,9 +42,11 @@ def judge(
     each = dict(zip((*flops.batch_sizes, *full_flops.batch_sizes), (*flops.flops, *full_flops.flops), strict=True))
     work = np.concatenate([runs.best_steps, full.best_steps]) * np.array([each[b] for b in sizes])[:, None]  # (K, S)
     cheapest = int(np.median(work, axis=1).argmin())
-    precision, expense = difference(errors.error[0], errors.error[-1], rng), log_ratio(work[-1], work[cheapest], rng)
-    sides = side(precision, TENTH), side(expense, QUARTER)
-    verdict = verdict_of(sides)
+    precision, expense = (
+        difference(errors.error[0], errors.error[-1]),
+        log_ratio(work[-1], work[cheapest], max(1, len(work) - 1)),
+    )
+    evidence = {"precise": precision, "expensive": expense}
     times, small, n = ratio_of(expense), sizes[0], sizes[-1]
     off, of_full = (float(np.median(errors.error[k])) for k in (0, -1))
     step = each[n] / each[small]
@@ -50,7 +66,7 @@ def judge(
             against_batch(ax, sizes, work / least, "ratio", color=BLUE, name="FLOPs to target, in units of the least")
 
     return Finding(
-        verdict,
+        RULE.verdict(evidence),
         Effect.of(f"FLOPs to target: full batch / batch size {sizes[cheapest]}", times),
         runs.training_runs + full.training_runs,
         text,
@@ -60,6 +76,7 @@ def judge(
             Effect(f"FLOPs of a step: full batch / batch size {small}", step, step, step),
         ),
         (*runs.cautions(), *full.cautions()),
+        evidence,
     )  # fmt: skip
 
 
@@ -72,8 +89,7 @@ CLAIM = Claim(
     "multiply the steps by the FLOPs of a step, counted from its recorded program.",
     effect="FLOPs to target of the full batch over those of the cheapest batch size; gradient error |g − G|/|G| of the "
     "smallest batch less that of the full one; 95% over paired seeds.",
-    rule="Supported if the smallest batch is off by at least a tenth of the gradient more, and the full batch takes at "
-    "least 25% more FLOPs to the target than the cheapest; qualified if only one holds; refuted if neither does.",
+    rule=RULE,
     would_change="Examples that all have the same gradient: then one is as precise as all of them. As an estimate for "
     "data not seen, the full gradient is off as well, by what a larger data set would change.",
     held_fixed="Target, initial weights of each seed, optimizer (plain SGD, learning rate tuned at every batch size).",
@@ -85,4 +101,5 @@ CLAIM = Claim(
         "errors": MeasureGradientError(),
     },
     judge=judge,
+    unseen=True,
 )

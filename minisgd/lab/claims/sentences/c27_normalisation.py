@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.lab import words
-from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict, undecided
-from minisgd.lab.claims.decision import QUARTER, side
+from minisgd.lab.claims.claim import Claim, Effect, Finding, undecided
+from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, some
 from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget, Measure
 from minisgd.lab.claims.experiments.training_mode import TrainingModeLoss
 from minisgd.lab.claims.lab import SMALLEST
@@ -32,6 +32,21 @@ def trained(norm: str, batch_sizes: tuple[int, ...] = (), measures: tuple[Measur
     )
 
 
+RULE = Rule(
+    {
+        "gain": Statement(
+            "what normalisation gains differs by at least {margin} of accuracy between the smallest and largest batch",
+            "differs",
+            POINT,
+            "points",
+        ),
+        "gap": Statement("at the smallest batch, the two losses differ by at least {margin}", "differs", QUARTER),
+    },
+    supported=every("gain", "gap"),
+    qualified=some("gain", "gap"),
+)
+
+
 def judge(rng: Generator, none: Endings, batch: Endings, ghost: Endings, small: Endings) -> Finding:
     """Ask whether what normalisation gains depends on the batch size, and whether small batches see another network."""
     accuracy = {
@@ -42,16 +57,11 @@ def judge(rng: Generator, none: Endings, batch: Endings, ghost: Endings, small: 
         return undecided(ACCURACY, "Accuracy is a matter of classes, and these data have values.")
     first, last = batch.batch_sizes[0], batch.batch_sizes[-1]
     gain = accuracy["batch norm"] - accuracy[NONE]
-    change = difference(gain[-1], gain[0], rng)
-    ghost_gain = difference(accuracy[f"ghost batches of {GHOST}"][-1], accuracy["batch norm"][-1], rng)
+    change = difference(gain[-1], gain[0])
+    ghost_gain = difference(accuracy[f"ghost batches of {GHOST}"][-1], accuracy["batch norm"][-1])
     best = small.tuned()
-    gap = log_ratio(small.at("training_mode_loss", best)[0], small.at("train_loss", best)[0], rng)
-    sides = side(change, POINT), side(gap, QUARTER)
-    acts = [it in ("more", "less") for it in sides]
-    if any(acts):
-        verdict: Verdict = "supported" if all(acts) else "qualified"
-    else:
-        verdict = "not decided" if "unclear" in sides else "refuted"
+    gap = log_ratio(small.at("training_mode_loss", best)[0], small.at("train_loss", best)[0])
+    evidence = {"gain": change, "gap": gap}
     ratio = ratio_of(gap)
     text = (
         f"Batch normalisation changes accuracy by {_points(gain[0].mean())} at batch size {first} and by "
@@ -71,7 +81,7 @@ def judge(rng: Generator, none: Endings, batch: Endings, ghost: Endings, small: 
     runs = (none, batch, ghost, small)
     edges = {NONE: none, "batch norm": batch, "ghost batches": ghost}
     return Finding(
-        verdict,
+        RULE.verdict(evidence),
         effects[0],
         sum(each.training_runs for each in runs),
         text,
@@ -82,6 +92,7 @@ def judge(rng: Generator, none: Endings, batch: Endings, ghost: Endings, small: 
             for name, each in edges.items()
             if (at := each.on_edge(each.tuned()))
         ),
+        evidence,
     )
 
 
@@ -107,8 +118,7 @@ CLAIM = Claim(
     "twice at the same weights: by the statistics of every batch, and by the running ones.",
     effect="Gain in validation accuracy by batch normalisation at the largest batch size less that at the smallest; "
     "ratio of the two losses at the smallest; 95% over paired seeds.",
-    rule="Supported if the gain changes by at least one point between the smallest and the largest batch, and the two "
-    "losses differ by at least 25% at the smallest; qualified if only one of these holds; refuted if neither does.",
+    rule=RULE,
     would_change="Features that hardly vary within a batch, or a budget so long that every batch size ends alike: then "
     "normalisation gains the same everywhere.",
     held_fixed="Number of epochs, initial weights of each seed, order of the examples, plain SGD.",
@@ -119,4 +129,5 @@ CLAIM = Claim(
         "small": trained("batch", (SMALLEST,), (TrainingModeLoss(SMALLEST),)),
     },
     judge=judge,
+    unseen=True,
 )

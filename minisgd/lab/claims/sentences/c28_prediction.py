@@ -7,41 +7,49 @@ import math
 import numpy as np
 
 from minisgd.lab import words
-from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict
-from minisgd.lab.claims.decision import QUARTER
+from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, some
 from minisgd.lab.claims.experiments.measured_speed import TimePredictions
 from minisgd.lab.claims.pictures import Axes, batch_axis
+from minisgd.lab.claims.statistics import Estimate, ratio_of
 from minisgd.lab.instruments.throughput.latency import LatencyPoint
 from minisgd.lab.instruments.throughput.speed import Speed
 from minisgd.lab.plots import BLUE, INK, log_axis, spread
+from minisgd.lab.statistics import Interval
 from minisgd.typing import Generator
 
 ENOUGH = 0.9
 """Of the best throughput: what the smallest batch that reaches it is named for."""
 
 
+RULE = Rule(
+    {
+        "waits": Statement(
+            "at the largest batch, p99 latency is at least {margin} longer than for one example", "more", QUARTER
+        ),
+        "gains": Statement("it answers at least {margin} more examples per second", "more", QUARTER),
+    },
+    supported=every("waits", "gains"),
+    qualified=some("waits", "gains"),
+)
+
+
 def judge(rng: Generator, predictions: Speed) -> Finding:
     """Ask whether one example is answered sooner alone, and whether many are answered faster together."""
     points = [point for point in predictions.points if isinstance(point, LatencyPoint)]
     one, many = points[0], points[-1]
-    wait = _ratio(f"p99 latency: batch {many.batch_size} / {one.batch_size}", many.p99_seconds, many.p99_interval,
-                  one.p99_seconds, one.p99_interval)  # fmt: skip
-    per_example = [[end / point.batch_size for end in point.interval] for point in (one, many)]
-    gain = _ratio(
-        f"throughput: batch {many.batch_size} / {one.batch_size}",
-        one.p50_seconds / one.batch_size,
-        (per_example[0][0], per_example[0][1]),
-        many.p50_seconds / many.batch_size,
-        (per_example[1][0], per_example[1][1]),
-    )
-    verdict = _verdict(wait, gain)
+    wait = _log_ratio(many.p99_seconds, many.p99_interval, one.p99_seconds, one.p99_interval)
+    each = [[point.p50_seconds / point.batch_size, *(end / point.batch_size for end in point.interval)]
+            for point in (one, many)]  # fmt: skip
+    gain = _log_ratio(each[0][0], (each[0][1], each[0][2]), each[1][0], (each[1][1], each[1][2]))
+    evidence = {"waits": wait, "gains": gain}
     rates = np.array([point.batch_size / point.p50_seconds for point in points])
     enough = points[int(np.argmax(rates >= ENOUGH * rates.max()))].batch_size
     text = (
         f"One example alone is answered in {words.seconds(one.p50_seconds)} (99% within "
         f"{words.seconds(one.p99_seconds)}), a batch of {many.batch_size} in {words.seconds(many.p50_seconds)} "
-        f"({words.seconds(many.p99_seconds)}). Per second the large batch answers {gain.value:.3g} times as many; "
-        f"batch size {enough} is enough for {100 * ENOUGH:.0f}% of the best throughput."
+        f"({words.seconds(many.p99_seconds)}). Per second the large batch answers {math.exp(gain.value):.3g} times as "
+        f"many; batch size {enough} is enough for {100 * ENOUGH:.0f}% of the best throughput."
     )
 
     def draw(ax: Axes) -> None:
@@ -57,25 +65,18 @@ def judge(rng: Generator, predictions: Speed) -> Finding:
         log_axis(ax, *spread([0.7 * middle[0], *middle, *slow]), words.seconds, "seconds of a prediction")
         ax.legend(frameon=False, fontsize=8.8, labelcolor=INK)
 
-    return Finding(verdict, wait, sum(point.calls for point in points), text, draw, (gain,))
+    effects = [
+        Effect.of(f"{what}: batch {many.batch_size} / {one.batch_size}", ratio_of(log))
+        for what, log in (("p99 latency", wait), ("throughput", gain))
+    ]
+    calls = sum(point.calls for point in points)
+    return Finding(RULE.verdict(evidence), effects[0], calls, text, draw, (effects[1],), evidence=evidence)
 
 
-def _ratio(
-    name: str, top: float, top_ends: tuple[float, float], bottom: float, bottom_ends: tuple[float, float]
-) -> Effect:
-    """Return a ratio with the widest interval that the ends allow."""
-    return Effect(name, top / bottom, top_ends[0] / bottom_ends[1], top_ends[1] / bottom_ends[0])
-
-
-def _verdict(wait: Effect, gain: Effect) -> Verdict:
-    margin = math.exp(QUARTER)
-    true = [effect.low > 1 and effect.value > margin for effect in (wait, gain)]
-    false = [effect.high < margin for effect in (wait, gain)]
-    if all(true):
-        return "supported"
-    if any(true) and any(false):
-        return "qualified"
-    return "refuted" if all(false) else "not decided"
+def _log_ratio(top: float, top_ends: Interval, bottom: float, bottom_ends: Interval) -> Estimate:
+    """Return a log-ratio with the widest interval that the ends allow."""
+    low, high = math.log(top_ends[0] / bottom_ends[1]), math.log(top_ends[1] / bottom_ends[0])
+    return Estimate(math.log(top / bottom), low, high, low, high)
 
 
 CLAIM = Claim(
@@ -85,11 +86,11 @@ CLAIM = Claim(
     experiment="Time every prediction by itself at every batch size, visited in random order.",
     effect="The p99 latency of the largest batch over that of one example, and their throughput likewise; 95% over "
     "visits.",
-    rule="Supported if a large batch both answers later and answers more per second, by more than 25% each; qualified "
-    "if only one of the two holds; refuted if neither does.",
+    rule=RULE,
     would_change="A machine on which a large batch takes no longer than one example, or a network so large that one "
     "example keeps it busy.",
     held_fixed="Network, dtype, threads; data from host memory to host memory.",
     needs={"predictions": TimePredictions()},
     judge=judge,
+    learns=False,
 )

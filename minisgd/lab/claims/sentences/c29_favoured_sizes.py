@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from minisgd.lab.claims.claim import Claim, Effect, Finding, Verdict
+from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.decision import TEN_PERCENT, Rule, Statement, every
 from minisgd.lab.claims.experiments.measured import StepTimes, TimeSteps
 from minisgd.lab.claims.pictures import Axes
-from minisgd.lab.claims.statistics import Estimate, bootstrap, ratio_of
+from minisgd.lab.claims.statistics import Estimate, ratio_of
 from minisgd.lab.plots import BLUE, GREY, INK
 from minisgd.typing import Generator, HostArray
 
 SIZES = tuple(range(8, 200, 8))
 """At equal distances, so that a straight line puts each in the middle of its neighbours."""
 
-MARGIN = 0.1
-"""A jump of less than a tenth of a step is none."""
+RULE = Rule(
+    {
+        "stands out": Statement(
+            "a batch size stands out from the middle of its neighbours by at least {margin}", "more", TEN_PERCENT
+        )
+    },
+    supported=every("stands out"),
+)
 
 
 def judge(rng: Generator, times: StepTimes) -> Finding:
@@ -24,8 +31,8 @@ def judge(rng: Generator, times: StepTimes) -> Finding:
     first, second = departures(times.seconds[::2]), departures(times.seconds[1::2])
     at = int(np.argmax(np.abs(np.median(first, axis=0))))
     sign = float(np.sign(np.median(first[:, at])))
-    jump = bootstrap(lambda rows: np.median(sign * second[rows, at], axis=-1), len(second), rng)
-    verdict = _verdict(jump)
+    jump = Estimate.mean(sign * second[:, at])
+    evidence = {"stands out": jump}
     b = times.batch_sizes[at + 1]
     ratio = ratio_of(jump if sign > 0 else jump.mapped(lambda x: -x))
     text = (
@@ -37,7 +44,7 @@ def judge(rng: Generator, times: StepTimes) -> Finding:
     def draw(ax: Axes) -> None:
         middle = np.exp(np.median(departures(times.seconds), axis=0))
         inner = times.batch_sizes[1:-1]
-        ax.axhspan(1 - MARGIN, 1 + MARGIN, color=GREY, alpha=0.15, lw=0, label=f"within {100 * MARGIN:.0f}%")
+        ax.axhspan(0.9, 1.1, color=GREY, alpha=0.15, lw=0, label="within 10%")
         ax.axhline(1, color=GREY, lw=1)
         ax.plot(inner, middle, marker="o", ms=5, lw=1.2, color=BLUE)
         ax.plot([b], [middle[at]], marker="o", ms=11, mfc="none", mec=INK)
@@ -46,21 +53,12 @@ def judge(rng: Generator, times: StepTimes) -> Finding:
         ax.set_ylabel("step time / middle of neighbours", fontsize=9.5, color=INK)
 
     effect = Effect.of(f"step time at batch size {b} / middle of its neighbours", ratio)
-    return Finding(verdict, effect, times.seconds.size, text, draw)
+    return Finding(RULE.verdict(evidence), effect, times.seconds.size, text, draw, evidence=evidence)
 
 
 def departures(seconds: HostArray) -> HostArray:
     """Return log t(b) − log of the mean of the times of its two neighbours.  seconds (V, K)   result (V, K − 2)"""
     return np.log(seconds[:, 1:-1]) - np.log((seconds[:, :-2] + seconds[:, 2:]) / 2)
-
-
-def _verdict(jump: Estimate) -> Verdict:
-    margin = float(np.log1p(MARGIN))
-    if jump.low > 0 and jump.value > margin:
-        return "supported"
-    if jump.high90 < margin:
-        return "refuted"
-    return "not decided"
 
 
 CLAIM = Claim(
@@ -70,9 +68,10 @@ CLAIM = Claim(
     experiment=f"Time steps at {len(SIZES)} batch sizes from {SIZES[0]} to {SIZES[-1]}, visited in random order.",
     effect="How far the batch size that stands out most in half of the visits stands out in the other half: step time "
     "over the middle of its neighbours'; 95% over visits.",
-    rule="Supported if it stands out by more than 10%; refuted if 10% is excluded.",
+    rule=RULE,
     would_change="A library that changes its method at a threshold, or a processor that works in large tiles.",
     held_fixed="Network, optimizer, dtype, threads; this is about the framework at hand, minisgd on this machine.",
     needs={"times": TimeSteps(batch_sizes=SIZES)},
     judge=judge,
+    learns=False,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, side, verdict_of
+from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, some
 from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget
 from minisgd.lab.claims.pictures import Axes
 from minisgd.lab.claims.setting import Setting
@@ -29,16 +29,34 @@ def trained(setting: Setting, sampling: Sampling = "shuffle") -> FixedBudget:
     return FixedBudget(setting, steps=STEPS, batch_sizes=(BATCH,), multiples=RATES, sampling=sampling)
 
 
+RULE = Rule(
+    {
+        "data": Statement("all of the data gain at least {margin} of accuracy over an eighth", "more", POINT, "points"),
+        "shuffling": Statement(
+            "shuffling gains at least {margin} of accuracy over sorted order", "more", POINT, "points"
+        ),
+        "data loss": Statement(
+            "without classes: an eighth of the data has at least {margin} more loss than all", "more", QUARTER
+        ),
+        "shuffling loss": Statement(
+            "without classes: sorted order has at least {margin} more loss than shuffled", "more", QUARTER
+        ),
+    },
+    supported=every("data", "shuffling", "data loss", "shuffling loss"),
+    qualified=some("data", "shuffling", "data loss", "shuffling loss"),
+)
+
+
 def judge(
     rng: Generator, eighth: Endings, quarter: Endings, half: Endings, whole: Endings, in_order: Endings
 ) -> Finding:
     """Compare all of the data with an eighth, and shuffled with sorted order."""
     parts = (eighth, quarter, half, whole)
-    what, margin = ("accuracy", POINT) if np.isfinite(whole.table("val_accuracy")).any() else ("loss", QUARTER)
+    what = "accuracy" if np.isfinite(whole.table("val_accuracy")).any() else "loss"
     scores, unshuffled = np.stack([score(runs, what) for runs in parts]), score(in_order, what)
-    data, shuffling = (gain(what, scores[-1], other, rng) for other in (scores[0], unshuffled))
-    sides = side(data, margin), side(shuffling, margin)
-    verdict = verdict_of(sides)
+    data, shuffling = (gain(what, scores[-1], other) for other in (scores[0], unshuffled))
+    suffix = "" if what == "accuracy" else " loss"
+    evidence = {f"data{suffix}": data, f"shuffling{suffix}": shuffling}
     few, many, unordered = (_say(what, float(np.mean(row))) for row in (scores[0], scores[-1], unshuffled))
     text = (
         f"After {STEPS:,} updates validation {what} is {few} with {eighth.n_train:,} examples and {many} with "
@@ -60,7 +78,7 @@ def judge(
 
     unit = "validation accuracy: {} less {}" if what == "accuracy" else "log of validation loss: {1} / {0}"
     return Finding(
-        verdict,
+        RULE.verdict(evidence),
         Effect.of(unit.format("all data", "an eighth"), data),
         sum(runs.training_runs for runs in (*parts, in_order)),
         text,
@@ -68,6 +86,7 @@ def judge(
         (Effect.of(unit.format("shuffled", "sorted"), shuffling),),
         tuple(f"With {runs.n_train:,} examples the best learning rate is on the edge of its grid."
               for runs in parts if runs.on_edge(runs.tuned())),
+        evidence,
     )  # fmt: skip
 
 
@@ -76,9 +95,9 @@ def score(runs: Endings, what: str) -> HostArray:
     return np.asarray(runs.at(f"val_{what}", runs.tuned(f"val_{what}"))[0])
 
 
-def gain(what: str, better: HostArray, worse: HostArray, rng: Generator) -> Estimate:
+def gain(what: str, better: HostArray, worse: HostArray) -> Estimate:
     """Estimate how much more accuracy one has, or how much less loss on a log scale.  better, worse (S,)"""
-    return difference(better, worse, rng) if what == "accuracy" else log_ratio(worse, better, rng)
+    return difference(better, worse) if what == "accuracy" else log_ratio(worse, better)
 
 
 def _say(what: str, value: float) -> str:
@@ -93,8 +112,7 @@ CLAIM = Claim(
     "each; then on all of them in the order of their labels, without shuffling.",
     effect="Validation accuracy (log loss, where there are no classes) with all data less that with an eighth, and "
     "shuffled less sorted; 95% over paired seeds.",
-    rule="Supported if both gain at least one point of accuracy (a factor 1.25 of loss); qualified if one does; "
-    "refuted if neither does (two one-sided tests).",
+    rule=RULE,
     would_change="A model too small to use more data, or examples that repeat each other; a file whose order says "
     "nothing about the labels needs no shuffling.",
     held_fixed="Number of updates, batch size, validation examples, initial weights of each seed, plain SGD with the "
@@ -107,4 +125,5 @@ CLAIM = Claim(
         "in_order": trained(Setting(by_label=True), "sequential"),
     },
     judge=judge,
+    unseen=True,
 )

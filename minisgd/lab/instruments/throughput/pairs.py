@@ -13,13 +13,13 @@ import numpy as np
 
 from minisgd.data import Dataset
 from minisgd.errors import ArgumentError
-from minisgd.lab.statistics import RESAMPLES, Interval, intervals
+from minisgd.lab.statistics import Interval, mean_interval
 from minisgd.lab.timing.clock import ProgressHook, time_steps
 from minisgd.lab.trial import Trial
 from minisgd.nn import Loss, Network
 from minisgd.optim import SGD, Optimizer
 from minisgd.training.prepare import as_dataset
-from minisgd.typing import Generator, HostArray, Seed
+from minisgd.typing import HostArray, Seed
 
 __all__ = ["PowerOfTwo", "PowersOfTwo", "powers_of_two"]
 
@@ -51,12 +51,13 @@ class PowerOfTwo:
 class PowersOfTwo:
     """The ratios of several powers of two, and their geometric mean.
 
-    Intervals hold 95% of the estimates from resampled builds and visits.
+    Intervals are t intervals over builds: where its arrays fall in memory is what a build decides by chance.
 
     Attributes:
         ratio: Geometric mean of the ratios.
         interval: Its interval.
         powers: The ratio at every power of two.
+        builds: The log-ratio of every power of two in every build.
         examples: Size N of the data set.
         how: How the estimate was made, in words.
     """
@@ -64,6 +65,7 @@ class PowersOfTwo:
     ratio: float
     interval: Interval
     powers: tuple[PowerOfTwo, ...]
+    builds: tuple[tuple[float, ...], ...]
     examples: int
     how: str
 
@@ -123,22 +125,24 @@ def powers_of_two(
         if on_progress:
             on_progress((build + 1) / BUILDS)
     how = f"median over {BUILDS} builds of {VISITS} visits to each of {len(sizes)} batch sizes, in random order"
-    return compare(chosen, np.array(builds), len(dataset), how, rng)
+    return compare(chosen, np.array(builds), len(dataset), how)
 
 
-def compare(powers: Sequence[int], builds: HostArray, examples: int, how: str, rng: Generator) -> PowersOfTwo:
+def compare(powers: Sequence[int], builds: HostArray, examples: int, how: str) -> PowersOfTwo:
     """Return the ratios and their intervals.  builds (builds, V, 3K) seconds at 2^k − 1, 2^k, 2^k + 1 and so on"""
     n, v, _ = builds.shape
     below, at, above = np.moveaxis(builds.reshape(n, v, len(powers), 3), -1, 0)
-    logs = np.log(at / ((below + above) / 2))  # (builds, V, K)
-    found = np.median(logs, axis=(0, 1))
-    drawn = rng.integers(n, size=(RESAMPLES, n, 1)), rng.integers(v, size=(RESAMPLES, n, v))
-    resampled = np.median(logs[drawn], axis=(1, 2))  # (resamples, K)
-    each = intervals(np.exp(resampled))
-    (overall,) = intervals(np.exp(resampled.mean(axis=1, keepdims=True)))
-    ratios = np.exp(found).tolist()
-    pairs = tuple(PowerOfTwo(b, ratio, ends) for b, ratio, ends in zip(powers, ratios, each, strict=True))
-    return PowersOfTwo(float(np.exp(found.mean())), overall, pairs, examples, how)
+    logs = np.median(np.log(at / ((below + above) / 2)), axis=1)  # (builds, K): busy visits do not count
+    pairs = tuple(PowerOfTwo(b, float(np.exp(row.mean())), _ratios(row)) for b, row in zip(powers, logs.T, strict=True))
+    overall = logs.mean(axis=1)
+    return PowersOfTwo(
+        float(np.exp(overall.mean())), _ratios(overall), pairs, tuple(map(tuple, logs.tolist())), examples, how
+    )
+
+
+def _ratios(logs: HostArray) -> Interval:
+    low, high = mean_interval(logs)
+    return float(np.exp(low)), float(np.exp(high))
 
 
 def _checked(given: Sequence[int] | None, n: int) -> list[int]:

@@ -56,8 +56,9 @@ def test_the_document_is_what_other_programs_read(answered):
     assert [entry["id"] for entry in document] == [1, 4, 9]
     for entry in document:
         assert {"id", "claim", "verdict", "effect", "n", "seconds", "held_fixed"} <= entry.keys()
-        assert entry["effect"].keys() == {"name", "value", "low", "high"}
+        assert entry["effect"].keys() == {"name", "value", "low", "high", "interval"}
         assert entry["verdict"] in ("supported", "qualified", "refuted", "not decided")
+        assert entry["verdict_holm"] in (entry["verdict"], "qualified", "not decided")
 
 
 def test_a_finished_run_is_read_back_from_its_journals(answered, monkeypatch):
@@ -87,6 +88,18 @@ def test_other_initial_weights_do_not_continue_a_run(answered):
 def test_only_what_training_runs_left_is_a_file(answered):
     _, folder = answered
     assert sorted(path.name for path in folder.iterdir()) == ["journal.json", "training-runs"]
+
+
+def test_one_seed_decides_nothing_that_was_sampled():
+    found = ms.claims(NETWORK, DATA, only=[9], seeds=1, threads=1)
+    assert found[9].verdict == "not decided" and "one seed has no interval" in found[9].finding.words
+    assert found[9].finding.effect.interval == "not bounded"
+
+
+def test_few_validation_examples_are_a_caution(answered):
+    found, _ = answered
+    assert any("Judged on 80 validation examples" in text for text in found[9].finding.cautions)
+    assert not any("validation" in text for text in found[4].finding.cautions)
 
 
 def test_no_budget_decides_nothing():

@@ -21,12 +21,11 @@ def test_claims_are_numbered_without_gaps_as_their_files_are():
 @pytest.mark.parametrize("number", CLAIMS)
 def test_a_claim_says_all_that_a_reader_needs(number):
     claim = CLAIMS[number]
-    for text in (claim.says, claim.experiment, claim.effect, claim.rule, claim.would_change, claim.held_fixed):
+    for text in (claim.says, claim.experiment, claim.effect, claim.rule.words, claim.would_change, claim.held_fixed):
         assert text[0].isupper() or text.startswith("a in ") or text.startswith("lr"), text
         assert text.endswith("."), text
     assert claim.sources and set(claim.sources) <= {"S0", "S1", "S2", "S3", "S4"}
     assert set(inspect.signature(claim.judge).parameters) == {"rng", *claim.reads}
-    assert "upported" in claim.rule and "efuted" in claim.rule
 
 
 def test_equal_experiments_are_one():
