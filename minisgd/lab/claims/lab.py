@@ -14,6 +14,7 @@ from minisgd.lab.claims.experiment import Experiment, Unsuitable
 from minisgd.lab.claims.setting import OPTIMIZERS, Setting
 from minisgd.lab.environment import half_of_memory
 from minisgd.lab.study.cell import Cell, Entry, Journal
+from minisgd.lab.study.constant import usual_metric
 from minisgd.lab.study.pilot import Pilot, run_pilot
 from minisgd.lab.trial import Trial
 
@@ -121,6 +122,37 @@ class Lab:
         pilot = run_pilot(trial, sizes, goal, None, self.seeds, self.stop, metric="val_loss")
         self.facts.remember(**{name: asdict(pilot)})
         return pilot
+
+    def trouble(self) -> str:
+        """Say that nothing is learned from the reader's data, where that is so; empty where something is.
+
+        Of classes it is asked by their usual metric: where the best constant answer gives all the same probability, its
+        loss has no sampling error to be held against.
+        """
+        return self._once("learned", self._trouble)
+
+    def _trouble(self) -> str:
+        if "trouble" in self.facts.facts:
+            return str(self.facts.facts["trouble"])
+        trial, pilot = self.trial(Setting()), self.pilot(Setting())
+        metric = usual_metric(trial.data, trial.loss)
+        if metric != pilot.target.metric:
+            rates = [pilot.lr * factor for factor in (0.3, 1.0, 3.0)]
+            pilot = run_pilot(trial, self.within(trial), None, rates, self.seeds, self.stop, metric)
+        trouble = "" if pilot.learned else pilot.trouble
+        self.facts.remember(trouble=trouble)
+        return trouble
+
+    def goal(self, setting: Setting, target_of: Setting | None = None) -> Pilot:
+        """Return the pilot of a setting whose target can be learned.
+
+        Raises:
+            Unsuitable: It cannot.
+        """
+        source = self.pilot(target_of or setting.problem)
+        if not source.learned:
+            raise Unsuitable(source.trouble[0].lower() + source.trouble[1:].rstrip("."))
+        return self.pilot(setting, target_of)
 
     def within(self, trial: Trial, sizes: tuple[int, ...] = ()) -> tuple[int, ...]:
         """Return those batch sizes, by default the lab's, that the training set of a trial holds; FULL is all of it.

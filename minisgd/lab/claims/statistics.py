@@ -61,13 +61,17 @@ class Estimate:
     def mean(cls, values: HostArray, comparisons: int = 1) -> Estimate:
         """Estimate the mean of paired values (S,) by t; one alone bounds nothing.
 
-        An infinite value opens the interval on its side, one that is not a number on both. The other end then comes
-        from the finite ones, which is too cautious an end if anything.
+        An infinite value opens the interval on its side; the other end then comes from the finite ones, which is too
+        cautious an end if anything. A pair of which neither got there says nothing of their ratio: it is no number,
+        and left out, unless most are.
         comparisons: among which this one was chosen for being extreme, for the 95% interval (Bonferroni)
         """
         d = np.asarray(values, float)
         if not len(d):
             raise ArgumentError("seeds", expected="at least one", got=0, fix="train with at least 2")
+        if 2 * np.count_nonzero(np.isnan(d)) >= len(d):
+            return cls.unbounded(math.nan)
+        d = d[~np.isnan(d)]
         known = d[np.isfinite(d)]
         value = float(known.mean()) if 2 * len(known) > len(d) else float(np.median(d))
         if len(d) > 1 and math.isinf(value) and not len(known) and np.ptp(np.sign(d)) == 0:
@@ -77,8 +81,8 @@ class Estimate:
         df, error = len(known) - 1, float(known.std(ddof=1)) / math.sqrt(len(known))
         half, half90 = (t_quantile(p, df) * error for p in (1 - 0.025 / comparisons, 0.95))
         mean = float(known.mean())
-        low, low90 = (-math.inf if (np.isnan(d) | (d == -math.inf)).any() else mean - h for h in (half, half90))
-        high, high90 = (math.inf if (np.isnan(d) | (d == math.inf)).any() else mean + h for h in (half, half90))
+        low, low90 = (-math.inf if (d == -math.inf).any() else mean - h for h in (half, half90))
+        high, high90 = (math.inf if (d == math.inf).any() else mean + h for h in (half, half90))
         return cls(value, low, high, low90, high90, df)
 
     @classmethod

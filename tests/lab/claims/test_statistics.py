@@ -123,6 +123,8 @@ def test_censored_runs_open_the_interval_on_their_side():
     assert log_ratio(steps, lost).value == -INF and log_ratio(steps, lost).low == -INF
     neither = log_ratio(lost, lost)
     assert math.isnan(neither.value) and (neither.low, neither.high) == (-INF, INF)
+    twice = np.array([10.0, INF, 12, INF, 14])
+    assert math.isfinite(log_ratio(twice, 2 * twice).high)
     one = log_ratio(np.array([10.0, 11, 12, 13, INF]), steps)
     assert math.isfinite(one.value) and one.high == INF and math.isfinite(one.low)
     never = log_ratio(np.full(5, INF), steps)

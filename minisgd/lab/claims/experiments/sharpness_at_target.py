@@ -67,6 +67,7 @@ class SharpnessAtTarget(Experiment[Endings]):
 
     def run(self, lab: Lab) -> Endings:
         trial, journal = lab.trial(self.setting), lab.journal(self, Ending)
+        lab.goal(self.setting)
         sizes, cells = lab.within(trial), []
         for b in sizes:
             known = {c.seed: c for c in journal.cells.values() if c.batch_size == b}

@@ -13,6 +13,7 @@ from minisgd.lab.claims.setting import Setting
 from minisgd.lab.study.cell import Cell
 from minisgd.lab.study.fit import FitInterval, fit_with_interval
 from minisgd.lab.study.grid import HALF_WINDOW
+from minisgd.lab.study.pilot import MEASURABLE
 from minisgd.lab.study.result import Target
 from minisgd.lab.study.statistics import BestLearningRate, best_learning_rate
 from minisgd.lab.study.sweep import Outcome, Search
@@ -72,9 +73,15 @@ class TargetRuns:
         """State where the best learning rate is on the edge of its grid, and where seeds did not reach the target."""
         found = []
         edge = [str(b) for b, best in zip(self.batch_sizes, self.best(), strict=True) if best.on_edge]
+        hasty = [str(b) for b, s in zip(self.batch_sizes, self.best_steps, strict=True) if np.median(s) < MEASURABLE]
         missed = [str(b) for b, s in zip(self.batch_sizes, self.best_steps, strict=True) if not np.isfinite(s).all()]
         if edge:
             found.append(f"At batch size {', '.join(edge)} the best learning rate is on the edge of its grid.")
+        if hasty:
+            found.append(
+                f"At batch size {', '.join(hasty)} the target takes fewer than {MEASURABLE} steps: too few to be told "
+                "apart well."
+            )
         if missed:
             found.append(
                 f"At batch size {', '.join(missed)} some seeds never got there; they count as infinitely slow."
@@ -109,7 +116,7 @@ class RunToTarget(Experiment[TargetRuns]):
         return cells * pilot.replica_step_seconds * float(np.dot(steps, each))
 
     def run(self, lab: Lab) -> TargetRuns:
-        trial, pilot = lab.trial(self.setting), lab.pilot(self.setting, self.target_of)
+        trial, pilot = lab.trial(self.setting), lab.goal(self.setting, self.target_of)
         journal = lab.journal(self, Cell)
         search = Search(
             trial,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minisgd.backend.cpu.threads import available_cores, choose_threads
+from minisgd.backend.cpu.threads import available_cores, blas_threads, choose_threads
 from minisgd.data import Dataset
 from minisgd.errors import MinisgdError
 from minisgd.lab import words
@@ -23,9 +23,11 @@ from minisgd.lab.claims.run.plan import WORKERS, Missing, Outcome, Runner, exper
 from minisgd.lab.claims.run.result import Answer, Claims
 from minisgd.lab.claims.sentences.table import CLAIMS
 from minisgd.lab.environment import environment
+from minisgd.lab.study.stack import Stopped
 from minisgd.lab.trial import Trial, with_validation
 from minisgd.nn import Loss, Network
 from minisgd.training.memory import default_loss
+from minisgd.training.session import quiet_arithmetic
 
 EventHook = Callable[[str, Mapping[str, Any]], None]
 
@@ -100,14 +102,15 @@ def claims(
     base = Trial(network, dataset, loss=loss or default_loss(dataset.task), dtype=dtype, device=device)
     lab = laboratory(base, each, threads, None if out is None else Path(out))
     answers: dict[int, Answer] = {}
-    readers = experiments_of(chosen)
-    interrupted = False
+    interrupted, unlearned = False, ""
     tally = _Tally(emit, allowed)
     deadline = begun + allowed - min(REPORT_SHARE * allowed, REPORT_SECONDS)
     runner = Runner(lab, deadline, workers, tally.done)
     try:
         emit("note", {"text": "pilots: short training runs to find targets and where to search"})
-        runner.run(readers, tally.estimate)
+        unlearned = nothing_learned(lab) if any(claim.learns for claim in chosen) else ""
+        asked = [claim for claim in chosen if not (unlearned and claim.learns)]
+        runner.run(experiments_of(asked), tally.estimate)
     except KeyboardInterrupt:
         interrupted = True
     for claim in chosen:
@@ -115,10 +118,22 @@ def claims(
         repeat = _repeat(command, claim.number)
         outcomes = {name: runner.outcomes.get(e) for name, e in claim.reads.items()}
         spent = sum(o.seconds for o in outcomes.values() if o)
-        finding = cautioned(claim, find(claim, outcomes, rng), len(each), dataset)
+        if unlearned and claim.learns:
+            finding = undecided(claim.effect, unlearned)
+        else:
+            finding = cautioned(claim, find(claim, outcomes, rng), len(each), dataset)
         answers[claim.number] = Answer(claim, finding, spent, repeat)
     setting = _setting(lab, model_name or repr(network), threads, allowed)
     return Claims(answers, setting, command, perf_counter() - begun, interrupted)
+
+
+def nothing_learned(lab: Lab) -> str:
+    """Say that nothing can be learned from the data, if a pilot finds so; else nothing."""
+    try:
+        with blas_threads(1), quiet_arithmetic():
+            return lab.trouble()
+    except (Stopped, MinisgdError):
+        return ""  # experiments say what is the matter
 
 
 def _repeat(command: str, number: int) -> str:

@@ -90,6 +90,16 @@ def test_only_what_training_runs_left_is_a_file(answered):
     assert sorted(path.name for path in folder.iterdir()) == ["journal.json", "training-runs"]
 
 
+def test_where_nothing_is_learned_claims_about_learning_are_not_decided():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(300, 8)).astype("float32"), rng.integers(0, 2, 300)
+    found = ms.claims(ms.Network(ms.Linear(8), ms.ReLU(), ms.Linear(2)), noise, only=[4, 6, 7, 9, 11, 24], seeds=3)
+    for number in (6, 7, 9, 11, 24):
+        assert found[number].verdict == "not decided", found[number].finding
+        assert found[number].finding.words.startswith("Nothing was learned: ")
+    assert found[4].verdict == "supported"
+
+
 def test_one_seed_decides_nothing_that_was_sampled():
     found = ms.claims(NETWORK, DATA, only=[9], seeds=1, threads=1)
     assert found[9].verdict == "not decided" and "one seed has no interval" in found[9].finding.words
