@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from minisgd.lab.environment import half_of_memory
 from minisgd.lab.study.cell import Cell, Entry, Journal
 from minisgd.lab.study.constant import usual_metric
 from minisgd.lab.study.pilot import Pilot, run_pilot
+from minisgd.lab.timing.clock import SECONDS, VISITS
 from minisgd.lab.trial import Trial
 
 SMALLEST, LARGEST, RATIO = 4, 1024, 4
@@ -23,6 +25,10 @@ SMALLEST, LARGEST, RATIO = 4, 1024, 4
 
 FEWEST_SIZES = 3
 """A curve against batch size needs three."""
+
+
+HURRIED_VISITS = 7
+"""Visits to everything timed where the budget is short."""
 
 
 class _Full(int):
@@ -56,6 +62,7 @@ class Lab:
         settings: All that a journal depends on, apart from the experiment itself.
         stop: Set when the time is up.
         on_cells: Called with the number of training runs just finished.
+        visits, visit_seconds: Of the clock, to everything that is timed.
     """
 
     base: Trial
@@ -66,12 +73,30 @@ class Lab:
     settings: Mapping[str, Any]
     stop: Event = field(default_factory=Event)
     on_cells: Callable[[int], None] = lambda cells: None
+    visits: int = VISITS
+    visit_seconds: float = SECONDS
 
     def __post_init__(self) -> None:
         self.facts: Journal[Cell] = Journal(self.folder, self.settings, Cell)
         self._known: dict[str, Any] = {}
         self._locks: dict[str, Lock] = {}
         self._lock = Lock()
+        self.full_sizes = self.sizes
+
+    def with_seeds(self, seeds: int) -> Lab:
+        """Return this laboratory with the first of its seeds only; pilots and journals are shared."""
+        fewer = copy(self)
+        fewer.seeds = self.seeds[:seeds]
+        return fewer
+
+    def hurry(self) -> None:
+        """Visit what is timed less often, and for a shorter time."""
+        self.visits, self.visit_seconds = HURRIED_VISITS, SECONDS / 2
+
+    def leave_out_the_smallest(self) -> None:
+        """Train no longer at the smallest batch size, which takes most steps, where enough others remain."""
+        if len(self.sizes) > FEWEST_SIZES:
+            self.sizes = self.sizes[1:]
 
     @property
     def data(self) -> Dataset:
@@ -118,8 +143,11 @@ class Lab:
             return Pilot.from_dict(self.facts.facts[name])
         goal = None if goal_of == setting else self.pilot(goal_of, goal_of).target
         trial = self.trial(setting)
-        sizes = self.within(trial)
-        pilot = run_pilot(trial, sizes, goal, None, self.seeds, self.stop, metric="val_loss")
+        near = None
+        if setting != Setting() and setting.optimizer == "sgd" and setting.model is None:
+            # a departure from the reader's problem moves its best rate by less than a decade
+            near = [self.pilot(Setting()).lr * 10 ** (k / 2) for k in range(-2, 3)]
+        pilot = run_pilot(trial, self.within(trial), goal, near, self.seeds, self.stop, metric="val_loss")
         self.facts.remember(**{name: asdict(pilot)})
         return pilot
 
@@ -162,14 +190,19 @@ class Lab:
         """
         n = len(trial.data)
         found = tuple(n if b is FULL else b for b in sizes or self.sizes if b <= n)
+        kept = tuple(b for b in found if b >= self.sizes[0])
+        found = kept if len(kept) >= FEWEST_SIZES else found
         if len(found) < min(FEWEST_SIZES, len(sizes or self.sizes)):
             raise Unsuitable(f"{n} examples leave too few batch sizes to compare")
         return found
 
     def journal(self, experiment: Experiment[Any], kind: type[C]) -> Journal[C]:
         """Return the journal of an experiment's training runs, with whatever an interrupted run left in it."""
-        folder = None if self.folder is None else self.folder / "training-runs" / experiment.name
-        return self._once(f"journal {experiment.name}", lambda: Journal(folder, self.settings, kind))
+        name = experiment.name
+        if self.sizes != self.full_sizes:
+            name += f"-from-{self.sizes[0]}"  # what grows from the smallest size is another training run
+        folder = None if self.folder is None else self.folder / "training-runs" / name
+        return self._once(f"journal {name}", lambda: Journal(folder, self.settings, kind))
 
     def _once(self, name: str, make: Callable[[], T]) -> T:
         """Return what was made under a name, or make it; others who ask meanwhile wait."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -96,6 +96,10 @@ class Endings:
     def training_runs(self) -> int:
         """The number of training runs in all."""
         return int(self.learning_rates.size) * self.seeds
+
+    def first(self, seeds: int) -> Endings:
+        """Return the training runs of the first seeds."""
+        return replace(self, cells=[[row[:seeds] for row in rows] for rows in self.cells])
 
     def table(self, value: str | Callable[[Ending], float]) -> HostArray:
         """Return a number of every training run, (K, L, S): a field of Ending, an entry of its extra, or a function."""

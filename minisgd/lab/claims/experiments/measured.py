@@ -12,7 +12,7 @@ from minisgd.lab.claims.experiment import Experiment
 from minisgd.lab.claims.lab import Lab
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.instruments.memory.fit import peak_bytes
-from minisgd.lab.timing.clock import VISITS, time_steps
+from minisgd.lab.timing.clock import time_steps
 from minisgd.typing import HostArray
 
 
@@ -40,13 +40,15 @@ class TimeSteps(Experiment[StepTimes]):
 
     def seconds(self, lab: Lab) -> float:
         trial = lab.trial(self.setting)
-        return 0.06 * VISITS * len(lab.within(trial, self.batch_sizes))
+        return 3 * lab.visit_seconds * lab.visits * len(lab.within(trial, self.batch_sizes or (1, *lab.sizes)))
 
     def run(self, lab: Lab) -> StepTimes:
         trial = lab.trial(self.setting)
         sizes = lab.within(trial, self.batch_sizes or (1, *lab.sizes))
         rng = np.random.default_rng([lab.seed, 0x71])
-        return StepTimes(sizes, time_steps(trial.still(lab.seed), sizes, lab.threads, rng), len(trial.data))
+        prepare = trial.still(lab.seed)
+        taken = time_steps(prepare, sizes, lab.threads, rng, visits=lab.visits, seconds=lab.visit_seconds)
+        return StepTimes(sizes, taken, len(trial.data))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,6 +45,11 @@ class TargetRuns:
     def training_runs(self) -> int:
         """The number of training runs in all."""
         return sum(table.size for table in self.steps)
+
+    def first(self, seeds: int) -> TargetRuns:
+        """Return the training runs of the first seeds."""
+        steps, loss = (tuple(table[:, :seeds] for table in tables) for tables in (self.steps, self.loss))
+        return replace(self, steps=steps, loss=loss)
 
     def best(self) -> list[BestLearningRate]:
         """Return the best learning rate at every batch size, and whether it is on the edge of its grid."""

@@ -18,6 +18,7 @@ from minisgd.errors import MinisgdError
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Finding, undecided
 from minisgd.lab.claims.lab import Lab
+from minisgd.lab.claims.report.contradictions import CONTRADICTIONS
 from minisgd.lab.claims.run.arguments import check_network, chosen_claims, laboratory, parse_seconds, resolve_seeds
 from minisgd.lab.claims.run.plan import WORKERS, Missing, Outcome, Runner, experiments_of
 from minisgd.lab.claims.run.result import Answer, Claims
@@ -110,7 +111,9 @@ def claims(
         emit("note", {"text": "pilots: short training runs to find targets and where to search"})
         unlearned = nothing_learned(lab) if any(claim.learns for claim in chosen) else ""
         asked = [claim for claim in chosen if not (unlearned and claim.learns)]
-        runner.run(experiments_of(asked), tally.estimate)
+        contested = {number for each in CONTRADICTIONS for number in each.numbers}
+        first = experiments_of(claim for claim in asked if claim.number in contested)
+        runner.run(experiments_of(asked), tally.estimate, first.keys())
     except KeyboardInterrupt:
         interrupted = True
     for claim in chosen:
@@ -121,7 +124,8 @@ def claims(
         if unlearned and claim.learns:
             finding = undecided(claim.effect, unlearned)
         else:
-            finding = cautioned(claim, find(claim, outcomes, rng), len(each), dataset)
+            made = [o.seeds for o in outcomes.values() if o and o.seeds and not isinstance(o.result, Missing)]
+            finding = cautioned(claim, find(claim, outcomes, rng), min(made, default=len(each)), len(each), dataset)
         answers[claim.number] = Answer(claim, finding, spent, repeat)
     setting = _setting(lab, model_name or repr(network), threads, allowed)
     return Claims(answers, setting, command, perf_counter() - begun, interrupted)
@@ -155,6 +159,9 @@ def find(claim: Claim, outcomes: Mapping[str, Outcome | None], rng: np.random.Ge
         if isinstance(result, Missing) and name in claim.needs:
             return undecided(claim.effect, f"Its experiment ({claim.needs[name].name}) was not made: {result.why}.")
         results[name] = None if isinstance(result, Missing) else result
+    paired = [result for result in results.values() if hasattr(result, "first")]
+    seeds = min((result.seeds for result in paired), default=0)  # a budget may have ended between two experiments
+    results = {name: result.first(seeds) if hasattr(result, "first") else result for name, result in results.items()}
     try:
         with np.errstate(all="ignore"):  # an effect of zero or infinity says so itself
             return claim.judge(rng, **results)
@@ -163,15 +170,18 @@ def find(claim: Claim, outcomes: Mapping[str, Outcome | None], rng: np.random.Ge
         return undecided(claim.effect, f"Its results cannot be judged: {problem}.")
 
 
-def cautioned(claim: Claim, finding: Finding, seeds: int, data: Dataset) -> Finding:
+def cautioned(claim: Claim, finding: Finding, seeds: int, asked: int, data: Dataset) -> Finding:
     """Say of a finding what few seeds or few validation examples leave open."""
     if finding.verdict == "not decided" and seeds == 1 and finding.evidence:
         return replace(finding, words=f"{finding.words} Not decided: one seed has no interval.")
+    if seeds < asked and finding.evidence:
+        text = f"The budget paid for {seeds} of {asked} seeds: intervals are wider than they could be."
+        finding = replace(finding, cautions=(*finding.cautions, text))
     if not claim.unseen or not finding.evidence or data.validation is None:
         return finding
     n = len(data.validation)
     margins = [s.margin for name, s in claim.rule.statements.items() if s.unit == "points" and name in finding.evidence]
-    said = []
+    said = list[str]()
     if n < FEW_EXAMPLES:
         said.append(f"Judged on {n} validation examples; on others, even from the same source, it may be different.")
     if margins and min(margins) < (error := 1.96 * math.sqrt(SHARE_WRONG * (1 - SHARE_WRONG) / n)):
@@ -206,11 +216,13 @@ class _Tally:
 
 
 def _setting(lab: Lab, model: str, threads: int | None, allowed: float) -> tuple[tuple[str, str], ...]:
+    out = [str(b) for b in lab.full_sizes if b not in lab.sizes]
+    left_out = f"; the budget did not pay for {', '.join(out)}" if out else ""
     pairs = [
         ("data", lab.data.describe()),
         ("model", model),
-        ("batch sizes", ", ".join(map(str, lab.sizes))),
-        ("seeds", f"{len(lab.seeds)}, the same for everything compared"),
+        ("batch sizes", ", ".join(map(str, lab.sizes)) + left_out),
+        ("seeds", f"{len(lab.seeds)} at most, the same for everything compared"),
         ("budget", words.seconds(allowed)),
     ]
     return (*pairs, *((key, str(value)) for key, value in environment(threads).items()))

@@ -65,8 +65,8 @@ def judge(rng: Generator, none: Endings, batch: Endings, ghost: Endings, small: 
     ratio = ratio_of(gap)
     text = (
         f"Batch normalisation changes accuracy by {_points(gain[0].mean())} at batch size {first} and by "
-        f"{_points(gain[-1].mean())} at {last}. At batch size {first} the loss under the statistics of the batch is "
-        f"{words.count(ratio.value)} times that under running statistics."
+        f"{_points(gain[-1].mean())} at {last}. At batch size {small.batch_sizes[0]} the loss under the "
+        f"statistics of the batch is {words.count(ratio.value)} times that under running statistics."
     )
 
     def draw(ax: Axes) -> None:
@@ -75,7 +75,7 @@ def judge(rng: Generator, none: Endings, batch: Endings, ghost: Endings, small: 
 
     effects = [
         Effect.of(ACCURACY, change),
-        Effect.of(f"loss in training mode / in evaluation, batch size {first}", ratio),
+        Effect.of(f"loss in training mode / in evaluation, batch size {small.batch_sizes[0]}", ratio),
         _plain(f"accuracy of ghost batches − of batch norm, batch size {last}", ghost_gain),
     ]
     runs = (none, batch, ghost, small)

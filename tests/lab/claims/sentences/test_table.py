@@ -36,11 +36,14 @@ def test_equal_experiments_are_one():
     assert max(readers.values()) >= 4
 
 
-def test_single_measurements_come_before_training_runs():
+def test_what_settles_contradictions_comes_first_and_single_measurements_last():
     readers = experiments_of(CLAIMS.values())
-    order = in_order(readers, {experiment: 1.0 for experiment in readers})
+    first = experiments_of([CLAIMS[7], CLAIMS[24]])
+    order = in_order(readers, {experiment: 1.0 for experiment in readers}, first.keys())
     alone = [experiment.alone for experiment in order]
-    assert alone == sorted(alone, reverse=True) and any(alone) and not all(alone)
+    assert alone == sorted(alone) and any(alone) and not all(alone)
+    trained = [experiment in first for experiment in order if not experiment.alone]
+    assert trained == sorted(trained, reverse=True) and any(trained)
 
 
 def test_contradictions_name_claims():
