@@ -146,6 +146,94 @@ def test_waiting_spoils_a_capture(cupy, stream):
         cupy.cuda.Stream.null.begin_capture()
 
 
+def pinned(cupy):
+    import cupyx
+
+    return cupyx.zeros_pinned(4)
+
+
+def graph_of_nothing(cupy):
+    stream = cupy.cuda.Stream(non_blocking=True)
+    stream.begin_capture()
+    return stream.end_capture()
+
+
+def array_after_its_pool(cupy):
+    with cupy.cuda.using_allocator(cupy.cuda.MemoryPool().malloc):
+        return cupy.zeros(3)
+
+
+def pool_with_free_memory(cupy):
+    pool = cupy.cuda.MemoryPool()
+    with cupy.cuda.using_allocator(pool.malloc):
+        cupy.zeros(3)
+    cupy.cuda.get_current_stream().synchronize()
+    return pool
+
+
+@pytest.mark.parametrize("make", [pinned, graph_of_nothing, array_after_its_pool, pool_with_free_memory])
+def test_a_release_spoils_a_capture_unseen(cupy, stream, make):
+    """Where a destructor waits for the device, or frees what CUDA may not free now: it reports it to nobody."""
+    released = [make(cupy) for _ in range(2)]
+    stream.synchronize()
+    stream.begin_capture(cupy.cuda.runtime.streamCaptureModeThreadLocal)
+    released.pop()
+    with pytest.raises(CUDARuntimeError, match=r"Invalidated.*(released|destroyed|freed) while"):
+        stream.end_capture()
+    stream.begin_capture(cupy.cuda.runtime.streamCaptureModeRelaxed)
+    released.pop()
+    stream.end_capture()
+
+
+def test_an_array_may_go_back_to_its_pool_during_a_capture(cupy, stream):
+    a = cupy.zeros(3)
+    stream.synchronize()
+    stream.begin_capture(cupy.cuda.runtime.streamCaptureModeThreadLocal)
+    del a
+    stream.end_capture()
+
+
+def test_a_pool_keeps_freed_memory_for_the_stream_it_was_used_on(cupy, stream):
+    pool = cupy.get_default_memory_pool()
+    cupy.zeros(3)
+    stream.synchronize()
+    before = pool.total_bytes()
+    cupy.zeros(3)
+    stream.synchronize()
+    assert pool.total_bytes() == before
+    with cupy.cuda.Stream.null:
+        cupy.zeros(3)
+    assert pool.total_bytes() > before
+
+
+def test_set_needs_a_contiguous_array(cupy):
+    a = cupy.zeros((4, 6))
+    a.T.set(np.ones((6, 4)))
+    with pytest.raises(RuntimeError, match="non-contiguous"):
+        a[:, ::2].set(np.ones((4, 3)))
+
+
+def test_matrices_and_stacks_are_multiplied_by_different_functions(cupy):
+    """Two matrices mind the compute type and may be transposed; a stack does not, and is copied unless contiguous."""
+    linalg, pool = cupy._core._routines_linalg, cupy.get_default_memory_pool()
+    a = cupy.asarray(np.full((1, 2, 2), 1 + 2.0**-12, "float32"))
+    one, stack = cupy.empty((2, 2), "float32"), cupy.empty((1, 2, 2), "float32")
+    linalg.set_compute_type(np.float32, linalg.COMPUTE_TYPE_TF32)
+    try:
+        cupy.matmul(a[0], a[0], out=one)
+        cupy.matmul(a, a, out=stack)
+    finally:
+        linalg.set_compute_type(np.float32, linalg.COMPUTE_TYPE_FP32)
+    assert_array_equal(one.get(), 2)
+    assert (stack.get() > 2).all()
+    pool.free_all_blocks()
+    held = pool.total_bytes()
+    cupy.matmul(a[0], a[0].T, out=one)
+    assert pool.total_bytes() == held
+    cupy.matmul(a, a.swapaxes(-1, -2), out=stack)
+    assert pool.total_bytes() > held
+
+
 def test_a_graph_does_not_keep_its_arrays(cupy, stream):
     a = cupy.zeros(3)
     stream.synchronize()

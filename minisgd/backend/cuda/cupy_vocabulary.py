@@ -17,7 +17,7 @@ from minisgd.backend.cuda.kernels.affine import Affine
 from minisgd.backend.cuda.kernels.dropout import Dropout
 from minisgd.backend.cuda.kernels.fold import Fold
 from minisgd.backend.cuda.kernels.gather import Gather
-from minisgd.backend.cuda.products import chosen, multiply
+from minisgd.backend.cuda.products import chosen, multiply, pairs, without_copies
 from minisgd.backend.cuda.views import columns, stacks
 from minisgd.backend.ops import Operand, Ops
 from minisgd.errors import DtypeError
@@ -159,8 +159,9 @@ class CupyVocabulary(Ops):
             if done:
                 self.run(op, launch_all, (tuple(launches),), reads, out)
                 return
-            reason = "no kernel multiplies matrices with these strides"
-        self.run("matmul", _ByCublas(self, reason), (a, b, out), (a, b), out)
+            reason = "no kernel multiplies matrices with these strides, and CuPy copies them first"
+        matrices = tuple(pairs(self.xp, a, b, out))
+        self.run("matmul", _ByCublas(self, reason), (matrices,), (a, b), out)
         if bias is not None:
             self.add(out, bias, out=out)
 
@@ -172,11 +173,10 @@ class CupyVocabulary(Ops):
     def reason_for_cublas(self, a: Array, b: Array, out: Array) -> str | None:
         """Return why cuBLAS multiplies these matrices, or None where our kernels do."""
         (M, N), K = out.shape[-2:], a.shape[-1]
-        R = out.size // max(1, M * N)
         precision = "tf32" if self.precision == "tf32" and out.dtype == np.float32 else out.dtype.name
-        if chosen(precision, R, M, N, K).choice == "kernel":
+        if chosen(precision, M, N, K).choice == "kernel" or not without_copies(self.xp, a, b, out):
             return None
-        return f"cuBLAS multiplies {R} × ({M}, {K}) ({K}, {N}) faster than a kernel, and CuPy keeps it out of graphs"
+        return f"cuBLAS multiplies ({M}, {K}) ({K}, {N}) faster than a kernel, and CuPy keeps it out of graphs"
 
     # ---------------------------------------------------------------- selection and randomness
 
@@ -227,6 +227,8 @@ class CupyVocabulary(Ops):
 class _ByCublas:
     """A product by cuBLAS, in the precision that was asked for and no other.
 
+    Replicas are multiplied one by one: for a stack CuPy ignores the precision and copies operands, see `pairs`.
+
     uncapturable: why it is not one of our kernels
     """
 
@@ -236,10 +238,11 @@ class _ByCublas:
         tf32 = ops.precision == "tf32"
         self.compute_type = self.settings.COMPUTE_TYPE_TF32 if tf32 else self.settings.COMPUTE_TYPE_FP32
 
-    def __call__(self, a: Array, b: Array, out: Array) -> None:
+    def __call__(self, matrices: Sequence[tuple[Array, Array, Array]]) -> None:
         # CuPy keeps this setting for the whole process, and others may have changed it
         self.settings.set_compute_type(np.float32, self.compute_type)
-        self.xp.matmul(a, b, out=out)
+        for a, b, out in matrices:
+            self.xp.matmul(a, b, out=out)
 
 
 def _contiguous(*arrays: Array) -> list[tuple[Array, ...]]:

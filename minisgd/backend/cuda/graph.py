@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,14 +20,20 @@ class GraphProgram(Program):
     warning that says why.
 
     Temporary arrays of the calls come from a pool of the program's own: the graph remembers their addresses, so
-    nobody else may ever be given them.
+    nobody else may ever be given them. The program is part of no reference cycle: graph and pool go with the last
+    reference to it, and not at some later garbage collection, which might fall into the capture of another.
     """
+
+    graph: Any = None
+    """The CUDA graph of all calls, once they are captured."""
+    uncapturable: str | None = None
+    """Why there will be none."""
 
     def __init__(self, cupy: Any, stream: Any) -> None:
         super().__init__()
         self.cupy, self.stream = cupy, stream
         self.pool = cupy.cuda.MemoryPool()
-        self._replay = self._warm_up
+        self._warm = False
 
     def replay(self, times: int = 1, inputs: Sequence[Input] = ()) -> None:
         """Put the whole program on the stream, so many times."""
@@ -35,42 +42,45 @@ class GraphProgram(Program):
                 array[...] = table[k]
             self._replay()
 
-    def _warm_up(self) -> None:
-        self._launch_each()
-        self._replay = self._capture_and_launch
-
-    def _launch_each(self) -> None:
+    def _replay(self) -> None:
+        if self._warm and self.graph is None and self.uncapturable is None:
+            self._capture()
+        if self.graph is not None:
+            self.graph.launch(self.stream)
+            return
         with self._on_stream():
             super().replay()
+        self._warm = True
 
-    def _capture_and_launch(self) -> None:
-        reason = next((call.function.uncapturable for call in self if hasattr(call.function, "uncapturable")), None)
-        if reason is None:
+    def _capture(self) -> None:
+        """Get the graph, or say why there is none."""
+        self.uncapturable = next(
+            (call.function.uncapturable for call in self if hasattr(call.function, "uncapturable")), None
+        )
+        if self.uncapturable is None:
             try:
-                graph = self._capture()
-            except Exception as problem:
-                reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
-            else:
-                self._replay = lambda: graph.launch(self.stream)
-        if reason is not None:
-            self._replay = self._launch_each
+                self.graph = self._captured()
+            except Exception as problem:  # whatever a call raises, the program runs without a graph
+                self.uncapturable = _reason(problem)
+        if self.uncapturable is not None:
             warnings.warn(
                 f"{self._name()} cannot be captured as a CUDA graph, so its {len(self)} calls are launched one by one: "
-                f"{reason}",
+                f"{self.uncapturable}",
                 RuntimeWarning,
                 stacklevel=3,
             )
-        self._replay()
 
-    def _capture(self) -> Any:
+    def _captured(self) -> Any:
         """Return the graph of all calls. Nothing is executed, so a capture that fails leaves no trace."""
         # in this mode a call that is not safe in a graph raises, where the default mode would let it pass
         mode = self.cupy.cuda.runtime.streamCaptureModeThreadLocal
-        with self._on_stream():
+        with self._on_stream(), _no_garbage_collection():
             self.stream.begin_capture(mode)
             try:
-                super().replay()
-            except BaseException:
+                for call in map(self.calls.__getitem__, self.order):
+                    call.function(*call.args)
+            except BaseException as problem:
+                problem.add_note(f"in {call.op} of {call.layer or call.phase or 'no layer'}")
                 self._abandon_capture()
                 raise
             return self.stream.end_capture()
@@ -89,3 +99,20 @@ class GraphProgram(Program):
     def _name(self) -> str:
         phases = dict.fromkeys(call.phase for call in self if call.phase)
         return f"the program ({', '.join(phases) or 'unnamed'})"
+
+
+def _reason(problem: Exception) -> str:
+    first = next(iter(str(problem).splitlines()), "no reason given")
+    return " ".join([f"{type(problem).__name__}: {first}", *getattr(problem, "__notes__", ())])
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Leave garbage where it is: memory of the device or a graph released meanwhile would spoil a capture."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,7 +22,7 @@ TABLE = Path(__file__).with_name("products.csv")
 class Row:
     """From which size on a way to multiply is taken.
 
-    flop: of all replicas together   side: the smallest of M, N and K   basis: "measured", or "estimated"
+    flop: of one replica   side: the smallest of M, N and K   basis: "measured", or "estimated"
     """
 
     precision: str
@@ -41,14 +42,31 @@ def table() -> tuple[Row, ...]:
     )
 
 
-def chosen(precision: str, R: int, M: int, N: int, K: int) -> Row:
-    """Return the last row of the table that R products (M, K) (K, N) reach."""
+def chosen(precision: str, M: int, N: int, K: int) -> Row:
+    """Return the last row of the table that a product (M, K) (K, N) reaches."""
     reached = [
         row
         for row in table()
-        if row.precision == precision and 2.0 * R * M * N * K >= row.flop and min(M, N, K) >= row.side
+        if row.precision == precision and 2.0 * M * N * K >= row.flop and min(M, N, K) >= row.side
     ]
     return reached[-1]
+
+
+def pairs(xp: Any, *operands: Array) -> Iterator[tuple[Any, ...]]:
+    """Yield the matrices of every replica, as CuPy gives them to cuBLAS at the precision that was set.
+
+    A stack goes another way in CuPy (gemmStridedBatchedEx): always in full precision, and with a copy of every operand
+    that is not C-contiguous, as transposed matrices and weights within a flat vector are not.
+    """
+    for parts in stacks(xp, operands[-1].shape[:-2], *operands):
+        for r in range(parts[0].shape[0]):
+            yield tuple(part[r] for part in parts)
+
+
+def without_copies(xp: Any, *operands: Array) -> bool:
+    """Tell whether cuBLAS takes the operands as they are: contiguous or transposed, the last one contiguous."""
+    *factors, out = next(pairs(xp, *operands))
+    return bool(out.flags.c_contiguous) and all(a.flags.c_contiguous or a.flags.f_contiguous for a in factors)
 
 
 def multiply(xp: Any, kernels: CudaKernels, affine: Affine, a: Array, b: Array, bias: Array | None, out: Array) -> bool:

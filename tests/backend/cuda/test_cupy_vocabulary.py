@@ -13,6 +13,7 @@ from minisgd.backend.cuda import products as cupy_products
 from minisgd.backend.cuda.cupy_ops import CupyOps
 from minisgd.backend.cuda.products import Row, chosen, table
 from minisgd.errors import DtypeError
+from tests.cuda.fake_cupy import DEVICE
 
 DTYPES = ["float32", "float64"]
 
@@ -185,7 +186,7 @@ def test_large_products_are_left_to_cublas_and_say_so(cuda, monkeypatch, fake_cu
     with cuda.record() as program:
         cuda.matmul(x, x, out=out)
     (call,) = program
-    assert call.op == "matmul" and "cuBLAS multiplies 1 × (64, 64) (64, 64) faster" in call.function.uncapturable
+    assert call.op == "matmul" and "cuBLAS multiplies (64, 64) (64, 64) faster" in call.function.uncapturable
     with cuda.record() as program:
         cuda.affine(x, x, x[:1], out=out)
     assert [call.op for call in program] == ["matmul", "add"]
@@ -193,25 +194,50 @@ def test_large_products_are_left_to_cublas_and_say_so(cuda, monkeypatch, fake_cu
     assert_allclose(cuda.to_host(out), a @ a + a[:1], rtol=1e-4, atol=1e-3)
 
 
-def test_tf32_only_when_it_is_asked_for(fake_cupy, monkeypatch):
-    a = draw("float32", 8, 8)
+def only_cublas(monkeypatch):
     rows = [Row(name, 0, 1, "cublas", "estimated") for name in ("float32", "tf32", "float64")]
     monkeypatch.setattr(cupy_products, "table", lambda: rows)
+
+
+@pytest.mark.parametrize("lead", [(), (3,), (2, 3)])
+def test_tf32_only_when_it_is_asked_for(fake_cupy, monkeypatch, lead):
+    a = draw("float32", *lead, 8, 8)
+    only_cublas(monkeypatch)
     settings, errors = fake_cupy._core._routines_linalg, {}
     for precision in ("full", "tf32", "full"):
         settings.set_compute_type(np.float32, settings.COMPUTE_TYPE_TF32)  # by somebody else in this process
         cuda = CupyOps(precision)
-        out = cuda.zeros((8, 8), "float32")
+        out = cuda.zeros((*lead, 8, 8), "float32")
         cuda.matmul(cuda.from_host(a), cuda.from_host(a), out=out)
         errors[precision] = np.abs(cuda.to_host(out) - a @ a).max()
     assert errors["full"] < 1e-5 < errors["tf32"]
 
 
+def test_cublas_gets_matrices_that_it_need_not_copy(cuda, monkeypatch, fake_cupy):
+    """Replicas of transposed matrices and of weights within flat vectors, which CuPy copies where it gets a stack."""
+    only_cublas(monkeypatch)
+    x, dy = cuda.from_host(draw("float32", 3, 8, 8)), cuda.from_host(draw("float32", 3, 8, 8, seed=1))
+    vector, dx = cuda.from_host(draw("float32", 3, 70)), cuda.zeros((3, 8, 8), "float32")
+    W, dW = vector[:, :64].reshape(3, 8, 8), cuda.zeros((3, 70), "float32")[:, :64].reshape(3, 8, 8)
+    pool = fake_cupy.get_default_memory_pool()
+    with cuda.record() as program:
+        cuda.matmul(x.swapaxes(-1, -2), dy, out=dW)
+        cuda.matmul(dy, W.swapaxes(-1, -2), out=dx)
+    pool.free_all_blocks()
+    before = pool.total_bytes()
+    program.replay()
+    assert pool.total_bytes() == before and DEVICE.products == 6
+    assert_allclose(cuda.to_host(dW), cuda.to_host(x).swapaxes(-1, -2) @ cuda.to_host(dy), rtol=1e-5, atol=1e-4)
+    # rows some distance apart it would copy, and a kernel does not
+    apart = cuda.from_host(draw("float32", 8, 12))[:, :8]
+    assert cuda.reason_for_cublas(apart, apart, dx[0]) is None
+
+
 def test_the_table_of_products_is_whole():
     for precision in ("float32", "float64", "tf32"):
-        assert chosen(precision, 1, 1, 1, 1).choice == "kernel"
-        assert chosen(precision, 64, 128, 512, 512).choice == "kernel" or precision == "tf32"
-        assert chosen(precision, 1, 8192, 4096, 4096).choice == "cublas"
-        assert chosen(precision, 1, 10**6, 10, 10**4).choice == "kernel"  # a narrow one stays in the graph
+        assert chosen(precision, 1, 1, 1).choice == "kernel"
+        assert chosen(precision, 128, 512, 512).choice == "kernel"
+        assert chosen(precision, 8192, 4096, 4096).choice == "cublas"
+        assert chosen(precision, 10**6, 10, 10**4).choice == "kernel"  # a narrow one stays in the graph
     assert {row.choice for row in table()} == {"kernel", "cublas"}
     assert {row.basis for row in table()} <= {"measured", "estimated"}

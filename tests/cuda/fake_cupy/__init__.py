@@ -6,9 +6,10 @@ ones. What it models:
 - arrays on the device over host memory: NumPy refuses them, they refuse NumPy's, `get` and `set` move data;
 - streams that do their work as late as they may, events, the default stream's rules;
 - capture: work is written down and done at `launch`. Refused there as CuPy and CUDA refuse: cuBLAS, copies to and
-  from the host, waiting, memory that the pool must first get from the device. Refused here, where CUDA would let
-  it pass and go wrong later: launching a graph whose arrays are gone;
-- memory from a pool with a limit, OutOfMemoryError, pinned memory;
+  from the host, waiting, memory that the pool must first get from the device; memory, pinned memory or a graph that
+  is released meanwhile spoils the capture, which is seen when it ends. Refused here, where CUDA would let it pass
+  and go wrong later: launching a graph whose arrays are gone;
+- memory from a pool with a limit and an arena for each stream, OutOfMemoryError, pinned memory;
 - `RawModule`: kernels run by the emulator, with its checks of arguments and accesses.
 
     fake_cupy.install(monkeypatch)         # `import cupy` and `import cupyx` find it, the device is new
@@ -24,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from tests.cuda.fake_cupy import functions
-from tests.cuda.fake_cupy.arrays import PINNED, ndarray
+from tests.cuda.fake_cupy.arrays import PINNED, ndarray, pin
 from tests.cuda.fake_cupy.device import (
     DEVICE,
     STREAM_CAPTURE_GLOBAL,
@@ -75,9 +76,7 @@ def _mem_info() -> tuple[int, int]:
 
 
 def _pinned(shape: Any, dtype: Any = float) -> Any:
-    block = np.full(shape, 0xFF if np.dtype(dtype).kind in "iub" else np.nan, dtype)
-    PINNED.append(block)
-    return block
+    return pin(np.full(shape, 0xFF if np.dtype(dtype).kind in "iub" else np.nan, dtype))
 
 
 def _modules() -> dict[str, ModuleType]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, TypeAlias
@@ -13,8 +14,20 @@ from tests.cuda.fake_cupy.device import DEVICE, Memory, Stream
 Host: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 BASIC = (int, np.integer, slice, type(None), type(...))
-PINNED: list[Host] = []
+PINNED: list[weakref.ref[Host]] = []
 """Blocks of pinned memory: what is copied from them is read when the stream comes to it."""
+
+
+def pin(block: Host) -> Host:
+    """Return a block as pinned memory, whose release an event waits for: not while a stream is capturing."""
+    PINNED.append(weakref.ref(block))
+    weakref.finalize(block, DEVICE.refuse_release, "pinned memory is released").atexit = False
+    return block
+
+
+def is_pinned(array: Host) -> bool:
+    blocks = (block() for block in PINNED)
+    return any(block is not None and np.may_share_memory(array, block) for block in blocks)
 
 
 class ndarray:  # noqa: N801  (CuPy's name)
@@ -130,10 +143,12 @@ class ndarray:  # noqa: N801  (CuPy's name)
             raise TypeError(f"{arr.dtype} array cannot be set to {self.dtype} array")
         if self.shape != arr.shape:
             raise ValueError(f"Shape mismatch. Old shape: {self.shape}, new shape: {arr.shape}")
+        if not (self.flags.c_contiguous or self.flags.f_contiguous):
+            raise RuntimeError("Cannot set to non-contiguous array")
         stream = stream or DEVICE.current
         refuse_transfer(stream)
         # a copy from ordinary memory has left it when the call returns; from pinned memory, when the stream gets there
-        source = arr if any(np.shares_memory(arr, block) for block in PINNED) else arr.copy()
+        source = arr if is_pinned(arr) else arr.copy()
         target = self.host
         stream.submit(lambda: np.copyto(target, source), (self.memory,))
 

@@ -8,7 +8,7 @@ wrong numbers here as it would there.
 from __future__ import annotations
 
 import weakref
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -36,27 +36,44 @@ class GraphFault(CUDARuntimeError):
 # ---------------------------------------------------------------- memory
 
 
+def _at_the_end(of: Any, function: Callable[..., None], *args: Any) -> None:
+    """Call the function when the object is gone, but not when Python ends."""
+    weakref.finalize(of, function, *args).atexit = False
+
+
 class Memory:
-    """Bytes of the device, given back to the pool when the last array on them is gone."""
+    """Bytes of the device, given back to the pool when the last array on them is gone, or to the device after it."""
 
     def __init__(self, pool: MemoryPool, nbytes: int) -> None:
         raw = np.full(nbytes + UNIT, 0xFF, np.uint8)  # undefined content: NaN where it is read as floats
         start = -raw.ctypes.data % UNIT
-        self.bytes, self.pool = raw[start : start + nbytes], pool
-        weakref.finalize(self, pool.release, nbytes)
+        self.bytes, self.pool = raw[start : start + nbytes], weakref.ref(pool)
+        _at_the_end(self, _given_back, self.pool, nbytes, DEVICE.current.ptr)
+
+
+def _given_back(pool: weakref.ref[MemoryPool], nbytes: int, stream: int) -> None:
+    owner = pool()
+    if owner is None:
+        DEVICE.free(nbytes)
+    else:
+        owner.release(nbytes, stream)
 
 
 class MemoryPool:
-    """What CuPy keeps between the program and the device: freed memory, for whoever wants as much again."""
+    """What CuPy keeps between the program and the device: freed memory, for whoever wants as much again.
+
+    It is kept by stream: what was allocated while one stream was the current one is dealt again only there.
+    """
 
     def __init__(self, allocator: Any = None) -> None:
-        self._used = self._free = self._limit = 0
-        DEVICE.pools.add(self)
+        self._used = self._limit = 0
+        self._arenas: defaultdict[int, int] = defaultdict(int)
+        _at_the_end(self, lambda arenas: DEVICE.free(sum(arenas.values())), self._arenas)
 
     def malloc(self, nbytes: int) -> Memory:
-        size = -(-max(nbytes, 1) // UNIT) * UNIT
-        if size <= self._free:
-            self._free -= size
+        size, stream = -(-max(nbytes, 1) // UNIT) * UNIT, DEVICE.current.ptr
+        if size <= self._arenas[stream]:
+            self._arenas[stream] -= size
         else:
             self._have(size)
         self._used += size
@@ -69,26 +86,28 @@ class MemoryPool:
         if self._limit:
             room = min(room, self._limit - self.total_bytes())
         if size > room:
-            room += self._free
+            room += self.free_bytes()
             self.free_all_blocks()
         if size > room:
             raise OutOfMemoryError(f"Out of memory allocating {size:,} bytes (allocated so far: {self._used:,} bytes).")
+        DEVICE.taken += size
 
-    def release(self, size: int) -> None:
+    def release(self, size: int, stream: int) -> None:
         self._used -= size
-        self._free += size
+        self._arenas[stream] += size
 
     def used_bytes(self) -> int:
         return self._used
 
     def free_bytes(self) -> int:
-        return self._free
+        return sum(self._arenas.values())
 
     def total_bytes(self) -> int:
-        return self._used + self._free
+        return self._used + self.free_bytes()
 
     def free_all_blocks(self, stream: Stream | None = None) -> None:
-        self._free = 0
+        DEVICE.free(self.free_bytes())
+        self._arenas.clear()
 
     def set_limit(self, size: int | None = None, fraction: float | None = None) -> None:
         self._limit = int(DEVICE.memory * fraction) if fraction is not None else int(size or 0)
@@ -192,7 +211,7 @@ class Stream:
         if graph is None:
             raise CUDARuntimeError("cudaErrorIllegalState: the operation cannot be performed in the present state")
         if self._invalid is not None:
-            raise CUDARuntimeError("cudaErrorStreamCaptureInvalidated: operation failed due to a previous error")
+            raise CUDARuntimeError(f"cudaErrorStreamCaptureInvalidated: due to a previous error, {self._invalid}")
         return graph
 
     def is_capturing(self) -> bool:
@@ -243,10 +262,11 @@ class Graph:
     def __init__(self) -> None:
         self.nodes: list[tuple[Callable[[], None], tuple[weakref.ref[Any], ...]]] = []
         self.launches = 0
+        _at_the_end(self, DEVICE.refuse_release, "a graph is destroyed")
 
     def append(self, work: Callable[[], None], memories: Iterable[Memory]) -> None:
-        lasting = (memory if memory.pool is DEVICE.pool else memory.pool for memory in memories)
-        self.nodes.append((work, tuple(map(weakref.ref, lasting))))
+        default = weakref.ref(DEVICE.pool)
+        self.nodes.append((work, tuple(weakref.ref(m) if m.pool == default else m.pool for m in memories)))
 
     def launch(self, stream: Stream | None = None) -> None:
         stream = stream or DEVICE.current
@@ -277,8 +297,7 @@ class Device:
 
     def reset(self, memory: int) -> None:
         """Begin anew, with nothing allocated and nothing queued."""
-        self.memory = memory
-        self.pools: weakref.WeakSet[MemoryPool] = weakref.WeakSet()
+        self.memory, self.taken = memory, 0
         self.streams: weakref.WeakSet[Stream] = weakref.WeakSet()
         self.stack: list[Stream] = []
         self.launches = 0
@@ -287,8 +306,20 @@ class Device:
         """Calls of cuBLAS."""
 
     def allocated(self) -> int:
-        """Return the bytes that all pools have from the device."""
-        return sum(pool.total_bytes() for pool in self.pools)
+        """Return the bytes that have been taken from the device, by pools, cuBLAS and graphs."""
+        return self.taken
+
+    def free(self, nbytes: int) -> None:
+        """Take memory back, which waits for the device: during a capture that is an error."""
+        self.taken -= nbytes
+        if nbytes:
+            self.refuse_release("memory is freed")
+
+    def refuse_release(self, what: str) -> None:
+        """Spoil every capture that is going on, unseen as in CUDA: nobody reads what a destructor has to report."""
+        for stream in list(self.streams):
+            if stream._graph is not None and stream._mode != STREAM_CAPTURE_RELAXED:
+                stream._invalid = f"cudaErrorStreamCaptureUnsupported: {what} while a stream is capturing"
 
     @property
     def current(self) -> Stream:

@@ -151,21 +151,33 @@ def _tf32(a: Host) -> Host:
     return (np.ascontiguousarray(a).view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32)
 
 
+CUBLAS_WORKSPACE = 32 << 20
+"""Bytes that cuBLAS takes from the device when it first multiplies."""
+
+
 def matmul(a: ndarray, b: ndarray, out: ndarray | None = None) -> ndarray:
+    """Multiply by cuBLAS: two matrices by gemmEx, which minds the compute type, stacks by gemmStridedBatchedEx.
+
+    gemmEx takes transposed operands as they are and copies others that are not contiguous; the batched one has every
+    operand copied that is not C-contiguous, and multiplies in full precision whatever was set.
+    """
     a, b = _array("matmul", a), _array("matmul", b)
     if DEVICE.current.is_capturing():
         raise NotImplementedError("calling cuBLAS API during stream capture is currently unsupported")
+    if not DEVICE.products:
+        DEVICE.taken += CUBLAS_WORKSPACE
     product = np.matmul(np.zeros(a.shape, a.dtype), np.zeros(b.shape, b.dtype))
     if out is None:
         out = allocate(product.shape, product.dtype)
     if out.shape != product.shape:
         raise ValueError(f"matmul: the product is {product.shape}, the output {out.shape}")
+    stack = product.ndim > 2
+    a, b = (x if x.flags.c_contiguous or (x.flags.f_contiguous and not stack) else copied(x) for x in (a, b))
     if not out.flags.c_contiguous or overlaps(a, out) or overlaps(b, out):
         allocate(product.shape, product.dtype)
     one, other, target = a.host, b.host, out.host
-    rounded = (
-        _tf32 if a.dtype == np.float32 and _COMPUTE_TYPES[np.dtype("float32")] == COMPUTE_TYPE_TF32 else np.asarray
-    )
+    rounds = not stack and a.dtype == np.float32 and _COMPUTE_TYPES[np.dtype("float32")] == COMPUTE_TYPE_TF32
+    rounded = _tf32 if rounds else np.asarray
     submit(lambda: np.copyto(target, rounded(one) @ rounded(other), casting="same_kind"), a, b, out)
     DEVICE.products += 1
     return out
