@@ -82,13 +82,13 @@ def _pinned(shape: Any, dtype: Any = float) -> Any:
 def _modules() -> dict[str, ModuleType]:
     cupy, cupyx, scipy, special = map(ModuleType, ("cupy", "cupyx", "cupyx.scipy", "cupyx.scipy.special"))
     cupy.__version__ = "14.0.0"
-    for name, value in vars(functions).items():
-        if not name.startswith("_") and name not in {"annotations", "DEVICE"}:
-            setattr(cupy, name, value)
+    for name in functions.PUBLIC:
+        setattr(cupy, name, getattr(functions, name))
     for name in "float32 float64 int32 int64 uint8 uint64 bool_ dtype newaxis".split():
         setattr(cupy, name, getattr(np, name))
     cupy.ndarray, cupy.RawModule, cupy.RawKernel = ndarray, RawModule, RawKernel
-    cupy._core = SimpleNamespace(_routines_linalg=functions)
+    linalg = {name: getattr(functions, name) for name in ("COMPUTE_TYPE_FP32", "COMPUTE_TYPE_TF32", "set_compute_type")}
+    cupy._core = SimpleNamespace(_routines_linalg=SimpleNamespace(**linalg))
     cupy.get_default_memory_pool = lambda: DEVICE.pool
     runtime = SimpleNamespace(
         CUDARuntimeError=CUDARuntimeError,
@@ -110,7 +110,7 @@ def _modules() -> dict[str, ModuleType]:
         MemoryPool=MemoryPool,
         Stream=Stream,
         get_current_stream=lambda: DEVICE.current,
-        get_elapsed_time=lambda start, end: 1.0,
+        get_elapsed_time=lambda start_event, end_event: 1.0,
         is_available=lambda: True,
         memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
         nvrtc=SimpleNamespace(getVersion=lambda: (13, 0)),

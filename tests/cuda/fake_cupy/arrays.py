@@ -97,8 +97,8 @@ class ndarray:  # noqa: N801  (CuPy's name)
     def transpose(self, *axes: Any) -> ndarray:
         return self._view(self.host.transpose(*axes))
 
-    def swapaxes(self, one: int, other: int) -> ndarray:
-        return self._view(self.host.swapaxes(one, other))
+    def swapaxes(self, axis1: int, axis2: int) -> ndarray:
+        return self._view(self.host.swapaxes(axis1, axis2))
 
     def view(self, dtype: Any = None) -> ndarray:
         return self._view(self.host.view() if dtype is None else self.host.view(dtype))
@@ -175,7 +175,7 @@ class ndarray:  # noqa: N801  (CuPy's name)
     def copy(self, order: str = "C") -> ndarray:
         return copied(self)
 
-    def astype(self, dtype: Any, copy: bool = True) -> ndarray:
+    def astype(self, dtype: Any, *, copy: bool = True) -> ndarray:
         if not copy and self.dtype == np.dtype(dtype):
             return self
         out = allocate(self.shape, dtype)

@@ -70,8 +70,8 @@ class MemoryPool:
         self._arenas: defaultdict[int, int] = defaultdict(int)
         _at_the_end(self, lambda arenas: DEVICE.free(sum(arenas.values())), self._arenas)
 
-    def malloc(self, nbytes: int) -> Memory:
-        size, stream = -(-max(nbytes, 1) // UNIT) * UNIT, DEVICE.current.ptr
+    def malloc(self, size: int) -> Memory:
+        size, stream = -(-max(size, 1) // UNIT) * UNIT, DEVICE.current.ptr
         if size <= self._arenas[stream]:
             self._arenas[stream] -= size
         else:

@@ -97,12 +97,18 @@ def _array(name: str, a: Any) -> ndarray:
     return a
 
 
-add, multiply = ufunc(np.add, reduces=True), ufunc(np.multiply, reduces=True)
-_OTHERS = (
+_ELEMENTWISE = (
     "subtract divide true_divide power maximum minimum greater greater_equal less less_equal equal not_equal "
     "negative absolute sign square sqrt exp expm1 log log1p tanh isfinite logical_and logical_or logical_not"
-)
-globals().update({name: ufunc(getattr(np, name)) for name in _OTHERS.split()})
+).split()
+PUBLIC = (
+    "add multiply sum amax argmax all matmul take empty zeros ones full empty_like zeros_like arange asarray array "
+    "asnumpy copyto broadcast_to result_type ascontiguousarray shares_memory lib"
+).split() + _ELEMENTWISE
+"""What is found in the module."""
+
+add, multiply = ufunc(np.add, reduces=True), ufunc(np.multiply, reduces=True)
+globals().update({name: ufunc(getattr(np, name)) for name in _ELEMENTWISE})
 
 _python_erf = np.frompyfunc(_erf, 1, 1)
 
@@ -155,7 +161,7 @@ CUBLAS_WORKSPACE = 32 << 20
 """Bytes that cuBLAS takes from the device when it first multiplies."""
 
 
-def matmul(a: ndarray, b: ndarray, out: ndarray | None = None) -> ndarray:
+def matmul(a: ndarray, b: ndarray, /, *, out: ndarray | None = None) -> ndarray:
     """Multiply by cuBLAS: two matrices by gemmEx, which minds the compute type, stacks by gemmStridedBatchedEx.
 
     gemmEx takes transposed operands as they are and copies others that are not contiguous; the batched one has every
@@ -222,16 +228,16 @@ def _filled(shape: Any, dtype: Any, value: Any) -> ndarray:
     return out
 
 
-def empty_like(a: ndarray) -> ndarray:
-    return allocate(a.shape, a.dtype)
+def empty_like(prototype: ndarray) -> ndarray:
+    return allocate(prototype.shape, prototype.dtype)
 
 
 def zeros_like(a: ndarray) -> ndarray:
     return zeros(a.shape, a.dtype)
 
 
-def arange(*bounds: Any, dtype: Any = None) -> ndarray:
-    return asarray(np.arange(*bounds, dtype=dtype))
+def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> ndarray:
+    return asarray(np.arange(start, dtype=dtype) if stop is None else np.arange(start, stop, step, dtype=dtype))
 
 
 def asarray(
@@ -244,8 +250,8 @@ def asarray(
     return given(host.copy())
 
 
-def array(a: Any, dtype: Any = None) -> ndarray:
-    return copied(asarray(a, dtype))
+def array(obj: Any, dtype: Any = None) -> ndarray:
+    return copied(asarray(obj, dtype))
 
 
 def asnumpy(a: Any, stream: Any = None, order: str = "C", out: Any = None, *, blocking: bool = True) -> Host:
@@ -264,8 +270,8 @@ def broadcast_to(array: ndarray, shape: Any) -> ndarray:
     return _array("broadcast_to", array)._view(np.broadcast_to(array.host, shape))
 
 
-def result_type(*operands: Any) -> np.dtype[Any]:
-    return np.result_type(*(a.dtype if isinstance(a, ndarray) else a for a in operands))
+def result_type(*arrays_and_dtypes: Any) -> np.dtype[Any]:
+    return np.result_type(*(a.dtype if isinstance(a, ndarray) else a for a in arrays_and_dtypes))
 
 
 def ascontiguousarray(a: ndarray) -> ndarray:
