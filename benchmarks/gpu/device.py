@@ -6,8 +6,7 @@ from math import prod
 from typing import Any
 
 from benchmarks.gpu.launches import Launch
-from minisgd.backend.cuda.cupy_ops import CupyOps
-from minisgd.errors import MissingExtraError
+from minisgd.backend.cuda.cupy_ops import import_cupy
 
 CLOCK_KILOHERTZ, MULTIPROCESSORS, MEMORY_KILOHERTZ, BUS_BITS, THREADS_PER_MULTIPROCESSOR = 13, 16, 36, 37, 39
 """Numbers of cudaDevAttr."""
@@ -16,23 +15,10 @@ CLOCK_KILOHERTZ, MULTIPROCESSORS, MEMORY_KILOHERTZ, BUS_BITS, THREADS_PER_MULTIP
 def usable_cupy() -> Any:
     """Return CuPy with a device behind it.
 
-    Errors: MissingExtraError if CuPy is not installed or finds no device.
+    Raises:
+        MissingExtraError: If CuPy is not installed or finds no device.
     """
-    cupy = CupyOps().cupy
-    try:
-        found = cupy.cuda.runtime.getDeviceCount()
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        found, reason = 0, str(error)
-    else:
-        reason = f"{found} devices"
-    if not found:
-        raise MissingExtraError(
-            "device 'cuda'",
-            expected="a GPU with its driver",
-            got=reason,
-            fix="run this on a machine where nvidia-smi works",
-        )
-    return cupy
+    return import_cupy()
 
 
 def facts(cupy: Any) -> dict[str, Any]:

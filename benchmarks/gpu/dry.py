@@ -33,12 +33,12 @@ def arguments(words: list[str] | None = None) -> Leg:
 
 
 def write_rows(leg: Leg, rows: Iterable[dict[str, Any]]) -> int:
-    """Write every row as soon as it is there; return 0 if none tells of an error."""
+    """Write every row as soon as it is there; return 0 if none tells of an error or did not pass."""
     good = True
     with leg.file.open("w", encoding="utf-8") as lines:
         for row in rows:
             print(json.dumps(row), file=lines, flush=True)
-            good = good and "error" not in row
+            good = good and "error" not in row and row.get("passed", True)
     return 0 if good else 1
 
 

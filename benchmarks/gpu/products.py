@@ -10,10 +10,13 @@ import numpy as np
 from minisgd.backend.cuda.workload import Floor, Workload
 
 
-def cublas(cupy: Any) -> Iterator[Workload]:
-    """Yield products of this file by cuBLAS: alone, and with bias and activation after it."""
-    for R, B, I in ((64, 128, 512), (1, 2048, 2048), (1, 4096, 4096)):  # noqa: E741
-        x, W, y, b = (cupy.ones(shape, np.float32) for shape in ((R, B, I), (R, I, I), (R, B, I), (R, 1, I)))
+def cublas(cupy: Any, small: bool = False) -> Iterator[Workload]:
+    """Yield products by cuBLAS, alone and with bias and activation after it, at sizes that our kernels are timed at."""
+    shapes = ((64, 128, 512), (1, 128, 512), (1, 256, 1024), (1, 512, 2048), (1, 2048, 2048), (1, 4096, 4096))
+    rng = np.random.default_rng(0)
+    for R, B, I in ((2, 8, 16),) if small else shapes:  # noqa: E741
+        sizes = ((R, B, I), (R, I, I), (R, B, I), (R, 1, I))
+        x, W, y, b = (cupy.asarray(rng.random(size, np.float32)) for size in sizes)
 
         def product(x: Any = x, W: Any = W, y: Any = y) -> None:
             cupy.matmul(x, W, out=y)

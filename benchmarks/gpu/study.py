@@ -6,12 +6,11 @@ stopped keeps what is done.
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
 import minisgd as ms
-from benchmarks.gpu.dry import Leg, arguments
+from benchmarks.gpu.dry import Leg, arguments, write_rows
 
 
 def study(device: str, dry: bool) -> dict[str, Any]:
@@ -38,10 +37,7 @@ def main(leg: Leg) -> int:
         from minisgd.lab.study import pilot
 
         pilot.STEPS = 40
-    with leg.file.open("w", encoding="utf-8") as lines:
-        for device in ("cuda", "cpu"):
-            print(json.dumps(study(device, leg.dry)), file=lines, flush=True)
-    return 0
+    return write_rows(leg, (study(device, leg.dry) for device in ("cuda", "cpu")))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
-"""A rival on the GPU in a process of its own, commanded like those on the CPU, but not pinned to cores."""
+"""The rivals of one framework on the GPU in one process, which imports it once for all races.
+
+It is commanded like a rival's process on the CPU, but not pinned to cores; every command names the rival it is for.
+"""
 
 from __future__ import annotations
 
-import json
+import gc
 import os
 import subprocess
 import sys
@@ -12,41 +15,76 @@ from typing import Any
 
 from benchmarks.gpu.dry import install
 from benchmarks.gpu.tasks import ENTRIES, GpuEntry, GpuTask
-from benchmarks.harness.processes import ROOT, Worker
+from benchmarks.harness.processes import ROOT, Failed, Worker
 from benchmarks.harness.worker import Served, serve
 
 
-class GpuWorker(Worker):
-    """The parent's side."""
+class Framework(Worker):
+    """The parent's side of a process."""
 
-    def __init__(self, entry: GpuEntry, task: GpuTask) -> None:
+    def __init__(self, package: str, dry: bool) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.gpu.worker", entry.name, json.dumps(asdict(task))],
+            [sys.executable, "-m", "benchmarks.gpu.worker", package, *(["--dry"] if dry else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
-            env=environment(task),
+            env=environment(dry),
         )
 
 
-def environment(task: GpuTask) -> dict[str, str]:
-    """Return the environment of a rival: JAX on the device, and not with all of its memory at once."""
-    jax = {"JAX_PLATFORMS": "cpu" if task.dry else "cuda", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+class GpuRival(Worker):
+    """One rival among those of its framework."""
+
+    def __init__(self, framework: Framework, entry: GpuEntry, task: GpuTask) -> None:
+        self.framework, self.entry, self.task = framework, entry, task
+
+    def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
+        if do == "build":
+            arguments |= {"task": asdict(self.task)}
+        return self.framework.ask(do, rival=self.entry.name, **arguments)
+
+    def stop(self) -> None:
+        """Let the process forget the rival, and its memory with it."""
+        try:
+            self.framework.ask("forget", rival=self.entry.name)
+        except (Failed, ValueError):
+            pass  # it has ended, and its memory is free
+
+
+def environment(dry: bool) -> dict[str, str]:
+    """Return the environment of a framework: JAX on the device, and not with all of its memory at once."""
+    jax = {"JAX_PLATFORMS": "cpu" if dry else "cuda", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     return {**os.environ, **jax, "PYTHONWARNINGS": "ignore"}
 
 
-class _GpuServed(Served):
-    def build(self) -> dict[str, Any]:
-        """Import the framework and set the training run up."""
-        task, entry = GpuTask(**self.task), ENTRIES[self.name]
-        self.rival = getattr(import_module(f"benchmarks.gpu.{entry.module}"), entry.kind)(task)
-        self.steps = 1
+class _Rivals:
+    """The rivals of a framework; a command goes to the one it names."""
+
+    def __init__(self) -> None:
+        self.served: dict[str, Served] = {}
+
+    def __getattr__(self, do: str) -> Any:
+        return lambda rival, **arguments: getattr(self.served[rival], do)(**arguments)
+
+    def build(self, rival: str, task: dict[str, Any]) -> dict[str, Any]:
+        """Import the framework, where that has not been done, and set the training run up."""
+        entry, served = ENTRIES[rival], Served(rival, task)
+        served.rival = getattr(import_module(f"benchmarks.gpu.{entry.module}"), entry.kind)(GpuTask(**task))
+        served.steps = 1
+        self.served[rival] = served
+        return {}
+
+    def forget(self, rival: str) -> dict[str, Any]:
+        """Give the memory of a rival back."""
+        self.served.pop(rival, None)
+        gc.collect()
+        if (torch := sys.modules.get("torch")) is not None and torch.cuda.is_available():
+            torch.cuda.empty_cache()
         return {}
 
 
 if __name__ == "__main__":
-    name, task = sys.argv[1], json.loads(sys.argv[2])
-    if task["dry"]:
+    if "--dry" in sys.argv:
         install()
-    serve(_GpuServed(name, task))
+    serve(_Rivals())

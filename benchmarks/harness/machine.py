@@ -15,12 +15,17 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("numpy", "torch", "jax", "jaxlib", "scikit-learn")
 
 
-def provenance() -> dict[str, Any]:
-    """Return everything that belongs beside a figure."""
+def provenance(commit: str | None = None) -> dict[str, Any]:
+    """Return everything that belongs beside a figure.
+
+    commit: what its user says it is, where the code lies without its repository. "unknown" and None for what nobody
+    knows: commit, and whether the code differs from it.
+    """
+    changes = _git("status", "--porcelain", "--untracked-files=no")
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _git("rev-parse", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "commit": _git("rev-parse", "HEAD") or commit or "unknown",
+        "dirty": None if changes is None else bool(changes),
         "machine": machine(),
         "versions": versions(),
     }
@@ -49,8 +54,9 @@ def describe(facts: dict[str, Any]) -> str:
     about, installed = facts["machine"], facts["versions"]
     parts = [about["cpu"], f"{about['cores']} cores", *(f"{k} {v}" for k, v in about["caches"].items())]
     named = [f"{name} {number}" for name, number in installed.items() if number]
-    commit = (facts["commit"] or "no commit")[:10] + (" with changes" if facts["dirty"] else "")
-    return f"{', '.join(parts)}; {', '.join(named)}; {commit}, {facts['date'][:10]}"
+    changes = {True: " with changes", False: "", None: ", changes unknown"}[facts["dirty"]]
+    commit = "commit unknown" if facts["commit"] == "unknown" else facts["commit"][:10]
+    return f"{', '.join(parts)}; {', '.join(named)}; {commit}{changes}, {facts['date'][:10]}"
 
 
 def _git(*arguments: str) -> str | None:

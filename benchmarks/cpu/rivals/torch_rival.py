@@ -20,13 +20,14 @@ class Torch(Rival):
     optimizer_form = "fused"
     image_format = torch.channels_last
     compiled = False
+    place = "cpu"
 
     def build(self, x: np.ndarray, y: np.ndarray, w: dict[str, np.ndarray]) -> None:
         torch.set_num_threads(self.task.cores)
         torch.set_flush_denormal(True)  # the momentum of pixels that are rarely on decays into them: up to 3 × slower
         torch.manual_seed(0)
         spec, lr = self.workload, self.workload.learning_rate(self.B)
-        self.x, self.y = torch.from_numpy(x), torch.from_numpy(y)
+        self.x, self.y = torch.from_numpy(x).to(self.place), torch.from_numpy(y).to(self.place)
         if spec.channels:
             self.x = self.x.permute(0, 3, 1, 2).contiguous(memory_format=self.image_format)
         if spec.kind == "stack":
@@ -42,13 +43,14 @@ class Torch(Rival):
             self.out = torch.empty(len(self.x), spec.widths[-1])
 
     def _training(self, w: dict[str, np.ndarray], lr: float) -> _Training:
-        return _Training(self, module(self.workload, w).to(memory_format=self.image_format), lr)
+        model = module(self.workload, w).to(self.place, memory_format=self.image_format)
+        return _Training(self, model, lr)
 
     def losses(self, orders: np.ndarray, steps: int) -> np.ndarray:
         if self.workload.kind == "predict":
             return self._prediction_losses(orders[0], steps)
         rows = []
-        for training, order in zip(self.training_runs, torch.from_numpy(orders), strict=True):
+        for training, order in zip(self.training_runs, torch.from_numpy(orders).to(self.place), strict=True):
             batches = [order[a:b] for a, b in cuts(len(order), self.B)]
             rows.append([training.step(batches[k % len(batches)]).item() for k in range(steps)])
         return np.array(rows).T
@@ -97,7 +99,7 @@ class _Training:
             self.optimizer: Any = torch.optim.Adam(model.parameters(), lr=lr, **form)
         else:
             self.optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=rival.workload.momentum, **form)
-        self.total = torch.zeros(())
+        self.total = torch.zeros((), device=self.x.device)
         self.batches = self._shuffled()
         # static shapes: one compilation for whole batches, one for the short one
         self.loss = torch.compile(self._loss, dynamic=False) if rival.compiled else self._loss
@@ -116,7 +118,7 @@ class _Training:
 
     def _shuffled(self) -> Iterator[torch.Tensor]:
         while True:
-            yield from torch.randperm(len(self.x)).split(self.B)
+            yield from torch.randperm(len(self.x), device=self.x.device).split(self.B)
 
 
 def module(spec: Workload, w: dict[str, np.ndarray]) -> nn.Sequential:

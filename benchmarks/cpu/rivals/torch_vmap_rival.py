@@ -13,18 +13,20 @@ from benchmarks.cpu.rivals.rival import Rival, cuts, faster
 
 
 class TorchVmap(Rival):
+    place = "cpu"
+
     def build(self, x: np.ndarray, y: np.ndarray, w: dict[str, np.ndarray]) -> None:
         torch.set_num_threads(self.task.cores)
         torch.set_flush_denormal(True)  # the momentum of pixels that are rarely on decays into them: up to 3 × slower
         torch.manual_seed(0)
-        self.x, self.y = torch.from_numpy(x), torch.from_numpy(y)
-        self.params = {name: torch.from_numpy(np.array(a)) for name, a in w.items()}
+        self.x, self.y = torch.from_numpy(x).to(self.place), torch.from_numpy(y).to(self.place)
+        self.params = {name: torch.from_numpy(np.array(a)).to(self.place) for name, a in w.items()}
         self.velocity = [torch.zeros_like(p) for p in self.params.values()]
-        lr = torch.from_numpy(-self.workload.learning_rates())
+        lr = torch.from_numpy(-self.workload.learning_rates()).to(self.place)
         self.negative_lr = [lr.reshape(-1, *[1] * (p.ndim - 1)) for p in self.params.values()]
         self.depth = len(self.workload.widths)
         self.gradient = vmap(grad_and_value(self._loss))
-        self.total = torch.zeros(self.workload.replicas)
+        self.total = torch.zeros(self.workload.replicas, device=self.place)
         self.batches = self._shuffled()
 
     def _loss(self, p: dict[str, torch.Tensor], x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -48,8 +50,8 @@ class TorchVmap(Rival):
         return loss
 
     def losses(self, orders: np.ndarray, steps: int) -> np.ndarray:
-        batches = [torch.from_numpy(orders[:, a:b].copy()) for a, b in cuts(orders.shape[1], self.B)]
-        return np.array([self.step(batches[k % len(batches)]).numpy() for k in range(steps)])
+        batches = [torch.from_numpy(orders[:, a:b].copy()).to(self.place) for a, b in cuts(orders.shape[1], self.B)]
+        return np.array([self.step(batches[k % len(batches)]).cpu().numpy() for k in range(steps)])
 
     def tune(self) -> None:
         # threads that wait for one another at every small operation are slower than one
@@ -67,5 +69,5 @@ class TorchVmap(Rival):
 
     def _shuffled(self) -> Iterator[torch.Tensor]:
         while True:
-            order = torch.stack([torch.randperm(self.n) for _ in range(self.workload.replicas)])
+            order = torch.stack([torch.randperm(self.n, device=self.place) for _ in range(self.workload.replicas)])
             yield from order.split(self.B, dim=1)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from minisgd.backend.cuda.launcher import KernelLibrary
-from minisgd.typing import Array
+from minisgd.typing import Array, HostArray
 
 REAL, LONG = 4, 8
 """Bytes of a float32 and of an int64."""
@@ -44,6 +45,12 @@ class Workload:
     kernels: Mapping[str, Floor] = field(default_factory=dict)
 
 
+@cache
+def _block() -> HostArray:
+    """Return random numbers, to be repeated where more are wanted: drawing all of them would take too long."""
+    return np.random.default_rng(0).random(1_000_003, np.float32)
+
+
 @dataclass(frozen=True)
 class Device:
     """What workloads need to know of a device: its array module, its kernels, and how to find an array."""
@@ -54,8 +61,8 @@ class Device:
     multiprocessors: int
 
     def reals(self, *shape: int) -> Array:
-        """Return an array of ones in the dtype of the kernels."""
-        array: Array = self.xp.ones(shape, np.float32)
+        """Return an array of random numbers from 0 to 1 in the dtype of the kernels."""
+        array: Array = self.xp.asarray(np.resize(_block(), shape))
         return array
 
 

@@ -50,7 +50,36 @@ def test_disagreement_and_failure_are_noticed(fake_cupy, leg, monkeypatch):
     broken = {"sgd": ms.SGD(lr=0.1), "wild": ms.SGD(lr=1e300)}
     monkeypatch.setattr(gpu_agreement, "OPTIMIZERS", broken)
     assert gpu_agreement.main(leg) == 1
-    assert any("error" in row for row in read(leg)) and any(row.get("difference", 0) > 0 for row in read(leg))
+    assert any("error" in row for row in read(leg))
+    apart = next(row for row in read(leg) if row.get("difference", 0) > 0)
+    assert 1 <= apart["first_step"] <= apart["steps"]
+
+
+def test_the_first_step_apart_is_found():
+    for first in (1, 2, 7, 10):
+        assert gpu_agreement.first_step_apart(lambda steps, first=first: float(steps >= first), 10) == first
+
+
+def test_a_framework_is_one_process_for_all_races(monkeypatch):
+    class Process:
+        ended = None
+        poll = lambda self: self.ended  # noqa: E731
+
+    class Framework:
+        def __init__(self, package, dry):
+            self.package, self.process, self.stopped = package, Process(), False
+
+        def stop(self):
+            self.stopped = True
+
+    monkeypatch.setattr(gpu_race, "Framework", Framework)
+    with gpu_race.frameworks(dry=True) as started:
+        first = started("torch")
+        assert started("torch") is first and started("jax").package == "jax"
+        first.process.ended = 1
+        again = started("torch")
+        assert again is not first
+    assert again.stopped
 
 
 def test_what_does_not_begin_in_time_is_named(leg, fake_cupy):
@@ -102,7 +131,8 @@ def test_a_rival_that_is_not_installed_is_named(fake_cupy, monkeypatch):
         "jax": replace(gpu_tasks.ENTRIES["jax"], package="no_such_package"),
     }
     monkeypatch.setattr(gpu_race, "ENTRIES", entries)
-    row = gpu_race.race(task, gpu_race.Pace.quick())
+    with gpu_race.frameworks(dry=True) as started:
+        row = gpu_race.race(task, gpu_race.Pace.quick(), started)
     assert row["skipped_rivals"] == [{"rival": "jax", "reason": "no_such_package is not installed"}]
     assert list(row["rivals"]) == ["minisgd"] and row["rivals"]["minisgd"]["rate"] > 0
 
@@ -112,14 +142,15 @@ def test_a_rival_that_is_not_installed_is_named(fake_cupy, monkeypatch):
 def test_rivals_that_are_installed_compute_the_same_losses(fake_cupy, monkeypatch, position):
     pytest.importorskip("torch")
     task = gpu_tasks.tasks(dry=True)[position]
-    row = gpu_race.race(task, gpu_race.Pace.quick())
+    with gpu_race.frameworks(dry=True) as started:
+        row = gpu_race.race(task, gpu_race.Pace.quick(), started)
     assert {"torch", "torch-vmap"} & set(row["rivals"])
     assert all(figures["loss_difference"] <= 1e-4 for figures in row["rivals"].values())
 
 
 def test_targets_stand_beside_what_was_reached():
     task = gpu_tasks.tasks(dry=False)[0]
-    rates = {"minisgd": 6.0, "torch": 2.0, "torch-compile": 8.0}
+    rates = {"minisgd": 6.0, "torch": 2.0, "torch-graph": 8.0}
     found = gpu_race.targets(task, rates, {"minisgd": {"step_seconds": 6e-5}})
     assert found[0] == {"against": "torch", "target": 5.0, "ratio": 3.0}
     assert found[1]["ratio"] == 0.75 and found[2] == {"step_microseconds": pytest.approx(60), "at_most": 50.0}
@@ -131,7 +162,6 @@ def test_both_flags_of_tf32_are_set_either_way():
 
     before = torch.get_float32_matmul_precision()
     for precision, allowed in (("tf32", True), ("full", False)):
-        settle("cpu", precision)
+        settle(precision)
         assert torch.backends.cudnn.allow_tf32 is allowed and torch.backends.cuda.matmul.allow_tf32 is allowed
     torch.set_float32_matmul_precision(before)
-    torch.set_default_device(None)

@@ -61,13 +61,14 @@ def test_a_row_has_the_whole_and_each_kernel_against_its_own_floor():
         {"tick": Floor(1000), "adam": Floor(4000)},
     )
 
-    def seconds_of(run):
+    def seconds_of(runs):
         log.clear()
-        run()
+        assert len(runs) == 2
+        runs[0]()
         return [sum({"tick": 2e-6, "adam": 6e-6}[call[0]] for call in log)]
 
     arguments = {"seconds_of": seconds_of, "fullness": lambda launch: launch.block[0] / 128}
-    (row,) = gpu_timing.rows([update], recorder, GPU, 1e9, **arguments, clock=clock())
+    (row,) = gpu_timing.rows([(update, update)], recorder, GPU, 1e9, **arguments, clock=clock())
     assert row["name"] == "update" and row["seconds"] == pytest.approx(8e-6)
     assert row["share_of_peak"] == pytest.approx(0.5)
     assert row["kernels"]["tick"] == pytest.approx({"seconds": 2e-6, "share_of_peak": 0.5, "occupancy": 1 / 128})
@@ -78,19 +79,20 @@ def test_a_workload_without_launches_of_ours_is_timed_as_it_is():
     ran = []
     product = Workload("cublas", lambda: ran.append(1), Floor(flop=10))
 
-    def seconds_of(run):
+    def seconds_of(runs):
+        (run,) = runs
         run()
         return [1.0]
 
     rest = {"seconds_of": seconds_of, "fullness": len, "clock": clock()}
-    (row,) = gpu_timing.rows([product], Recorder(compiler([])), GPU, 1e9, **rest)
+    (row,) = gpu_timing.rows([(product,)], Recorder(compiler([])), GPU, 1e9, **rest)
     assert row["kernels"] == {} and len(ran) == 2
 
 
 def test_workloads_after_the_end_are_named_as_skipped_and_do_not_run():
     ran = []
-    every = [Workload(name, lambda name=name: ran.append(name), Floor(1)) for name in "abc"]
-    rest = {"seconds_of": lambda run: [1.0], "fullness": len, "clock": clock()}
+    every = [(Workload(name, lambda name=name: ran.append(name), Floor(1)),) for name in "abc"]
+    rest = {"seconds_of": lambda runs: [1.0], "fullness": len, "clock": clock()}
     rows = list(gpu_timing.rows(every, Recorder(compiler([])), GPU, 1.5, **rest))
     assert ran == ["a", "b"]
     assert [row.get("skipped") for row in rows] == [None, None, gpu_timing.OUT_OF_TIME]
@@ -116,15 +118,44 @@ def test_a_quick_kernel_gets_all_rounds_and_a_slow_one_few_launches():
     assert asked == [1, 1, 1]
 
 
-def test_the_stopwatch_tells_the_seconds_between_events_on_the_device():
-    log = []
+def device(log, may_capture):
+    """Return events and a stream that say what is done with them."""
 
     def event():
         return SimpleNamespace(record=lambda: log.append("record"), synchronize=lambda: log.append("wait"))
 
-    cupy = SimpleNamespace(cuda=SimpleNamespace(Event=event, get_elapsed_time=lambda start, stop: 500.0))
-    assert gpu_timing.stopwatch(cupy, lambda: log.append("run"))(2) == 0.5
-    assert log == ["record", "run", "run", "record", "wait"]
+    stream = SimpleNamespace(
+        synchronize=lambda: log.append("wait"),
+        begin_capture=lambda: log.append("capture"),
+        end_capture=lambda: SimpleNamespace(launch=lambda: log.append("launch")),
+    )
+    cuda = SimpleNamespace(Event=event, get_elapsed_time=lambda a, b: 500.0, get_current_stream=lambda: stream)
+
+    def run(name):
+        if log and log[-1] == "capture" and not may_capture:
+            raise NotImplementedError("calling cuBLAS API")
+        log.append(name)
+
+    return SimpleNamespace(cuda=cuda), [lambda: run("a"), lambda: run("b")]
+
+
+def test_the_stopwatch_tells_the_seconds_between_events_around_one_graph():
+    log = []
+    cupy, runs = device(log, may_capture=True)
+    elapsed = gpu_timing.stopwatch(cupy, runs)
+    assert elapsed(3) == 0.5
+    assert log == [*"aba", "wait", "capture", *"aba", "launch", "record", "launch", "record", "wait"]
+    log.clear()
+    assert elapsed(3) == 0.5 and log == ["record", "launch", "record", "wait"]
+
+
+def test_what_cublas_does_is_timed_call_by_call():
+    log = []
+    cupy, runs = device(log, may_capture=False)
+    elapsed = gpu_timing.stopwatch(cupy, runs)
+    elapsed(2)
+    log.clear()
+    assert elapsed(2) == 0.5 and log == ["record", "a", "b", "record", "wait"]
 
 
 def test_occupancy_is_resident_threads_over_the_most():

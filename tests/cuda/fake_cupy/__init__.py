@@ -39,6 +39,7 @@ from tests.cuda.fake_cupy.device import (
     OutOfMemoryError,
     Stream,
     reset,
+    set_allocator,
     using_allocator,
 )
 from tests.cuda.fake_cupy.modules import RawKernel, RawModule
@@ -46,6 +47,9 @@ from tests.cuda.fake_cupy.modules import RawKernel, RawModule
 __all__ = ["DEVICE", "GraphFault", "CUDARuntimeError", "OutOfMemoryError", "install", "reset"]
 
 PROPERTIES = {"name": b"Emulated device", "multiProcessorCount": 132, "major": 9, "minor": 0, "totalGlobalMem": 0}
+
+ATTRIBUTES = {13: 1_000_000, 16: PROPERTIES["multiProcessorCount"], 36: 1_000_000, 37: 1024, 39: 2048}
+"""By number of cudaDevAttr: kHz, multiprocessors, kHz and bits of memory, threads on a multiprocessor."""
 
 
 class Device:
@@ -102,6 +106,7 @@ def _modules() -> dict[str, ModuleType]:
         streamCaptureModeRelaxed=STREAM_CAPTURE_RELAXED,
         streamCaptureModeThreadLocal=STREAM_CAPTURE_THREAD_LOCAL,
         deviceSynchronize=DEVICE.synchronize,
+        deviceGetAttribute=lambda attrib, device: ATTRIBUTES[attrib],
     )
     cupy.cuda = SimpleNamespace(
         Device=Device,
@@ -109,12 +114,16 @@ def _modules() -> dict[str, ModuleType]:
         Graph=Graph,
         MemoryPool=MemoryPool,
         Stream=Stream,
+        driver=SimpleNamespace(
+            occupancyMaxActiveBlocksPerMultiprocessor=lambda func, blockSize, dynamicSMemSize: 2048 // blockSize
+        ),
         get_current_stream=lambda: DEVICE.current,
         get_elapsed_time=lambda start_event, end_event: 1.0,
         is_available=lambda: True,
         memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
         nvrtc=SimpleNamespace(getVersion=lambda: (13, 0)),
         runtime=runtime,
+        set_allocator=set_allocator,
         stream=SimpleNamespace(get_current_stream=lambda: DEVICE.current),
         using_allocator=using_allocator,
     )

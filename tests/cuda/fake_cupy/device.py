@@ -333,6 +333,11 @@ class Device:
 DEVICE = Device()
 
 
+def set_allocator(allocator: Callable[[int], Memory] | None = None) -> None:
+    """Take memory from another pool from now on; None is from no pool, and that is a pool that nobody else has."""
+    DEVICE.allocate = allocator or MemoryPool().malloc
+
+
 @contextmanager
 def using_allocator(allocator: Callable[[int], Memory] | None = None) -> Iterator[None]:
     """Take memory from another pool for a while."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ class RawModule:
 
     def __init__(self, *, code: str, options: tuple[str, ...] = (), backend: str = "nvrtc") -> None:
         self.module = _module(code, options)
+
+    def compile(self) -> None:
+        """Build now what is built at the latest for the first function."""
 
     def get_function(self, name: str) -> RawKernel:
         return RawKernel(self.module.get_function(name))
@@ -40,6 +44,7 @@ class RawKernel:
 
     def __init__(self, function: EmulatedFunction) -> None:
         self.function, self.name = function, function.name
+        self.kernel = SimpleNamespace(ptr=id(function))
 
     def __call__(self, grid: Any, block: Any, args: tuple[Any, ...], *, shared_mem: int = 0) -> None:
         arrays = [a for a in args if isinstance(a, ndarray)]

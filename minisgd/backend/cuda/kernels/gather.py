@@ -109,7 +109,7 @@ class Gather:
 
 def gathers(device: Device, N: int, B: int, D: int) -> Iterator[Workload]:
     """Yield the gather of a batch of images as bytes, of the same as floats, and of labels."""
-    gather, index = Gather(device.library, device.address), device.xp.arange(B, dtype=np.int64) * 7919 % N
+    gather, index = Gather(device.library, device.address), device.xp.asarray(np.arange(B) * 7919 % N)
     x, labels = device.reals(B, D), device.xp.zeros(B, np.int64)
     for name, data, out, scale, row in (
         ("bytes", device.xp.zeros((N, D), np.uint8), x, 1 / 255, D * (1 + REAL)),
