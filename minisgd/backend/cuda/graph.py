@@ -67,7 +67,7 @@ class GraphProgram(Program):
                 f"{self._name()} cannot be captured as a CUDA graph, so its {len(self)} calls are launched one by one: "
                 f"{self.uncapturable}",
                 RuntimeWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
     def _captured(self) -> Any:
