@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import math
 import os
+import platform
+import secrets
+import tempfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +17,9 @@ from typing import Any
 import numpy as np
 
 from minisgd.errors import OutputError
+
+DRAFT = ".part"
+"""How the names of files end that are being written."""
 
 
 def to_json(document: Any, indent: int | None = None) -> str:
@@ -37,15 +44,49 @@ def write_atomically(path: str | Path, content: bytes, argument: str = "out") ->
         OutputError: The destination cannot be written.
     """
     path = Path(path)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    draft = path.with_name(f".{path.name}.{_host()}-{os.getpid()}-{secrets.token_hex(4)}{DRAFT}")
     with output_errors(f"{argument} {str(path)!r}", "a path that can be written to"):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            draft.write_bytes(content)
+            with draft.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
             os.replace(draft, path)
         finally:
             draft.unlink(missing_ok=True)
+        _flush_folder(path.parent)
     return path
+
+
+def require_writable(folder: Path, argument: str) -> None:
+    """Refuse, before any work is done, a folder that cannot be written to. Nothing is left behind.
+
+    Args:
+        folder: The folder, which need not exist.
+        argument: The name of the folder in an error message.
+
+    Raises:
+        OutputError: If it cannot be written to.
+    """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        with output_errors(argument, "a folder that can be written to"):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+    finally:
+        for path in missing:
+            if path.is_dir():
+                path.rmdir()
+
+
+def remove_dead_drafts(folder: Path) -> None:
+    """Remove the drafts of processes of this machine that were killed while they wrote into a folder."""
+    for draft in folder.glob(f".*.{_host()}-*{DRAFT}"):
+        number = draft.name.removesuffix(DRAFT).split("-")[-2]
+        if number.isdecimal() and not _is_alive(int(number)):
+            draft.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -68,3 +109,29 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _host() -> str:
+    """Return a short name of this machine: a folder may be shared with others."""
+    return f"{zlib.crc32(platform.node().encode()):08x}"
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a renaming last through a loss of power, where folders can be flushed."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

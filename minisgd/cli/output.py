@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
 
-from minisgd.files import output_errors, to_json
+from minisgd import files
+from minisgd.files import to_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -120,18 +120,5 @@ def _started_bar() -> Progress:
 
 
 def require_writable(folder: Path) -> None:
-    """Refuse, before any work is done, a folder that cannot be written to. Nothing is left behind.
-
-    Raises:
-        OutputError: If it cannot be written to; names --out.
-    """
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    try:
-        with output_errors(f"--out {str(folder)!r}", "a folder that can be written to"):
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-    finally:
-        for path in missing:
-            if path.is_dir():
-                path.rmdir()
+    """Refuse, before any work is done, a folder that cannot be written to; names --out."""
+    files.require_writable(folder, f"--out {str(folder)!r}")

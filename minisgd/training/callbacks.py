@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import inf, isnan
+from typing import Any
 
 from minisgd.errors import ArgumentError
 from minisgd.training.history import Record
@@ -56,6 +58,21 @@ class Callback:
 
         Args:
             training: The training run.
+        """
+
+    def state(self) -> Mapping[str, Any]:
+        """Return what a resumed training run needs of this callback.
+
+        Returns:
+            Numbers, text, lists, dictionaries and host arrays; nothing by default.
+        """
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what ``state`` returned; called after ``on_start`` when a training run is resumed.
+
+        Args:
+            state: What ``state`` returned; tuples have become lists.
         """
 
 
@@ -114,6 +131,12 @@ class EarlyStopping(Callback):
         self._waited = 0 if self._improvement.improved(record) else self._waited + 1
         return self._waited >= self.patience
 
+    def state(self) -> Mapping[str, Any]:
+        return {"best": self._improvement.best, "waited": self._waited}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._improvement.best, self._waited = state["best"], state["waited"]
+
 
 class BestWeights(Callback):
     """Put back the weights of the best evaluation when the training run ends.
@@ -138,6 +161,13 @@ class BestWeights(Callback):
             net = training.session.network
             self._saved = net.ops.to_host(net.vector), net.ops.to_host(net.statistics)
         return False
+
+    def state(self) -> Mapping[str, Any]:
+        return {"best": self._improvement.best, "saved": self._saved}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._improvement.best = state["best"]
+        self._saved = None if state["saved"] is None else tuple(state["saved"])
 
     def on_end(self, training: TrainingState) -> None:
         if self._saved is not None:

@@ -6,8 +6,9 @@ network, or a stack of R replicas that differ in seed and learning rate; it neve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from math import prod
 from typing import Any, TypeAlias
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from minisgd.backend import Arena, Plan, Program
 from minisgd.data.sampling import Sampler
+from minisgd.errors import ArgumentError
 from minisgd.optim import BatchSizeSchedule, ConstantBatch, GradientMeasure, Progress
 from minisgd.optim.learning_rate import Constant
 from minisgd.optim.optimizer import FLUSH_EVERY, UpdateBuffers
@@ -165,12 +167,62 @@ class Session:
         self.lr_factors = self.lr_factors[rows]
         self.seeds = tuple(np.asarray(self.seeds)[rows].tolist())
         self.sampler.keep(rows)
-        for key, request in self.plan.largest.items():
-            lives_on = request.owner in ("parameters", "optimizer state") or key == "loss.sum"
-            if lives_on and not request.shared:
-                self.ops.compact(self.arena.storage[key], rows)
+        for key in self._lasting(shared=False):
+            self.ops.compact(self.arena.storage[key], rows)
         self.network.lead = (len(rows),)
         self._forget_programs()
+
+    def _lasting(self, *, shared: bool) -> list[str]:
+        """Return the keys of the arrays that one update leaves to the next: of each replica, or of all together."""
+        return [
+            key
+            for key, request in self.plan.largest.items()
+            if request.shared == shared
+            and (request.owner in ("parameters", "optimizer state") or key in ("loss.sum", "clock"))
+        ]
+
+    # ------------------------------------------------ stopping and going on
+
+    def state(self) -> dict[str, Any]:
+        """Return all that the coming updates depend on: numbers and text that JSON can hold, and host arrays."""
+        self.ops.synchronize()
+        rows = {key: 1 for key in self._lasting(shared=True)} | {
+            key: self.replicas for key in self._lasting(shared=False)
+        }
+        return {
+            "steps": self.steps,
+            "examples": self.examples,
+            "lr": self.lr,
+            "size": self.size,
+            "loss_count": self._loss_count,
+            "measured": None if self.measured is None else asdict(self.measured),
+            "sampler": self.sampler.state(),
+            "arrays": {key: self.ops.to_host(self.arena.storage[key][:n]) for key, n in rows.items()},
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where ``state()`` was taken, of a session of the same data, network, optimizer and replicas.
+
+        Raises:
+            KeyError: For a state with parts missing.
+            ArgumentError: For the state of another session.
+        """
+        arrays = state["arrays"]
+        for key in (*self._lasting(shared=True), *self._lasting(shared=False)):
+            here = self.arena.storage[key][: len(arrays[key])]
+            if arrays[key].shape != here.shape or arrays[key].dtype != here.dtype:
+                raise ArgumentError(
+                    f"state: {key}",
+                    expected=f"{here.dtype} of shape {here.shape}",
+                    got=f"{arrays[key].dtype} of shape {arrays[key].shape}",
+                    fix="resume with the same network and optimizer",
+                )
+            self.ops.upload(arrays[key], out=here)
+        self.sampler.restore(state["sampler"])
+        self.steps, self.examples, self.lr = state["steps"], state["examples"], state["lr"]
+        self.size, self._loss_count = state["size"], state["loss_count"]
+        self.measured = None if state["measured"] is None else GradientMeasure(**state["measured"])
+        self._settled, self._shared_batch = False, 0
 
     # ------------------------------------------------ recording
 

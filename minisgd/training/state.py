@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from minisgd.data import Dataset
 from minisgd.nn import Network
@@ -26,11 +27,18 @@ class TrainingState:
     train_seconds: float = 0.0
     first_loss: float = 0.0
     """Loss of the first batch, before anything was learned."""
+    due: float = 0.0
+    """Epochs at which the next evaluation is due."""
 
     @property
     def network(self) -> Network:
         """The network being trained."""
         return self.session.network
+
+    @property
+    def is_evaluated(self) -> bool:
+        """True if the last record is of the network as it is."""
+        return len(self.history) > 0 and self.history[-1]["step"] == self.session.steps
 
     def evaluate(self) -> Record:
         """Evaluate now, and append the record to the history."""
@@ -54,3 +62,25 @@ class TrainingState:
             record |= {f"val_{name}": value for name, value in measured.items()}
         self.history.append(record)
         return record
+
+    # ------------------------------------------------ stopping and going on
+
+    def state(self) -> dict[str, Any]:
+        """Return what was measured so far, as a checkpoint keeps it."""
+        return {"history": list(self.history), **{name: getattr(self, name) for name in _KEPT}}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what ``state`` returned.
+
+        Args:
+            state: What it returned.
+
+        Raises:
+            KeyError: If something is missing in it.
+        """
+        self.history.records[:] = state["history"]
+        for name in _KEPT:
+            setattr(self, name, state[name])
+
+
+_KEPT = ("seconds", "train_seconds", "first_loss", "due")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
+from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
 
@@ -16,6 +17,8 @@ from minisgd.optim import SGD, Optimizer
 from minisgd.optim.batch_size import BatchSize
 from minisgd.training.callbacks import Callback, acts_every_step
 from minisgd.training.history import Record
+from minisgd.training.interruption import Interruption
+from minisgd.training.keeper import Keeper
 from minisgd.training.placement import planned_memory
 from minisgd.training.prepare import Sampling, as_dataset, check_duration, prepare
 from minisgd.training.run import Metric, Run
@@ -53,6 +56,9 @@ def train(
     threads: int | None = None,
     seed: int = 0,
     on_progress: ProgressHook | None = None,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: float | None = None,
+    resume: str | Path | None = None,
 ) -> Run:
     """Train a copy of a network by mini-batch gradient descent; the network passed in keeps its weights, or none.
 
@@ -84,6 +90,11 @@ def train(
         threads: BLAS threads; by default chosen by the size of the matrix products.
         seed: Seed of initial weights, shuffling, dropout and the validation split.
         on_progress: Called with the share of the training run done and, after an evaluation, its record.
+        checkpoint: A folder in which the training run is kept while it goes, and at its end; by default that of
+            ``resume``. The last two checkpoints stay.
+        checkpoint_every: Epochs between checkpoints; by default about a minute.
+        resume: A folder with checkpoints: go on from the last one, to the same bits as without the stop. All arguments
+            that decide these must be as they were; ``epochs`` and ``steps`` may be more, unless a schedule spans them.
 
     Returns:
         The trained network, what was measured, and what it cost.
@@ -95,6 +106,8 @@ def train(
         DataError: For data that cannot be learned from.
         MemoryLimitError: If one example at a time exceeds the limit.
         DivergedError: When the loss is no longer finite.
+        CheckpointError: If there is no checkpoint to resume, or it is of another training run.
+        OutputError: If checkpoints cannot be written.
     """
     dataset = as_dataset(data, validation, seed)
     if epochs is None and steps is None:
@@ -116,12 +129,22 @@ def train(
     )
     session = prepared.session(sampling=sampling, last_batch=last_batch, epochs=epochs, steps=steps)
     training = TrainingState(session, prepared.evaluator(), dataset, dict(metrics or {}))
+    settings = {
+        "sampling": sampling,
+        "last_batch": last_batch,
+        "clip_norm": clip_norm,
+        "precision": precision,
+        "seed": seed,
+        "evaluate_every": evaluate_every,
+    }
+    keeper = Keeper(training, callbacks, checkpoint, checkpoint_every, resume, settings)
     with (
         blas_threads(choose_threads(session.largest_product(), threads)),
         quiet_arithmetic(),
         planned_memory(session.network, lambda: session.plan),
+        Interruption() as interruption,
     ):
-        stopped = _loop(training, callbacks, epochs, steps, evaluate_every, on_progress)
+        stopped = _loop(training, callbacks, epochs, steps, evaluate_every, on_progress, keeper, interruption)
     evaluation_bytes = training.evaluator.plan.bytes() if training.evaluator else 0
     return Run(
         network=session.network.copy(),
@@ -147,12 +170,16 @@ def _loop(
     steps: int | None,
     evaluate_every: float,
     on_progress: ProgressHook | None,
+    keeper: Keeper,
+    interruption: Interruption,
 ) -> str:
     """Step and evaluate until the end; return why it ended."""
-    session, start = training.session, perf_counter()
-    due, stopped = evaluate_every, "finished"
+    session, stopped, sound = training.session, "finished", False
+    training.due = evaluate_every
     for callback in callbacks:
         callback.on_start(training)
+    keeper.start()
+    start = perf_counter() - training.seconds
 
     def between(index: HostArray, gradient: Array) -> None:
         for callback in callbacks:
@@ -161,28 +188,36 @@ def _loop(
     every_step = any(map(acts_every_step, callbacks))
 
     def due_now() -> bool:
-        return session.steps == 1 or session.epochs >= due or _share_done(session, epochs, steps) >= 1
+        return (
+            session.steps == 1
+            or session.epochs >= training.due
+            or _share_done(session, epochs, steps) >= 1
+            or keeper.is_due
+        )
 
     try:
-        done = 0.0
-        while done < 1:
-            begun = perf_counter()
-            if every_step:
-                session.step(between)
-            else:
-                session.advance(due_now)
-            done = _share_done(session, epochs, steps)
-            evaluating = session.epochs >= due or done >= 1
-            if evaluating:
-                session.ops.synchronize()  # a device may still be at work, and that is training time
-            training.train_seconds += perf_counter() - begun
-            for callback in callbacks:
-                callback.on_step(training)
-            if session.steps == 1:
-                training.first_loss = float(session.train_loss()[0])
-            if evaluating:
-                due = (session.epochs // evaluate_every + 1) * evaluate_every
-                training.seconds = perf_counter() - start
+        done = _share_done(session, epochs, steps)
+        while not (done >= 1 and training.is_evaluated):
+            if done < 1:
+                sound, begun = False, perf_counter()
+                if every_step:
+                    session.step(between)
+                else:
+                    session.advance(due_now)
+                done = _share_done(session, epochs, steps)
+                if done >= 1 or session.epochs >= training.due:
+                    session.ops.synchronize()  # a device may still be at work, and that is training time
+                training.train_seconds += perf_counter() - begun
+                for callback in callbacks:
+                    callback.on_step(training)
+                if session.steps == 1:
+                    training.first_loss = float(session.train_loss()[0])
+            training.seconds = perf_counter() - start
+            regular = session.epochs >= training.due
+            if done >= 1 and not regular:
+                keeper.save()  # a longer training run would not evaluate here, and goes on from before
+            if regular or done >= 1:
+                training.due = (session.epochs // evaluate_every + 1) * evaluate_every
                 record = training.evaluate()
                 _check_finite(training, record)
                 if on_progress:
@@ -190,12 +225,20 @@ def _loop(
                 # every callback sees every evaluation, whichever asks to stop
                 if any([callback.on_evaluation(training, record) for callback in callbacks]) and done < 1:
                     stopped = "stopped by a callback"
-                    break
             elif on_progress:
                 on_progress(done, None)
+            sound = regular or done < 1
+            if interruption.requested and done < 1:
+                stopped = "interrupted"
+            if stopped != "finished":
+                break
+            if keeper.is_due and done < 1:
+                keeper.save()
     except KeyboardInterrupt:
         stopped = "interrupted"
     session.ops.synchronize()  # what was put on the device's way is done before its programs go
+    if sound:  # else an update, an evaluation or a callback was broken off, and the checkpoint before holds
+        keeper.save()
     for callback in callbacks:
         callback.on_end(training)
     training.seconds = perf_counter() - start

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any
 
@@ -49,6 +49,13 @@ class Sampled(Callback):
     def on_step(self, training: TrainingState) -> None:
         if training.session.steps % self.every == 0:
             self._sample(training)
+
+    def state(self) -> Mapping[str, Any]:
+        """Return the samples; a training run is kept only if what was measured is numbers, text, or lists of them."""
+        return {"steps": self.steps, "results": self.results, "seconds": self.seconds}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.steps, self.results, self.seconds = state["steps"], state["results"], state["seconds"]
 
     def _sample(self, training: TrainingState) -> None:
         begun = perf_counter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import inf, nan
 from pathlib import Path
@@ -139,6 +140,13 @@ class SharpnessTracker(Callback):
         limit = stability_threshold(optimizer, lr)
         self.samples.append(SharpnessSample(session.steps, loss, value, error, converged, lr, limit, session.size))
         self.seconds += perf_counter() - begun
+
+    def state(self) -> Mapping[str, Any]:
+        return {"samples": [asdict(sample) for sample in self.samples], "seconds": self.seconds, "top": self._top}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.samples = [SharpnessSample(**sample) for sample in state["samples"]]
+        self.seconds, self._top = state["seconds"], state["top"]
 
     # ------------------------------------------------ reading it
 

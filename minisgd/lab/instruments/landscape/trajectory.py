@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from minisgd.errors import ArgumentError
@@ -43,6 +46,12 @@ class Trajectory(Callback):
     def on_end(self, training: TrainingState) -> None:
         if self._steps[-1] != training.session.steps:
             self._sample(training)
+
+    def state(self) -> Mapping[str, Any]:
+        return {"steps": self._steps, "weights": self._weights}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._steps, self._weights = state["steps"], state["weights"]
 
     def _sample(self, training: TrainingState) -> None:
         network = training.network

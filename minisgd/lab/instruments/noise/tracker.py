@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import nan
+from typing import Any
 
 from minisgd.errors import ArgumentError
 from minisgd.lab.instruments.noise.moments import NoiseAverage, NoiseEstimate, from_two_batch_sizes
@@ -99,3 +101,9 @@ class NoiseTracker(Callback):
         ops.dot(total, total, out=self._square)
         large_sq = float(ops.to_host(self._square)) / (1 if self._sum is None else n**2)
         self._raw.append((session.steps, large, small_sq, large_sq))
+
+    def state(self) -> Mapping[str, Any]:
+        return {"raw": self._raw}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._raw = [tuple(row) for row in state["raw"]]

@@ -8,6 +8,7 @@ Shapes: L layers, S tensors.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,6 +90,12 @@ class Trace(Callback):
         if self._traced:
             training.session.ops.subtract(training.network.vector, self._before, out=self._before)
             self._rows[-1]["updates"] = self._norms(self._before)
+
+    def state(self) -> Mapping[str, Any]:
+        return {"rows": self._rows}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._rows = state["rows"]
 
     # ------------------------------------------------ afterwards
 

@@ -1,0 +1,167 @@
+"""Checkpoints: the state of a training run as a safetensors file and a JSON document, neither of which can run code.
+
+A checkpoint is there once its JSON document is, which is written last and holds the digest of the tensors. Each file
+is written to a draft, flushed to the disk and renamed, so that a process may be killed at any moment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minisgd.errors import CheckpointError, DtypeError
+from minisgd.files import remove_dead_drafts, require_writable, write_atomically
+from minisgd.typing import HostArray
+
+FORMAT = 1
+KEPT = 2
+"""Checkpoints of a training run that are kept: should the last one be damaged, there is the one before."""
+
+_PREFIX = "checkpoint-"
+
+
+class CheckpointFolder:
+    """The checkpoints of one training run: ``checkpoint-<step>.json`` and ``checkpoint-<step>.safetensors``."""
+
+    def __init__(self, path: Path, argument: str) -> None:
+        self.path, self.argument = path, f"{argument} {str(path)!r}"
+        self._own: list[str] = []
+
+    def open_for_writing(self) -> None:
+        """Make the folder, and remove what processes that were killed have left in it.
+
+        Raises:
+            OutputError: If it cannot be written to.
+        """
+        require_writable(self.path, self.argument)
+        remove_dead_drafts(self.path)
+
+    def write(self, step: int, state: Mapping[str, Any]) -> None:
+        """Write a checkpoint, then remove all but the last two of this training run.
+
+        Raises:
+            OutputError: If it cannot be written; those before it stay.
+            DtypeError: If the state holds what neither JSON nor safetensors can.
+        """
+        from safetensors.numpy import save
+
+        tensors: dict[str, HostArray] = {}
+        document = pack(state, tensors)
+        content = save(tensors)
+        digest = hashlib.sha256(content).hexdigest()
+        name = f"{_PREFIX}{step:09d}"
+        here, there = self.path / f"{name}.json", self.path / f"{name}.safetensors"
+        if here.exists() and name not in self._own:
+            here.unlink()  # of an earlier training run: it must not stand beside the tensors of this one
+        write_atomically(there, content, self.argument)
+        text = json.dumps({"format": FORMAT, "sha256": digest, "state": document}, allow_nan=False)
+        write_atomically(here, text.encode(), self.argument)
+        self._own = [*(own for own in self._own if own != name), name][-KEPT:]
+        self._remove_others()
+
+    def read(self) -> dict[str, Any]:
+        """Return the state of the newest checkpoint that is undamaged.
+
+        Raises:
+            CheckpointError: If there is none.
+        """
+        problem = "no checkpoint in it" if self.path.is_dir() else "no such folder"
+        for document in sorted(self.path.glob(f"{_PREFIX}*.json"), reverse=True):
+            try:
+                state = _read(document)
+            except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+                problem = f"{document.name}, which is damaged ({error})"
+                continue
+            self._own = [document.stem]
+            return state
+        raise CheckpointError(
+            self.argument,
+            expected="a folder with the checkpoints of a training run",
+            got=problem,
+            fix="leave it out to start anew",
+        )
+
+    def _remove_others(self) -> None:
+        for path in (*self.path.glob(f"{_PREFIX}*.json"), *self.path.glob(f"{_PREFIX}*.safetensors")):
+            if path.stem not in self._own:
+                path.unlink(missing_ok=True)
+
+
+def _read(document: Path) -> dict[str, Any]:
+    """Return the state of a checkpoint.
+
+    Raises:
+        ValueError: If one of its files is not what was written.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    about = json.loads(document.read_text("utf-8"))
+    if about["format"] != FORMAT:
+        raise CheckpointError(
+            f"checkpoint {str(document)!r}",
+            expected=f"of format {FORMAT}",
+            got=about["format"],
+            fix="resume with the version of minisgd that wrote it",
+        )
+    content = document.with_suffix(".safetensors").read_bytes()
+    if hashlib.sha256(content).hexdigest() != about["sha256"]:
+        raise CheckpointError(
+            f"checkpoint {str(document)!r}", expected="whole", got="other tensors than were written", fix="start anew"
+        )
+    try:
+        state = unpack(about["state"], load(content))
+    except SafetensorError as error:
+        raise CheckpointError(str(document), expected="whole", got=str(error), fix="start anew") from error
+    if not isinstance(state, dict):
+        raise CheckpointError(str(document), expected="a state", got=type(state).__name__, fix="start anew")
+    return state
+
+
+# ------------------------------------------------ nested state, as JSON and tensors
+
+
+def pack(state: Any, tensors: dict[str, HostArray], name: str = "state") -> Any:
+    """Return nested state as JSON can hold it; arrays move into ``tensors``, under the path that leads to them.
+
+    Raises:
+        DtypeError: For what is no number, text, list, dictionary with text for keys, or array of numbers.
+    """
+    if isinstance(state, Mapping) and all(isinstance(key, str) and not key.startswith("$") for key in state):
+        return {key: pack(value, tensors, f"{name}.{key}") for key, value in state.items()}
+    if isinstance(state, list | tuple):
+        return [pack(value, tensors, f"{name}.{i}") for i, value in enumerate(state)]
+    if isinstance(state, np.ndarray) and state.dtype.kind in "fiub":
+        tensors[name] = np.ascontiguousarray(state, state.dtype.newbyteorder("="))
+        return {"$tensor": name}
+    if isinstance(state, np.generic) and state.dtype.kind in "fiub":
+        state = state.item()
+    if isinstance(state, float) and not isfinite(state):
+        return {"$float": repr(state)}
+    if state is None or isinstance(state, bool | int | float | str):
+        return state
+    raise DtypeError(
+        name,
+        expected="made of numbers, text, lists, dictionaries with text for keys, and host arrays of numbers",
+        got=type(state).__name__,
+        fix="return such values from state()",
+    )
+
+
+def unpack(document: Any, tensors: Mapping[str, HostArray]) -> Any:
+    """Return what ``pack`` was given, tuples as lists."""
+    if isinstance(document, list):
+        return [unpack(value, tensors) for value in document]
+    if not isinstance(document, dict):
+        return document
+    if document.keys() == {"$tensor"}:
+        return tensors[document["$tensor"]]
+    if document.keys() == {"$float"}:
+        return float(document["$float"])
+    return {key: unpack(value, tensors) for key, value in document.items()}

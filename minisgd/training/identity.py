@@ -1,0 +1,115 @@
+"""What a training run is made of, as text: a checkpoint goes on only with the same data, network and settings."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from minisgd.data import Dataset
+from minisgd.errors import CheckpointError
+from minisgd.nn import Network
+from minisgd.optim import BatchSizeSchedule, Progress
+from minisgd.optim.learning_rate import LearningRateSchedule
+from minisgd.training.session import Session
+
+BLOCK = 1 << 24
+"""Bytes of the data that are digested at a time."""
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+def identity(session: Session, data: Dataset, settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return all that decides the bits of a training run besides its length, by the name of the argument."""
+    recipe = session.recipe
+    return {
+        "data": data_digest(data),
+        "network": network_text(recipe.network),
+        "loss": as_text(recipe.loss),
+        "optimizer": as_text(recipe.optimizer.describe()),
+        "batch_size": as_text(session.batch_size),
+        "micro_batch": str(recipe.micro_batch),
+        "dtype": recipe.network.dtype,
+        "device": recipe.network.ops.device,
+        **{name: as_text(value) for name, value in settings.items()},
+    }
+
+
+def require_same(saved: Mapping[str, str], now: Mapping[str, str], where: str) -> None:
+    """Refuse to go on with anything that differs from the checkpoint.
+
+    Raises:
+        CheckpointError: Names the first difference.
+    """
+    for name, value in now.items():
+        if saved.get(name) != value:
+            raise CheckpointError(
+                f"{where}: {name}",
+                expected=f"{saved.get(name)}, as in the checkpoint",
+                got=value,
+                fix="resume with the arguments that the training run began with, or start a new one",
+            )
+
+
+def require_horizon(
+    saved: Mapping[str, Any], now: Mapping[str, Any], rate: LearningRateSchedule, size: BatchSizeSchedule, where: str
+) -> None:
+    """Refuse another length where a schedule has planned with the one before.
+
+    Raises:
+        CheckpointError: Names the length and the schedule.
+    """
+    for name in ("epochs", "steps"):
+        for schedule in (rate, size):
+            if saved.get(name) != now[name] and depends_on_horizon(schedule):
+                raise CheckpointError(
+                    f"{where}: {name}",
+                    expected=f"{saved.get(name)}, as in the checkpoint, because {as_text(schedule)} spans the run",
+                    got=now[name],
+                    fix="resume with the same length, or start a new training run",
+                )
+
+
+def depends_on_horizon(schedule: Callable[[Progress], float]) -> bool:
+    """Tell whether a schedule asks how much of the training run is done: whether its value changes with that alone."""
+    for epoch in (0.5, 3.0, 20.0):
+        progress = Progress(int(100 * epoch), epoch, 0.0, 2)
+        values = {
+            float(schedule(replace(progress, fraction=share))) for share in (0.0, 0.1, 0.35, 0.5, 0.75, 0.95, 1.0)
+        }
+        if len(values) > 1:
+            return True
+    return False
+
+
+def as_text(value: Any) -> str:
+    """Return how a value is written, without the address of its object."""
+    return _ADDRESS.sub("", value if isinstance(value, str) else repr(value))
+
+
+def network_text(network: Network) -> str:
+    """Return how a network is written, with a digest of its parameters' names and shapes."""
+    tensors = [(s.name, s.shape) for layout in (network.layout, network.statistics_layout) for s in layout]
+    digest = hashlib.sha256(repr((network.input_shape, tensors)).encode()).hexdigest()[:16]
+    return f"{as_text(network)} {digest}"
+
+
+def data_digest(data: Dataset) -> str:
+    """Return a digest of every example, target and weight of all splits, with the name of the data set."""
+    digest = hashlib.sha256(repr((data.task, data.scale, data.classes)).encode())
+    for name, split in data.splits.items():
+        for array in (split.x, split.y, split.weight):
+            digest.update(repr((name, None if array is None else (array.dtype.str, array.shape))).encode())
+            if array is not None:
+                _update(digest, array)
+    return f"{data.name} {digest.hexdigest()[:16]}"
+
+
+def _update(digest: Any, array: np.ndarray[Any, Any]) -> None:
+    rows = max(1, BLOCK // max(1, array[:1].nbytes))
+    for start in range(0, len(array), rows):
+        digest.update(np.ascontiguousarray(array[start : start + rows]))
