@@ -1,0 +1,34 @@
+"""Read ARFF files, the format of Weka, by scipy."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+
+from minisgd.data.tables.table import Table
+from minisgd.errors import DataError, MissingExtraError
+
+
+def read_arff_table(path: Path) -> Table:
+    """Return the table of an ARFF file of numeric and nominal attributes.
+
+    Raises MissingExtraError without scipy, DataError for a file that is no such table.
+    """
+    try:
+        arff = import_module("scipy.io.arff")
+    except ImportError as error:
+        raise MissingExtraError(
+            "scipy", expected=f"installed to read {path}", got="no such package", fix="pip install scipy"
+        ) from error
+    try:
+        rows, about = arff.loadarff(path)
+    except (arff.ArffError, NotImplementedError, ValueError, StopIteration, OSError) as error:
+        raise DataError(
+            str(path),
+            expected="an ARFF table of numeric and nominal attributes",
+            got=str(error) or type(error).__name__,
+            fix="export it as CSV",
+        ) from error
+    return Table.of(str(path), {name: np.asarray(rows[name]) for name in about.names()})

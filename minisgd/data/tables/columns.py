@@ -1,0 +1,218 @@
+"""What every column of a table is: decided by stated rules, each decision with its reason and how to say otherwise."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from minisgd.data.tables.table import Table, Text
+from minisgd.errors import ArgumentError, DataError
+from minisgd.typing import HostArray
+
+Kind: TypeAlias = Literal["number", "boolean", "category", "date", "dropped", "target"]
+
+MOST_LEVELS = 20
+"""Categories beyond so many are joined into one, the rarest first."""
+RARE = 0.01
+"""A category with a smaller share of the training rows is joined with the other rare ones."""
+IDENTIFIERS = 0.5
+"""Text of which more than this share of rows is distinct, beyond MOST_LEVELS, is a name or prose, not a category."""
+
+_UNNAMED = re.compile(r"unnamed: \d+|rownames|index|rowid|row|id|obs|observation|no|nr")
+TRUTH = dict.fromkeys(("true", "t", "yes", "y"), 1.0) | dict.fromkeys(("false", "f", "no", "n"), 0.0)
+"""What texts of booleans, in lower case, stand for."""
+
+_FORMATS = (
+    "%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y/%m/%d", "%Y/%m/%d %H:%M",
+    "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%b %d %Y", "%d %b %Y", "%Y-%m",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """What a user may say about the columns of a table.
+
+    drop: columns to leave out   categorical: numbers that are categories, or text to be kept as such
+    missing: "impute" the training mean and add an indicator, "drop" the rows, or "refuse"
+    keep_index: keep columns that only number or name the rows   standardize: numbers to mean 0 and standard deviation 1
+    """
+
+    drop: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    missing: Literal["impute", "drop", "refuse"] = "impute"
+    keep_index: bool = False
+    standardize: bool = True
+
+    def __post_init__(self) -> None:
+        if self.missing not in ("impute", "drop", "refuse"):
+            raise ArgumentError(
+                "missing", expected="'impute', 'drop' or 'refuse'", got=self.missing, fix="choose one of them"
+            )
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What one column is taken for, why, and the option that says otherwise."""
+
+    column: str
+    kind: Kind
+    reason: str
+    option: str = ""
+    detail: str = ""
+    """The format of dates."""
+
+
+def decide(table: Table, rows: HostArray, target: Sequence[str], options: TableOptions) -> list[Decision]:
+    """Decide what every column but the target is, by the training rows alone.
+
+    rows: the numbers of the training rows
+
+    Raises ArgumentError for an option that names no column, DataError where no feature is left.
+    """
+    for argument, names in (("drop", options.drop), ("categorical", options.categorical)):
+        require_columns(names, table, argument)
+    low, high, gaps = _ranges(table, rows)
+    place = {name: k for k, name in enumerate(table.numeric)}
+    decisions = []
+    for position, name in enumerate(table.names):
+        if name in target:
+            continue
+        if name in options.drop:
+            decision = Decision(name, "dropped", "you said so", "--drop")
+        elif name in options.categorical:
+            decision = Decision(name, "category", "you said so", "--categorical")
+        elif name in place:
+            k = place[name]
+            decision = _number(table, name, position, rows, (low[k], high[k], int(gaps[k])), options)
+        elif name in table.dates:
+            decision = Decision(name, "date", "dates, as days", f"--drop {name}")
+        else:
+            decision = _text(table.text[name], name, rows, options)
+        decisions.append(decision)
+    if all(decision.kind == "dropped" for decision in decisions):
+        raise DataError(
+            table.source,
+            expected="at least one column to learn from",
+            got="; ".join(f"{d.column!r} left out: {d.reason}" for d in decisions) or "the target alone",
+            fix="add feature columns, or keep one with keep_index=True (--keep-index) or categorical (--categorical)",
+        )
+    return decisions
+
+
+def require_columns(names: Iterable[str], table: Table, argument: str) -> None:
+    """Refuse names that no column has."""
+    for name in names:
+        if name not in table.names:
+            near = get_close_matches(name, table.names, n=1, cutoff=0.5)
+            raise ArgumentError(
+                argument,
+                expected=f"a column of {table.source}",
+                got=repr(name),
+                fix=f"did you mean {near[0]!r}?" if near else f"choose among {listed(table.names)}",
+            )
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names in one line, the first ten."""
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+
+
+def _ranges(table: Table, rows: HostArray) -> tuple[HostArray, HostArray, HostArray]:
+    """Return minimum, maximum and number of gaps of every numeric column over the training rows, (K,) each."""
+    k = len(table.numeric)
+    low, high, gaps = np.full(k, np.inf), np.full(k, -np.inf), np.zeros(k, dtype=np.int64)
+    for some in blocks(rows, k):
+        block = table.numbers[some]
+        gone = np.isnan(block)
+        gaps += gone.sum(axis=0)
+        np.minimum(low, np.where(gone, np.inf, block).min(axis=0), out=low)
+        np.maximum(high, np.where(gone, -np.inf, block).max(axis=0), out=high)
+    for name, bad in zip(table.numeric, (np.isinf(low) | np.isinf(high)) & (gaps < len(rows)), strict=True):
+        if bad:
+            column = table.number(name)
+            row = int(np.isinf(column).argmax())
+            raise DataError(
+                f"{table.source}: column {name!r}",
+                expected="finite numbers",
+                got=f"{column[row]} in row {row + 1}",
+                fix="replace the value, or leave the column out with drop (--drop)",
+            )
+    return low, high, gaps
+
+
+def blocks(rows: HostArray, width: int) -> Iterable[HostArray]:
+    """Cut row numbers so that a block of all columns stays small."""
+    step = max(1, (1 << 20) // max(1, width))
+    return (rows[start : start + step] for start in range(0, len(rows), step))
+
+
+def _number(
+    table: Table, name: str, position: int, rows: HostArray, found: tuple[float, float, int], options: TableOptions
+) -> Decision:
+    low, high, gaps = found
+    if gaps == len(rows):
+        return Decision(name, "dropped", "no values at all")
+    if low == high and not gaps:
+        return Decision(name, "dropped", f"always {low:g}")
+    if not options.keep_index and not gaps and low in (0, 1) and _numbers_rows(table, name, position, high - low):
+        return Decision(name, "dropped", "numbers the rows", "--keep-index")
+    if name in table.booleans:
+        return Decision(name, "boolean", "true or false" + _gaps(gaps), f"--drop {name}")
+    return Decision(name, "number", f"{low:g} to {high:g}{_gaps(gaps)}", f"--categorical {name}")
+
+
+def _numbers_rows(table: Table, name: str, position: int, span: float) -> bool:
+    """Tell whether a column counts the rows: 0, 1, 2, … or 1, 2, 3, …, unnamed, first, or with a name that says so."""
+    if len(table) < 3 or (position > 0 and not _UNNAMED.fullmatch(name.strip().lower())):
+        return False
+    return bool(span <= len(table) and (np.diff(table.number(name)) == 1).all())
+
+
+def _text(column: Text, name: str, rows: HostArray, options: TableOptions) -> Decision:
+    codes = column.codes[rows]
+    counts = np.bincount(codes[codes >= 0], minlength=len(column.values))
+    distinct, gaps = int((counts > 0).sum()), int((codes < 0).sum())
+    if not distinct:
+        return Decision(name, "dropped", "no values at all")
+    values = [value for value, count in zip(column.values, counts, strict=True) if count]
+    if distinct == 1 and not gaps:
+        return Decision(name, "dropped", f"always {values[0]!r}")
+    if distinct <= 2 and {value.lower() for value in values} <= TRUTH.keys():
+        return Decision(name, "boolean", f"{' or '.join(sorted(values))}{_gaps(gaps)}", f"--categorical {name}")
+    if written := date_format(values):
+        return Decision(
+            name, "date", f"dates written {written}, as days{_gaps(gaps)}", f"--categorical {name}", written
+        )
+    first = re.fullmatch(r"unnamed: 0|rownames", name.strip().lower())
+    if first and not options.keep_index and distinct + gaps == len(rows):
+        return Decision(name, "dropped", "names the rows", "--keep-index")
+    if distinct > MOST_LEVELS and distinct > IDENTIFIERS * (len(rows) - gaps):
+        return Decision(name, "dropped", f"{distinct} different texts in {len(rows)} rows", f"--categorical {name}")
+    return Decision(name, "category", f"{distinct} different texts{_gaps(gaps)}", f"--drop {name}")
+
+
+def date_format(values: Sequence[str]) -> str:
+    """Return the format in which all texts are dates, or "" where there is none."""
+    return next((written for written in _FORMATS if _fits(values[0], written) and _all_fit(values, written)), "")
+
+
+def _all_fit(values: Sequence[str], written: str) -> bool:
+    return all(_fits(value, written) for value in values)
+
+
+def _fits(value: str, written: str) -> bool:
+    try:
+        datetime.strptime(value, written)
+    except ValueError:
+        return False
+    return True
+
+
+def _gaps(gaps: int) -> str:
+    return f", {gaps:,} missing" if gaps else ""
