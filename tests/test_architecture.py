@@ -44,6 +44,7 @@ from minisgd.nn import (
     Tanh,
 )
 from minisgd.nn.binding import Place
+from minisgd.nn.lending import lend
 from minisgd.optim import Adam
 from minisgd.training import prepare as preparation
 from minisgd.training.multi_step import MultiStepSession
@@ -265,12 +266,14 @@ def trained(name: str, seeds: Any, ops: NumpyOps, steps: int = 3) -> dict[str, A
     arena = Arena(ops, Plan([x, target, weight, *requests.values(), *binder.requests()]), net.lead)
     binder.realize(arena, net.lead)
     for key, request in requests.items():
-        setattr(loss, key, arena.view(request, net.lead))
-    loss.lead, loss.weight = net.lead, arena.view(weight, net.lead)
+        lend(loss, key, arena.view(request, net.lead))
+    loss.lead = net.lead
+    lend(loss, "weight", arena.view(weight, net.lead))
     gradient, clock = ops.zeros(net.vector.shape, "float32"), ops.zeros((), "int64")
     net.attach(shape, net.vector, net.statistics, gradient)
     for leaf in net.describe(shape):
-        leaf.layer.clock, leaf.layer.seeds = clock, tuple(np.atleast_1d(seeds).tolist())
+        leaf.layer.seeds = tuple(np.atleast_1d(seeds).tolist())
+        lend(leaf.layer, "clock", clock)
     batch, labels = arena.view(x, net.lead), arena.view(target, net.lead)
     program: Program
     with ops.record() as program:

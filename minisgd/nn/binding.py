@@ -17,6 +17,7 @@ from typing import Any
 
 from minisgd.backend import Arena, Owner, Request
 from minisgd.nn.layer import Declaration, Layer
+from minisgd.nn.lending import lend
 from minisgd.typing import Shape
 
 
@@ -137,5 +138,5 @@ class Binder:
     def realize(self, arena: Arena, lead: Shape) -> None:
         """Set every attribute to its view of the arena."""
         for a in self.attachments:
-            setattr(a.layer, a.attribute, None if a.request is None else arena.view(a.request, lead))
+            lend(a.layer, a.attribute, None if a.request is None else arena.view(a.request, lead))
             a.layer.lead = lead

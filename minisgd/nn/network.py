@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from copy import copy
 from math import prod
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +16,7 @@ from minisgd.nn.inference import Inference
 from minisgd.nn.initializers import Initializer, Zeros
 from minisgd.nn.layer import Layer, Leaf, positive
 from minisgd.nn.layout import Layout
+from minisgd.nn.lending import lend, without_lent
 from minisgd.nn.sequential import Sequential
 from minisgd.nn.weights import load_weights, save_weights
 from minisgd.typing import Array, HostArray, Seed, Shape
@@ -41,6 +41,8 @@ class Network(Sequential):
     Raises:
         ArgumentError: If there is no layer, or two have the same name.
     """
+
+    _lent = frozenset({"vector", "statistics"})
 
     def __init__(self, *layers: Layer, name: str | None = None) -> None:
         super().__init__(*layers, name=name)
@@ -317,12 +319,12 @@ class Network(Sequential):
         for leaf in self.describe(input_shape):
             for name in leaf.declaration.parameters:
                 segment = segments[f"{leaf.path}.{name}"]
-                setattr(leaf.layer, name, row(segment.view(vector), segment.shape))
+                lend(leaf.layer, name, row(segment.view(vector), segment.shape))
                 if gradient is not None:
-                    setattr(leaf.layer, f"d{name}", row(segment.view(gradient), segment.shape))
+                    lend(leaf.layer, f"d{name}", row(segment.view(gradient), segment.shape))
             for name in leaf.declaration.statistics:
                 segment = segments[f"{leaf.path}.{name}"]
-                setattr(leaf.layer, name, row(segment.view(statistics), segment.shape))
+                lend(leaf.layer, name, row(segment.view(statistics), segment.shape))
 
     def binder(self, training: bool) -> Binder:
         """Return a binder for this network's dtype and device.
@@ -391,11 +393,8 @@ def on_a_device(value: Any) -> bool:
 
 
 def clone(layer: Any) -> Any:
-    """Return a copy of a layer and of those inside it, without the arrays attached to them."""
-    duplicate = copy(layer)
-    for attribute, value in list(vars(duplicate).items()):
-        if isinstance(value, np.ndarray) or on_a_device(value):
-            delattr(duplicate, attribute)
+    """Return a copy of a layer and of those inside it, without weights and the arrays lent to them."""
+    duplicate = without_lent(layer)
     if isinstance(duplicate, Sequential):
         duplicate.layers = tuple(clone(inner) for inner in duplicate.layers)
         duplicate._trained = duplicate.layers

@@ -8,6 +8,7 @@ from typing import Any
 from minisgd.backend import Arena, Request
 from minisgd.nn import Loss, Network
 from minisgd.nn.binding import Binder, Place
+from minisgd.nn.lending import lend
 from minisgd.training.feeds.feed import Feed, require_target
 from minisgd.typing import Array, Shape
 
@@ -31,9 +32,9 @@ class BoundPass:
         """Set the attributes of layers and loss to their arrays; return those of the batch."""
         self.binder.realize(arena, lead)
         for name, request in self.loss_requests.items():
-            setattr(self.loss, name, arena.view(request, lead))
+            lend(self.loss, name, arena.view(request, lead))
         batch = self.feed.views(arena, self.b, lead)
-        self.loss.weight = batch.get("weight")
+        lend(self.loss, "weight", batch.get("weight"))
         self.loss.lead = lead
         return batch
 
@@ -78,4 +79,5 @@ def attach_random(network: Network, seeds: tuple[int, ...], clock: Any) -> None:
     assert network.input_shape is not None
     for leaf in network.describe(network.input_shape):
         if leaf.declaration.clock:
-            leaf.layer.seeds, leaf.layer.clock = seeds, clock
+            leaf.layer.seeds = seeds
+            lend(leaf.layer, "clock", clock)

@@ -8,6 +8,7 @@ import numpy as np
 
 from minisgd.backend import Arena, Plan, Program, Request
 from minisgd.nn import Loss, Network
+from minisgd.nn.lending import lend
 from minisgd.training.binding import bind_evaluation
 from minisgd.training.feeds.feed import Feed, HostData
 from minisgd.typing import Array, HostArray
@@ -80,7 +81,7 @@ class Evaluator:
         net.attach(net.input_shape, net.vector, net.statistics, None)
         batch = bound.realize(self.arena, lead)
         for name, request in loss.hit_requests(bound.loss_requests["z"].shape, self.feed.spec.kind).items():
-            setattr(loss, name, self.arena.view(request, lead))
+            lend(loss, name, self.arena.view(request, lead))
         with ops.record() as program, ops.scope("evaluate", type(loss).__name__):
             self.feed.gather(ops, self.arena, self.data, b, lead)
             net.infer(ops, batch["x"])

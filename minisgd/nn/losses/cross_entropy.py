@@ -8,6 +8,7 @@ from minisgd.backend import Ops, Request
 from minisgd.errors import DataError, ShapeError
 from minisgd.nn.layer import Buffer, shape_text, within
 from minisgd.nn.layers.activations import sigmoid, softplus
+from minisgd.nn.lending import lend
 from minisgd.nn.losses.loss import Loss, LossDeclaration, TargetKind, require_values
 from minisgd.nn.shapes import transpose
 from minisgd.typing import Array, Shape
@@ -140,7 +141,7 @@ class BinaryCrossEntropy(Loss):
         return LossDeclaration(declared.target, None, {"work": Buffer(z, life="scratch")})
 
     def forward(self, ops: Ops, target: Array) -> None:
-        self.target = target
+        lend(self, "target", target)
         softplus(ops, self.z, self.work, out=self.dz)
         ops.multiply(self.z, target, out=self.work)
         ops.subtract(self.dz, self.work, out=self.work)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from minisgd.backend import Arena, Ops, Plan, Request
 from minisgd.nn.binding import Binder, Place
 from minisgd.nn.layer import Layer
+from minisgd.nn.lending import lend
 from minisgd.nn.network import clone, row
 from minisgd.nn.per_example.factors import Factor, Stacked, copied
 from minisgd.typing import Array, Shape
@@ -41,8 +42,8 @@ def _attach(layer: Layer, duplicate: Layer, path: str, ops: Ops, x: Shape, n: in
         declared = mine.declaration
         for name, p in (declared.parameters | declared.statistics).items():
             value = getattr(theirs.layer, name).reshape(p.shape)
-            setattr(mine.layer, name, row(copied(ops, value, (n, *p.shape)), p.shape))
+            lend(mine.layer, name, row(copied(ops, value, (n, *p.shape)), p.shape))
         for name, p in declared.parameters.items():
             gradients[f"{mine.path}.{name}"] = gradient = ops.zeros((n, *p.shape), value.dtype)
-            setattr(mine.layer, f"d{name}", row(gradient, p.shape))
+            lend(mine.layer, f"d{name}", row(gradient, p.shape))
     return gradients
