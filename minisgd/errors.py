@@ -60,7 +60,14 @@ class DataError(MinisgdError, ValueError):
 
 
 class DivergedError(MinisgdError, ArithmeticError):
-    """Report a training run whose loss or weights stopped being finite."""
+    """Report a training run whose loss or weights stopped being finite.
+
+    Attributes:
+        run: The training run up to there, an ``ms.Run``: its history, and the weights that ``BestWeights`` put back, if
+            it watched; None in another process.
+    """
+
+    run: Any = None
 
 
 class MemoryLimitError(MinisgdError, MemoryError):

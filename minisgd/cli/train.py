@@ -97,7 +97,7 @@ def run(args: Namespace) -> int:
 def _settings(args: Namespace, data: Dataset) -> dict[str, Any]:
     """Return the keyword arguments of ``ms.train``."""
     from minisgd.optim import as_batch_schedule
-    from minisgd.training.prepare import check_duration
+    from minisgd.training.intake import check_duration
 
     size = options.batch_size(args.batch_size)
     largest = as_batch_schedule(size, len(data)).largest

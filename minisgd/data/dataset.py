@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from minisgd.data.checks import about, as_features, as_weight
+from minisgd.data.checks import about, as_features, as_host, as_weight
 from minisgd.data.holdout import divided, generator, strata
-from minisgd.data.labels import Classes, target_encoder
+from minisgd.data.labels import Classes, Encode, target_encoder
 from minisgd.data.split import Split
 from minisgd.data.splitting import sample
 from minisgd.data.standardization import Standardization
+from minisgd.data.tables.columns import Decision
+from minisgd.data.tables.encoding import Encoding
+from minisgd.data.target import Guess, Target, TargetScale, Task, guess_array, label_kind, require_task
 from minisgd.errors import ArgumentError, DataError
 from minisgd.typing import HostArray, Seed, Shape
 
@@ -32,6 +35,13 @@ class Dataset:
         classes: Names of the label codes; None means regression.
         scale: Factor on x.
         standardization: How the features were standardized, if they were.
+        target: What there is to learn, why, and how regression targets were standardized.
+        encoding: How the columns of a table became features.
+        columns: The feature columns of a table.
+        decisions: What was decided about every column of a table.
+        notes: What was noticed while reading it.
+
+    A row of weight 0 is left out of its split.
 
     Raises:
         DataError: Where the splits differ in kind or shape, or labels lie outside the classes.
@@ -44,8 +54,15 @@ class Dataset:
     classes: Classes | None = None
     scale: float = 1.0
     standardization: Standardization | None = None
+    target: Target | None = None
+    encoding: Encoding | None = None
+    columns: tuple[str, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for name, split in self.splits.items():
+            object.__setattr__(self, name, split.present())
         if not (np.isfinite(self.scale) and self.scale > 0):
             raise DataError("scale", expected="positive and finite", got=self.scale, fix="use 1.0, or 1/255 for bytes")
         for name, split in self.splits.items():
@@ -66,11 +83,13 @@ class Dataset:
         scale: float | None = None,
         seed: Seed = 0,
         name: str = "data",
+        task: Task | None = None,
+        standardize_target: bool = True,
     ) -> Dataset:
         """Build a data set from arrays, labels of any kind, holding out a part for validation.
 
-        x (N, …), y (N,) or (N, O): labels (integers, booleans, strings) become codes 0 … C−1 of the sorted names;
-        floats are regression targets, or soft labels (N, C) where classes are named.
+        x (N, …), y (N,) or (N, O): labels (integers, booleans, strings, one 1 in every row) become codes 0 … C−1 of
+        the sorted names; floats are regression targets, or soft labels (N, C) where classes are named.
 
         Args:
             x: (N, …) features; booleans, integers and float16 become float32.
@@ -84,15 +103,20 @@ class Dataset:
                 training value.
             seed: Seed of the hold-out.
             name: What to call the data set.
+            task: "classification", "regression" or "multilabel"; by default guessed from y, with the reason in
+                ``target.reason``.
+            standardize_target: Bring regression targets to mean 0 and standard deviation 1; what the trained network
+                predicts is in the units of y all the same.
 
         Returns:
             The data set.
 
         Raises:
             DataError: For data that cannot be learned from.
-            ArgumentError: For validation or seed out of range.
+            ArgumentError: For validation, seed or task out of range.
         """
-        encode, classes = target_encoder(y, None if classes is None else tuple(classes))
+        parts = [y, *(part[1] for part in (validation, test) if isinstance(part, tuple) and len(part) > 1)]
+        target, encode, classes = _target(parts, None if classes is None else tuple(classes), task)
 
         def prepared(part: Any, where: str) -> Split | None:
             if part is None:
@@ -110,7 +134,8 @@ class Dataset:
         else:
             held = prepared(validation, "validation")
         scale = _default_scale(train.x) if scale is None else scale
-        return cls(name, train, held, prepared(test, "test"), classes, scale)
+        data = cls(name, train, held, prepared(test, "test"), classes, scale, target=target)
+        return data.with_standardized_target() if standardize_target else data
 
     def __len__(self) -> int:
         """N, the number of training examples."""
@@ -125,8 +150,10 @@ class Dataset:
         return len(self.train)
 
     @property
-    def task(self) -> Literal["classification", "regression"]:
-        """What there is to learn: "classification" where there are classes, "regression" elsewhere."""
+    def task(self) -> Task:
+        """What there is to learn: "classification" where there are classes, "regression" elsewhere, or "multilabel"."""
+        if self.target is not None:
+            return self.target.task
         return "regression" if self.classes is None else "classification"
 
     @property
@@ -156,7 +183,8 @@ class Dataset:
         sizes = " + ".join(f"{len(split)} {name}" for name, split in self.splits.items())
         shape = "×".join(map(str, self.input_shape))
         scale = "" if self.scale == 1 else f" · 1/{1 / self.scale:g}"
-        standardized = "" if self.standardization is None else " standardized"
+        table = self.encoding is not None and any(rule.scale != 1 for rule in self.encoding.rules)
+        standardized = " standardized" if self.standardization is not None or table else ""
         width = f"{self.n_classes} classes" if self.classes else f"{self.n_outputs} output{'s' * (self.n_outputs > 1)}"
         return f"{self.name}: {sizes}, features {shape} {self.train.x.dtype}{scale}{standardized}, {self.task}, {width}"
 
@@ -179,6 +207,15 @@ class Dataset:
         parts: dict[str, Any] = {name: replace(split, x=rule.apply(split.x)) for name, split in self.splits.items()}
         return replace(self, **parts, scale=1.0, standardization=rule)
 
+    def with_standardized_target(self) -> Dataset:
+        """Return a copy with regression targets (y − mean) / std, by the training split; other tasks stay."""
+        if self.task != "regression" or (self.target is not None and self.target.scale is not None):
+            return self
+        rule = TargetScale.of(self.train.y)
+        parts: dict[str, Any] = {name: replace(split, y=rule.apply(split.y)) for name, split in self.splits.items()}
+        target = self.target or Target("regression", "no classes")
+        return replace(self, **parts, target=replace(target, scale=rule))
+
     def subset(self, n: int, seed: Seed = 0) -> Dataset:
         """Return a copy with n training examples, the shares of the classes kept; the other splits stay as they are.
 
@@ -196,6 +233,23 @@ class Dataset:
             raise ArgumentError("n", expected=f"from 1 to N = {len(self)}", got=n, fix="draw fewer examples")
         rows = sample(strata(self.train, self.classes), n, generator(seed))
         return replace(self, train=self.train.take(rows))
+
+
+def _target(parts: Sequence[Any], classes: Classes | None, task: Task | None) -> tuple[Target, Encode, Classes | None]:
+    """Decide from the targets of all splits, training first, what there is to learn and how they are read."""
+    require_task(task)
+    y = as_host(parts[0], "y")
+    if classes is not None:
+        encode, classes = target_encoder(y, classes)
+        return Target("classification", "classes are named"), encode, classes
+    guess = guess_array(y) if task is None else Guess(task, "you said so")
+    encode, classes = target_encoder(y, None, guess.task, parts[1:])
+    kind = label_kind(y)
+    if guess.task == "classification" and kind == "number":
+        kind = "integer"  # only whole numbers are labels
+    if guess.task == "multilabel":
+        classes = tuple(map(str, range(y.shape[1] if y.ndim > 1 else 1)))
+    return Target(guess.task, guess.reason, labels=kind), encode, classes
 
 
 def _check_alike(split: Split, train: Split) -> None:

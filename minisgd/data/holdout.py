@@ -10,32 +10,43 @@ from minisgd.data.splitting import hold_out
 from minisgd.errors import ArgumentError, DataError
 from minisgd.typing import Generator, HostArray, Seed
 
-_SURE = 10  # examples expected of a class before its absence proves that the file is not shuffled: chance e⁻¹⁰
+_SPREADS = 6.0  # standard deviations beyond which a file is not in random order
+_SHUFFLED_IN_MEMORY = 1 << 30  # bytes of features that are read into memory where the order of a file allows no cut
 
 
 def divided(split: Split, fraction: float, classes: Classes | None, seed: Seed) -> tuple[Split, Split | None]:
     """Return the part that stays and the part held out, None for fraction 0.
 
     In memory the part held out is drawn by seed, every class in both parts, and the file's order is kept within each.
-    Of a memory-mapped x it is the last rows, as views: a file that may exceed memory is not copied to shuffle it.
+    Of a memory-mapped x it is the last rows, as views: a file that may exceed memory is not copied to shuffle it. One
+    that is sorted by class is copied after all, up to 1 GiB.
 
     Raises:
         ArgumentError: For a fraction outside [0, 1).
-        DataError: Where nothing can be held out or a class gets lost.
+        DataError: Where nothing can be held out, or a larger file is sorted by class.
     """
-    if not 0 <= fraction < 1:
-        raise ArgumentError(
-            "validation", expected="a fraction in [0, 1), or (x, y)", got=fraction, fix="use 0.2, or 0 for none"
-        )
-    if fraction == 0:
+    if require_fraction(fraction) == 0:
         return split, None
     groups = strata(split, classes)
     if isinstance(split.x, np.memmap):
         cut = len(split) - max(1, round(fraction * len(split)))
-        _check_shuffled(groups, cut, classes)
-        return split.take(slice(cut)), split.take(slice(cut, None))
+        if cut and _is_shuffled(groups, cut):
+            return split.take(slice(cut)), split.take(slice(cut, None))
+        if cut and split.x.nbytes > _SHUFFLED_IN_MEMORY:
+            raise _sorted_by_class(groups, cut, classes)
     stay, held = hold_out(groups, fraction, generator(seed))
     return split.take(stay), split.take(held)
+
+
+def require_fraction(fraction: float | None) -> float:
+    """Return a fraction in [0, 1), 0 for None, or refuse it."""
+    if fraction is None:
+        return 0.0
+    if isinstance(fraction, bool) or not isinstance(fraction, (int, float, np.number)) or not 0 <= fraction < 1:
+        raise ArgumentError(
+            "validation", expected="a fraction in [0, 1), or (x, y)", got=fraction, fix="use 0.2, or 0 for none"
+        )
+    return float(fraction)
 
 
 def strata(split: Split, classes: Classes | None) -> HostArray:
@@ -52,17 +63,30 @@ def generator(seed: Seed) -> Generator:
     return np.random.default_rng(seed)
 
 
-def _check_shuffled(groups: HostArray, cut: int, classes: Classes | None) -> None:
-    """Refuse to cut a file at row cut where that takes a class out of either part."""
-    total, kept = np.bincount(groups), np.bincount(groups[:cut], minlength=int(groups.max()) + 1)
-    lost = (total > 0) & (kept == 0)
-    absent = (kept == total) & (total * (1 - cut / len(groups)) >= _SURE)
-    for missing, part in ((lost, "training"), (absent, "validation")):
-        if missing.any():
-            example = f"example of class {classes[int(missing.argmax())]!r}" if classes else "example"
-            raise DataError(
-                "x",
-                expected="in shuffled order, since validation takes the last rows of a memory-mapped file",
-                got=f"an order that leaves no {example} in the {part} part",
-                fix="shuffle the file once, or np.savez('data.npz', x=x, y=y), which is read into memory and shuffled",
-            )
+def _is_shuffled(groups: HostArray, cut: int) -> bool:
+    """Tell whether every class is on both sides of row cut in about the share that it has of all rows.
+
+    Drawn at random, the number of a class beyond the cut has a standard deviation of at most √(n_c · f (1 − f)).
+    """
+    total, beyond, expected = _beyond(groups, cut)
+    spread = np.sqrt(expected * cut / len(groups))
+    alone = (total >= 2) & ((beyond == total) | ((beyond == 0) & (expected >= 1)))
+    return bool(not alone.any() and (np.abs(beyond - expected) <= _SPREADS * spread + 1).all())
+
+
+def _beyond(groups: HostArray, cut: int) -> tuple[HostArray, HostArray, HostArray]:
+    """Return how many rows each class has, how many of them beyond the cut, and how many were to be expected, (C,)."""
+    total = np.bincount(groups)
+    return total, np.bincount(groups[cut:], minlength=len(total)), total * (1 - cut / len(groups))
+
+
+def _sorted_by_class(groups: HostArray, cut: int, classes: Classes | None) -> DataError:
+    total, beyond, expected = _beyond(groups, cut)
+    worst = int(np.abs(beyond - expected).argmax())
+    label = classes[worst] if classes else "examples"
+    return DataError(
+        "x",
+        expected="in shuffled order, since validation takes the last rows of a memory-mapped file",
+        got=f"{beyond[worst]} of {total[worst]} {label!r} among these",
+        fix="shuffle the file once, or np.savez('data.npz', x=x, y=y), which is read into memory and shuffled",
+    )

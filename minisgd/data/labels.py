@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from minisgd.data.checks import as_float, as_host
+from minisgd.data.target import Task
 from minisgd.errors import DataError
 from minisgd.typing import HostArray
 
@@ -16,8 +17,12 @@ Classes: TypeAlias = tuple[str, ...]
 Encode: TypeAlias = Callable[[Any], HostArray]
 
 
-def target_encoder(y: Any, classes: Classes | None = None) -> tuple[Encode, Classes | None]:
+def target_encoder(
+    y: Any, classes: Classes | None = None, task: Task | None = None, others: Sequence[Any] = ()
+) -> tuple[Encode, Classes | None]:
     """Decide from the training targets how targets of every split are read, and what the classes are called.
+
+    task: classification or not; by default the table below   others: targets of other splits, whose classes count too
 
     ============================== ================== ===========================================
     y                              classes            read as
@@ -27,14 +32,20 @@ def target_encoder(y: Any, classes: Classes | None = None) -> tuple[Encode, Clas
     integers, booleans, strings    None               codes (N,) of the sorted distinct labels
     integers 0 … C−1               C names            codes (N,) as they are
     strings                        C names            codes (N,), positions among the names
+    whole numbers, one-hot rows    classification     codes (N,) of the sorted distinct labels
+    integers                       another task       floats
     ============================== ================== ===========================================
 
     Raises:
         DataError: For any other kind of target, and for labels of one class only.
     """
     y = as_host(y, "y")
-    if y.dtype.kind == "f":
-        return (_floats, None) if classes is None else (partial(_soft_labels, classes=classes), classes)
+    if task is None:
+        task = "regression" if y.dtype.kind == "f" and classes is None else "classification"
+    if task != "classification":
+        return _floats if y.dtype.kind == "f" else _numbers, None
+    if classes is not None and y.dtype.kind == "f":
+        return partial(_soft_labels, classes=classes), classes
     found, _ = _distinct(y)
     if len(found) == 1:
         raise DataError(
@@ -44,6 +55,7 @@ def target_encoder(y: Any, classes: Classes | None = None) -> tuple[Encode, Clas
             fix="add examples of another class, or pass floats for regression",
         )
     if classes is None:
+        found = _joined([found, *(_also_found(other, found) for other in others)])
         return partial(_codes_of_names, classes=found), found
     return partial(_codes if y.dtype.kind in "biu" else _codes_of_names, classes=classes), classes
 
@@ -53,6 +65,14 @@ def _floats(y: Any) -> HostArray:
     array = as_host(y, "y")
     if array.dtype.kind != "f":
         raise DataError("y", expected="floats like the training targets", got=f"dtype {array.dtype}", fix="convert y")
+    return as_float(array)
+
+
+def _numbers(y: Any) -> HostArray:
+    """Return integers or booleans as targets (N,) or (N, O)."""
+    array = as_host(y, "y")
+    if array.dtype.kind not in "biuf":
+        raise DataError("y", expected="numbers", got=f"dtype {array.dtype}", fix="use task='classification'")
     return as_float(array)
 
 
@@ -111,19 +131,43 @@ def _distinct(y: HostArray) -> tuple[Classes, HostArray]:
     """Return the sorted names of the distinct labels, and for every example the position of its own (N,)."""
     values, inverse = np.unique(_labels(y), return_inverse=True)
     names = [str(value) for value in values.tolist()]
-    try:
-        order = np.argsort([float(name) for name in names], kind="stable")  # "9" before "10"
-    except ValueError:
-        order = np.arange(len(names))
+    order = _order(names)
     rank = np.empty(len(names), dtype=np.int64)
     rank[order] = np.arange(len(names))
     return tuple(names[i] for i in order), rank[inverse]
+
+
+def _order(names: Sequence[str]) -> HostArray:
+    """Return the order of names: as numbers where all are, "9" before "10"."""
+    try:
+        return np.argsort([float(name) for name in names], kind="stable")
+    except ValueError:
+        return np.argsort(np.array(names, dtype=np.str_), kind="stable")
+
+
+def _also_found(y: Any, found: Classes) -> Classes:
+    """Return the classes of another split that has some of the training classes; what has none is refused later."""
+    try:
+        names, _ = _distinct(as_host(y, "y"))
+    except DataError:
+        return ()
+    return names if set(names) & set(found) else ()
+
+
+def _joined(each: Sequence[Classes]) -> Classes:
+    """Return the names of all splits in order."""
+    names = list(dict.fromkeys(name for found in each for name in found))
+    return tuple(names[i] for i in _order(names))
 
 
 def _labels(y: HostArray) -> HostArray:
     """Return labels (N,) as integers, booleans or text, which numpy can sort."""
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
+    if y.ndim == 2 and y.dtype.kind in "biuf" and (np.sort(y, axis=1) == [0] * (y.shape[1] - 1) + [1]).all():
+        y = y.argmax(axis=1)
+    if y.dtype.kind == "f" and (y == np.round(y)).all():
+        y = y.astype(np.int64)
     if y.ndim != 1:
         raise DataError(
             "y",

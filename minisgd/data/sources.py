@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,9 +14,15 @@ from minisgd.data.checks import about
 from minisgd.data.dataset import Dataset
 from minisgd.data.digits import digits
 from minisgd.data.readers import READERS
-from minisgd.data.readers.reader import Arrays, refuse_target
-from minisgd.errors import ArgumentError
-from minisgd.typing import Seed
+from minisgd.data.readers.npy import read_npy
+from minisgd.data.readers.reader import Arrays, Reader, TableReader
+from minisgd.data.tables.columns import TableOptions
+from minisgd.data.tables.frames import is_frame, read_frame
+from minisgd.data.tables.table import Table
+from minisgd.data.tabular import dataset_of
+from minisgd.data.target import Task
+from minisgd.errors import ArgumentError, DtypeError
+from minisgd.typing import HostArray, Seed
 
 BUILT_IN = {"digits": digits}
 """Data sets that come with the package, by name."""
@@ -24,47 +32,114 @@ FORMS = "{} or {}".format(", ".join([*BUILT_IN, *(reader.form for reader in READ
 
 
 def load(
-    name: str | os.PathLike[str],
+    name: Any,
     *,
     validation: float | None = 0.2,
     seed: Seed = 0,
     images: bool = True,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
+    task: Task | None = None,
     standardize: bool | None = None,
+    drop: Sequence[str] = (),
+    categorical: Sequence[str] = (),
+    missing: Literal["impute", "drop", "refuse"] = "impute",
+    keep_index: bool = False,
+    header: bool | None = None,
 ) -> Dataset:
-    """Load a data set by name: digits, idx:DIR, FILE.npz, FILE.csv, FILE.parquet or x.npy,y.npy (memory-mapped).
+    """Load a data set: digits, idx:DIR, FILE.npz, FILE.csv, FILE.parquet, FILE.arff or x.npy,y.npy (memory-mapped).
+
+    What was decided about the columns of a table is in ``decisions`` of the result, each with its reason.
 
     Args:
-        name: One of the forms above.
+        name: One of these forms; or a data frame of pandas, polars or pyarrow, or a dictionary of columns.
         validation: The fraction to hold out, unless the files bring a validation split of their own.
         seed: Seed of the hold-out.
         images: Leave images as (N, H, W, C); False flattens every example to a vector.
-        target: The target column of a table; by default label, target, class or y, or else the last.
-        standardize: Bring features to mean 0 and standard deviation 1; by default tables only.
+        target: The target column of a table, or several; by default label, target, class or y, or the last.
+        task: "classification", "regression" or "multilabel"; by default guessed.
+        standardize: Features to mean 0 and standard deviation 1; by default those of tables.
+        drop: Columns of a table to leave out.
+        categorical: Columns of a table that are categories though they are numbers, or though many texts differ.
+        missing: "impute" the training mean and add an indicator, "drop" the rows, or "refuse" them.
+        keep_index: Keep columns that only number or name the rows.
+        header: Whether line 1 of a text file names the columns; by default it must not look like data.
 
     Returns:
         The data set.
 
     Raises:
-        ArgumentError: For a name of no known form.
+        ArgumentError: For a name of no known form, or options that do not fit the data.
         DataError: For files that are not there or cannot be learned from.
         MissingExtraError: Where a package is missing.
     """
+    chosen = {"drop": _names("drop", drop), "categorical": _names("categorical", categorical)}
+    if (table := _table(name, header)) is not None:
+        options = TableOptions(**chosen, missing=missing, keep_index=keep_index, standardize=standardize is not False)
+        return dataset_of(table, target=target, task=task, options=options, validation=validation, seed=seed)
+    name = os.fspath(name)
+    given = {"target": target, **chosen, "missing": missing != "impute", "keep_index": keep_index, "header": header}
+    for argument, value in given.items():
+        if value:
+            raise ArgumentError(
+                argument, expected=f"left out for {name}", got=repr(value), fix="use it with tables only"
+            )
+    if name in BUILT_IN:
+        data = BUILT_IN[name](validation=validation, seed=seed, images=images)
+    else:
+        data = _assemble(_reader(name).arrays(name), name, validation, seed, images, task)
+    return data.standardized() if standardize else data
+
+
+def read_table(name: str | os.PathLike[str]) -> Table | HostArray:
+    """Return the table of a file, or the array of a .npy file.
+
+    Raises:
+        ArgumentError: For a name of another form.
+        DataError: For a file that cannot be read.
+    """
+    if (table := _table(name, None)) is not None:
+        return table
+    if os.fspath(name).endswith(".npy"):
+        return read_npy(Path(name))
+    raise ArgumentError(
+        "data", expected="a table, or an array in a .npy file", got=repr(os.fspath(name)), fix="use FILE.csv or x.npy"
+    )
+
+
+def _table(name: Any, header: bool | None) -> Table | None:
+    """Return a data frame or a file with columns as a table; None for data of another kind."""
+    if not isinstance(name, (str, os.PathLike)):
+        if is_frame(name):
+            return read_frame(name)
+        raise DtypeError(
+            "data", expected=f"a name such as {FORMS}, or a data frame", got=type(name).__name__, fix="name a file"
+        )
     name = os.fspath(name)
     if name in BUILT_IN:
-        refuse_target(name, target)
-        data, standardizes = BUILT_IN[name](validation=validation, seed=seed, images=images), False
-    else:
-        reader = next((reader for reader in READERS if reader.takes(name)), None)
-        if reader is None:
-            raise _unknown(name)
-        data = _assemble(*reader.arrays(name, target), validation, seed, images)
-        standardizes = reader.standardizes
-    wanted = standardizes if standardize is None else standardize
-    return data.standardized() if wanted else data
+        return None
+    reader = _reader(name)
+    if not isinstance(reader, TableReader):
+        return None
+    table: Table = reader.read(name, header)
+    return table
 
 
-def _assemble(arrays: Arrays, name: str, validation: float | None, seed: Seed, images: bool) -> Dataset:
+def _reader(name: str) -> Reader:
+    reader = next((reader for reader in READERS if reader.takes(name)), None)
+    if reader is None:
+        raise _unknown(name)
+    return reader
+
+
+def _names(argument: str, names: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise ArgumentError(argument, expected="a list of column names", got=names, fix="write ['a', 'b']")
+    return tuple(names)
+
+
+def _assemble(
+    arrays: Arrays, name: str, validation: float | None, seed: Seed, images: bool, task: Task | None
+) -> Dataset:
     bytes_of_images = arrays["train"][0].dtype == np.uint8 and arrays["train"][0].ndim > 2
     if not images:
         arrays = {role: (x.reshape(len(x), -1), y, weight) for role, (x, y, weight) in arrays.items()}
@@ -79,6 +154,7 @@ def _assemble(arrays: Arrays, name: str, validation: float | None, seed: Seed, i
             scale=1 / 255 if bytes_of_images else None,
             seed=seed,
             name=name,
+            task=task,
         )
 
 

@@ -42,6 +42,12 @@ class Split:
         """N, the number of examples."""
         return len(self.x)
 
+    def present(self) -> Split:
+        """Return the split without the rows of weight 0, which are as if they were not there."""
+        if self.weight is None or self.weight.all():
+            return self
+        return self.take(np.flatnonzero(self.weight))
+
     def take(self, rows: HostArray | slice) -> Split:
         """Return some of the examples.
 

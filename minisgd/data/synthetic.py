@@ -85,7 +85,12 @@ def linear_regression(
     x = rng.normal(size=(n, features))
     y = x @ w + noise * rng.normal(size=(n, 1))
     return Dataset.from_arrays(
-        x.astype(np.float32), y.astype(np.float32), validation=validation, seed=seed, name=f"linear, noise {noise:g}"
+        x.astype(np.float32),
+        y.astype(np.float32),
+        validation=validation,
+        seed=seed,
+        name=f"linear, noise {noise:g}",
+        standardize_target=False,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from minisgd.errors import ArgumentError, DataError
 from minisgd.typing import HostArray
 
 Task: TypeAlias = Literal["classification", "regression", "multilabel"]
+
+LabelKind: TypeAlias = Literal["text", "integer", "number", "boolean"]
 
 MOST_CLASSES = 20
 """Whole numbers with more distinct values are quantities, unless the column is called class or label."""
@@ -33,6 +35,21 @@ class Guess:
     reason: str
 
 
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What a data set teaches: the task, why it was taken for that, and how the targets were changed.
+
+    names: of the target columns, where they have any   labels: what class names were before they were text
+    scale: how regression targets were standardized, None where they are as they came
+    """
+
+    task: Task
+    reason: str
+    names: tuple[str, ...] = ()
+    labels: LabelKind = "text"
+    scale: TargetScale | None = None
+
+
 def require_task(task: str | None) -> None:
     """Refuse a word that names no task."""
     if task is not None and task not in get_args(Task):
@@ -51,6 +68,8 @@ def guess_task(values: HostArray, name: str = "") -> Guess:
     two whole numbers        classification
     whole numbers            by the name; else classification if they are few, consecutive, and each occurs often
     """
+    if not values.size:
+        return Guess("regression", "no values")
     if values.dtype.kind not in "iuf":
         return Guess("classification", "text" if values.dtype.kind != "b" else "true or false")
     if values.ndim == 2 and values.shape[1] > 1:
@@ -72,6 +91,40 @@ def guess_task(values: HostArray, name: str = "") -> Guess:
     if few and consecutive and counts.min() >= FEWEST_EACH:
         return Guess("classification", f"{said} from {distinct[0]:g} to {distinct[-1]:g}, each {counts.min()} times")
     return Guess("regression", said)
+
+
+def guess_array(y: HostArray) -> Guess:
+    """Guess the task from a target array, whose dtype says more than a column of a file.
+
+    floats   regression, unless all are 0 or 1
+    integers classification, unless they are many and do not count up from 0 or 1
+    """
+    if not y.size:
+        return Guess("regression" if y.dtype.kind == "f" else "classification", "no values")
+    if y.dtype.kind not in "iuf" or (y.ndim == 2 and y.shape[1] > 1):
+        return guess_task(y)
+    distinct = np.unique(y)
+    if y.dtype.kind == "f":
+        binary = y.ndim == 1 and np.array_equal(distinct, [0, 1])
+        return Guess("classification", "only 0 and 1") if binary else Guess("regression", "floats")
+    counting = distinct[0] in (0, 1) and distinct[-1] - distinct[0] == len(distinct) - 1
+    if counting or len(distinct) <= MOST_CLASSES:
+        return Guess("classification", f"{len(distinct)} distinct integers")
+    return Guess("regression", f"{len(distinct)} distinct integers that do not count up from 0 or 1")
+
+
+def label_kind(y: HostArray) -> LabelKind:
+    """Return what labels are before their names become text."""
+    kinds: dict[str, LabelKind] = {"i": "integer", "u": "integer", "f": "number", "b": "boolean"}
+    return kinds.get(y.dtype.kind, "text")
+
+
+def named(classes: tuple[str, ...], kind: LabelKind) -> HostArray:
+    """Return the labels of all classes as they were, (C,)."""
+    if kind == "boolean":
+        return np.array([name in ("True", "1") for name in classes])
+    dtype: Any = {"integer": np.int64, "number": np.float64}.get(kind, np.str_)
+    return np.array(classes, dtype=np.str_).astype(dtype)
 
 
 def _guess_columns(values: HostArray) -> Guess:

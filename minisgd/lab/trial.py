@@ -10,7 +10,8 @@ from typing import Any
 from minisgd.data import Dataset
 from minisgd.nn import Loss, Network
 from minisgd.optim import SGD, Optimizer
-from minisgd.training.prepare import Prepared, as_dataset, prepare
+from minisgd.training.intake import as_dataset
+from minisgd.training.prepare import Prepared, prepare
 from minisgd.training.replica_threads import ReplicaThreads
 from minisgd.typing import Seed
 

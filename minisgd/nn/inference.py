@@ -35,6 +35,9 @@ class Inference:
             net.ops.upload(part, out=batch)  # converts floats of another dtype on the way
             program.replay()
             out[(*[slice(None)] * axis, slice(start, start + len(part)))] = net.ops.to_host(y)
+        if net.output_scale is not None:
+            mean, std = net.output_scale
+            out = (out * std + mean).astype(net.dtype)
         return out
 
     def _program(self, b: int, largest: int) -> tuple[Program, Array, Array]:

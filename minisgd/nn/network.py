@@ -53,6 +53,8 @@ class Network(Sequential):
         """What uint8 inputs are multiplied with: 1/255 for images."""
         self.classes: tuple[str, ...] | None = None
         """Names of the classes, where the network was trained on named ones."""
+        self.output_scale: tuple[HostArray, HostArray] | None = None
+        """Mean and standard deviation of regression targets, (O,) each: predictions are given back in their units."""
         self.dtype = "float32"
         self.lead = ()
         self.layout = Layout(())
@@ -344,7 +346,8 @@ class Network(Sequential):
             batch_size: Examples at a time.
 
         Returns:
-            The outputs, (N, *output), or (R, N, *output) for R replicas.
+            The outputs, (N, *output), or (R, N, *output) for R replicas; in the units of the targets where these were
+            standardized for training.
 
         Raises:
             ShapeError: If x has not the shape that the network was built for.

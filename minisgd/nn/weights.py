@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from minisgd.nn.network import Network
 
 
-def save_weights(network: Network, path: str | Path) -> Path:
+def save_weights(network: Network, path: str | Path, about: Mapping[str, str] | None = None) -> Path:
     """Write parameters and running statistics by name, with the input shape in the metadata.
+
+    about: more metadata
 
     Raises:
         OutputError: If the file cannot be written.
@@ -30,13 +33,16 @@ def save_weights(network: Network, path: str | Path) -> Path:
         name: np.ascontiguousarray(network.ops.to_host(array))
         for name, array in (network.parameters() | network.running_statistics()).items()
     }
-    about = {
+    scale = network.output_scale
+    metadata = {
         "format": "minisgd",
         "input_shape": json.dumps(network.input_shape),
         "input_scale": repr(network.input_scale),
         "classes": json.dumps(network.classes),
+        "output_scale": json.dumps(None if scale is None else [array.tolist() for array in scale]),
+        **(about or {}),
     }
-    return write_atomically(path, save(tensors, metadata=about), "path")
+    return write_atomically(path, save(tensors, metadata=metadata), "path")
 
 
 def load_weights(network: Network, path: str | Path) -> Network:
@@ -60,7 +66,35 @@ def load_weights(network: Network, path: str | Path) -> Network:
     duplicate.input_scale = float(about.get("input_scale", "1.0"))
     classes = json.loads(about.get("classes", "null"))
     duplicate.classes = tuple(classes) if classes else None
+    duplicate.output_scale = _output_scale(json.loads(about.get("output_scale", "null")), duplicate, str(path))
     return duplicate
+
+
+def read_metadata(path: str | Path) -> dict[str, str]:
+    """Return what a weights file says about itself.
+
+    Raises:
+        CheckpointError: If the file is missing or damaged.
+    """
+    return _read(Path(path))[1]
+
+
+def _output_scale(values: Any, network: Network, path: str) -> tuple[HostArray, HostArray] | None:
+    if values is None:
+        return None
+    try:
+        mean, std = (np.array(each, dtype=np.float64) for each in values)
+        sound = mean.shape == std.shape == network.output_shape[-1:] and bool(np.isfinite(mean / std).all())
+    except (TypeError, ValueError):
+        sound = False
+    if not sound:
+        raise CheckpointError(
+            f"weights file {path!r}: output_scale",
+            expected=f"means and standard deviations of {network.output_shape[-1]} outputs",
+            got=values,
+            fix="train and save the model again",
+        )
+    return mean, std
 
 
 def _fill(network: Network, tensors: dict[str, HostArray], path: str) -> None:

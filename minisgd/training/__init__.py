@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from minisgd.training.callbacks import BestWeights, Callback, EarlyStopping
+from minisgd.training.health import TrainingWarning
 from minisgd.training.history import History
 from minisgd.training.memory import MemoryPlan, memory_plan
+from minisgd.training.metrics import Metric
+from minisgd.training.predictor import Predictor
 from minisgd.training.run import Run, evaluate
 from minisgd.training.trainer import train
 
@@ -14,7 +17,10 @@ __all__ = [
     "EarlyStopping",
     "History",
     "MemoryPlan",
+    "Metric",
+    "Predictor",
     "Run",
+    "TrainingWarning",
     "evaluate",
     "memory_plan",
     "train",

@@ -8,6 +8,7 @@ from typing import Any
 
 from minisgd.errors import ArgumentError
 from minisgd.training.history import Record
+from minisgd.training.metrics import Mode
 from minisgd.training.state import TrainingState
 from minisgd.typing import Array, HostArray
 
@@ -85,9 +86,9 @@ def acts_every_step(callback: Callback) -> bool:
 class _Improvement:
     """Tell whether a metric of the records has improved."""
 
-    def __init__(self, metric: str, min_delta: float) -> None:
+    def __init__(self, metric: str, mode: Mode | None, min_delta: float, training: TrainingState) -> None:
         self.metric, self.min_delta = metric, min_delta
-        self.sign = -1.0 if metric.endswith("accuracy") else 1.0
+        self.sign = -1.0 if _direction(metric, mode, training) == "max" else 1.0
         self.best = inf
 
     def improved(self, record: Record) -> bool:
@@ -106,25 +107,62 @@ class _Improvement:
         return True
 
 
+def _direction(metric: str, mode: Mode | None, training: TrainingState) -> Mode:
+    """Return whether a recorded metric should fall or rise; refuse one that is not recorded or does not say."""
+    validated = training.evaluator is not None
+    recorded: dict[str, Mode | None] = {"train_loss": "min"}
+    if validated:
+        recorded["val_loss"] = "min"
+        if training.session.recipe.loss.has_hits:
+            recorded["val_accuracy"] = "max"
+        recorded |= {f"val_{name}": each.mode for name, each in training.metrics.items()}
+    if metric not in recorded:
+        fix = f"choose among {', '.join(recorded)}"
+        if not validated and metric.startswith("val_"):
+            fix = "hold out a validation split (validation=0.2), or use metric='train_loss'"
+        raise ArgumentError("metric", expected="one that the training run records", got=repr(metric), fix=fix)
+    known = recorded[metric]
+    if mode is None and known is None:
+        raise ArgumentError(
+            "mode",
+            expected=f"given for {metric!r}, whose direction is not known",
+            got=None,
+            fix="pass mode='max' if more is better, else mode='min'",
+        )
+    if mode is not None and known is not None and mode != known:
+        raise ArgumentError("mode", expected=f"{known!r} for {metric!r}", got=repr(mode), fix="leave it out")
+    return mode or known or "min"
+
+
+def _require_mode(mode: Mode | None) -> None:
+    if mode not in ("min", "max", None):
+        raise ArgumentError("mode", expected="'min', 'max' or None", got=repr(mode), fix="'max' if more is better")
+
+
 class EarlyStopping(Callback):
     """End the training run when a metric has not improved for ``patience`` evaluations.
 
     Args:
         patience: Evaluations without an improvement after which the training run ends.
-        metric: A name in the records; names that end in "accuracy" should rise, all others fall.
+        metric: A name in the records, such as "val_loss" or "val_r2".
+        mode: "max" if more is better, "min" if less is; known for losses, accuracy and metrics that have a name.
         min_delta: The least change that counts as an improvement.
 
     Raises:
-        ArgumentError: If patience is not a positive integer, or for a metric that is not recorded.
+        ArgumentError: If patience is not a positive integer; before the first step, for a metric that is not recorded,
+            or whose direction nobody said.
     """
 
-    def __init__(self, patience: int = 5, *, metric: str = "val_loss", min_delta: float = 0.0) -> None:
+    def __init__(
+        self, patience: int = 5, *, metric: str = "val_loss", mode: Mode | None = None, min_delta: float = 0.0
+    ) -> None:
         if isinstance(patience, bool) or not isinstance(patience, int) or patience < 1:
             raise ArgumentError("patience", expected="a positive integer", got=patience, fix="use 5, for example")
-        self.patience, self.metric, self.min_delta = patience, metric, min_delta
+        _require_mode(mode)
+        self.patience, self.metric, self.mode, self.min_delta = patience, metric, mode, min_delta
 
     def on_start(self, training: TrainingState) -> None:
-        self._improvement = _Improvement(self.metric, self.min_delta)
+        self._improvement = _Improvement(self.metric, self.mode, self.min_delta, training)
         self._waited = 0
 
     def on_evaluation(self, training: TrainingState, record: Record) -> bool:
@@ -142,18 +180,20 @@ class BestWeights(Callback):
     """Put back the weights of the best evaluation when the training run ends.
 
     Args:
-        metric: A name in the records; names that end in "accuracy" should rise, all others fall.
+        metric: A name in the records, such as "val_loss" or "val_r2".
+        mode: "max" if more is better, "min" if less is; known for losses, accuracy and metrics that have a name.
 
     Raises:
-        ArgumentError: For a metric that is not recorded.
+        ArgumentError: Before the first step, for a metric that is not recorded, or whose direction nobody said.
     """
 
-    def __init__(self, *, metric: str = "val_loss") -> None:
-        self.metric = metric
+    def __init__(self, *, metric: str = "val_loss", mode: Mode | None = None) -> None:
+        _require_mode(mode)
+        self.metric, self.mode = metric, mode
         self._saved: tuple[HostArray, HostArray] | None = None
 
     def on_start(self, training: TrainingState) -> None:
-        self._improvement = _Improvement(self.metric, 0.0)
+        self._improvement = _Improvement(self.metric, self.mode, 0.0, training)
         self._saved = None
 
     def on_evaluation(self, training: TrainingState, record: Record) -> bool:

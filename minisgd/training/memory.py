@@ -9,7 +9,7 @@ from typing import Any
 
 from minisgd.backend import Plan
 from minisgd.errors import ArgumentError, DtypeError, MemoryLimitError
-from minisgd.nn import Loss, MeanSquaredError, Network, SoftmaxCrossEntropy
+from minisgd.nn import BinaryCrossEntropy, Loss, MeanSquaredError, Network, SoftmaxCrossEntropy
 from minisgd.nn.network import clone
 from minisgd.optim import SGD, ClipNorm, Optimizer
 from minisgd.optim.checks import positive
@@ -244,5 +244,6 @@ def loss_for(loss: Loss | None, task: str) -> Loss:
 
 
 def default_loss(task: str) -> Loss:
-    """Return the loss of a task: softmax cross-entropy for classes, mean squared error for values."""
-    return SoftmaxCrossEntropy() if task == "classification" else MeanSquaredError()
+    """Return the loss of a task: cross-entropy for classes or labels, mean squared error for values."""
+    losses: dict[str, type[Loss]] = {"classification": SoftmaxCrossEntropy, "multilabel": BinaryCrossEntropy}
+    return losses.get(task, MeanSquaredError)()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
-from numbers import Integral, Real
-from typing import Any, Literal, TypeAlias
+from numbers import Integral
+from typing import Literal, TypeAlias
 
 from minisgd.backend import Plan, Precision, get_ops
 from minisgd.data import Dataset
@@ -202,6 +201,8 @@ def _built(
         if not network.is_built:
             network.shape_only(data.input_shape, dtype)  # so that ms.explain(network) knows them too
     net.input_scale, net.classes = data.scale, data.classes
+    scale = data.target.scale if data.target is not None else None
+    net.output_scale = None if scale is None else (scale.mean, scale.std)
     return net
 
 
@@ -233,42 +234,3 @@ def _checked(micro_batch: int | None) -> int | None:
             "micro_batch", expected="a positive integer", got=micro_batch, fix="use 16 examples at a time, for example"
         )
     return micro_batch
-
-
-def as_dataset(data: Any, validation: Any, seed: int) -> Dataset:
-    """Return a Dataset from a Dataset or (x, y), with a validation split if one is asked for."""
-    if isinstance(data, Dataset):
-        if validation is None:
-            return data
-        if data.validation is not None:
-            raise ArgumentError(
-                "validation", expected="None where the data set has a validation split", got=validation, fix="omit it"
-            )
-        t = data.train
-        return Dataset.from_arrays(
-            t.x,
-            t.y,
-            weight=t.weight,
-            validation=validation,
-            test=data.test,
-            classes=data.classes,
-            scale=data.scale,
-            seed=seed,
-            name=data.name,
-        )
-    if isinstance(data, tuple) and len(data) == 2:
-        return Dataset.from_arrays(*data, validation=validation, seed=seed)
-    raise DtypeError(
-        "data", expected="a Dataset or a pair (x, y)", got=type(data).__name__, fix="try ms.datasets.digits()"
-    )
-
-
-def check_duration(epochs: float | None, steps: int | None, evaluate_every: float) -> None:
-    """Refuse durations that are not positive."""
-    durations = (("epochs", epochs, Real), ("steps", steps, Integral), ("evaluate_every", evaluate_every, Real))
-    for name, value, kind in durations:
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, kind) or not isfinite(value) or value <= 0:
-            expected = "a positive whole number" if kind is Integral else "a positive number"
-            raise ArgumentError(name, expected=expected, got=value, fix="use 10, for example")

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
+
+import numpy as np
 
 from minisgd.data import Dataset, Split
+from minisgd.data.preprocessing import Preprocessing
 from minisgd.errors import ArgumentError
 from minisgd.nn import Loss, Network
 from minisgd.training.evaluation import Evaluator, evaluation_plan
 from minisgd.training.feeds.feed import ExampleSpec, HostData
 from minisgd.training.history import History
+from minisgd.training.metrics import Metric, as_metrics, confusion_matrix
 from minisgd.training.placement import evaluation_feed, planned_memory
+from minisgd.training.predictor import Predictor
 from minisgd.typing import HostArray
-
-Metric: TypeAlias = Callable[[HostArray, HostArray], float]
-"""A function (target, prediction) → number; target (N, …) as in the data set, prediction (N, O) host arrays."""
 
 
 @dataclass
@@ -38,6 +41,7 @@ class Run:
         memory_bytes: Bytes of the arrays that the training run declared.
         stopped: Why it ended: "finished", "stopped by a callback" or "interrupted".
         device: Where it ran.
+        warnings: What went wrong without ending the training run, with the likely cause.
     """
 
     network: Network
@@ -53,6 +57,78 @@ class Run:
     memory_bytes: int
     stopped: str
     device: str = "cpu"
+    warnings: tuple[str, ...] = ()
+
+    @cached_property
+    def model(self) -> Predictor:
+        """The network together with the preprocessing of its data."""
+        return Predictor(self.network, Preprocessing.of(self.data))
+
+    def predict(self, raw: Any) -> HostArray:
+        """Return what the network answers for raw examples.
+
+        Args:
+            raw: Examples as they were before training: an array (N, …), a list of rows, a data frame, or the path of a
+                table or a .npy file.
+
+        Returns:
+            Values in the units and the shape of the targets, (N,) or (N, O), for regression; else logits (N, C).
+
+        Raises:
+            DataError: For columns that are missing, or cells that cannot be read.
+            ShapeError: For examples of another shape.
+        """
+        return self.model.predict(raw)
+
+    def predict_proba(self, raw: Any) -> HostArray:
+        """Return the probabilities of the classes, (N, C).
+
+        Args:
+            raw: As for ``predict``.
+
+        Returns:
+            (N, C), rows of which sum to 1 unless several labels may hold.
+
+        Raises:
+            ArgumentError: For regression.
+            DataError: As for ``predict``.
+        """
+        return self.model.predict_proba(raw)
+
+    def predict_labels(self, raw: Any) -> HostArray:
+        """Return labels as they were in the training data.
+
+        Args:
+            raw: As for ``predict``.
+
+        Returns:
+            (N,) the likeliest class; or (N, O) of 0 and 1 where several labels may hold.
+
+        Raises:
+            ArgumentError: For regression.
+            DataError: As for ``predict``.
+        """
+        return self.model.predict_labels(raw)
+
+    def confusion_matrix(self, split: str | Split = "validation") -> HostArray:
+        """Return how often each class (row) was taken for each (column).
+
+        Args:
+            split: The name of a split of the data set, or a Split.
+
+        Returns:
+            (C, C) counts.
+
+        Raises:
+            ArgumentError: If the data set has no such split, or no classes.
+        """
+        part = find_split(self.data, split)
+        if self.data.task != "classification":
+            raise ArgumentError(
+                "confusion_matrix", expected="of a classification", got=f"a {self.data.task}", fix="call evaluate"
+            )
+        y, given = _answers(self.network, self.data, part)
+        return confusion_matrix(y, given["labels"], self.data.n_classes)
 
     def evaluate(self, split: str | Split = "validation") -> dict[str, float]:
         """Return loss, accuracy (where there are classes) and the metrics on a split.
@@ -67,10 +143,13 @@ class Run:
             ArgumentError: If the data set has no such split.
         """
         part = find_split(self.data, split)
-        return evaluate(self.network, self.loss, part, self.data.scale, self.metrics)
+        result = evaluate(self.network, self.loss, part, self.data.scale)
+        return result | measure(self.network, self.data, part.present(), self.metrics)
 
     def save(self, path: str | Path) -> Path:
-        """Write the weights as safetensors; ``network.load(path)`` reads them back.
+        """Write weights and preprocessing as one safetensors file.
+
+        ``ms.Predictor.load(path, network)`` reads both back, ``network.load(path)`` the weights alone.
 
         Args:
             path: The file; missing folders are made.
@@ -81,7 +160,7 @@ class Run:
         Raises:
             OutputError: If the file cannot be written.
         """
-        return self.network.save(path)
+        return self.model.save(path)
 
     @property
     def samples_per_second(self) -> float:
@@ -117,7 +196,7 @@ def find_split(data: Dataset, split: str | Split) -> Split:
 
 
 def evaluate(
-    network: Network, loss: Loss, split: Split, scale: float = 1.0, metrics: Mapping[str, Metric] | None = None
+    network: Network, loss: Loss, split: Split, scale: float = 1.0, metrics: Mapping[str, Any] | None = None
 ) -> dict[str, float]:
     """Return mean loss, accuracy and metrics of a trained network on a split.
 
@@ -126,7 +205,7 @@ def evaluate(
         loss: The loss.
         split: The examples; their weights count as in training.
         scale: Factor on x, the data set's own.
-        metrics: Functions (target, prediction) → number by name.
+        metrics: Metrics by name.
 
     Returns:
         "loss", "accuracy" where there are classes, and the metrics by name.
@@ -135,18 +214,38 @@ def evaluate(
         MemoryLimitError: If the device has no memory for it.
     """
     ops, dtype = network.ops, network.dtype
+    split = split.present()
     feed = evaluation_feed(ops, ExampleSpec.of(split, scale, dtype), dtype, len(split))
     with planned_memory(network, lambda: evaluation_plan(network, loss, feed, len(split))):
         score = Evaluator(network.copy(), loss, HostData.of(split, dtype), feed).score()
     result = {"loss": float(score.loss[0])}
     if score.accuracy is not None:
         result["accuracy"] = float(score.accuracy[0])
-    return result | measure(network, split, metrics or {})
+    if not metrics:
+        return result
+    task = "regression" if network.classes is None else "classification"
+    data = Dataset("data", split, classes=network.classes, scale=scale)
+    return result | measure(network, data, split, as_metrics(metrics, task))
 
 
-def measure(network: Network, split: Split, metrics: Mapping[str, Metric]) -> dict[str, float]:
-    """Return the metrics of a network's predictions on a split."""
+def measure(network: Network, data: Dataset, split: Split, metrics: Mapping[str, Metric]) -> dict[str, float]:
+    """Return the metrics of a network's predictions on a split of a data set, targets in their own units."""
     if not metrics:
         return {}
-    prediction = network.predict(split.x)
-    return {name: float(metric(split.y, prediction)) for name, metric in metrics.items()}
+    y, given = _answers(network, data, split)
+    usual = "values" if data.task == "regression" else "labels"
+    return {name: metric(y, given[metric.needs or usual], split.weight) for name, metric in metrics.items()}
+
+
+def _answers(network: Network, data: Dataset, split: Split) -> tuple[HostArray, dict[str, HostArray]]:
+    """Return the targets as they were, and the predictions as metrics need them."""
+    model = Predictor(network, Preprocessing.of(data))
+    x = split.x if split.x.dtype == np.uint8 or data.scale == 1 else split.x * np.asarray(data.scale, split.x.dtype)
+    answers, y = model.of(x), split.y
+    if data.task == "regression":
+        scale = data.target.scale if data.target is not None else None
+        y = y if scale is None else scale.restore(y.reshape(len(y), -1)).reshape(y.shape)
+        return y, {"values": answers.reshape(y.shape)}
+    if data.task == "classification" and y.ndim == 2:  # soft labels: the likeliest class
+        y = y.argmax(axis=1)
+    return y, {"scores": model.probabilities(answers), "labels": model.codes(answers)}

@@ -7,11 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from minisgd.data import Dataset
+from minisgd.errors import ArgumentError, MinisgdError
 from minisgd.nn import Network
 from minisgd.training.evaluation import Evaluator
 from minisgd.training.history import History, Record
-from minisgd.training.run import Metric, measure
+from minisgd.training.metrics import Metric
+from minisgd.training.run import measure
 from minisgd.training.session import Session
+
+TRIED = 32
+"""Examples on which metrics are tried before the first step."""
 
 
 @dataclass
@@ -29,6 +34,8 @@ class TrainingState:
     """Loss of the first batch, before anything was learned."""
     due: float = 0.0
     """Epochs at which the next evaluation is due."""
+    warnings: list[str] = field(default_factory=list)
+    """What went wrong without ending the training run."""
 
     @property
     def network(self) -> Network:
@@ -39,6 +46,31 @@ class TrainingState:
     def is_evaluated(self) -> bool:
         """True if the last record is of the network as it is."""
         return len(self.history) > 0 and self.history[-1]["step"] == self.session.steps
+
+    def try_metrics(self) -> None:
+        """Compute the metrics of a few examples, so that a wrong one is refused before the first step."""
+        if self.data.validation is None:
+            if self.metrics:
+                raise ArgumentError(
+                    "metrics",
+                    expected="left out without a validation split, on which they are measured",
+                    got=", ".join(self.metrics),
+                    fix="hold one out: validation=0.2",
+                )
+            return
+        few = self.data.validation.take(slice(0, TRIED))
+        for name, metric in self.metrics.items():
+            try:
+                measure(self.session.network, self.data, few, {name: metric})
+            except MinisgdError:
+                raise
+            except Exception as error:
+                raise ArgumentError(
+                    f"metric {name!r}",
+                    expected=f"a function (target, prediction) → number of arrays of shape {few.y.shape}",
+                    got=f"{type(error).__name__}: {error}",
+                    fix="predictions have the shape of y; ms.Metric(function, needs='scores') gets probabilities",
+                ) from error
 
     def evaluate(self) -> Record:
         """Evaluate now, and append the record to the history."""
@@ -58,7 +90,7 @@ class TrainingState:
             score = self.evaluator.score()
             record["val_loss"] = float(score.loss[0])
             record["val_accuracy"] = None if score.accuracy is None else float(score.accuracy[0])
-            measured = measure(session.network, self.data.validation, self.metrics)
+            measured = measure(session.network, self.data, self.data.validation, self.metrics)
             record |= {f"val_{name}": value for name, value in measured.items()}
         self.history.append(record)
         return record

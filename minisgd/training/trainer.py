@@ -10,18 +10,29 @@ from typing import Any, Literal
 
 from minisgd.backend import Precision
 from minisgd.backend.cpu.threads import blas_threads, choose_threads
-from minisgd.data import Dataset, Split
+from minisgd.data import Split
+from minisgd.data.target import Task
 from minisgd.errors import DivergedError
 from minisgd.nn import Loss, Network
-from minisgd.optim import SGD, Optimizer
+from minisgd.optim import Optimizer, as_batch_schedule
 from minisgd.optim.batch_size import BatchSize
 from minisgd.training.callbacks import Callback, acts_every_step
+from minisgd.training.health import watch_health
 from minisgd.training.history import Record
+from minisgd.training.intake import (
+    ClassWeight,
+    as_dataset,
+    check_duration,
+    default_batch_size,
+    default_epochs,
+    default_optimizer,
+)
 from minisgd.training.interruption import Interruption
 from minisgd.training.keeper import Keeper
+from minisgd.training.metrics import as_metrics
 from minisgd.training.placement import planned_memory
-from minisgd.training.prepare import Sampling, as_dataset, check_duration, prepare
-from minisgd.training.run import Metric, Run
+from minisgd.training.prepare import Sampling, prepare
+from minisgd.training.run import Run
 from minisgd.training.session import Session, quiet_arithmetic
 from minisgd.training.state import TrainingState
 from minisgd.typing import Array, HostArray
@@ -34,17 +45,19 @@ ProgressHook = Callable[[float, Record | None], None]
 
 def train(
     network: Network,
-    data: Dataset | tuple[Any, Any],
+    data: Any,
     *,
     optimizer: Optimizer | None = None,
     loss: Loss | None = None,
-    batch_size: BatchSize = 32,
+    task: Task | None = None,
+    batch_size: BatchSize | None = None,
     epochs: float | None = None,
     steps: int | None = None,
     sampling: Sampling = "shuffle",
     last_batch: Literal["use", "drop"] = "use",
     validation: float | tuple[Any, ...] | Split | None = None,
-    metrics: Mapping[str, Metric] | None = None,
+    metrics: Mapping[str, Any] | Sequence[str] | str | None = None,
+    class_weight: ClassWeight | None = None,
     callbacks: Sequence[Callback] = (),
     clip_norm: float | None = None,
     evaluate_every: float = 1.0,
@@ -67,17 +80,24 @@ def train(
 
     Args:
         network: The network to start from.
-        data: A Dataset, or arrays (x, y) with x (N, …) and y (N,) or (N, O).
-        optimizer: The optimizer, with its learning rate or schedule; SGD(lr=0.1) by default.
+        data: A Dataset, arrays (x, y) with x (N, …) and y (N,) or (N, O), or a data frame whose last column is the
+            target.
+        optimizer: The optimizer, with its learning rate or schedule; by default SGD(lr=0.1), and Adam(lr=0.001) for
+            tables and regression.
         loss: The loss; by default softmax cross-entropy for classes, mean squared error for values.
-        batch_size: Examples of a batch: 1 is stochastic, "full" is full-batch; or a schedule such as GrowBatch.
-        epochs: Passes over the training data; 10 where ``steps`` is not given either.
+        task: "classification", "regression" or "multilabel"; by default guessed from y.
+        batch_size: Examples of a batch: 1 is stochastic, "full" is full-batch; or a schedule such as GrowBatch. By
+            default 32, or all examples where these are fewer.
+        epochs: Passes over the training data; where ``steps`` is not given either 10, and over small tables up to 200.
         steps: Updates; where both are given, the training run ends with whichever ends first.
         sampling: "shuffle" anew each epoch, "sequential", or with "replacement".
         last_batch: "use" the short one at the end of an epoch, or "drop" it; where the batch size varies, a single
             example left over is dropped before BatchNorm, which cannot take it.
         validation: A fraction of the training data to hold out, or (x, y), where the data set has no such split.
-        metrics: Functions (target, prediction) → number by name, evaluated on the validation split.
+        metrics: Names such as ["r2", "mae"] or ["f1", "auc"]; or functions (target, prediction) → number by name, given
+            a prediction in the shape and units of y, class codes for classes; or ``ms.Metric``. Evaluated on the
+            validation split, and tried on a few rows of it before the first step.
+        class_weight: "balanced", or a weight by class name: what the training examples of a class count.
         callbacks: What to do between steps and evaluations.
         clip_norm: Limit of the gradient's norm; larger gradients are scaled down to it.
         evaluate_every: Epochs between evaluations.
@@ -109,14 +129,17 @@ def train(
         CheckpointError: If there is no checkpoint to resume, or it is of another training run.
         OutputError: If checkpoints cannot be written.
     """
-    dataset = as_dataset(data, validation, seed)
+    dataset = as_dataset(data, validation, seed, task=task, loss=loss, class_weight=class_weight)
+    measured = as_metrics(metrics, dataset.task)
+    if batch_size is None:
+        batch_size = default_batch_size(len(dataset), getattr(network, "couples_batch", False))
     if epochs is None and steps is None:
-        epochs = 10.0
+        epochs = default_epochs(dataset, as_batch_schedule(batch_size, len(dataset)).largest)
     check_duration(epochs, steps, evaluate_every)
     prepared = prepare(
         network,
         dataset,
-        optimizer or SGD(lr=0.1),
+        optimizer or default_optimizer(dataset),
         loss=loss,
         batch_size=batch_size,
         clip_norm=clip_norm,
@@ -128,7 +151,8 @@ def train(
         seeds=seed,
     )
     session = prepared.session(sampling=sampling, last_batch=last_batch, epochs=epochs, steps=steps)
-    training = TrainingState(session, prepared.evaluator(), dataset, dict(metrics or {}))
+    training = TrainingState(session, prepared.evaluator(), dataset, measured)
+    training.try_metrics()
     settings = {
         "sampling": sampling,
         "last_batch": last_batch,
@@ -144,12 +168,22 @@ def train(
         planned_memory(session.network, lambda: session.plan),
         Interruption() as interruption,
     ):
-        stopped = _loop(training, callbacks, epochs, steps, evaluate_every, on_progress, keeper, interruption)
+        try:
+            stopped = _loop(training, callbacks, epochs, steps, evaluate_every, on_progress, keeper, interruption)
+        except DivergedError as error:
+            error.run = _finished(training, "diverged")
+            raise
+    return _finished(training, stopped)
+
+
+def _finished(training: TrainingState, stopped: str) -> Run:
+    """Return what the training run leaves behind."""
+    session = training.session
     evaluation_bytes = training.evaluator.plan.bytes() if training.evaluator else 0
     return Run(
         network=session.network.copy(),
         history=training.history,
-        data=dataset,
+        data=training.data,
         loss=session.recipe.loss,
         metrics=training.metrics,
         steps=session.steps,
@@ -160,6 +194,7 @@ def train(
         memory_bytes=session.plan.bytes() + evaluation_bytes + session.ops.own_bytes(),
         stopped=stopped,
         device=session.ops.device,
+        warnings=tuple(training.warnings),
     )
 
 
@@ -220,6 +255,7 @@ def _loop(
                 training.due = (session.epochs // evaluate_every + 1) * evaluate_every
                 record = training.evaluate()
                 _check_finite(training, record)
+                watch_health(training, record)
                 if on_progress:
                     on_progress(done, record)
                 # every callback sees every evaluation, whichever asks to stop
@@ -236,12 +272,13 @@ def _loop(
                 keeper.save()
     except KeyboardInterrupt:
         stopped = "interrupted"
-    session.ops.synchronize()  # what was put on the device's way is done before its programs go
-    if sound:  # else an update, an evaluation or a callback was broken off, and the checkpoint before holds
-        keeper.save()
-    for callback in callbacks:
-        callback.on_end(training)
-    training.seconds = perf_counter() - start
+    finally:
+        session.ops.synchronize()  # what was put on the device's way is done before its programs go
+        if sound:  # else an update, an evaluation or a callback was broken off, and the checkpoint before holds
+            keeper.save()
+        for callback in callbacks:
+            callback.on_end(training)
+        training.seconds = perf_counter() - start
     return stopped
 
 

@@ -37,7 +37,7 @@ def test_floats_make_a_regression(y, outputs):
 
 
 def test_examples_targets_and_weights_stay_together():
-    weight = np.arange(40.0)
+    weight = np.arange(1, 41.0)
     data = Dataset.from_arrays(X, Y, weight=weight)
     for split in data.splits.values():
         rows = rows_of(split.x, X)
@@ -128,17 +128,33 @@ class TestMemoryMapped:
         np.testing.assert_array_equal(data.validation.x, X[32:])
         np.testing.assert_array_equal(data.validation.y, Y[32:])
 
-    def test_a_sorted_file_is_refused(self, tmp_path):
+    @pytest.mark.parametrize("dogs", [8, 16, 4])
+    def test_of_a_sorted_file_both_parts_have_every_class(self, tmp_path, dogs):
         x = self.mapped(tmp_path, X)
-        with pytest.raises(DataError, match="no example of class 'dog' in the training part; shuffle the file once"):
+        data = Dataset.from_arrays(x, ["cat"] * (40 - dogs) + ["dog"] * dogs)
+        assert len(data.validation) == 8
+        for split in data.splits.values():
+            assert set(split.y) == {0, 1}
+            np.testing.assert_array_equal(split.y, np.array(rows_of(split.x, X)) >= 40 - dogs)
+
+    def test_a_sorted_file_that_is_large_is_refused(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("minisgd.data.holdout._SHUFFLED_IN_MEMORY", 100)
+        x = self.mapped(tmp_path, X)
+        with pytest.raises(DataError, match="shuffled order.*got 8 of 8 'dog' among these; shuffle the file once"):
             Dataset.from_arrays(x, ["cat"] * 32 + ["dog"] * 8)
-        with pytest.raises(DataError, match="no example of class 'cat' in the validation part"):
+        with pytest.raises(DataError, match="got 0 of 60 'cat' among these|got 30 of 40 'dog' among these"):
             Dataset.from_arrays(self.mapped(tmp_path, np.ones((100, 1))), ["cat"] * 60 + ["dog"] * 40, validation=0.3)
+
+    def test_a_file_in_random_order_is_taken_for_one(self, tmp_path):
+        x = self.mapped(tmp_path, np.ones((1000, 1), np.float32))
+        for seed in range(20):
+            y = np.random.default_rng(seed).integers(5, size=1000)
+            assert isinstance(Dataset.from_arrays(x, y).train.x, np.memmap)
 
     def test_regression_and_single_rows(self, tmp_path):
         x = self.mapped(tmp_path, X)
         assert len(Dataset.from_arrays(x, X[:, 0]).validation) == 8
-        with pytest.raises(DataError, match="no example in the training part"):
+        with pytest.raises(DataError, match="y must be two examples"):
             Dataset.from_arrays(self.mapped(tmp_path, X[:1]), X[:1, 0])
 
 
@@ -155,6 +171,7 @@ class TestMemoryMapped:
         (dict(scale=0.0), DataError, "scale must be positive"),
         (dict(scale=float("nan")), DataError, "scale must be positive"),
         (dict(weight=np.ones(3)), DataError, "weight must be of length 40"),
+        (dict(task="guess"), ArgumentError, "task must be 'classification'"),
         (dict(weight=-np.ones(40)), DataError, "weight must be ≥ 0"),
         (dict(test=(X[:2, :2], Y[:2])), DataError, "test: x must be rows of shape"),
         (dict(test=(X[:2], Y[:3])), DataError, "test: y must be of length 2"),
@@ -203,3 +220,50 @@ def test_bad_arrays_are_refused(x, y, message):
 def test_splits_must_fit_the_classes(split, classes, message):
     with pytest.raises(DataError, match=message):
         Dataset("toy", split, classes=classes)
+
+
+def test_rows_of_weight_zero_are_absent():
+    weight = np.arange(40) % 2 * 1.0
+    data = Dataset.from_arrays(X, Y, weight=weight, test=(X[:4], Y[:4], np.array([0, 1, 0, 1.0])))
+    assert len(data.train) + len(data.validation) == 20 and len(data.test) == 2
+    np.testing.assert_array_equal(data.test.x, X[[1, 3]])
+    assert all(split.weight.all() for split in data.splits.values())
+
+
+@pytest.mark.parametrize(
+    ("y", "task", "names", "reason"),
+    [
+        (Y % 2 * 1.0, "classification", ("0", "1"), "only 0 and 1"),
+        (np.eye(4)[Y], "classification", ("0", "1", "2", "3"), "one 1 in every row"),
+        (Y.astype(str), "classification", ("0", "1", "2", "3"), "text"),
+        (np.arange(40) * 50 + 1900, "regression", None, "40 distinct integers that do not count"),
+        (np.eye(4)[Y] + np.eye(4)[0], "regression", None, "4 columns of numbers"),
+        (np.maximum(np.eye(4)[Y], np.eye(4)[Y % 2]), "multilabel", ("0", "1", "2", "3"), "0 or 1 in every column"),
+        (X[:, 0], "regression", None, "floats"),
+    ],
+)
+def test_the_task_of_arrays_is_guessed(y, task, names, reason):
+    data = Dataset.from_arrays(X, y)
+    assert (data.task, data.classes) == (task, names) and data.target.reason.startswith(reason)
+
+
+def test_the_task_may_be_said():
+    assert Dataset.from_arrays(X, Y, task="regression").train.y.dtype.kind == "f"
+    assert Dataset.from_arrays(X, Y * 1.0, task="classification").classes == ("0", "1", "2", "3")
+    assert Dataset.from_arrays(X, Y % 2 * 1.0, task="regression").task == "regression"
+
+
+def test_regression_targets_are_standardized_by_the_training_split():
+    y = X[:, 0] * 30 + 1000
+    data, plain = Dataset.from_arrays(X, y), Dataset.from_arrays(X, y, standardize_target=False)
+    assert data.train.y.mean() == pytest.approx(0, abs=1e-4) and data.train.y.std() == pytest.approx(1, rel=1e-4)
+    np.testing.assert_allclose(
+        data.target.scale.restore(data.validation.y[:, None])[:, 0], plain.validation.y, rtol=1e-5
+    )
+    assert plain.target.scale is None
+
+
+def test_a_class_may_be_missing_in_the_training_split():
+    few = Y != 3
+    data = Dataset.from_arrays(X[few], Y[few], validation=(X, Y))
+    assert data.n_classes == 4 and set(data.train.y) == {0, 1, 2} and set(data.validation.y) == {0, 1, 2, 3}

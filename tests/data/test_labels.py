@@ -77,7 +77,7 @@ def test_soft_labels_are_rows_of_probabilities():
     [
         ([1, 1, 1], "at least two classes, got only '1'; add examples of another class"),
         (np.array([], dtype=int), "at least one label"),
-        (np.eye(3, dtype=int), r"shape \(N,\), got shape \(3, 3\); use y.argmax"),
+        (2 * np.eye(3, dtype=int), r"shape \(N,\), got shape \(3, 3\); use y.argmax"),
         (np.array(3), r"got shape \(\)"),
         (np.array(["a", None], dtype=object), "got None in row 1"),
         (np.array(["a", 1], dtype=object), "got 1 in row 1"),

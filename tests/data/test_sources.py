@@ -24,7 +24,7 @@ def folder(tmp_path, monkeypatch):
     np.savez(tmp_path / "splits.npz", x_train=X, y_train=Y, x_val=X[:2], y_val=Y[:2])
     np.save(tmp_path / "x.npy", X)
     np.save(tmp_path / "y.npy", Y)
-    rows = "".join(f"{i},{i * i},{'ab'[i % 2]}\n" for i in range(20))
+    rows = "".join(f"{2 * i},{i * i},{'ab'[i % 2]}\n" for i in range(20))
     (tmp_path / "table.csv").write_text("u,v,kind\n" + rows)
     return tmp_path
 
@@ -38,7 +38,7 @@ def folder(tmp_path, monkeypatch):
         ("splits.npz", "splits.npz: 20 train + 2 validation, features 3×4×1 uint8 · 1/255, classification, 2 classes"),
         ("x.npy,y.npy",
          "x.npy,y.npy: 16 train + 4 validation, features 3×4×1 uint8 · 1/255, classification, 2 classes"),
-        ("table.csv", "table.csv, target 'kind': 16 train + 4 validation, features 2 float64 standardized, "
+        ("table.csv", "table.csv, target 'kind': 16 train + 4 validation, features 2 float32 standardized, "
                       "classification, 2 classes"),
     ],
 )  # fmt: skip
@@ -68,7 +68,7 @@ def test_options(folder):
 
 def test_a_table_may_be_a_regression(folder):
     (folder / "r.csv").write_text("u,y\n" + "".join(f"{i},{i / 2}\n" for i in range(10)))
-    assert load("r.csv").describe().endswith("features 1 float64 standardized, regression, 1 output")
+    assert load("r.csv").describe().endswith("features 1 float32 standardized, regression, 1 output")
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,10 @@ def test_what_a_file_holds_is_refused_by_its_name(folder, arrays, message):
         ("images.npz", {"seed": -2}, "seed must be"),
         ("images.npz", {"standardize": True}, "float features to standardize, got uint8"),
         ("table.csv", {"target": "knid"}, "did you mean 'kind'"),
-        ("table.csv", {"target": "u"}, "line 2, column 'kind' must be a finite number, got 'a'"),
+        ("table.csv", {"target": "u", "task": "classification"}, "target 'u' must be classes with several rows each"),
+        ("table.csv", {"drop": "u"}, "drop must be a list of column names, got u"),
+        ("digits", {"missing": "drop"}, "missing must be left out for digits"),
+        (3, {}, "data must be a name such as digits, .*or a data frame, got int"),
     ],
 )
 def test_options_that_do_not_fit(folder, name, options, message):

@@ -5,6 +5,7 @@ Dispatch, error messages, help texts and the README's table follow from the rows
 
 from __future__ import annotations
 
+from minisgd.data.readers.arff import ARFF
 from minisgd.data.readers.csv import CSV
 from minisgd.data.readers.idx import IDX
 from minisgd.data.readers.npy import NPY
@@ -12,4 +13,4 @@ from minisgd.data.readers.npz import NPZ
 from minisgd.data.readers.parquet import PARQUET
 from minisgd.data.readers.reader import Reader
 
-READERS: tuple[Reader, ...] = (IDX, NPZ, CSV, PARQUET, NPY)
+READERS: tuple[Reader, ...] = (IDX, NPZ, CSV, PARQUET, ARFF, NPY)

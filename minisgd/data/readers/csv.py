@@ -1,142 +1,209 @@
-"""Read CSV tables with a header."""
+"""Read CSV and its relatives: by pandas where it is installed, else by Python's csv module, to the same table."""
 
 from __future__ import annotations
 
 import csv
-import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
-from minisgd.data.readers.columns import as_target, target_column
 from minisgd.data.readers.reader import TableReader, existing
-from minisgd.errors import DataError
+from minisgd.data.tables.dialect import Dialect, cut, dialect_of, number, open_text
+from minisgd.data.tables.table import MISSING, Table, Text
+from minisgd.errors import DataError, MinisgdError
 from minisgd.typing import HostArray
 
-_BLOCK = 4096  # rows turned into numbers together: text takes ten times the memory of numbers
-_MISSING = {"", "?", "na", "n/a", "nan", "null"}
+_CELLS = 1 << 21
+"""Cells that are read together: what they take beside the table itself is bounded."""
+
+_MARKS = sorted({form for mark in MISSING - {""} for form in (mark, mark.upper(), mark.capitalize())} | {"NaN", "N/A"})
 
 
-def read_csv(path: str | Path, target: str | None = None) -> tuple[HostArray, HostArray, str]:
-    """Return features (N, F) float64, targets (N,) and the name of the target column.
+def read_csv(path: str | Path, header: bool | None = None) -> Table:
+    """Return the table of a delimited file, plain or gzipped, in whichever dialect it is written.
 
-    The target is the column named, or else the one called label, target, class or y, or else the last. Text makes
-    labels; integers make labels where they are few (see columns.as_target), otherwise numbers for regression; so
-    do decimals. Every other column is a numeric feature.
+    header: whether line 1 names the columns; by default it must, and is refused where it looks like data.
 
     Raises:
-        DataError: For a missing value, a cell that is no number, or a row of another length; names the line and the
-            column.
-        ArgumentError: For a target that no column is called.
+        DataError: Naming the line where the file cannot be read.
     """
     path = existing(Path(path))
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            return _read(csv.reader(stream, skipinitialspace=True, strict=True), path, target)
-    except (csv.Error, UnicodeDecodeError, OSError) as error:
+        dialect = dialect_of(path, header)
+        try:
+            pandas = import_module("pandas")
+        except ImportError:
+            return _read_plainly(path, dialect)
+        return _read_by_pandas(pandas, path, dialect)
+    except MinisgdError:
+        raise
+    except (csv.Error, EOFError, OSError, UnicodeError) as error:
         raise DataError(
             str(path), expected="a readable CSV table in UTF-8", got=str(error), fix="export it again as CSV in UTF-8"
         ) from error
 
 
-def _read(reader: Any, path: Path, target: str | None) -> tuple[HostArray, HostArray, str]:
-    """Read through a csv.reader, whose class has no public name."""
-    names: list[str] = [name.strip() for name in next(reader, [])]
-    _check_header(names, path)
-    aim = target_column(names, target, str(path))
-    features = names[:aim] + names[aim + 1 :]
-    blocks: list[HostArray] = []
-    rows: list[list[str]] = []
-    lines: list[int] = []
-    targets: list[str] = []
-    for row in reader:
-        if not row:  # an empty line
-            continue
-        if len(row) != len(names):
+# ------------------------------------------------ with pandas
+
+
+def _read_by_pandas(pandas: Any, path: Path, dialect: Dialect) -> Table:
+    text: set[str] = set()
+    while True:
+        pieces = _Pieces(dialect.names, text)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", pandas.errors.ParserWarning)  # lines that are too long
+                for chunk in _chunks(pandas, path, dialect, text):
+                    pieces.add(pandas, chunk)
+        except (ValueError, OverflowError, pandas.errors.ParserWarning) as error:
+            require_rectangular(path, dialect)
             raise DataError(
-                f"{path}, line {reader.line_num}",
-                expected=f"{len(names)} cells like the header",
-                got=len(row),
-                fix="mend the line, or quote cells that hold commas",
-            )
-        targets.append(row.pop(aim).strip())
-        lines.append(reader.line_num)
-        rows.append(row)
-        if len(rows) == _BLOCK:
-            blocks.append(_numbers(rows, features, lines, path))
-            rows = []
-    if rows:
-        blocks.append(_numbers(rows, features, lines, path))
-    if not blocks:
-        raise DataError(
-            str(path), expected="a table with at least one row below the header", got="no rows", fix="add rows"
-        )
-    return np.concatenate(blocks), _targets(targets, names[aim], lines, path), names[aim]
+                str(path), expected="a readable CSV table", got=str(error).strip(), fix="export it again as CSV"
+            ) from error
+        if not pieces.mixed - text:
+            break
+        text |= pieces.mixed  # numbers in one piece and text in another: read again, all as text
+    table = pieces.table(str(path), dialect.notes)
+    # pandas fills short lines with missing values in silence
+    if len(table.names) > 1 and table.missing(table.names[-1]).any():
+        require_rectangular(path, dialect)
+    return table
 
 
-def _check_header(names: Sequence[str], path: Path) -> None:
-    if not names:
-        raise DataError(str(path), expected="a CSV table with a header", got="an empty file", fix="check the file")
-    if all(_number(name) is not None for name in names):
-        raise DataError(
-            f"{path}, line 1",
-            expected="a header that names the columns",
-            got=", ".join(names[:5]),
-            fix="add a first line like x1,x2,label",
-        )
+def _chunks(pandas: Any, path: Path, dialect: Dialect, text: set[str]) -> Iterator[Any]:
+    with (
+        open_text(path, comments=dialect.comments) as stream,
+        pandas.read_csv(
+            _below_the_header(stream, dialect),
+            sep=r"\s+" if dialect.separator == " " else dialect.separator,
+            decimal=dialect.decimal,
+            header=None,
+            names=list(dialect.names),
+            index_col=False,
+            dtype=dict.fromkeys(text, str),
+            na_values=_MARKS,
+            skipinitialspace=True,
+            low_memory=False,
+            chunksize=max(1, _CELLS // len(dialect.names)),
+        ) as reader,
+    ):
+        yield from reader
 
 
-def _numbers(rows: list[list[str]], names: list[str], lines: list[int], path: Path) -> HostArray:
-    """Return a block of cells (n, F) as float64; lines ends with the line numbers of these rows."""
-    try:
-        block = np.array(rows, dtype=np.float64)
-        if np.isfinite(block).all():
-            return block
-    except ValueError:
+def _below_the_header(stream: TextIO, dialect: Dialect) -> TextIO:
+    for _ in range(dialect.skipped):
+        next(iter(stream), "")
+    return stream
+
+
+class _Pieces:
+    """Columns that grow piece by piece: numbers as blocks, text as codes into one numbering of values."""
+
+    def __init__(self, names: tuple[str, ...], text: set[str]) -> None:
+        self.names = names
+        self.mixed: set[str] = set()
+        self.blocks: list[tuple[list[str], HostArray]] = []
+        self.booleans: dict[str, bool] = {}
+        self.codes: dict[str, list[HostArray]] = {}
+        self.values: dict[str, dict[str, int]] = {}
+        self.rows = 0
+
+    def add(self, pandas: Any, chunk: Any) -> None:
+        kinds = [dtype.kind for dtype in chunk.dtypes]
+        numeric = [name for name, kind in zip(self.names, kinds, strict=True) if kind in "biuf"]
+        for name, kind in zip(self.names, kinds, strict=True):
+            if kind not in "biuf":
+                self._add_text(pandas, name, chunk[name])
+            elif kind == "b":
+                self.booleans.setdefault(name, True)
+            elif name in self.booleans:
+                self.booleans[name] = False
+        empty = [name for name in numeric if name in self.codes]
+        if empty and not chunk[empty].isna().all(axis=None):
+            self.mixed |= {name for name in empty if not chunk[name].isna().all()}
+        for name in empty:
+            self.codes[name].append(np.full(len(chunk), -1, dtype=np.int32))
+        self.blocks.append((numeric, chunk[numeric].to_numpy(np.float64)))
+        self.rows += len(chunk)
+
+    def _add_text(self, pandas: Any, name: str, column: Any) -> None:
+        codes, values = pandas.factorize(column)
+        if name not in self.codes:
+            before = [(names, block) for names, block in self.blocks if name in names]
+            if any(not np.isnan(block[:, names.index(name)]).all() for names, block in before):
+                self.mixed.add(name)
+            self.codes[name] = [np.full(len(block), -1, dtype=np.int32) for _, block in self.blocks]
+            self.values[name] = {}
+        number = self.values[name]
+        own = [str(value).strip() for value in values]
+        renumbered = [-1 if value.lower() in MISSING else number.setdefault(value, len(number)) for value in own]
+        self.codes[name].append(np.array([*renumbered, -1], dtype=np.int32)[codes])
+
+    def table(self, source: str, notes: tuple[str, ...]) -> Table:
+        numeric = tuple(name for name in self.names if name not in self.codes)
+        numbers = np.empty((self.rows, len(numeric)))
+        start = 0
+        while self.blocks:  # let go one by one, so that no two copies of all are there at once
+            names, block = self.blocks.pop(0)
+            chosen = block if tuple(names) == numeric else block[:, [names.index(name) for name in numeric]]
+            numbers[start : start + len(block)] = chosen
+            start += len(block)
+        text = {name: Text(np.concatenate(codes), tuple(self.values[name])) for name, codes in self.codes.items()}
+        booleans = frozenset(name for name, always in self.booleans.items() if always and name in numeric)
+        return Table(source, self.names, numbers, numeric, text, booleans=booleans, notes=notes)
+
+
+# ------------------------------------------------ without
+
+
+def _read_plainly(path: Path, dialect: Dialect) -> Table:
+    rows = [row for _, row in _rows(path, dialect)]
+    columns = {
+        name: _column([row[place].strip() for row in rows], dialect.decimal) for place, name in enumerate(dialect.names)
+    }
+    return Table.of(str(path), columns, dialect.notes)
+
+
+def _column(cells: list[str], decimal: str) -> HostArray:
+    """Return a column of numbers with NaN for what is missing, or else of text."""
+    numbers = [np.nan if cell.lower() in MISSING else number(cell, decimal) for cell in cells]
+    if any(value is None for value in numbers):
+        return np.array(cells, dtype=object)
+    return np.array(numbers, dtype=np.float64)
+
+
+def require_rectangular(path: Path, dialect: Dialect) -> None:
+    """Refuse a file with a line of another length than the header."""
+    for _ in _rows(path, dialect):
         pass
-    for row, line in zip(rows, lines[-len(rows) :], strict=True):
-        for name, cell in zip(names, row, strict=True):
-            number = _number(cell)
-            if number is None or not math.isfinite(number):
-                raise _bad_cell(cell, name, line, path)
-    return block
 
 
-def _targets(cells: list[str], name: str, lines: list[int], path: Path) -> HostArray:
-    """Return the target column (N,): int64 labels, text labels or float64 numbers."""
-    missing = next((i for i, cell in enumerate(cells) if cell.lower() in _MISSING), None)
-    if missing is not None:
-        raise _bad_cell(cells[missing], name, lines[missing], path)
-    try:
-        return as_target(np.array(cells).astype(np.int64))
-    except (ValueError, OverflowError):
-        pass
-    numbers = [_number(cell) for cell in cells]
-    wrong = [i for i, number in enumerate(numbers) if number is None or not math.isfinite(number)]
-    if not wrong:
-        return np.array(numbers, dtype=np.float64)
-    if len(wrong) < len(cells) / 10:  # a slip among numbers, not a column of labels
-        raise _bad_cell(cells[wrong[0]], name, lines[wrong[0]], path)
-    return np.array(cells)
+def _rows(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows below the header with their line numbers, comments not counted."""
+    with open_text(path, comments=dialect.comments) as stream:
+        for line, row in cut(stream, dialect.separator, strict=True):
+            if line <= dialect.skipped:
+                continue
+            if len(row) != len(dialect.names):
+                raise DataError(
+                    f"{path}, line {line}",
+                    expected=f"{len(dialect.names)} cells like the header",
+                    got=len(row),
+                    fix="mend the line, or quote cells that hold the separator",
+                )
+            yield line, row
 
 
-def _bad_cell(cell: str, name: str, line: int, path: Path) -> DataError:
-    missing = cell.strip().lower() in _MISSING
-    return DataError(
-        f"{path}, line {line}, column {name!r}",
-        expected="a finite number" if not missing else "filled in",
-        got=repr(cell) + (", a missing value" if missing else ""),
-        fix="fill it in or remove the row" if missing else "encode the column as numbers, or remove it",
-    )
+_ENDINGS = (".csv", ".tsv", ".tab", ".txt", ".data")
 
-
-def _number(cell: str) -> float | None:
-    try:
-        return float(cell)
-    except ValueError:
-        return None
-
-
-CSV = TableReader("FILE.csv", "a table with a header; the target is the last column, or `--target NAME`", read_csv)
+CSV = TableReader(
+    "FILE.csv",
+    "a table with a header, cells separated by commas, semicolons, tabs, bars or spaces; also `.tsv`, `.txt`, `.data`, "
+    "and each of them as `.gz`; the target is the last column, or `--target NAME`",
+    read_csv,
+    also=(*_ENDINGS, *(f"{ending}.gz" for ending in _ENDINGS)),
+)

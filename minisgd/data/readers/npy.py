@@ -24,6 +24,15 @@ def read_npy_pair(x: str | Path, y: str | Path) -> Arrays:
     return {"train": (as_images(_read(Path(x), mapped="r")), _read(Path(y), mapped=None), None)}
 
 
+def read_npy(path: Path) -> HostArray:
+    """Read one .npy file.
+
+    Raises:
+        DataError: For a file that cannot be read.
+    """
+    return _read(path, mapped=None)
+
+
 def _read(path: Path, mapped: Literal["r"] | None) -> HostArray:
     existing(path)
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from minisgd.errors import ArgumentError, DataError
+from minisgd.errors import DataError
 from minisgd.typing import HostArray
 
 Arrays: TypeAlias = dict[str, tuple[HostArray, HostArray, HostArray | None]]
@@ -25,9 +25,6 @@ class Reader:
     form: str
     meaning: str
     read: Callable[..., Any]
-
-    standardizes = False
-    """Whether features are standardized unless somebody says otherwise."""
 
     @property
     def scheme(self) -> str:
@@ -51,35 +48,25 @@ class Reader:
         bare = name.removeprefix(self.scheme)
         return bare.split(",") if len(self.endings) > 1 else [bare]
 
-    def arrays(self, name: str, target: str | None) -> tuple[Arrays, str]:
-        """Return the arrays by split, and what to call them."""
-        refuse_target(name, target)
-        return self.read(*self.paths(name)), name
+    def arrays(self, name: str) -> Arrays:
+        """Return the arrays by split."""
+        arrays: Arrays = self.read(*self.paths(name))
+        return arrays
 
 
 @dataclass(frozen=True)
 class TableReader(Reader):
     """A reader of named columns, one of which is the target.
 
-    read: from the path and the target column, or None, to features (N, F), targets (N,) and that column's name
+    read: from the path, and whether line 1 of a file names the columns, to a Table
+    also: other endings that such files have
     """
 
-    standardizes = True
+    also: tuple[str, ...] = ()
 
-    def arrays(self, name: str, target: str | None) -> tuple[Arrays, str]:
-        x, y, column = self.read(*self.paths(name), target)
-        return {"train": (x, y, None)}, f"{name}, target {column!r}"
-
-
-def refuse_target(name: str, target: str | None) -> None:
-    """Refuse a target column for data that have no named columns."""
-    if target is not None:
-        raise ArgumentError(
-            "target",
-            expected=f"left out for {name}",
-            got=repr(target),
-            fix="leave it out; only tables have named columns",
-        )
+    def takes(self, name: str) -> bool:
+        """Tell whether a name has one of the endings."""
+        return name.lower().endswith((*self.endings, *self.also))
 
 
 def existing(path: Path, *, folder: bool = False) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Literal, TypeAlias
@@ -96,6 +96,8 @@ def decide(table: Table, rows: HostArray, target: Sequence[str], options: TableO
             decision = _text(table.text[name], name, rows, options)
         decisions.append(decision)
     if all(decision.kind == "dropped" for decision in decisions):
+        if not options.keep_index and any(decision.option == "--keep-index" for decision in decisions):
+            return decide(table, rows, target, replace(options, keep_index=True))  # it is all there is
         raise DataError(
             table.source,
             expected="at least one column to learn from",

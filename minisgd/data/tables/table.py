@@ -156,13 +156,13 @@ def _plain(where: str, values: Any) -> HostArray:
 
 def _from_objects(where: str, cells: HostArray) -> HostArray:
     """Return a column of Python objects as booleans, numbers or dates where all that are there are such."""
-    missing = np.array([cell is None or cell != cell or str(cell) in ("<NA>", "NaT") for cell in cells], dtype=bool)
-    present = cells[~missing]
-    nested = next((cell for cell in present if isinstance(cell, (list, tuple, dict, set, np.ndarray))), None)
+    nested = next((cell for cell in cells if isinstance(cell, (list, tuple, dict, set, np.ndarray))), None)
     if nested is not None:
         raise DataError(
             where, expected="one value per cell", got=f"a {type(nested).__name__}", fix="split it into columns"
         )
+    missing = np.array([cell is None or str(cell) in ("nan", "<NA>", "NaT") for cell in cells], dtype=bool)
+    present = cells[~missing]
     kinds = {type(cell) for cell in present}
     if kinds and kinds <= {bool, np.bool_} and not missing.any():
         return cells.astype(bool)

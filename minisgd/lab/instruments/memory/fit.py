@@ -21,8 +21,9 @@ from minisgd.lab.statistics import RESAMPLES, Interval, intervals
 from minisgd.lab.trial import Trial
 from minisgd.nn import Loss, Network
 from minisgd.optim import SGD, Optimizer
+from minisgd.training.intake import as_dataset
 from minisgd.training.memory import format_bytes
-from minisgd.training.prepare import Prepared, as_dataset
+from minisgd.training.prepare import Prepared
 from minisgd.training.session import quiet_arithmetic
 from minisgd.typing import Generator, HostArray, Seed
 

@@ -19,7 +19,7 @@ from minisgd.lab.trial import Trial
 from minisgd.nn import Network
 from minisgd.nn.inference import Inference
 from minisgd.training.cost import largest_product
-from minisgd.training.prepare import as_dataset
+from minisgd.training.intake import as_dataset
 from minisgd.typing import Generator, HostArray, Seed
 
 __all__ = ["LatencyPoint", "latency"]

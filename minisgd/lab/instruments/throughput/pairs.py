@@ -18,7 +18,7 @@ from minisgd.lab.timing.clock import ProgressHook, time_steps
 from minisgd.lab.trial import Trial
 from minisgd.nn import Loss, Network
 from minisgd.optim import SGD, Optimizer
-from minisgd.training.prepare import as_dataset
+from minisgd.training.intake import as_dataset
 from minisgd.typing import HostArray, Seed
 
 __all__ = ["PowerOfTwo", "PowersOfTwo", "powers_of_two"]

@@ -17,7 +17,7 @@ from minisgd.lab.timing.fit import fit_step_time
 from minisgd.lab.trial import Trial
 from minisgd.nn import Loss, Network
 from minisgd.optim import SGD, Optimizer
-from minisgd.training.prepare import as_dataset
+from minisgd.training.intake import as_dataset
 from minisgd.typing import Generator, HostArray, Seed
 
 __all__ = ["Speed", "SpeedPoint", "speed"]

@@ -7,15 +7,19 @@ from pathlib import Path
 
 import numpy as np
 
+from minisgd.data.readers.reader import TableReader, existing
 from minisgd.data.tables.table import Table
 from minisgd.errors import DataError, MissingExtraError
 
 
-def read_arff_table(path: Path) -> Table:
+def read_arff(path: str | Path, header: bool | None = None) -> Table:
     """Return the table of an ARFF file of numeric and nominal attributes.
 
-    Raises MissingExtraError without scipy, DataError for a file that is no such table.
+    Raises:
+        MissingExtraError: Without scipy.
+        DataError: For a file that is no such table.
     """
+    path = existing(Path(path))
     try:
         arff = import_module("scipy.io.arff")
     except ImportError as error:
@@ -32,3 +36,6 @@ def read_arff_table(path: Path) -> Table:
             fix="export it as CSV",
         ) from error
     return Table.of(str(path), {name: np.asarray(rows[name]) for name in about.names()})
+
+
+ARFF = TableReader("FILE.arff", "the same in the format of Weka, where scipy is installed", read_arff)
