@@ -17,6 +17,7 @@ from minisgd.errors import MinisgdError
 COMMANDS = {
     "study": "find the batch size to use: train at all of them, and write a report",
     "train": "train one network",
+    "predict": "use a trained network on new examples",
     "probe": "measure one thing: of the network, of its data, or of this machine",
     "claims": "settle what people say about batch size, by measuring it here",
     "explain": "print the training step line by line, with FLOPs and bytes",

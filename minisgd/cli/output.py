@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from minisgd import files
 from minisgd.files import to_json
@@ -47,9 +47,14 @@ def console(stream: Any) -> Console:
 
 
 def print_table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1, strong: Callable[[int], bool] | None = None
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    left: int = 1,
+    strong: Callable[[int], bool] | None = None,
+    stream: TextIO | None = None,
 ) -> None:
-    """Print a table to stdout, the first ``left`` columns to the left and the others to the right.
+    """Print a table to stdout, or another stream, the first ``left`` columns to the left and the others to the right.
 
     A row that has fewer cells than the header is a heading; ``strong`` picks rows by number.
     """
@@ -64,13 +69,14 @@ def print_table(
         level = "cyan" if row[0].startswith(" ") else "bold cyan"
         style = level if heading else "bold" if strong and strong(position) else ""
         table.add_row(*(Text(cell, style=style) for cell in row))
-    out = console(sys.stdout)
+    stream = stream or sys.stdout
+    out = console(stream)
     if out.is_terminal:
         out.print(table)
         return
     with out.capture() as captured:
         out.print(table)
-    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()), file=stream)
 
 
 class ProgressBar:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minisgd.cli import options, output
+from minisgd.cli import options, output, tables
 from minisgd.cli.estimate import try_steps
-from minisgd.cli.parser import Parser, choice, integer, number
+from minisgd.cli.parser import Parser, choice, integer, listed, number
+from minisgd.errors import DivergedError
 
 if TYPE_CHECKING:
     from minisgd.data import Dataset
     from minisgd.nn import Network
+    from minisgd.optim.batch_size import BatchSize
     from minisgd.training import Callback, Run
     from minisgd.training.history import Record
 
@@ -25,19 +30,22 @@ EXAMPLES = """\
 
 
 def configure(parser: Parser) -> None:
+    from minisgd.training.metrics import METRICS
+
     options.add_data(parser)
     options.add_model(parser, default="mlp:128")
     options.add_loss(parser)
-    options.add_optimizer(parser)
+    options.add_optimizer(parser, default=None)
     options.add_learning_rate(parser)
     group = parser.add_argument_group("training")
     group.add_argument(
         "--batch-size",
-        default="32",
         metavar="B",
-        help="32, full, or grow:FIRST,LAST,EPOCHS (32)",
+        help="32, full, or grow:FIRST,LAST,EPOCHS (32, or what there is)",
     )
-    group.add_argument("--epochs", type=number, metavar="X", help="passes over the data (10, unless --steps is given)")
+    group.add_argument(
+        "--epochs", type=number, metavar="X", help="passes over the data (10, more for small tables; none with --steps)"
+    )
     group.add_argument("--steps", type=integer, metavar="N", help="stop after N updates")
     group.add_argument("--clip-norm", type=number, metavar="X", help="scale gradients of a larger norm down to it")
     orders = choice("shuffle", "sequential", "replacement")
@@ -63,6 +71,10 @@ def configure(parser: Parser) -> None:
         metavar="NAME",
         help="full, or tf32 on a GPU: less exact (full)",
     )
+    group.add_argument("--metrics", type=listed(str), metavar="NAME,…", help=f"{', '.join(METRICS)} (by the task)")
+    group.add_argument(
+        "--class-weight", type=choice("balanced"), metavar="balanced", help="let all classes weigh the same"
+    )
     group.add_argument("--out", type=Path, metavar="DIR", help="write weights.safetensors, history.jsonl, train.json")
     options.add_common(parser)
 
@@ -72,11 +84,12 @@ def run(args: Namespace) -> int:
 
     data = options.load_data(args)
     network, _ = options.load_model(args, data)
-    settings = _settings(args, data)
+    settings = _settings(args, data, network)
     if args.out:
         output.require_writable(args.out)
+    tables.announce(data, args.quiet)
     _announce(args, data, network, settings)
-    with output.ProgressBar(args.quiet) as bar:
+    with output.ProgressBar(args.quiet) as bar, _warnings_as_notes(bar):
         latest = ""
 
         def on_progress(share: float, record: Record | None) -> None:
@@ -84,7 +97,13 @@ def run(args: Namespace) -> int:
             latest = _measures(record) if record else latest
             bar.show(share, latest)
 
-        run = train(network, data, **settings, on_progress=on_progress)
+        try:
+            run = train(network, data, **settings, on_progress=on_progress)
+        except DivergedError as error:
+            if args.out and error.run is not None:
+                kept = _write(args, data, error.run, _figures(args, error.run))
+                output.note(f"minisgd: what there is so far is kept in {kept}")
+            raise
     figures = _figures(args, run)
     if args.json:
         output.print_json(figures)
@@ -94,15 +113,42 @@ def run(args: Namespace) -> int:
     return _conclude(args, run, written)
 
 
-def _settings(args: Namespace, data: Dataset) -> dict[str, Any]:
+@contextmanager
+def _warnings_as_notes(bar: output.ProgressBar) -> Iterator[None]:
+    """Tell what goes wrong during the training run as it goes wrong."""
+    from minisgd.training import TrainingWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", TrainingWarning)
+        usual = warnings.showwarning
+
+        def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, TrainingWarning):
+                bar.note(f"warning: {message}")
+            else:
+                usual(message, category, *where, **more)
+
+        warnings.showwarning = show
+        yield
+
+
+def _settings(args: Namespace, data: Dataset, network: Network) -> dict[str, Any]:
     """Return the keyword arguments of ``ms.train``."""
     from minisgd.optim import as_batch_schedule
-    from minisgd.training.intake import check_duration
+    from minisgd.training import intake
+    from minisgd.training.metrics import default_metrics
 
-    size = options.batch_size(args.batch_size)
+    size: BatchSize
+    if args.batch_size is None:
+        size = intake.default_batch_size(len(data), network.couples_batch)
+    else:
+        size = options.batch_size(args.batch_size)
     largest = as_batch_schedule(size, len(data)).largest
-    epochs = 10.0 if args.epochs is None and args.steps is None else args.epochs
-    check_duration(epochs, args.steps, args.evaluate_every)
+    epochs = intake.default_epochs(data, largest) if args.epochs is None and args.steps is None else args.epochs
+    if args.optimizer is None:
+        chosen = args.lr is not None or args.momentum is not None
+        args.optimizer = "sgd" if chosen else type(intake.default_optimizer(data)).__name__.lower()
+    intake.check_duration(epochs, args.steps, args.evaluate_every)
     passes = epochs if epochs is not None else args.steps * largest / len(data)
     return {
         "optimizer": options.make_optimizer(args, options.make_schedule(args, passes)),
@@ -112,6 +158,8 @@ def _settings(args: Namespace, data: Dataset) -> dict[str, Any]:
         "steps": args.steps,
         "sampling": args.sampling,
         "last_batch": args.last_batch,
+        "metrics": default_metrics(data) if args.metrics is None else args.metrics,
+        "class_weight": args.class_weight,
         "callbacks": _callbacks(args, data),
         "clip_norm": args.clip_norm,
         "evaluate_every": args.evaluate_every,
@@ -169,7 +217,8 @@ def _announce(args: Namespace, data: Dataset, network: Network, settings: Mappin
     micro = tried.micro_batch
     parts = f", in micro-batches of {micro}" if micro < largest else ""
     takes = f"about {seconds(tried.seconds)}, {memory(tried.bytes)}{parts}"
-    output.note(f"{args.model}: {tried.parameters:,} parameters; {takes}")
+    how = f"{args.optimizer}, batch size {largest}"
+    output.note(f"{args.model}: {tried.parameters:,} parameters; {how}; {takes}")
 
 
 # ------------------------------------------------ after
@@ -181,7 +230,7 @@ def _figures(args: Namespace, run: Run) -> dict[str, Any]:
     moved_on = run.stopped == "interrupted" or args.best_weights
     if moved_on and run.data.validation is not None:
         score = run.evaluate()
-        figures |= {"val_loss": score["loss"], "val_accuracy": score.get("accuracy")}
+        figures |= {f"val_{name}": value for name, value in score.items()}
     return figures
 
 
@@ -193,6 +242,7 @@ def _print(figures: Mapping[str, Any], run: Run) -> None:
         ("train loss", _loss(figures["train_loss"])),
         ("validation loss", _loss(figures["val_loss"])),
         ("validation accuracy", "none" if accuracy is None else f"{100 * accuracy:.2f}%"),
+        *((f"validation {name.replace('_', ' ')}", f"{figures[f'val_{name}']:.4g}") for name in run.metrics),
         ("steps", f"{figures['steps']:,}"),
         ("epochs", f"{figures['epochs']:.4g}"),
         ("examples", f"{figures['examples']:,}"),
@@ -201,6 +251,7 @@ def _print(figures: Mapping[str, Any], run: Run) -> None:
         ("memory", f"{words.memory(figures['memory_bytes'])} on {figures['device']}"),
     ]
     output.print_table(("", ""), rows)
+    tables.print_confusion(run)
 
 
 def _loss(value: float | None) -> str:
@@ -225,10 +276,12 @@ def _write(args: Namespace, data: Dataset, run: Run, figures: Mapping[str, Any])
         "data": data.describe(),
         "model": args.model,
         "stopped": run.stopped,
+        "warnings": list(run.warnings),
+        "decisions": [asdict(decision) for decision in data.decisions],
         "options": {name: value for name, value in vars(args).items() if name not in ("command_line", "out")},
         **figures,
     }
-    run.save(out / "weights.safetensors")
+    run.model.save(out / "weights.safetensors", {"model": args.model})
     write_atomically(out / "history.jsonl", "".join(to_json(r) for r in run.history).encode())
     write_atomically(out / "train.json", to_json(about, indent=2).encode())
     return out

@@ -84,7 +84,7 @@ class Dataset:
         seed: Seed = 0,
         name: str = "data",
         task: Task | None = None,
-        standardize_target: bool = True,
+        standardize_target: bool = False,
     ) -> Dataset:
         """Build a data set from arrays, labels of any kind, holding out a part for validation.
 
@@ -105,8 +105,8 @@ class Dataset:
             name: What to call the data set.
             task: "classification", "regression" or "multilabel"; by default guessed from y, with the reason in
                 ``target.reason``.
-            standardize_target: Bring regression targets to mean 0 and standard deviation 1; what the trained network
-                predicts is in the units of y all the same.
+            standardize_target: Bring regression targets to mean 0 and standard deviation 1, as ``ms.train`` does with
+                arrays and ``ms.load`` with files; predictions are in the units of y all the same, losses are not.
 
         Returns:
             The data set.
@@ -208,8 +208,14 @@ class Dataset:
         return replace(self, **parts, scale=1.0, standardization=rule)
 
     def with_standardized_target(self) -> Dataset:
-        """Return a copy with regression targets (y − mean) / std, by the training split; other tasks stay."""
+        """Return a copy with regression targets (y − mean) / std, by the training split.
+
+        Other tasks stay as they are, and so do targets (N, O) from 0 to 1, which may be probabilities.
+        """
+        y = self.train.y
         if self.task != "regression" or (self.target is not None and self.target.scale is not None):
+            return self
+        if y.ndim == 2 and y.shape[1] > 1 and y.min() >= 0 and y.max() <= 1:
             return self
         rule = TargetScale.of(self.train.y)
         parts: dict[str, Any] = {name: replace(split, y=rule.apply(split.y)) for name, split in self.splits.items()}

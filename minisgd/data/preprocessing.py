@@ -30,7 +30,8 @@ class Preprocessing:
 
     input_shape: of one example, as the network reads it   scalar: whether targets are (N,), not (N, O)
     scale: factor on x, 1/255 for images of bytes
-    columns: the feature columns of a table in their order
+    columns: the feature columns of a table in their order   targets: the names of its target columns
+    outputs: O, how many values are predicted for an example, or how many classes
     """
 
     task: Task
@@ -42,6 +43,8 @@ class Preprocessing:
     standardization: Standardization | None = None
     encoding: Encoding | None = None
     columns: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    outputs: int = 1
 
     @classmethod
     def of(cls, data: Dataset) -> Preprocessing:
@@ -56,6 +59,8 @@ class Preprocessing:
             data.standardization,
             data.encoding,
             data.columns,
+            data.target.names if data.target else (),
+            data.n_outputs,
         )
 
     def inputs(self, raw: Any) -> HostArray:
@@ -138,6 +143,8 @@ class Preprocessing:
                 "standardization": rule and {"mean": rule.mean.tolist(), "std": rule.std.tolist()},
                 "encoding": self.encoding and self.encoding.to_dict(),
                 "columns": self.columns,
+                "targets": self.targets,
+                "outputs": self.outputs,
             }
         )
 
@@ -172,7 +179,8 @@ class Preprocessing:
         _require(classes is None or (len(classes) > 1 and all(isinstance(c, str) for c in classes)), "classes")
         _require((classes is None) == (values["task"] == "regression"), "classes")
         _require(values["labels"] in get_args(LabelKind), "labels")
-        _require(all(isinstance(name, str) for name in columns), "columns")
+        _require(all(isinstance(name, str) for name in (*columns, *values["targets"])), "columns")
+        _require(isinstance(values["outputs"], int) and values["outputs"] > 0, "outputs")
         standardization = None
         if rule is not None:
             standardization = Standardization(np.array(rule["mean"], np.float64), np.array(rule["std"], np.float64))
@@ -194,6 +202,8 @@ class Preprocessing:
             standardization,
             read,
             tuple(columns),
+            tuple(values["targets"]),
+            values["outputs"],
         )
 
 

@@ -81,7 +81,7 @@ def load(
     for argument, value in given.items():
         if value:
             raise ArgumentError(
-                argument, expected=f"left out for {name}", got=repr(value), fix="use it with tables only"
+                argument, expected=f"left out for {name}", got=repr(value), fix="leave it out, as only tables have it"
             )
     if name in BUILT_IN:
         data = BUILT_IN[name](validation=validation, seed=seed, images=images)
@@ -90,17 +90,17 @@ def load(
     return data.standardized() if standardize else data
 
 
-def read_table(name: str | os.PathLike[str]) -> Table | HostArray:
+def read_table(name: str | os.PathLike[str], header: bool | None = None) -> Table | HostArray:
     """Return the table of a file, or the array of a .npy file.
 
     Raises:
         ArgumentError: For a name of another form.
         DataError: For a file that cannot be read.
     """
-    if (table := _table(name, None)) is not None:
-        return table
-    if os.fspath(name).endswith(".npy"):
+    if os.fspath(name).endswith(".npy") and "," not in os.fspath(name):
         return read_npy(Path(name))
+    if (table := _table(name, header)) is not None:
+        return table
     raise ArgumentError(
         "data", expected="a table, or an array in a .npy file", got=repr(os.fspath(name)), fix="use FILE.csv or x.npy"
     )
@@ -155,6 +155,7 @@ def _assemble(
             seed=seed,
             name=name,
             task=task,
+            standardize_target=True,
         )
 
 

@@ -90,7 +90,6 @@ def linear_regression(
         validation=validation,
         seed=seed,
         name=f"linear, noise {noise:g}",
-        standardize_target=False,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from minisgd.data.checks import about
 from minisgd.data.dataset import Dataset
 from minisgd.data.holdout import generator, require_fraction
 from minisgd.data.split import Split
@@ -38,7 +39,8 @@ def dataset_of(
     found = find_target(table, target, task)
     rough = decide(table, found.rows, found.names, options)  # which columns count, where rows with gaps do not
     rows = usable(table, found.rows, rough, options)
-    stay, held = _held_out(found, rows, validation, seed)
+    with about(table.source):
+        stay, held = _held_out(found, rows, validation, seed)
     decisions = decide(table, stay, found.names, options)
     encoding = Encoding.fit(table, stay, decisions, options)
     kind = label_kind_of(table, found)
@@ -79,6 +81,9 @@ def _held_out(
     fraction = require_fraction(validation)
     if fraction == 0:
         return rows, None
-    groups = found.y[rows] if found.classes is not None else np.zeros(len(rows), dtype=np.int64)
+    if found.classes is None or found.y.ndim > 1:
+        groups = np.zeros(len(rows), dtype=np.int64)
+    else:
+        groups = found.y[rows]
     stay, held = hold_out(groups, fraction, generator(seed))
     return rows[stay], rows[held]

@@ -79,6 +79,9 @@ def _cure(training: TrainingState, few: Split, network: Network) -> str:
     largest = float(np.abs(x).max())
     if largest > WIDE:
         return f"features reach {largest:.4g}: standardize them (data.standardized(), standardize=True)"
+    scale = float(np.abs(few.y).max()) if few.y.dtype.kind == "f" else 0.0
+    if scale > WIDE:
+        return f"targets reach {scale:.4g}: standardize them (standardize_target=True)"
     lr = training.session.lr
     return f"try another learning rate than {lr:g}, a tenth of it first, or BatchNorm before the activations"
 

@@ -55,7 +55,7 @@ def _dataset(data: Any, validation: Any, seed: int, task: Task | None, loss: Los
     if isinstance(data, tuple) and len(data) == 2:
         if task is None and isinstance(loss, Loss) and not isinstance(loss, SoftmaxCrossEntropy):
             task = _task_of(loss, data[1])
-        return Dataset.from_arrays(*data, validation=validation, seed=seed, task=task)
+        return Dataset.from_arrays(*data, validation=validation, seed=seed, task=task, standardize_target=True)
     if is_frame(data):
         return load(data, validation=validation, seed=seed, task=task)
     raise DtypeError(
@@ -91,7 +91,6 @@ def _held_out(data: Dataset, validation: Any, seed: int) -> Dataset:
         seed=seed,
         name=data.name,
         task=None if data.classes is not None else data.task,
-        standardize_target=False,
     )
     return replace(data, train=held.train, validation=held.validation)
 

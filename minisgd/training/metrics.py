@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from minisgd.data import Dataset
 from minisgd.errors import ArgumentError
 from minisgd.typing import HostArray
 
@@ -209,3 +210,22 @@ def _metric(name: str, value: Any, task: str) -> Metric:
             fix=f"use {', '.join(others)}",
         )
     return metric
+
+
+UNEVEN = 2.0
+"""Classes are imbalanced where the largest has more than so many times the examples of the smallest."""
+
+
+def default_metrics(data: Dataset) -> list[str]:
+    """Return the metrics that a task should be judged by, besides its accuracy."""
+    if data.validation is None:
+        return []
+    if data.task == "regression":
+        return ["r2", "mae", "rmse"]
+    if data.task == "multilabel":
+        return ["f1", "auc"]
+    y = data.train.y if data.train.y.ndim == 1 else data.train.y.argmax(axis=1)
+    counts = np.bincount(y, minlength=data.n_classes)
+    binary = data.n_classes == 2
+    uneven = counts.max() > UNEVEN * max(1, counts.min())
+    return ["balanced_accuracy", "f1"] * (binary or uneven) + ["auc"] * binary

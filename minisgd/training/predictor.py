@@ -143,20 +143,7 @@ class Predictor:
         Raises:
             CheckpointError: If the file is missing, damaged, without preprocessing, or belongs to another network.
         """
-        text = read_metadata(path).get("preprocessing")
-        if text is None:
-            raise CheckpointError(
-                f"weights file {str(path)!r}",
-                expected="one with its preprocessing, as run.save(path) writes it",
-                got="weights alone",
-                fix="use network.load(path), and preprocess by hand",
-            )
-        try:
-            preprocessing = Preprocessing.from_json(text)
-        except DataError as error:
-            raise CheckpointError(
-                f"weights file {str(path)!r}: {error.argument}", expected=error.expected, got=error.got, fix=error.fix
-            ) from error
+        preprocessing = cls.read_preprocessing(path)
         loaded = network.load(path)
         if loaded.input_shape != preprocessing.input_shape:
             raise CheckpointError(
@@ -166,3 +153,31 @@ class Predictor:
                 fix="train and save the model again",
             )
         return cls(loaded, preprocessing)
+
+    @staticmethod
+    def read_preprocessing(path: str | Path) -> Preprocessing:
+        """Read the preprocessing that a file of weights holds.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The preprocessing.
+
+        Raises:
+            CheckpointError: If the file is missing, damaged, or without preprocessing.
+        """
+        text = read_metadata(path).get("preprocessing")
+        if text is None:
+            raise CheckpointError(
+                f"weights file {str(path)!r}",
+                expected="one with its preprocessing, as run.save(path) writes it",
+                got="weights alone",
+                fix="use network.load(path), and preprocess by hand",
+            )
+        try:
+            return Preprocessing.from_json(text)
+        except DataError as error:
+            raise CheckpointError(
+                f"weights file {str(path)!r}: {error.argument}", expected=error.expected, got=error.got, fix=error.fix
+            ) from error

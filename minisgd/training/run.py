@@ -174,6 +174,7 @@ class Run:
             "train_loss": last.get("train_loss"),
             "val_loss": last.get("val_loss"),
             "val_accuracy": last.get("val_accuracy"),
+            **{f"val_{name}": last.get(f"val_{name}") for name in self.metrics},
             "steps": self.steps,
             "epochs": self.epochs,
             "examples": self.examples,

@@ -59,7 +59,7 @@ TABLE = [
     ("train --data empty.npz", 1, ["empty.npz", "again"]),
     ("train --data empty.csv", 1, ["empty.csv", "header"]),
     ("train --data header.csv", 1, ["header.csv", "row"]),
-    ("train --data words.csv", 1, ["words.csv", "'two'"]),
+    ("train --data words.csv", 1, ["words.csv", "two examples of at least one class"]),
     ("train --data gaps.npz", 1, ["x", "nan"]),
     ("train --data uneven.npz", 1, ["y", "40", "30"]),
     ("train --data one_class.npz", 1, ["labels", "add examples of another class"]),

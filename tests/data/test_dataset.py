@@ -255,7 +255,7 @@ def test_the_task_may_be_said():
 
 def test_regression_targets_are_standardized_by_the_training_split():
     y = X[:, 0] * 30 + 1000
-    data, plain = Dataset.from_arrays(X, y), Dataset.from_arrays(X, y, standardize_target=False)
+    data, plain = Dataset.from_arrays(X, y, standardize_target=True), Dataset.from_arrays(X, y)
     assert data.train.y.mean() == pytest.approx(0, abs=1e-4) and data.train.y.std() == pytest.approx(1, rel=1e-4)
     np.testing.assert_allclose(
         data.target.scale.restore(data.validation.y[:, None])[:, 0], plain.validation.y, rtol=1e-5

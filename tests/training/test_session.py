@@ -101,7 +101,7 @@ def test_micro_batches_count_by_their_examples():
     # one weight, identity input: the gradient of the mean of (w − t)² at w = 0 is −2 mean(t)
     x, t = np.ones((3, 1)), -0.5 * np.array([[1.0], [2.0], [3.0]])
     net = ms.Network(ms.Linear(1, bias=False, init=ms.init.Zeros()))
-    data = ms.Dataset.from_arrays(x, t, validation=None, standardize_target=False)
+    data = ms.Dataset.from_arrays(x, t, validation=None)
     prepared = prepare(net, data, ms.SGD(lr=0.1), batch_size=3, micro_batch=2, dtype="float64")
     gradient = prepared.session().compute_gradient(np.array([[0, 1, 2]]))
     assert_allclose(gradient, [2.0], rtol=1e-15)  # the mean of {1, 2} and {3} would be 2.25

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from argparse import BooleanOptionalAction
+from typing import Any
+
 from minisgd.cli.options.defaults import by_default, defaults_text
-from minisgd.cli.parser import Parser, choice, natural, number, positive, shape
+from minisgd.cli.parser import Parser, choice, listed, natural, number, positive, shape
 
 STEP_FORM = "step:FACTOR,EPOCHS"
 
@@ -35,7 +38,10 @@ def add_common(parser: Parser, *, runs: bool = True, dtype: str = "float32") -> 
 
 
 def add_data(parser: Parser, *, required: bool = True, validation: float = 0.2) -> None:
+    from typing import get_args
+
     from minisgd.data.sources import FORMS
+    from minisgd.data.target import Task
 
     group = parser.add_argument_group("data")
     group.add_argument("--data", metavar="DATA", required=required, help=FORMS)
@@ -46,12 +52,43 @@ def add_data(parser: Parser, *, required: bool = True, validation: float = 0.2) 
         default=validation,
         help=f"share of the examples to hold out ({validation:g})",
     )
-    group.add_argument("--target", metavar="COLUMN", help="the target column of a table (the last)")
+    group.add_argument(
+        "--task",
+        type=choice(*get_args(Task)),
+        metavar="NAME",
+        help=f"{', '.join(get_args(Task))} (guessed from the target)",
+    )
     group.add_argument(
         "--standardize",
-        action="store_true",
-        default=None,
-        help="features to mean 0 and std 1 (tables always)",
+        action=BooleanOptionalAction,
+        help="features to mean 0 and std 1 (tables yes, arrays no)",
+    )
+    add_table(parser)
+
+
+def add_table(parser: Parser) -> None:
+    """Add what only tables need."""
+    group = parser.add_argument_group("tables")
+    group.add_argument("--target", type=listed(str), metavar="COLUMN,…", help="target column, or several (the last)")
+    group.add_argument("--drop", type=listed(str), metavar="COLUMN,…", default=(), help="columns to leave out")
+    group.add_argument(
+        "--categorical", type=listed(str), metavar="COLUMN,…", default=(), help="columns that are categories"
+    )
+    group.add_argument(
+        "--missing",
+        type=choice("impute", "drop", "refuse"),
+        default="impute",
+        metavar="HOW",
+        help="missing values: impute the mean, drop the rows, or refuse (impute)",
+    )
+    group.add_argument("--keep-index", action="store_true", help="keep columns that only number or name the rows")
+    add_header(group)
+
+
+def add_header(group: Any) -> None:
+    """Add whether line 1 of a text file names the columns."""
+    group.add_argument(
+        "--header", action=BooleanOptionalAction, help="line 1 names the columns (refused where it looks like data)"
     )
 
 
@@ -72,12 +109,16 @@ def add_example(parser: Parser) -> None:
     )
 
 
-def add_optimizer(parser: Parser) -> None:
+def add_optimizer(parser: Parser, *, default: str | None = "sgd") -> None:
     from minisgd.optim import OPTIMIZERS
 
     group = parser.add_argument_group("optimizer")
     group.add_argument(
-        "--optimizer", type=choice(*OPTIMIZERS), default="sgd", metavar="NAME", help=f"{', '.join(OPTIMIZERS)} (sgd)"
+        "--optimizer",
+        type=choice(*OPTIMIZERS),
+        default=default,
+        metavar="NAME",
+        help=f"{', '.join(OPTIMIZERS)} ({default or 'sgd; adam for tables and regression'})",
     )
     momentum, decay = by_default("momentum"), by_default("weight_decay")
     owners = ", ".join(name for names in momentum.values() for name in names)

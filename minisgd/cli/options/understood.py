@@ -34,7 +34,19 @@ def settle_device(args: Namespace) -> None:
 def load_data(args: Namespace) -> Dataset:
     from minisgd.data import load
 
-    return load(args.data, validation=args.validation, seed=args.seed, target=args.target, standardize=args.standardize)
+    return load(
+        args.data,
+        validation=args.validation,
+        seed=args.seed,
+        target=args.target,
+        task=args.task,
+        standardize=args.standardize,
+        drop=args.drop,
+        categorical=args.categorical,
+        missing=args.missing,
+        keep_index=args.keep_index,
+        header=args.header,
+    )
 
 
 def load_model(args: Namespace, data: Dataset | None) -> tuple[Network, tuple[int, ...]]:

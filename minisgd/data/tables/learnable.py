@@ -35,7 +35,7 @@ class TableTarget:
         """Say what was decided about the target, of n rows."""
         gone = n - len(self.rows)
         left_out = f"; {gone:,} rows without it left out" if gone else ""
-        what = f"target, {self.guess.task}"
+        what = f"{self.guess.task}"
         return [
             Decision(name, "target", f"{what}: {self.guess.reason}{left_out}", "--target, --task")
             for name in self.names

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from minisgd.data import Dataset, Split
+from minisgd.data.target import TargetScale
 from minisgd.errors import ArgumentError, DataError, DtypeError, ShapeError
 from minisgd.nn import Network
 from minisgd.training.run import find_split
@@ -50,8 +52,11 @@ def training_part(network: Network, data: Any, split: str) -> Dataset:
             validation=None,
             classes=classes,
             scale=network.input_scale if own_scale else None,
+            task="regression" if classes is None and y.dtype.kind == "f" else None,
         )
         part, scale, classes = whole.train, whole.scale, whole.classes
+        if classes is None and network.output_scale is not None:  # the network learned targets of its own scale
+            part = replace(part, y=TargetScale(*network.output_scale).apply(part.y))
     else:
         raise DtypeError(
             "data",

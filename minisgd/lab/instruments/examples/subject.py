@@ -113,7 +113,7 @@ def _with_codes(network: Network, data: Any) -> Any:
         raise ArgumentError("y", expected="labels from 0", got=int(y.min()), fix="number the classes from 0")
     x = as_features(data[0])
     scale = network.input_scale if x.dtype == np.uint8 and network.input_scale != 1 else None
-    values = Dataset.from_arrays(x, y.astype(np.float64), validation=None, scale=scale)
+    values = Dataset.from_arrays(x, y.astype(np.float64), validation=None, scale=scale, task="regression")
     split = Split(values.train.x, y.astype(np.int64))
     codes = tuple(map(str, range(network.output_shape[-1])))
     return replace(values, train=split, classes=codes) if y.max() < len(codes) else split

@@ -59,7 +59,8 @@ def test_a_sample_compares_single_gradients_with_that_of_the_batch(model: str) -
 def test_averages_approach_the_noise_where_nothing_moves() -> None:
     data = ms.datasets.digits(validation=None)
     tracker = ms.NoiseTracker(every=1, examples=16, decay=0.999)
-    still = train("linear", tracker, optimizer=ms.SGD(lr=1e-12), steps=600, dtype="float64", batch_size=64)
+    with pytest.warns(ms.TrainingWarning, match="another learning rate than 1e-12"):
+        still = train("linear", tracker, optimizer=ms.SGD(lr=1e-12), steps=600, dtype="float64", batch_size=64)
     true = ms.gradient_noise(still.network, data)
     assert_allclose(tracker.mean.grad_sq_norm, true.grad_sq_norm, rtol=0.15)
     assert_allclose(tracker.mean.trace_covariance, true.trace_covariance, rtol=0.05)
