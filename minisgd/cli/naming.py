@@ -45,6 +45,18 @@ def _fix(text: str, options: Mapping[str, str]) -> str:
 
     def typed(setting: re.Match[str]) -> str:
         name, word, plain = setting.groups()
-        return f"{options[name]} {word or plain}" if name in options else setting[0]
+        return as_typed(options[name], word or plain) if name in options else setting[0]
 
     return _SETTING.sub(typed, text)
+
+
+def as_typed(option: str, value: str) -> str:
+    """Write an option and its value; one that is only yes or no takes none."""
+    if value in ("True", "False"):
+        return option if value == "True" else f"--no-{option.removeprefix('--')}"
+    return f"{option} {value}"
+
+
+def named_as_typed(text: str) -> str:
+    """Write ``standardize=True`` anywhere in a text as --standardize."""
+    return _SETTING.sub(lambda found: as_typed(f"--{found[1].replace('_', '-')}", found[2] or found[3]), text)

@@ -50,7 +50,8 @@ class Parser(argparse.ArgumentParser):
 
     def options(self) -> dict[str, str]:
         """Return what is typed for an option, by the name of its value: {"batch_size": "--batch-size"}."""
-        return {action.dest: action.option_strings[-1] for action in self._actions if action.option_strings}
+        typed = {action.dest: action.option_strings for action in self._actions if action.option_strings}
+        return {dest: next(text for text in texts if text.startswith("--")) for dest, texts in typed.items()}
 
     def error(self, message: str) -> NoReturn:
         text = message.removeprefix("argument ").replace(": must", " must")

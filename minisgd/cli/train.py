@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from minisgd.cli import options, output, tables
 from minisgd.cli.estimate import try_steps
+from minisgd.cli.naming import named_as_typed
 from minisgd.cli.parser import Parser, choice, integer, listed, number
 from minisgd.errors import DivergedError
 
@@ -124,7 +125,7 @@ def _warnings_as_notes(bar: output.ProgressBar) -> Iterator[None]:
 
         def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
             if issubclass(category, TrainingWarning):
-                bar.note(f"warning: {message}")
+                bar.note(f"warning: {named_as_typed(str(message))}")
             else:
                 usual(message, category, *where, **more)
 
@@ -146,8 +147,10 @@ def _settings(args: Namespace, data: Dataset, network: Network) -> dict[str, Any
     largest = as_batch_schedule(size, len(data)).largest
     epochs = intake.default_epochs(data, largest) if args.epochs is None and args.steps is None else args.epochs
     if args.optimizer is None:
-        chosen = args.lr is not None or args.momentum is not None
-        args.optimizer = "sgd" if chosen else type(intake.default_optimizer(data)).__name__.lower()
+        args.optimizer = "sgd"
+        if args.lr is None and args.momentum is None:
+            usual = intake.default_optimizer(data, network)
+            args.optimizer, args.lr = type(usual).__name__.lower(), usual.lr
     intake.check_duration(epochs, args.steps, args.evaluate_every)
     passes = epochs if epochs is not None else args.steps * largest / len(data)
     return {
@@ -217,7 +220,8 @@ def _announce(args: Namespace, data: Dataset, network: Network, settings: Mappin
     micro = tried.micro_batch
     parts = f", in micro-batches of {micro}" if micro < largest else ""
     takes = f"about {seconds(tried.seconds)}, {memory(tried.bytes)}{parts}"
-    how = f"{args.optimizer}, batch size {largest}"
+    rate = "" if args.lr is None else f", learning rate {args.lr:g}"
+    how = f"{args.optimizer}{rate}, batch size {largest}"
     output.note(f"{args.model}: {tried.parameters:,} parameters; {how}; {takes}")
 
 

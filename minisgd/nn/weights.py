@@ -84,7 +84,8 @@ def _output_scale(values: Any, network: Network, path: str) -> tuple[HostArray, 
         return None
     try:
         mean, std = (np.array(each, dtype=np.float64) for each in values)
-        sound = mean.shape == std.shape == network.output_shape[-1:] and bool(np.isfinite(mean / std).all())
+        sound = mean.shape == std.shape == network.output_shape[-1:]
+        sound = sound and bool(np.isfinite(mean + std).all() and (std > 0).all())
     except (TypeError, ValueError):
         sound = False
     if not sound:

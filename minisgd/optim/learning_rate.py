@@ -135,7 +135,7 @@ class Warmup:
 class OneCycle:
     """Rise from a small rate to max_lr and fall far below it, both along half a cosine, once over the training run.
 
-    start · max_lr → max_lr over the first `rise` of the training run, then → end · max_lr.
+    start · max_lr at the first update → max_lr after `rise` of the training run → end · max_lr at the last update.
     After Smith and Topin 2018; the momentum is left alone.
 
     Args:
@@ -158,8 +158,11 @@ class OneCycle:
         share("end", self.end, "4e-6 ends at max_lr / 250000")
 
     def __call__(self, progress: Progress) -> float:
-        if progress.fraction < self.rise:
-            low, descent = self.start, 1 - progress.fraction / self.rise
+        # the last of T updates begins when (T − 1)/T of the training run is done
+        before_last = max(1 - progress.step_share, progress.step_share)
+        done = min(progress.fraction / before_last, 1.0)
+        if done < self.rise:
+            low, descent = self.start, 1 - done / self.rise
         else:
-            low, descent = self.end, (progress.fraction - self.rise) / (1 - self.rise)
+            low, descent = self.end, (done - self.rise) / (1 - self.rise)
         return self.max_lr * (low + (1 - low) * (1 + cos(pi * descent)) / 2)

@@ -17,6 +17,7 @@ class Progress:
         fraction: The share of the training run that is done, in [0, 1].
         batch_size: B of the coming update; a schedule of B itself finds that of the update before.
         measured: What the update before measured of its gradient, where a schedule asked for it then.
+        step_share: The share of the training run that an update makes, where its length is known, else 0.
     """
 
     step: int
@@ -24,3 +25,4 @@ class Progress:
     fraction: float
     batch_size: int
     measured: GradientMeasure | None = None
+    step_share: float = 0.0

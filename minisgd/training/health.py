@@ -7,7 +7,6 @@ import warnings
 import numpy as np
 
 from minisgd.data import Split
-from minisgd.nn import Network
 from minisgd.training.history import Record
 from minisgd.training.state import TrainingState
 from minisgd.typing import HostArray
@@ -16,6 +15,8 @@ BARELY = 0.98
 """A training loss of more than this share of that of the best constant answer has learned next to nothing."""
 AFTER_EPOCHS, AFTER_STEPS = 2.0, 50
 """Before, nothing is said."""
+STILL = 3
+"""Evaluations over which a training loss that hardly moves is taken for one that will not."""
 PROBED = 256
 """Training examples on which the outputs are looked at."""
 WIDE = 10.0
@@ -26,20 +27,23 @@ class TrainingWarning(UserWarning):
     """A training run goes on, but something is wrong with it."""
 
 
-def watch_health(training: TrainingState, record: Record) -> None:
-    """Warn once if the network has learned nothing by now, and note it in the training run."""
-    loss = record["train_loss"]
+def watch_health(training: TrainingState, record: Record, *, last: bool) -> None:
+    """Warn once if the network has stopped learning before it learned anything, and note it in the training run."""
+    session, loss = training.session, record["train_loss"]
     assert loss is not None
-    session = training.session
     if training.warnings or session.epochs < AFTER_EPOCHS or session.steps < AFTER_STEPS:
         return
     constant = constant_loss(training)
-    if constant is None or loss < BARELY * constant:
+    if constant is None or loss < BARELY * constant or not (last or _is_flat(training, constant)):
         return
-    text = diagnosis(training, loss, constant)
-    if text:
-        training.warnings.append(text)
-        warnings.warn(text, TrainingWarning, stacklevel=4)
+    training.warnings.append(diagnosis(training, loss, constant))
+    warnings.warn(training.warnings[-1], TrainingWarning, stacklevel=4)
+
+
+def _is_flat(training: TrainingState, constant: float) -> bool:
+    """Tell whether the training loss has hardly moved over the last evaluations."""
+    losses = training.history["train_loss"][-STILL:]
+    return len(losses) == STILL and max(losses) - min(losses) < (1 - BARELY) * constant
 
 
 def constant_loss(training: TrainingState) -> float | None:
@@ -58,32 +62,27 @@ def constant_loss(training: TrainingState) -> float | None:
 
 
 def diagnosis(training: TrainingState, loss: float, constant: float) -> str:
-    """Say what is wrong, where the outputs show that something is: the same for all examples, or worse than that."""
-    network, few = training.network, training.data.train.take(slice(0, PROBED))
-    outputs = network.predict(_as_read(few, training.data.scale)).reshape(len(few), -1)  # (n, O)
-    spread = float(np.ptp(outputs, axis=0).max())
-    size = float(np.abs(outputs).max())
+    """Say what the outputs show, and the likely cause."""
+    few = training.data.train.take(slice(0, PROBED))
+    outputs = training.network.predict(_as_read(few, training.data.scale)).reshape(len(few), -1)  # (n, O)
     said = f"after {training.session.epochs:.3g} epochs the training loss is {loss:.4g}"
     said += f", no better than {constant:.4g} for one answer to all examples"
-    if spread <= 1e-4 * max(size, 1e-6):
-        what = "the network gives the same output for every example"
-    elif loss > 2 * constant:
-        what = "the outputs are far off"
-    else:
-        return f"{said}: nothing was learned yet; {_cure(training, few, network)}"
-    return f"{said}: {what}; {_cure(training, few, network)}"
+    if np.ptp(outputs, axis=0).max() <= 1e-4 * max(float(np.abs(outputs).max()), 1e-6):
+        return f"{said}: the network gives the same output for every example; {cure(training)}"
+    return f"{said}: nothing was learned yet; {cure(training)}"
 
 
-def _cure(training: TrainingState, few: Split, network: Network) -> str:
-    x = few.x.astype(np.float64) * training.data.scale
-    largest = float(np.abs(x).max())
+def cure(training: TrainingState) -> str:
+    """Return what is most likely to help: scaled features, scaled targets, or another learning rate."""
+    few = training.data.train.take(slice(0, PROBED))
+    largest = float(np.abs(few.x.astype(np.float64)).max()) * training.data.scale
     if largest > WIDE:
-        return f"features reach {largest:.4g}: standardize them (data.standardized(), standardize=True)"
-    scale = float(np.abs(few.y).max()) if few.y.dtype.kind == "f" else 0.0
-    if scale > WIDE:
-        return f"targets reach {scale:.4g}: standardize them (standardize_target=True)"
+        return f"features reach {largest:.4g}: standardize them with data.standardized() or standardize=True"
+    target = float(np.abs(few.y).max()) if few.y.dtype.kind == "f" else 0.0
+    if target > WIDE:
+        return f"targets reach {target:.4g}: standardize them with standardize_target=True"
     lr = training.session.lr
-    return f"try another learning rate than {lr:g}, a tenth of it first, or BatchNorm before the activations"
+    return f"try another learning rate than {lr:g}, a tenth or ten times as much, or more epochs"
 
 
 def _as_read(split: Split, scale: float) -> HostArray:

@@ -14,7 +14,7 @@ from minisgd.data import Dataset, load
 from minisgd.data.tables.frames import is_frame
 from minisgd.data.target import Task
 from minisgd.errors import ArgumentError, DtypeError
-from minisgd.nn import Loss, SoftmaxCrossEntropy
+from minisgd.nn import Conv2d, Linear, Loss, Network, SoftmaxCrossEntropy
 from minisgd.nn.losses.regression import RegressionLoss
 from minisgd.optim import SGD, Adam, Optimizer
 from minisgd.typing import HostArray
@@ -149,9 +149,15 @@ def default_epochs(data: Dataset, batch_size: int) -> float:
     return float(max(EPOCHS, ceil(updates * batch_size / len(data))))
 
 
-def default_optimizer(data: Dataset) -> Optimizer:
-    """Return the optimizer where nobody said: SGD, and Adam for tables and values, whose curvature nobody knows."""
-    return Adam(lr=0.001) if data.task == "regression" or data.encoding is not None else SGD(lr=0.1)
+def default_optimizer(data: Dataset, network: Network) -> Optimizer:
+    """Return the optimizer where nobody said: SGD for classes, and Adam for values, whose errors may be of any size.
+
+    One dense layer alone is a convex problem, on which Adam may take larger steps.
+    """
+    if data.task == "regression":
+        convex = sum(isinstance(layer, Linear | Conv2d) for layer in network.walk()) < 2
+        return Adam(lr=0.01 if convex else 0.001)
+    return SGD(lr=0.1 if data.encoding is None else 0.05)
 
 
 def check_duration(epochs: float | None, steps: int | None, evaluate_every: float) -> None:

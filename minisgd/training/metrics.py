@@ -227,5 +227,5 @@ def default_metrics(data: Dataset) -> list[str]:
     y = data.train.y if data.train.y.ndim == 1 else data.train.y.argmax(axis=1)
     counts = np.bincount(y, minlength=data.n_classes)
     binary = data.n_classes == 2
-    uneven = counts.max() > UNEVEN * max(1, counts.min())
+    uneven = bool(counts.max() > UNEVEN * max(1, counts.min()))
     return ["balanced_accuracy", "f1"] * (binary or uneven) + ["auc"] * binary

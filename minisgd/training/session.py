@@ -116,7 +116,16 @@ class Session:
         """Return how far the training run has come."""
         by_epochs = self.epochs / self.total_epochs if self.total_epochs else 0.0
         by_steps = self.steps / self.total_steps if self.total_steps else 0.0
-        return Progress(self.steps, self.epochs, min(max(by_epochs, by_steps), 1.0), self.size, self.measured)
+        step_by_epochs = self.size / (self.sampler.n * self.total_epochs) if self.total_epochs else 0.0
+        step_by_steps = 1 / self.total_steps if self.total_steps else 0.0
+        return Progress(
+            self.steps,
+            self.epochs,
+            min(max(by_epochs, by_steps), 1.0),
+            self.size,
+            self.measured,
+            min(max(step_by_epochs, step_by_steps), 1.0),
+        )
 
     def compute_gradient(self, index: HostArray) -> Array:
         """Compute the gradient of the mean loss over a batch.  index (R, b)   result (…, P)"""

@@ -17,7 +17,7 @@ from minisgd.nn import Loss, Network
 from minisgd.optim import Optimizer, as_batch_schedule
 from minisgd.optim.batch_size import BatchSize
 from minisgd.training.callbacks import Callback, acts_every_step
-from minisgd.training.health import watch_health
+from minisgd.training.health import cure, watch_health
 from minisgd.training.history import Record
 from minisgd.training.intake import (
     ClassWeight,
@@ -82,8 +82,8 @@ def train(
         network: The network to start from.
         data: A Dataset, arrays (x, y) with x (N, …) and y (N,) or (N, O), or a data frame whose last column is the
             target.
-        optimizer: The optimizer, with its learning rate or schedule; by default SGD(lr=0.1), and Adam(lr=0.001) for
-            tables and regression.
+        optimizer: The optimizer, with its learning rate or schedule; by default SGD(lr=0.1), SGD(lr=0.05) for
+            tables, and Adam(lr=0.001) for regression, Adam(lr=0.01) by one layer.
         loss: The loss; by default softmax cross-entropy for classes, mean squared error for values.
         task: "classification", "regression" or "multilabel"; by default guessed from y.
         batch_size: Examples of a batch: 1 is stochastic, "full" is full-batch; or a schedule such as GrowBatch. By
@@ -139,7 +139,7 @@ def train(
     prepared = prepare(
         network,
         dataset,
-        optimizer or default_optimizer(dataset),
+        optimizer or default_optimizer(dataset, network),
         loss=loss,
         batch_size=batch_size,
         clip_norm=clip_norm,
@@ -255,7 +255,7 @@ def _loop(
                 training.due = (session.epochs // evaluate_every + 1) * evaluate_every
                 record = training.evaluate()
                 _check_finite(training, record)
-                watch_health(training, record)
+                watch_health(training, record, last=done >= 1)
                 if on_progress:
                     on_progress(done, record)
                 # every callback sees every evaluation, whichever asks to stop
@@ -296,5 +296,5 @@ def _check_finite(training: TrainingState, record: Record) -> None:
             "training loss",
             expected=f"finite, and not far above the {training.first_loss:.3g} it began with",
             got=f"{loss:.3g} by step {record['step']}, at lr {record['lr']:g} and batch size {record['batch_size']}",
-            fix="lower the learning rate, clip the gradient (clip_norm=1.0), or scale the features",
+            fix=f"{cure(training)}; or lower the learning rate, or clip the gradient (clip_norm=1.0)",
         )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from math import cos, pi
 
+import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+import minisgd as ms
 from minisgd.errors import ArgumentError
 from minisgd.optim import Constant, Cosine, OneCycle, Progress, ScaledByBatch, StepDecay, Warmup, as_schedule
 
@@ -46,6 +48,21 @@ def test_one_cycle():
     values = [cycle(at(fraction=f)) for f in (0, 0.125, 0.25, 0.625, 1)]
     assert_allclose(values, [0.2, 1.1, 2.0, 1.01, 0.02], rtol=1e-14)
     assert_allclose(OneCycle(1.0, rise=0.0)(at()), 1.0)
+
+
+@pytest.mark.parametrize("length", [{"epochs": 3}, {"steps": 17}, {"epochs": 2.5}, {"epochs": 1}, {"steps": 2}])
+def test_one_cycle_ends_where_it_says(length):
+    rates = []
+
+    class Rates(ms.Callback):
+        def on_step(self, training):
+            rates.append(training.session.lr)
+
+    cycle, x = OneCycle(0.5, start=0.1, end=0.01), np.ones((20, 2), np.float32)
+    ms.train(ms.Network(ms.Linear(2)), (x, np.arange(20) % 2), optimizer=ms.SGD(lr=cycle), batch_size=4,
+             callbacks=[Rates()], **length)  # fmt: skip
+    assert_allclose([rates[0], rates[-1]], [0.05, 0.005], rtol=1e-12)
+    assert max(rates) <= 0.5
 
 
 def test_one_cycle_beside_torch():

@@ -118,7 +118,7 @@ def add_optimizer(parser: Parser, *, default: str | None = "sgd") -> None:
         type=choice(*OPTIMIZERS),
         default=default,
         metavar="NAME",
-        help=f"{', '.join(OPTIMIZERS)} ({default or 'sgd; adam for tables and regression'})",
+        help=f"{', '.join(OPTIMIZERS)} ({default or 'sgd; adam for regression'})",
     )
     momentum, decay = by_default("momentum"), by_default("weight_decay")
     owners = ", ".join(name for names in momentum.values() for name in names)

@@ -61,7 +61,7 @@ def dialect_of(path: Path, header: bool | None = None) -> Dialect:
     rows = [row for _, row in cut_lines]
     first, rest = [cell.strip() for cell in rows[0]], rows[1:]
     decimal = "," if separator != "," and _has_decimal_commas(rest or rows) else "."
-    if header is None and first[0]:  # an unnamed first column is an index, and line 1 its header
+    if header is None and not (first[0] == "" and _is_index(rest)):
         _require_header(first, rest, path)
     named = header is not False
     if named and rest and all(len(row) == len(first) + 1 for row in rest):
@@ -149,6 +149,12 @@ def _require_header(first: Sequence[str], rest: Sequence[Sequence[str]], path: P
             got=f"{', '.join(first[:5])}, which looks like data: {reason}",
             fix="add a first line like x1,x2,label, or say header=False (--no-header), or True (--header) for names",
         )
+
+
+def _is_index(rows: Sequence[Sequence[str]]) -> bool:
+    """Tell whether the first cells number or name the rows; then line 1, if it has none, is the header."""
+    cells = [row[0].strip() for row in rows]
+    return len(set(cells)) == len(cells) and "" not in cells
 
 
 def _is_data(cell: str) -> bool:
