@@ -60,14 +60,10 @@ class DataError(MinisgdError, ValueError):
 
 
 class DivergedError(MinisgdError, ArithmeticError):
-    """Report a training run whose loss or weights stopped being finite.
-
-    Attributes:
-        run: The training run up to there, an ``ms.Run``: its history, and the weights that ``BestWeights`` put back, if
-            it watched; None in another process.
-    """
+    """Report a training run whose loss or weights stopped being finite."""
 
     run: Any = None
+    """The ``ms.Run`` up to there: its history, and the weights that ``BestWeights`` put back, if it watched."""
 
 
 class MemoryLimitError(MinisgdError, MemoryError):

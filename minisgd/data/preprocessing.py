@@ -68,7 +68,9 @@ class Preprocessing:
 
         raw: an array, a list of rows, a data frame, or the path of a table
 
-        Raises DataError or ShapeError for what does not fit.
+        Raises:
+            DataError: For columns that are missing and cells that cannot be read.
+            ShapeError: For examples of another shape.
         """
         if isinstance(raw, (str, os.PathLike)):
             from minisgd.data.sources import read_table
@@ -152,7 +154,8 @@ class Preprocessing:
     def from_json(cls, text: str) -> Preprocessing:
         """Return what ``to_json`` wrote.
 
-        Raises DataError for another version, and for text that is nothing of the kind.
+        Raises:
+            DataError: For another version, and for text that is nothing of the kind.
         """
         try:
             values = json.loads(text)

@@ -32,7 +32,9 @@ def dataset_of(
 ) -> Dataset:
     """Return a table as a data set: numbers standardized, categories one-hot, regression targets standardized.
 
-    Raises DataError for a table that nothing can be learned from, ArgumentError for options that do not fit it.
+    Raises:
+        DataError: For a table that nothing can be learned from.
+        ArgumentError: For options that do not fit it.
     """
     options = options or TableOptions()
     require_task(task)

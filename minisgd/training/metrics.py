@@ -26,9 +26,15 @@ RESERVED = ("step", "epoch", "examples", "seconds", "lr", "batch_size", "loss", 
 class Metric:
     """A function (target, prediction) → number, what it is given, and whether more is better.
 
-    needs: "values", predictions in the shape and units of regression targets; "labels", class codes (N,); or
-    "scores", probabilities (N, C), or (N, O) for several labels. None: labels for classes, values otherwise.
-    mode: "max" where more is better, "min" where less is, None where nobody said
+    Args:
+        function: Called with targets and predictions, and with the weights of the examples if it has a parameter
+            ``weight``.
+        mode: "max" where more is better, "min" where less is, None where nobody said.
+        needs: "values", predictions in the shape and units of regression targets; "labels", class codes (N,); or
+            "scores", probabilities (N, C), or (N, O) for several labels. None: labels for classes, values otherwise.
+
+    Raises:
+        ArgumentError: For what is no function, and for another mode or need.
     """
 
     function: Function
@@ -47,7 +53,7 @@ class Metric:
 
     @property
     def weighted(self) -> bool:
-        """Whether the function takes the weights of the examples."""
+        """True if the function takes the weights of the examples."""
         try:
             return "weight" in inspect.signature(self.function).parameters
         except (TypeError, ValueError):  # built-in functions may have no signature
@@ -170,7 +176,8 @@ METRICS: dict[str, Metric] = {
 def as_metrics(metrics: Mapping[str, Any] | Sequence[str] | str | None, task: str) -> dict[str, Metric]:
     """Return metrics by name: names from the table, or functions (target, prediction) by names of their own.
 
-    Raises ArgumentError for an unknown or reserved name, for what is no function, and for a metric of another task.
+    Raises:
+        ArgumentError: For an unknown or reserved name, for what is no function, and for a metric of another task.
     """
     if metrics is None:
         return {}

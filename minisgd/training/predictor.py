@@ -79,13 +79,27 @@ class Predictor:
     # ------------------------------------------------ from examples that are preprocessed already
 
     def of(self, x: HostArray) -> HostArray:
-        """Return the network's answers (N,) or (N, O) to examples as it reads them."""
+        """Return the network's answers to examples as it reads them.
+
+        Args:
+            x: Examples, (N, *input_shape), preprocessed.
+
+        Returns:
+            Values (N,) or (N, O), or logits (N, C).
+        """
         outputs = self.network.predict(x)
         flat = self.preprocessing.task == "regression" and self.preprocessing.scalar and outputs.ndim == 2
         return outputs[:, 0] if flat and outputs.shape[1] == 1 else outputs
 
     def probabilities(self, logits: HostArray) -> HostArray:
-        """Return softmax, or the sigmoid where several labels may hold.  logits (N, C)"""
+        """Return the softmax of logits, or their sigmoid where several labels may hold.
+
+        Args:
+            logits: (N, C), as ``predict`` returns them.
+
+        Returns:
+            Probabilities, (N, C).
+        """
         z = logits.astype(np.float64)
         if self.preprocessing.task == "multilabel":
             chance: HostArray = np.exp(-np.logaddexp(0, -z))
@@ -95,7 +109,14 @@ class Predictor:
         return shares
 
     def codes(self, logits: HostArray) -> HostArray:
-        """Return class codes (N,), or 0 and 1 (N, O) where several labels may hold.  logits (N, C)"""
+        """Return the likeliest classes, or which labels hold.
+
+        Args:
+            logits: (N, C), as ``predict`` returns them.
+
+        Returns:
+            Class codes, (N,); or 0 and 1, (N, O), where several labels may hold.
+        """
         if self.preprocessing.task == "multilabel":
             return (logits > 0).astype(np.int64)
         # an output that stands for no class is never answered

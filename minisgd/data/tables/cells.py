@@ -40,7 +40,8 @@ def as_numbers(table: Table, name: str, kind: str, written: str = "") -> HostArr
 
     written: the format of dates as text
 
-    Raises DataError naming the first cell that is nothing of the kind.
+    Raises:
+        DataError: For a cell that is nothing of the kind.
     """
     if name in table.numeric:
         return table.number(name)

@@ -73,7 +73,9 @@ def decide(table: Table, rows: HostArray, target: Sequence[str], options: TableO
 
     rows: the numbers of the training rows
 
-    Raises ArgumentError for an option that names no column, DataError where no feature is left.
+    Raises:
+        ArgumentError: For an option that names no column.
+        DataError: Where no feature is left.
     """
     for argument, names in (("drop", options.drop), ("categorical", options.categorical)):
         require_columns(names, table, argument)

@@ -48,7 +48,8 @@ def dialect_of(path: Path, header: bool | None = None) -> Dialect:
 
     header: whether line 1 names the columns; by default it must, and is refused where it looks like data.
 
-    Raises DataError for an empty file, for one that is not text, and for a first line that looks like data.
+    Raises:
+        DataError: For an empty file, for one that is not text, and for a first line that looks like data.
     """
     with open_text(path) as stream:
         lines = list(_lines(stream, path))

@@ -61,8 +61,9 @@ class Encoding:
 
         rows: the numbers of some rows only
 
-        Raises DataError naming the columns that are missing or hold something else than in training, and for gaps
-        in columns that had none, where these were to be refused.
+        Raises:
+            DataError: For columns that are missing or hold something else than in training, and for gaps in columns that
+                had none, where these were to be refused.
         """
         self._require_columns(table)
         rows = np.arange(len(table)) if rows is None else rows
@@ -139,7 +140,11 @@ class Encoding:
 
     @classmethod
     def from_dict(cls, values: Any) -> Encoding:
-        """Return the encoding that ``to_dict`` wrote; raises DataError for anything else."""
+        """Return the encoding that ``to_dict`` wrote.
+
+        Raises:
+            DataError: For anything else.
+        """
         if not isinstance(values, Mapping) or not isinstance(values.get("rules"), list) or not values["rules"]:
             raise DataError(
                 "encoding", expected="of the form that minisgd writes", got=values, fix="save the model again"

@@ -23,7 +23,8 @@ def is_frame(value: Any) -> bool:
 def read_frame(frame: Any, source: str = "data frame") -> Table:
     """Return a data frame as a table; an index of a pandas frame that has a name becomes a column.
 
-    Raises DataError where it has no columns, or a column that cannot be read.
+    Raises:
+        DataError: Where it has no columns, or a column that cannot be read.
     """
     columns = _columns(frame, source)
     if not columns:

@@ -47,8 +47,9 @@ def find_target(table: Table, target: str | Sequence[str] | None, task: Task | N
 
     task: how to read it, guessed by default
 
-    Raises ArgumentError for a target that no column is called or a task that it does not allow, DataError for one that
-    nothing can be learned about.
+    Raises:
+        ArgumentError: For a target that no column is called, or a task that it does not allow.
+        DataError: For a target that nothing can be learned about.
     """
     names = _target_names(table, target)
     present = ~np.any([table.missing(name) for name in names], axis=0)

@@ -52,7 +52,11 @@ class Rule:
 
     @classmethod
     def from_dict(cls, values: Any) -> Rule:
-        """Return the rule that ``to_dict`` wrote; raises DataError for anything else."""
+        """Return the rule that ``to_dict`` wrote.
+
+        Raises:
+            DataError: For anything else.
+        """
         kinds: dict[str, tuple[type, ...]] = {
             "column": (str,), "kind": (str,), "shift": (int, float), "scale": (int, float), "fill": (int, float),
             "indicator": (bool,), "levels": (list, tuple), "other": (bool,), "format": (str,),

@@ -45,7 +45,8 @@ class Table:
     numbers (N, K) float64 holds the columns that ``numeric`` names, NaN where a value is missing. text and dates hold
     the others by name, dates (N,) datetime64 with NaT where missing. ``names`` has all of them in their order.
 
-    Raises DataError where there is no row, or two columns have one name.
+    Raises:
+        DataError: Where there is no row, or two columns have one name.
     """
 
     source: str
@@ -68,7 +69,8 @@ class Table:
     def of(cls, source: str, columns: Mapping[str, Any], notes: tuple[str, ...] = ()) -> Table:
         """Sort columns, array-likes (N,) by name, by what they hold.
 
-        Raises DataError for columns of unequal length and for cells that are no numbers, text, booleans or dates.
+        Raises:
+            DataError: For columns of unequal length and for cells that are no numbers, text, booleans or dates.
         """
         arrays = {str(name): _plain(f"{source}: column {name!r}", values) for name, values in columns.items()}
         lengths = {name: len(values) for name, values in arrays.items()}

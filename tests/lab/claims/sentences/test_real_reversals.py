@@ -18,7 +18,7 @@ def noiseless(known_step_times):
     """Every example has the same gradient: (w·x − y)·x is that of (−x, −y) too. A batch is worth one example."""
     x = np.where(np.arange(400) % 2, 1.0, -1.0)[:, None]
     network = ms.Network(ms.Linear(1, bias=False))
-    return ms.claims(network, (x, 2 * x), only=ONLY, seeds=5, validation=0.2)
+    return ms.claims(network, ms.Dataset.from_arrays(x, 2 * x, validation=0.2), only=ONLY, seeds=5)
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,7 @@ def edge(lr: float, momentum: float = 0.0, steps: int = 2000) -> ms.SharpnessTra
         network,
         (x, y),
         optimizer=ms.SGD(lr=lr, momentum=momentum),
+        loss=ms.MeanSquaredError(),
         batch_size="full",
         steps=steps,
         evaluate_every=500,
