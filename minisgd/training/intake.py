@@ -156,7 +156,7 @@ def default_optimizer(data: Dataset, network: Network) -> Optimizer:
     """
     if data.task == "regression":
         convex = sum(isinstance(layer, Linear | Conv2d) for layer in network.walk()) < 2
-        return Adam(lr=0.01 if convex else 0.001)
+        return Adam(lr=0.03 if convex else 0.001)
     return SGD(lr=0.1 if data.encoding is None else 0.05)
 
 

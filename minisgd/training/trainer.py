@@ -83,7 +83,7 @@ def train(
         data: A Dataset, arrays (x, y) with x (N, …) and y (N,) or (N, O), or a data frame whose last column is the
             target.
         optimizer: The optimizer, with its learning rate or schedule; by default SGD(lr=0.1), SGD(lr=0.05) for
-            tables, and Adam(lr=0.001) for regression, Adam(lr=0.01) by one layer.
+            tables, and Adam(lr=0.001) for regression, Adam(lr=0.03) with one layer.
         loss: The loss; by default softmax cross-entropy for classes, mean squared error for values.
         task: "classification", "regression" or "multilabel"; by default guessed from y.
         batch_size: Examples of a batch: 1 is stochastic, "full" is full-batch; or a schedule such as GrowBatch. By

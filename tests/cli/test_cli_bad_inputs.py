@@ -111,7 +111,7 @@ TABLE = [
     (f"{TRAIN} --model broken.py:build", 2, ["--model 'broken.py:build'", "SyntaxError", "correct the file"]),
     (f"{TRAIN} --model mlp-bn:8 --batch-size 1", 2, ["BatchNorm", "use a larger batch"]),
     (f"{TRAIN} --model mlp-bn:8 --batch-size 31", 2, ["BatchNorm", "--last-batch drop"]),
-    ("train --quiet --out out --data huge.npz --model linear --lr 10", 1, ["training loss", "lower the learning rate"]),
+    ("train --quiet --data huge.npz --model linear --lr 10", 1, ["training loss", "lower the learning rate"]),
     ("train --data good.npz --out blocked", 1, ["--out 'blocked'", "another folder"]),
     ("train --data good.npz --out blocked/inside", 1, ["--out 'blocked/inside'", "another folder"]),
     ("train --data good.npz --out /proc/minisgd", 1, ["--out '/proc/minisgd'", "another folder"]),

@@ -83,7 +83,7 @@ def test_defaults_follow_the_data():
         ms.Network(ms.Linear(4), ms.Linear(1)),
     )
     chosen = [default_optimizer(data, net) for data, net in ((arrays, one), (table, one), (values, one), (values, two))]
-    assert chosen == [ms.SGD(lr=0.1), ms.SGD(lr=0.05), ms.Adam(lr=0.01), ms.Adam(lr=0.001)]
+    assert chosen == [ms.SGD(lr=0.1), ms.SGD(lr=0.05), ms.Adam(lr=0.03), ms.Adam(lr=0.001)]
 
 
 @pytest.mark.parametrize("n", [4, 10, 20, 33, 65])

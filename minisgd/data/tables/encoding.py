@@ -62,8 +62,8 @@ class Encoding:
         rows: the numbers of some rows only
 
         Raises:
-            DataError: For columns that are missing or hold something else than in training, and for gaps in columns that
-                had none, where these were to be refused.
+            DataError: For columns that are missing or hold something else than in training, and for gaps where these
+                were to be refused.
         """
         self._require_columns(table)
         rows = np.arange(len(table)) if rows is None else rows
