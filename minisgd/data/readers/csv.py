@@ -127,7 +127,8 @@ class _Pieces:
             self.mixed |= {name for name in empty if not chunk[name].isna().all()}
         for name in empty:
             self.codes[name].append(np.full(len(chunk), -1, dtype=np.int32))
-        self.blocks.append((numeric, chunk[numeric].to_numpy(np.float64)))
+        numbers = chunk if len(numeric) == len(self.names) else chunk[numeric]
+        self.blocks.append((numeric, numbers.to_numpy(np.float64)))
         self.rows += len(chunk)
 
     def _add_text(self, pandas: Any, name: str, column: Any) -> None:

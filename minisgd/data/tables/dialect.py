@@ -16,7 +16,7 @@ from minisgd.data.tables.table import MISSING, require_distinct
 from minisgd.errors import DataError
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars", " ": "spaces"}
-_SAMPLE = 100  # lines looked at
+_SAMPLE, _LEAST, _CHARACTERS = 100, 10, 1 << 18  # lines looked at; fewer where they are long, but so many at least
 _WIDEST = 1 << 24  # characters of a line; a longer one is no table
 _NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?%?")
 _DECIMAL_COMMA, _DECIMAL_POINT = re.compile(r"[+-]?\d*,\d+"), re.compile(r"[+-]?\d*\.\d+")
@@ -94,8 +94,12 @@ def number(cell: str, decimal: str = ".") -> float | None:
 
 
 def _lines(stream: TextIO, path: Path) -> Iterator[str]:
-    for _ in range(_SAMPLE):
+    seen = 0
+    for number in range(_SAMPLE):
+        if number >= _LEAST and seen > _CHARACTERS:
+            return
         line = stream.readline(_WIDEST)
+        seen += len(line)
         if len(line) == _WIDEST:
             raise DataError(
                 str(path), expected="lines of a table", got=f"a line of {_WIDEST:,} characters", fix="check the file"
