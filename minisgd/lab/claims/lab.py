@@ -189,7 +189,7 @@ class Lab:
             Unsuitable: Too few remain for a curve.
         """
         n = len(trial.data)
-        found = tuple(n if b is FULL else b for b in sizes or self.sizes if b <= n)
+        found = tuple(n if b is FULL else b for b in sizes or self.full_sizes if b <= n)
         kept = tuple(b for b in found if b >= self.sizes[0])
         found = kept if len(kept) >= FEWEST_SIZES else found
         if len(found) < min(FEWEST_SIZES, len(sizes or self.sizes)):

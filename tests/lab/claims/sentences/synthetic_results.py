@@ -18,7 +18,10 @@ from minisgd.lab.claims.experiments.escape import Escape
 from minisgd.lab.claims.experiments.fixed_budget import HALVES, Ending, Endings
 from minisgd.lab.claims.experiments.gradient_error import GradientError
 from minisgd.lab.claims.experiments.gradient_variance import GradientVariance
+from minisgd.lab.claims.experiments.input_shift import InputShift
 from minisgd.lab.claims.experiments.measured import Memory, StepTimes
+from minisgd.lab.claims.experiments.peak import Utilisation
+from minisgd.lab.claims.experiments.ranks import RankTimes
 from minisgd.lab.claims.experiments.step_flops import StepFlops
 from minisgd.lab.claims.experiments.to_target import TargetRuns
 from minisgd.lab.claims.sentences.table import CLAIMS
@@ -146,6 +149,26 @@ def predictions(p50: Curve, *, sizes: Sequence[int] = (1, *SIZES)) -> Speed:
     points = [(point.batch_size, point.step_seconds, point.interval, 1.0, 0.0) for point in line.points]
     slow = [(1.5 * t, (1.4 * t, 1.6 * t)) for _, t, *_ in points]
     return replace(line, points=tuple(LatencyPoint(*a, a[1], *b, 1000) for a, b in zip(points, slow, strict=True)))
+
+
+def input_shift(size: float) -> InputShift:
+    """Make changes of inputs of a size, in 20 steps."""
+    return InputShift(size * np.exp(0.05 * np.random.default_rng(0).normal(size=(20, SEEDS))))
+
+
+def utilisation(share: Curve) -> Utilisation:
+    """Make shares of a peak of 100 GFLOP/s."""
+    rng = np.random.default_rng(0)
+    table = np.array([share(b) for b in SIZES]) * np.exp(0.02 * rng.normal(size=(7, len(SIZES))))
+    return Utilisation(SIZES, table, np.full(7, 1e11))
+
+
+def rank_times(divided: Curve, grown: Curve) -> RankTimes:
+    """Make seconds to target on one, two and four ranks."""
+    rng, ranks = np.random.default_rng(0), (1, 2, 4)
+    tables = [np.array([[curve(r)] for r in ranks]) * np.exp(0.03 * rng.normal(size=(3, SEEDS)))
+              for curve in (divided, grown)]  # fmt: skip
+    return RankTimes(ranks, *tables)
 
 
 def escape(lambda_max: float, train_loss: float) -> Escape:

@@ -24,14 +24,17 @@ from tests.lab.claims.sentences.synthetic_results import (
     escape,
     gradient_error,
     gradient_variance,
+    input_shift,
     judged,
     memory,
     powers_of_two,
     predictions,
+    rank_times,
     sharpness,
     step_flops,
     step_times,
     target_runs,
+    utilisation,
 )
 
 HYPERBOLA = target_runs(lambda b: 40 * (1 + 64 / b))
@@ -78,6 +81,13 @@ def data_sizes(quarter: float, half: float, whole: float) -> dict[str, Any]:
     """Return what claim 23 reads, from critical batch sizes."""
     by_data = {"quarter": critical(quarter), "half": critical(half), "whole": critical(whole)}
     return by_data | {"own": HYPERBOLA, "narrow": critical(64), "medium": critical(64), "wide": critical(64)}
+
+
+def from_sizes(quarter: float, whole: float, own: float) -> dict[str, Any]:
+    """Return what claim 37 reads: critical batch sizes with a quarter of the data, all, and a target of its own."""
+    runs = {"quarter": critical(quarter), "half": critical(whole), "whole": critical(whole), "own": critical(own)}
+    widths = {name: critical(64) for name in ("narrow", "medium", "wide")}
+    return runs | widths | {"times": USUAL, "narrow_times": USUAL}
 
 
 def budgets(constant: Curve, growing: float) -> dict[str, Any]:
@@ -151,6 +161,11 @@ def usable(low: Curve, high: Curve) -> dict[str, Endings]:
         return {"train_loss": 0.1 if good else 2.3, "curve": ((1.0, 2.3, 2.3),)}
 
     return {"runs": endings(value)}
+
+
+def usable_with_norm(high: Curve) -> dict[str, Endings]:
+    """Make training runs that end well up to a learning rate of 0.3, and with batch normalisation up to another."""
+    return {name: usable(lambda b: 0.02, top)["runs"] for name, top in (("none", lambda b: 0.3), ("batch", high))}
 
 
 def curves(scatter: Curve, level: Curve = lambda b: 1.0) -> dict[str, LossCurves]:
@@ -298,6 +313,24 @@ CASES: list[tuple[int, dict[str, Any], str]] = [
     (31, more_data(0.8, 0.95, 0.95), "qualified"),
     (31, more_data(0.95, 0.95, 0.95), "refuted"),
     (31, more_data(0.97, 0.95, 0.96), "refuted"),
+    (32, {"runs": HYPERBOLA, "times": USUAL} | both(flat, flat), "supported"),
+    (32, {"runs": HYPERBOLA, "times": USUAL} | both(flat, lambda b: 0.1 * (1 + (16 < b < 1000))), "qualified"),
+    (32, {"runs": SCALING, "times": PARALLEL} | both(flat, lambda b: 0.1 * (1 + (16 < b < 1000))), "refuted"),
+    (33, usable_with_norm(lambda b: 1.5), "supported"),
+    (33, usable_with_norm(lambda b: 0.3 + (b > 4)), "qualified"),
+    (33, usable_with_norm(lambda b: 0.3), "refuted"),
+    (34, {"none": input_shift(0.1), "same": input_shift(0.01), "own": input_shift(0.05)}, "supported"),
+    (34, {"none": input_shift(0.1), "same": input_shift(0.01), "own": input_shift(0.1)}, "qualified"),
+    (34, {"none": input_shift(0.1), "same": input_shift(0.1), "own": input_shift(0.3)}, "refuted"),
+    (35, {"use": utilisation(lambda b: b / 2000)}, "supported"),
+    (35, {"use": utilisation(lambda b: b / (b + 16))}, "qualified"),
+    (35, {"use": utilisation(lambda b: 0.5)}, "refuted"),
+    (36, {"times": rank_times(lambda r: 1 / r, lambda r: 1 / r)}, "supported"),
+    (36, {"times": rank_times(lambda r: 1 / r, lambda r: 1.0)}, "qualified"),
+    (36, {"times": rank_times(lambda r: 1.0, lambda r: 1.0)}, "refuted"),
+    (37, from_sizes(16, 64, 64), "supported"),
+    (37, from_sizes(16, 64, 640), "qualified"),
+    (37, from_sizes(64, 64, 64), "refuted"),
 ]  # fmt: skip
 """A claim, results, and the verdict that the rule must come to."""
 
