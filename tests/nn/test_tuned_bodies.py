@@ -144,7 +144,8 @@ def losses(network: Network, data: ms.Dataset, seeds: Any) -> list[Any]:
     prepared = prepare(network, data, ms.SGD(0.05, momentum=0.9), batch_size=48, seeds=seeds, dtype="float64")
     session, found = prepared.session(), []
     for epoch in range(1, 5):
-        session.advance(lambda epoch=epoch: session.examples >= epoch * len(data.train.x))
+        while session.examples < epoch * len(data.train.x):
+            session.advance(lambda epoch=epoch: session.examples >= epoch * len(data.train.x))
         found.append(session.take_train_loss())
     return found
 
