@@ -1,6 +1,7 @@
 """Floor 7: the command line.
 
-Results go to stdout and everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+Results go to stdout and everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 143
+ended by SIGTERM, 129 by SIGHUP.
 A command's module is imported when that command is called, so that the list of commands comes at once.
 """
 
@@ -10,8 +11,10 @@ import os
 import sys
 from collections.abc import Sequence
 
+from minisgd.cli import signals, streams
 from minisgd.cli.group import Group
 from minisgd.cli.parser import UsageError
+from minisgd.cli.signals import INTERRUPTED
 from minisgd.errors import MinisgdError
 
 COMMANDS = {
@@ -40,17 +43,21 @@ GROUP = Group(
     examples=EXAMPLES,
 )
 
-INTERRUPTED = 130
-"""What shells report of a program that ended by Ctrl-C."""
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    with signals.treated_as_interrupts():
+        code = _answer(words)
+        streams.settle()
+        return signals.exit_code(code)
+
+
+def _answer(words: list[str]) -> int:
+    """Run a command; say in one line what went wrong."""
     try:
-        code = _dispatch(words)
-        sys.stdout.flush()
-        return code
+        with streams.opened():
+            return _dispatch(words)
     except MinisgdError as error:
         return _fail(str(error), error.exit_code)
     except UsageError as error:
@@ -60,9 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted; nothing was saved", INTERRUPTED)
     except BrokenPipeError:
-        # whoever read the result has seen enough; the interpreter's last flush must not complain either
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.abandon(sys.stdout)  # whoever read the result has seen enough
         return 0
+    except streams.Unreported as problem:
+        streams.abandon(sys.stdout)
+        return _fail(str(problem), 1)
     except Exception as error:
         if os.environ.get("MINISGD_DEBUG"):
             raise
@@ -84,5 +93,5 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"minisgd: {message}", file=sys.stderr)
+    streams.tell(f"minisgd: {message}")
     return code

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minisgd.cli import options, output, running
-from minisgd.cli.parser import Parser, integer, integer_or_word, listed
+from minisgd.cli.parser import Parser, folder, integer, integer_or_word, listed
 
 if TYPE_CHECKING:
     from minisgd.lab.claims import Claims
@@ -26,12 +26,12 @@ def configure(parser: Parser) -> None:
     group.add_argument("--only", type=listed(integer_or_word), metavar="N,N,…", help="numbers of claims (all)")
     group.add_argument("--budget", default="5min", metavar="TIME", help="90s, 5min or 1h, all included (5min)")
     group.add_argument("--seeds", type=integer, default=8, metavar="N", help="seeds of all that is compared (8)")
-    group.add_argument("--out", type=Path, default=Path("minisgd-claims"), metavar="DIR", help="(minisgd-claims)")
+    group.add_argument("--out", type=folder, default=Path("minisgd-claims"), metavar="DIR", help="(minisgd-claims)")
     options.add_common(parser)
 
 
 def run(args: Namespace) -> int:
-    from minisgd.cli import INTERRUPTED
+    from minisgd.cli.signals import INTERRUPTED
     from minisgd.lab.claims import claims
 
     data = options.load_data(args)

@@ -1,7 +1,8 @@
 """Commands behind a word: ``minisgd NAME``, and ``minisgd probe NAME`` in the same way.
 
 A command is a module with ``EXAMPLES``, ``configure(parser)`` and ``run(args)``; it is imported only when it is
-called. A module that has a ``GROUP`` instead stands for several.
+called. A module that has a ``GROUP`` instead stands for several. A function ``complete(words)`` may add options
+that come from elsewhere, before any are read.
 """
 
 from __future__ import annotations
@@ -71,6 +72,8 @@ class Group:
             code: int = command.GROUP.run(words[1:])
             return code
         parser = self.command_parser(words[0])
+        if hasattr(command, "complete"):
+            words = [words[0], *command.complete(list(words[1:]))]
         args = parser.parse(list(words[1:]))
         if args is None:
             return 0

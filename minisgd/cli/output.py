@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from minisgd import files
+from minisgd.cli.streams import abandon
 from minisgd.files import to_json
 
 if TYPE_CHECKING:
@@ -35,8 +36,13 @@ def print_text(text: str) -> None:
 
 def note(text: str, quiet: bool = False) -> None:
     """Tell the person at the terminal, unless they asked for quiet."""
-    if not quiet:
+    if quiet:
+        return
+    try:
         console(sys.stderr).print(text, markup=False, highlight=False, soft_wrap=not sys.stderr.isatty())
+        sys.stderr.flush()
+    except OSError:  # stderr is full or gone, which is no reason to end the work
+        abandon(sys.stderr)
 
 
 def console(stream: Any) -> Console:

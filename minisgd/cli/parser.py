@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from pathlib import Path
 from typing import NoReturn
 
 
@@ -98,6 +99,13 @@ def integer(text: str) -> int:
 def integer_or_word(text: str) -> int | str:
     """Read a whole number where there is one, and leave a word for whoever uses it to check."""
     return int(text) if text.removeprefix("-").isdecimal() else text
+
+
+def folder(text: str) -> Path:
+    """Read the path of a folder or file to write."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"must be a path, got {text!r}; for example runs/a")
+    return Path(text)
 
 
 def natural(text: str) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minisgd.cli import options, output, running
-from minisgd.cli.parser import Parser, integer, integer_or_word, listed, number
+from minisgd.cli.parser import Parser, folder, integer, integer_or_word, listed, number
 from minisgd.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ def configure(parser: Parser) -> None:
     group.add_argument("--budget", default="target", metavar="B", help="target, epochs:N or steps:N (target)")
     group.add_argument("--memory-limit", metavar="BYTES", help="512MiB: recommend nothing that needs more")
     group.add_argument("--quick", action="store_true", help="a first answer: 2 seeds, every other batch size")
-    group.add_argument("--out", type=Path, default=Path("minisgd-study"), metavar="DIR", help="(minisgd-study)")
+    group.add_argument("--out", type=folder, default=Path("minisgd-study"), metavar="DIR", help="(minisgd-study)")
     options.add_common(parser)
 
 
 def run(args: Namespace) -> int:
-    from minisgd.cli import INTERRUPTED
+    from minisgd.cli.signals import INTERRUPTED
     from minisgd.lab.study import study
 
     data = options.load_data(args)

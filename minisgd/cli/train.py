@@ -10,10 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minisgd.cli import options, output, tables
+from minisgd.cli import options, output, resuming, tables
 from minisgd.cli.estimate import try_steps
 from minisgd.cli.naming import named_as_typed
-from minisgd.cli.parser import Parser, choice, integer, listed, number
+from minisgd.cli.parser import Parser, choice, folder, integer, listed, number
 from minisgd.errors import DivergedError
 
 if TYPE_CHECKING:
@@ -76,8 +76,21 @@ def configure(parser: Parser) -> None:
     group.add_argument(
         "--class-weight", type=choice("balanced"), metavar="balanced", help="let all classes weigh the same"
     )
-    group.add_argument("--out", type=Path, metavar="DIR", help="write weights.safetensors, history.jsonl, train.json")
+    group.add_argument(
+        "--out", type=folder, metavar="DIR", help="write weights.safetensors, history.jsonl, train.json, checkpoints"
+    )
+    group.add_argument(
+        "--checkpoint-every", type=number, metavar="X", help="epochs between checkpoints in --out (about a minute)"
+    )
+    group.add_argument(
+        "--resume", type=folder, metavar="DIR", help="go on with what --out DIR has kept; options given here count"
+    )
     options.add_common(parser)
+
+
+def complete(words: list[str]) -> list[str]:
+    """Return the options with those before them that --resume DIR began with."""
+    return resuming.completed(words)
 
 
 def run(args: Namespace) -> int:
@@ -88,6 +101,7 @@ def run(args: Namespace) -> int:
     settings = _settings(args, data, network)
     if args.out:
         output.require_writable(args.out)
+        resuming.note_command(args)
     tables.announce(data, args.quiet)
     _announce(args, data, network, settings)
     with output.ProgressBar(args.quiet) as bar, _warnings_as_notes(bar):
@@ -106,11 +120,11 @@ def run(args: Namespace) -> int:
                 output.note(f"minisgd: what there is so far is kept in {kept}")
             raise
     figures = _figures(args, run)
+    written = _write(args, data, run, figures) if args.out else None
     if args.json:
         output.print_json(figures)
     else:
         _print(figures, run)
-    written = _write(args, data, run, figures) if args.out else None
     return _conclude(args, run, written)
 
 
@@ -173,6 +187,9 @@ def _settings(args: Namespace, data: Dataset, network: Network) -> dict[str, Any
         "precision": args.precision,
         "threads": args.threads,
         "seed": args.seed,
+        "checkpoint": args.out,
+        "checkpoint_every": args.checkpoint_every,
+        "resume": args.resume,
     }
 
 
@@ -282,7 +299,7 @@ def _write(args: Namespace, data: Dataset, run: Run, figures: Mapping[str, Any])
         "stopped": run.stopped,
         "warnings": list(run.warnings),
         "decisions": [asdict(decision) for decision in data.decisions],
-        "options": {name: value for name, value in vars(args).items() if name not in ("command_line", "out")},
+        "options": {name: value for name, value in vars(args).items() if name not in ("command_line", "out", "resume")},
         **figures,
     }
     run.model.save(out / "weights.safetensors", {"model": args.model})
@@ -292,11 +309,11 @@ def _write(args: Namespace, data: Dataset, run: Run, figures: Mapping[str, Any])
 
 
 def _conclude(args: Namespace, run: Run, written: Path | None) -> int:
-    from minisgd.cli import INTERRUPTED
+    from minisgd.cli.signals import INTERRUPTED
 
     files = f"weights.safetensors, history.jsonl and train.json are in {written}"
     if run.stopped == "interrupted":
-        kept = f"what there is so far is kept: {files}" if written else "nothing was saved; --out DIR keeps the weights"
+        kept = f"to go on: {resuming.command(args)}" if written else "nothing was saved; --out DIR keeps the weights"
         output.note(f"minisgd: interrupted after {run.steps:,} steps; {kept}")
         return INTERRUPTED
     if run.stopped != "finished":

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minisgd.cli import output
-from minisgd.cli.parser import Parser, integer, number
+from minisgd.cli.parser import Parser, folder, integer, number
 from minisgd.cli.probe import subject
 from minisgd.errors import ArgumentError
 
@@ -30,7 +30,7 @@ MOST = 2
 def configure(parser: Parser) -> None:
     subject.configure(parser, dtype="float64")
     group = parser.add_argument_group("landscape")
-    group.add_argument("--out", type=Path, metavar="FILE", help="a .png, or .json for the numbers")
+    group.add_argument("--out", type=folder, metavar="FILE", help="a .png, or .json for the numbers")
     group.add_argument(
         "--to",
         type=Path,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minisgd.cli import options, output, running
-from minisgd.cli.parser import Parser, integer, number
+from minisgd.cli.parser import Parser, folder, integer, number
 from minisgd.cli.probe import subject
 from minisgd.errors import DivergedError
 
@@ -32,11 +31,11 @@ def configure(parser: Parser) -> None:
     group.add_argument("--batch-size", default="32", metavar="B", help="32, full, or grow:32,1024,5 (32)")
     group.add_argument("--epochs", type=number, metavar="X", default=5.0, help="passes over the data (5)")
     group.add_argument("--every", type=integer, metavar="N", default=10, help="steps from one trace to the next (10)")
-    group.add_argument("--out", type=Path, metavar="DIR", help="write trace.jsonl and trace.png")
+    group.add_argument("--out", type=folder, metavar="DIR", help="write trace.jsonl and trace.png")
 
 
 def run(args: Namespace) -> int:
-    from minisgd.cli import INTERRUPTED
+    from minisgd.cli.signals import INTERRUPTED
     from minisgd.lab.instruments import Trace, draw_trace
     from minisgd.training import train
 
