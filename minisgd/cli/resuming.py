@@ -58,7 +58,7 @@ def _begun(folder: str) -> list[str]:
 def _value(option: str, words: list[str]) -> str | None:
     """Return what the last --option VALUE or --option=VALUE says."""
     found = None
-    for word, after in zip(words, [*words[1:], ""], strict=True):
+    for word, after in zip(words, [*words[1:], ""], strict=False):
         if word == option:
             found = after
         elif word.startswith(f"{option}="):

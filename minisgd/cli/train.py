@@ -101,14 +101,16 @@ def run(args: Namespace) -> int:
     settings = _settings(args, data, network)
     if args.out:
         output.require_writable(args.out)
-        resuming.note_command(args)
     tables.announce(data, args.quiet)
     _announce(args, data, network, settings)
     with output.ProgressBar(args.quiet) as bar, _warnings_as_notes(bar):
-        latest = ""
+        latest, noted = "", False
 
         def on_progress(share: float, record: Record | None) -> None:
-            nonlocal latest
+            nonlocal latest, noted
+            if args.out and not noted:  # not before the first step: what is refused leaves nothing behind
+                resuming.note_command(args)
+                noted = True
             latest = _measures(record) if record else latest
             bar.show(share, latest)
 
