@@ -241,6 +241,7 @@ def test_the_device_too_goes_on_to_the_same_bits(options: dict[str, Any], tmp_pa
         assert digest(run, folder) == digest(whole, tmp_path / "whole")
 
 
+@pytest.mark.filterwarnings("ignore:after .* epochs the training loss")  # random labels teach nothing
 def test_five_epochs_and_five_more_are_ten(tmp_path: Path) -> None:
     whole = go(tmp_path / "whole", {}, epochs=10)
     for first in ({"epochs": 5}, {"epochs": 4.3}, {"steps": 17}):
