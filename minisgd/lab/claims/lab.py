@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -26,6 +26,9 @@ SMALLEST, LARGEST, RATIO = 4, 1024, 4
 FEWEST_SIZES = 3
 """A curve against batch size needs three."""
 
+
+FEWEST_RATES = 4
+"""A best learning rate among fewer is nearly always on an edge."""
 
 HURRIED_VISITS = 7
 """Visits to everything timed where the budget is short."""
@@ -63,6 +66,7 @@ class Lab:
         stop: Set when the time is up.
         on_cells: Called with the number of training runs just finished.
         visits, visit_seconds: Of the clock, to everything that is timed.
+        coarse: Whether only every other learning rate is tried.
     """
 
     base: Trial
@@ -75,6 +79,7 @@ class Lab:
     on_cells: Callable[[int], None] = lambda cells: None
     visits: int = VISITS
     visit_seconds: float = SECONDS
+    coarse: bool = False
 
     def __post_init__(self) -> None:
         self.facts: Journal[Cell] = Journal(self.folder, self.settings, Cell)
@@ -92,6 +97,16 @@ class Lab:
     def hurry(self) -> None:
         """Visit what is timed less often, and for a shorter time."""
         self.visits, self.visit_seconds = HURRIED_VISITS, SECONDS / 2
+
+    def coarsen(self) -> None:
+        """Try only every other learning rate of a grid that leaves FEWEST_RATES then."""
+        self.coarse = True
+
+    def rates(self, multiples: Sequence[float]) -> list[float]:
+        """Return the multiples of the pilot's learning rate that are tried, one itself among them, ascending."""
+        grid = sorted(multiples)
+        start = min(range(len(grid)), key=lambda k: abs(grid[k] - 1.0)) % 2
+        return grid[start::2] if self.coarse and len(grid[start::2]) >= FEWEST_RATES else grid
 
     def leave_out_the_smallest(self) -> None:
         """Train no longer at the smallest batch size, which takes most steps, where enough others remain."""

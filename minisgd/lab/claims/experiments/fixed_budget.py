@@ -179,13 +179,13 @@ class FixedBudget(Experiment[Endings]):
         sizes = lab.within(trial, self.batch_sizes)
         steps = [self.steps_at(b, len(trial.data)) for b in sizes]
         each = [0.5 + 0.5 * b / pilot.batch_size for b in sizes]  # of the pilot's step, near enough
-        return len(lab.seeds) * len(self.multiples) * pilot.replica_step_seconds * float(np.dot(steps, each))
+        return len(lab.seeds) * len(lab.rates(self.multiples)) * pilot.replica_step_seconds * float(np.dot(steps, each))
 
     def rates(self, batch_size: int, lab: Lab) -> list[float]:
         """Return the learning rates at a batch size."""
         pilot = lab.pilot(self.setting)
         factor = (batch_size / pilot.batch_size) ** self.power
-        return [float(f"{m * factor * pilot.lr:.4g}") for m in sorted(self.multiples)]
+        return [float(f"{m * factor * pilot.lr:.4g}") for m in lab.rates(self.multiples)]
 
     def run(self, lab: Lab) -> Endings:
         trial, journal = lab.trial(self.setting), lab.journal(self, Ending)

@@ -38,12 +38,12 @@ class GrowingBudget(Experiment[Endings]):
         pilot, sizes = lab.pilot(self.setting), lab.within(lab.trial(self.setting))
         each = self.epochs / len(sizes) * len(lab.trial(self.setting).data)
         steps = sum(each / b * (0.5 + 0.5 * b / pilot.batch_size) for b in sizes)  # of the pilot's, near enough
-        return len(lab.seeds) * len(self.multiples) * steps * pilot.replica_step_seconds
+        return len(lab.seeds) * len(lab.rates(self.multiples)) * steps * pilot.replica_step_seconds
 
     def run(self, lab: Lab) -> Endings:
         trial, pilot, journal = lab.trial(self.setting), lab.pilot(self.setting), lab.journal(self, Ending)
         sizes = lab.within(trial)
-        rates = [float(f"{m * pilot.lr:.4g}") for m in sorted(self.multiples)]
+        rates = [float(f"{m * pilot.lr:.4g}") for m in lab.rates(self.multiples)]
         for lr in rates:
             if any((sizes[-1], lr, s) not in journal.cells for s in lab.seeds):
                 journal.add(self._train(lab, sizes, lr))

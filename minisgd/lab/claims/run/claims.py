@@ -223,6 +223,7 @@ def _setting(lab: Lab, model: str, threads: int | None, allowed: float) -> tuple
         ("model", model),
         ("batch sizes", ", ".join(map(str, lab.sizes)) + left_out),
         ("seeds", f"{len(lab.seeds)} at most, the same for everything compared"),
+        ("learning rates", "every other one of a grid, as the budget did not pay for all" if lab.coarse else "all"),
         ("budget", words.seconds(allowed)),
     ]
     return (*pairs, *((key, str(value)) for key, value in environment(threads).items()))

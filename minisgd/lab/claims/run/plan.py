@@ -67,8 +67,9 @@ class Runner:
     """Runs experiments within a budget: training runs side by side, then single measurements by themselves.
 
     Where not all fits, experiments become smaller before any is left out: fewer seeds, as few as FEWEST; shorter visits
-    of the clock; then no training runs at the smallest batch size, which take longest. What then still does not fit
-    is left out from the end of the order. How long they take is corrected by how long those before took.
+    of the clock; no training runs at the smallest batch size, which take longest; every other learning rate. What then
+    still does not fit is left out from the end of the order. How long they take is corrected by how long those before
+    took.
     """
 
     def __init__(self, lab: Lab, deadline: float, workers: int, on_done: Callable[[str, Outcome], None]) -> None:
@@ -122,7 +123,7 @@ class Runner:
         """Estimate the experiments; where even few seeds do not fit, make the laboratory smaller and do so again."""
         seconds = estimates(readers, self.lab, self.workers)
         least = min(1.0, FEWEST / len(self.lab.seeds))
-        for smaller in (self.lab.hurry, self.lab.leave_out_the_smallest):
+        for smaller in (self.lab.hurry, self.lab.leave_out_the_smallest, self.lab.coarsen):
             alone = sum(s for e, s in seconds.items() if e.alone)
             trained = least * sum(s for e, s in seconds.items() if not e.alone) / self.workers
             if alone + trained <= self.deadline - perf_counter():
