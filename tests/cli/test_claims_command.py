@@ -86,10 +86,14 @@ def test_a_folder_that_cannot_be_written(capsys, tmp_path):
 def test_an_interrupted_run_says_how_to_go_on(capsys, tmp_path, monkeypatch):
     from minisgd.lab.claims.run import plan
 
-    def stop(*_):
-        raise KeyboardInterrupt
+    made = plan.Runner._run
 
-    monkeypatch.setattr(plan.Runner, "_side_by_side", stop)
+    def stop(self, experiment, *given):
+        if experiment.alone:
+            raise KeyboardInterrupt
+        return made(self, experiment, *given)
+
+    monkeypatch.setattr(plan.Runner, "_run", stop)
     code, text, notes = run(
         capsys,
         "--data",
@@ -97,7 +101,7 @@ def test_an_interrupted_run_says_how_to_go_on(capsys, tmp_path, monkeypatch):
         "--model",
         "mlp:8",
         "--only",
-        "1,9",
+        "1,4",
         "--seeds",
         "5",
         "--out",
@@ -106,5 +110,5 @@ def test_an_interrupted_run_says_how_to_go_on(capsys, tmp_path, monkeypatch):
     )
     assert code == 130 and "give the same command again" in notes
     verdicts = {entry["id"]: entry["verdict"] for entry in json.loads(text)}
-    assert verdicts[9] == "not decided" and verdicts[1] != "not decided"
+    assert verdicts[1] == "not decided" and verdicts[4] != "not decided"
     assert "This run was interrupted" in (tmp_path / "claims.html").read_text()

@@ -16,7 +16,7 @@ from minisgd.lab.claims.setting import OPTIMIZERS, Setting
 from minisgd.lab.environment import half_of_memory
 from minisgd.lab.study.cell import Cell, Entry, Journal
 from minisgd.lab.study.constant import usual_metric
-from minisgd.lab.study.pilot import Pilot, run_pilot
+from minisgd.lab.study.pilot import SHARE, Pilot, run_pilot
 from minisgd.lab.timing.clock import SECONDS, VISITS
 from minisgd.lab.trial import Trial
 
@@ -162,7 +162,9 @@ class Lab:
         if setting != Setting() and setting.optimizer == "sgd" and setting.model is None:
             # a departure from the reader's problem moves its best rate by less than a decade
             near = [self.pilot(Setting()).lr * 10 ** (k / 2) for k in range(-2, 3)]
-        pilot = run_pilot(trial, self.within(trial), goal, near, self.seeds, self.stop, metric="val_loss")
+        # all the way to what was reached may be a loss of nothing, which not every seed gets to
+        sizes = self.within(trial)
+        pilot = run_pilot(trial, sizes, goal, near, self.seeds, self.stop, metric="val_loss", shares=(SHARE,))
         self.facts.remember(**{name: asdict(pilot)})
         return pilot
 

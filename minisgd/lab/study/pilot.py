@@ -108,6 +108,7 @@ def run_pilot(
     seeds: Sequence[int],
     stop: Event,
     metric: str | None = None,
+    shares: Sequence[float] = (SHARE, 1.0),
 ) -> Pilot:
     """Train at one batch size over many decades of learning rate, and choose the target unless one is given.
 
@@ -123,6 +124,7 @@ def run_pilot(
         seeds: Seeds of the study; the first two are used.
         stop: Set to end early.
         metric: Metric of a chosen target: by default the usual one of the data.
+        shares: Of the way from the best constant answer to what was reached, at which a target is tried in turn.
 
     Returns:
         The target, whether it can be learned and measured, and at one batch size the best learning rate and its steps
@@ -153,7 +155,6 @@ def run_pilot(
     found = Pilot(watched, batch_size, lr, STEPS, seconds, level, baseline, learned, True, len(rates))
     if not learned:
         return found
-    shares = [SHARE, 1.0] if target is None else []
     goals = [replace(watched, value=_part_of_the_way(baseline.value, level, share, watched)) for share in shares]
     for goal in [target] if target else goals:
         steps = min(_steps_to(done, rate, goal) for rate in rates)
