@@ -24,6 +24,9 @@ WORKERS = 2
 FEWEST = 3
 """Seeds below which an experiment is left out rather than made smaller: t intervals of two are 13 standard errors."""
 
+SLACK = 1.5
+"""Times the estimate of all training runs that must fit, or they become smaller: estimates are those of a quiet start."""
+
 MARGIN = 1.5
 """Times the estimate of all single measurements that is kept for them."""
 
@@ -125,8 +128,8 @@ class Runner:
         least = min(1.0, FEWEST / len(self.lab.seeds))
         for smaller in (self.lab.hurry, self.lab.leave_out_the_smallest, self.lab.coarsen):
             alone = sum(s for e, s in seconds.items() if e.alone)
-            trained = least * sum(s for e, s in seconds.items() if not e.alone) / self.workers
-            if alone + trained <= self.deadline - perf_counter():
+            trained = SLACK * least * sum(s for e, s in seconds.items() if not e.alone) / self.workers
+            if MARGIN * alone + trained <= self.deadline - perf_counter():
                 break
             smaller()
             seconds = estimates(readers, self.lab, self.workers)
