@@ -19,7 +19,7 @@ EXAMPLES = """\
   minisgd study --data digits
   minisgd study --data idx:DIR --model mlp:256,128 --out studies/mnist
   minisgd study --data table.csv --model mlp:64 --optimizer adam --target-loss 0.2
-  minisgd study --data digits --batch-sizes 1,16,256,full --learning-rates 0.01,0.1 --budget epochs:10"""
+  minisgd study --data digits --batch-sizes 1,16,256,full --learning-rates 0.01,0.1 --train-for epochs:10"""
 
 QUICK_SEEDS = 2
 
@@ -34,7 +34,8 @@ def configure(parser: Parser) -> None:
     group.add_argument("--seeds", type=integer, metavar="N", help="seeds for every batch size and learning rate (5)")
     group.add_argument("--target-accuracy", type=number, metavar="A", help="to reach, 0.95 (a pilot finds one)")
     group.add_argument("--target-loss", type=number, metavar="L", help="to reach, instead")
-    group.add_argument("--budget", default="target", metavar="B", help="target, epochs:N or steps:N (target)")
+    group.add_argument("--train-for", default="target", metavar="B", help="target, epochs:N or steps:N (target)")
+    group.add_argument("--budget", default="5min", metavar="TIME", help="90s, 5min, 1h, or none: all it takes (5min)")
     group.add_argument("--memory-limit", metavar="BYTES", help="512MiB: recommend nothing that needs more")
     group.add_argument("--quick", action="store_true", help="a first answer: 2 seeds, every other batch size")
     group.add_argument("--out", type=folder, default=Path("minisgd-study"), metavar="DIR", help="(minisgd-study)")
@@ -63,6 +64,7 @@ def run(args: Namespace) -> int:
                 seeds=seeds,
                 target_accuracy=args.target_accuracy,
                 target_loss=args.target_loss,
+                train_for=args.train_for,
                 budget=args.budget,
                 memory_limit=args.memory_limit,
                 out=args.out,

@@ -134,7 +134,8 @@ TABLE = [
     ("study --data good.npz --out out --batch-sizes 1,ful", 2, ["--batch-sizes", "did you mean 'full'?"]),
     ("study --data good.npz --out out --learning-rates 0.1,-1", 2, ["--learning-rates", "0.01, 0.1"]),
     ("study --data good.npz --out out --target-accuracy 95", 2, ["--target-accuracy", "0.95"]),
-    ("study --data good.npz --out out --budget epochs", 2, ["--budget", "epochs:10"]),
+    ("study --data good.npz --out out --train-for epochs", 2, ["--train-for", "epochs:10"]),
+    ("study --data good.npz --out out --budget soon", 2, ["--budget", "5min"]),
     ("study --data good.npz --out out --quick --seeds 3", 2, ["--quick", "leave one of them out"]),
     ("study --data good.npz --out blocked", 1, ["--out 'blocked'", "another folder"]),
 ]

@@ -238,7 +238,7 @@ def test_doctor_knows_only_extras_that_can_be_installed() -> None:
 
 
 def test_study_answers_first_and_names_the_report_last(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    line = f"study --data digits --model linear --batch-sizes 16,256 --seeds 2 --budget epochs:2 --out {tmp_path}"
+    line = f"study --data digits --model linear --batch-sizes 16,256 --seeds 2 --train-for epochs:2 --out {tmp_path}"
     text = run(f"{line} --learning-rates 0.1,0.3", capsys)
     lines = text.splitlines()
     assert "batch size" in lines[0].lower()

@@ -55,6 +55,8 @@ class Trials:
     curves: Sequence[Curve] = ()
     given: HostArray | None = None
     """Steps that each training run was given, (L, S)."""
+    ran: HostArray | None = None
+    """Which seeds were tried, (L, S) of bool; by default all. The best learning rate has all of them."""
     visits: HostArray | None = None
     """Seconds of a step at every timing visit, (V,); step_seconds is their median."""
 
@@ -77,6 +79,7 @@ class Setting:
     measurable: bool = True
     instructions: Instructions | None = None
     cpu_share: float | None = None
+    left_open: tuple[str, ...] = ()
 
 
 def without_comparison(setting: Setting, why: str) -> StudyResult:
@@ -118,7 +121,7 @@ def _result(
 
 
 def _best_row(t: Trials) -> int:
-    return best_learning_rate(t.learning_rates, t.steps, t.train_loss).index
+    return best_learning_rate(t.learning_rates, t.steps, t.train_loss, t.ran).index
 
 
 def _counted(t: Trials) -> HostArray:
@@ -130,7 +133,7 @@ def _counted(t: Trials) -> HostArray:
 
 
 def _summarise(t: Trials, n_train: int, draws: Draws | None, k: int) -> BatchResult:
-    best = best_learning_rate(t.learning_rates, t.steps, t.train_loss)
+    best = best_learning_rate(t.learning_rates, t.steps, t.train_loss, t.ran)
     steps = censored_median(t.steps[best.index], None if t.given is None else t.given[best.index])
     seconds = steps.scaled(t.step_seconds)
     if draws is not None and t.visits is not None and steps.reached:
@@ -164,13 +167,15 @@ def _summarise(t: Trials, n_train: int, draws: Draws | None, k: int) -> BatchRes
 
 
 def _grid_row(t: Trials, row: int) -> LearningRateResult:
-    steps = np.where(np.isfinite(t.steps[row]), t.steps[row], np.inf)
+    ran = np.ones(t.steps.shape[1], bool) if t.ran is None else t.ran[row]
+    steps = np.where(np.isfinite(t.steps[row]), t.steps[row], np.inf)[ran]
     return LearningRateResult(
         lr=float(t.learning_rates[row]),
         median_steps=float(np.median(steps)),
         reached=int(np.isfinite(steps).sum()),
-        diverged=int(np.sum(t.diverged[row])),
-        train_loss=_median(t.train_loss[row]),
+        diverged=int(np.sum(t.diverged[row][ran])),
+        train_loss=_median(t.train_loss[row][ran]),
+        seeds=int(ran.sum()),
     )
 
 

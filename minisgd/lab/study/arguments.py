@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
 from minisgd.data import Dataset
 from minisgd.errors import ArgumentError, DataError
+from minisgd.lab.study.identity import fingerprint, initial_weights, network_settings, settings_of
 from minisgd.lab.study.result import Target
 from minisgd.lab.trial import Trial
+from minisgd.version import __version__
 
 
 def given_target(data: Dataset, accuracy: float | None, loss: float | None) -> Target | None:
@@ -36,13 +35,15 @@ def given_target(data: Dataset, accuracy: float | None, loss: float | None) -> T
     return None if loss is None else Target("val_loss", float(loss))
 
 
-def fixed_steps(budget: str, n: int) -> Callable[[int], int] | None:
+def fixed_steps(train_for: str, n: int) -> Callable[[int], int] | None:
     """Return the steps of a fixed budget as a function of the batch size, or None to run to the target."""
-    if budget == "target":
+    if train_for == "target":
         return None
-    kind, _, number = str(budget).partition(":")
+    kind, _, number = str(train_for).partition(":")
     if kind not in ("epochs", "steps") or not number.isdecimal() or int(number) < 1:
-        raise ArgumentError("budget", expected="'target', 'epochs:N' or 'steps:N'", got=budget, fix="try 'epochs:10'")
+        raise ArgumentError(
+            "train_for", expected="'target', 'epochs:N' or 'steps:N'", got=train_for, fix="try 'epochs:10'"
+        )
     count = int(number)
     if kind == "steps":
         return lambda b: count
@@ -56,35 +57,27 @@ def resolve_seeds(seeds: int, first: int) -> tuple[int, ...]:
 
 
 def journal_settings(
-    trial: Trial, sizes: list[int], rates: list[float] | None, seeds: tuple[int, ...], goal: Target | None, budget: str
+    trial: Trial,
+    sizes: list[int],
+    rates: list[float] | None,
+    seeds: tuple[int, ...],
+    goal: Target | None,
+    train_for: str,
 ) -> dict[str, Any]:
     """Return what the cells of a journal depend on."""
     return {
         "data": fingerprint(trial.data),
         "model": repr(trial.network),
+        "layers": network_settings(trial),
         "weights": initial_weights(trial),
-        "optimizer": trial.optimizer.describe("lr"),
-        "loss": repr(trial.loss),
+        "optimizer": f"{trial.optimizer.describe('lr')} {settings_of(trial.with_lr(1.0).optimizer)}",
+        "loss": f"{trial.loss!r} {settings_of(trial.loss)}",
         "dtype": trial.dtype,
+        "device": trial.device,
+        "version": __version__,
         "batch_sizes": sizes,
         "learning_rates": rates,
         "seeds": list(seeds),
         "target": None if goal is None else asdict(goal),
-        "budget": budget,
+        "train_for": train_for,
     }
-
-
-def initial_weights(trial: Trial) -> str:
-    """Return a digest of the weights that seed 0 draws: how a model begins is not in how it is written."""
-    network = trial.prepare(1, [0]).recipe.network
-    return hashlib.sha256(network.ops.to_host(network.vector).tobytes()).hexdigest()[:16]
-
-
-def fingerprint(data: Dataset) -> str:
-    """Return a digest of the data: a changed file must not continue an old study."""
-    digest = hashlib.sha256(data.describe().encode())
-    for split in data.splits.values():
-        rows = np.linspace(0, len(split) - 1, min(len(split), 1000)).astype(int)
-        digest.update(np.ascontiguousarray(split.x[rows]).tobytes())
-        digest.update(np.ascontiguousarray(split.y).tobytes())
-    return f"{data.name} {digest.hexdigest()[:16]}"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any, Generic, Protocol, Self, TypeVar
+from weakref import finalize
 
 from minisgd.errors import ArgumentError, DataError
 from minisgd.files import output_errors, to_json, write_atomically
@@ -62,6 +65,9 @@ class Cell:
             (number(step, 0), number(loss, math.nan), number(metric, math.nan))
             for step, loss, metric in values["curve"]
         )
+        possible = values["batch_size"] >= 1 and values["lr"] > 0 and values["steps"] >= 0
+        if not possible or not number(values["steps_to_target"], math.inf) > 0:
+            raise ValueError("values that no training run has")
         return cls(
             int(values["batch_size"]),
             float(values["lr"]),
@@ -105,9 +111,15 @@ class Journal(Generic[C]):
 
     settings: everything that the cells depend on. A folder whose journal has other settings is refused,
     one with the same goes on where it stopped.   kind: what the cells are
+
+    Every line ends with a checksum of itself and of the settings. A second process is refused as long as the first
+    lives: it holds a lock on a file with its process number, which the system lets go when it ends, however it ends.
     """
 
     def __init__(self, folder: Path | None, settings: Mapping[str, Any], kind: type[C]) -> None:
+        self._seal = ""
+        self.close: Callable[[], Any] = lambda: None
+        """Let another process have the folder; done anyhow when the journal or the process is gone."""
         self.cells: dict[tuple[int, float, int], C] = {}
         self.facts: dict[str, Any] = {}
         self._lock = Lock()
@@ -116,8 +128,19 @@ class Journal(Generic[C]):
             self._open(folder, json.loads(json.dumps(settings)), kind)
 
     def _open(self, folder: Path, settings: dict[str, Any], kind: type[C]) -> None:
+        with output_errors(f"out {str(folder)!r}", "a folder that can be read and written"):
+            folder.mkdir(parents=True, exist_ok=True)
+        path, file = _locked(folder)
+        self.close = finalize(self, _unlock, path, file)
         about = folder / "journal.json"
         known = _read_json(about)
+        if known is None and (folder / "cells.jsonl").exists():
+            raise DataError(
+                f"out {str(folder)!r}",
+                expected="the journal.json that says what cells.jsonl belongs to",
+                got="none",
+                fix="choose another folder, or delete cells.jsonl",
+            )
         if known is not None and known.get("settings") != settings:
             theirs = known.get("settings", {})
             different = sorted(k for k in settings.keys() | theirs.keys() if settings.get(k) != theirs.get(k))
@@ -128,13 +151,22 @@ class Journal(Generic[C]):
                 fix="choose another folder, or delete that one",
             )
         self._settings = settings
+        self._seal = json.dumps(settings, sort_keys=True)
         self.facts = known.get("facts", {}) if known else {}
         self._write_about()
         self._path = folder / "cells.jsonl"
-        for cell in _read_cells(self._path, kind):
+        for cell in _read_cells(self._path, kind, self._seal):
             self.cells[cell.key] = cell
         if self._path.exists():  # a line that a kill cut short is dropped, so that the next begins on its own
-            write_atomically(self._path, "".join(c.to_line() for c in self.cells.values()).encode())
+            self._write_cells(list(self.cells.values()))
+
+    def sort(self) -> None:
+        """Write the lines in the order of their keys, so that finished studies are equal to the last bit."""
+        if self._folder is not None:
+            self._write_cells([self.cells[key] for key in sorted(self.cells)])
+
+    def _write_cells(self, cells: list[C]) -> None:
+        write_atomically(self._path, "".join(sealed(cell.to_line(), self._seal) for cell in cells).encode())
 
     def remember(self, **facts: Any) -> None:
         """Keep something that a continued study must not find out anew."""
@@ -167,7 +199,7 @@ class Journal(Generic[C]):
                 ),
                 self._path.open("a", encoding="utf-8") as file,
             ):
-                file.write("".join(cell.to_line() for cell in new))
+                file.write("".join(sealed(cell.to_line(), self._seal) for cell in new))
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
@@ -181,15 +213,67 @@ def _read_json(path: Path) -> dict[str, Any] | None:
         ) from problem
 
 
-def _read_cells(path: Path, kind: type[C]) -> Iterable[C]:
+CHECKSUM = ', "checksum": "'
+
+
+def sealed(line: str, seal: str) -> str:
+    """Return a line of JSON with a checksum of it and of the seal as its last value."""
+    body = line.rstrip()[:-1]
+    return f'{body}{CHECKSUM}{_checksum(body, seal)}"}}\n'
+
+
+def _checksum(body: str, seal: str) -> str:
+    return hashlib.sha256(f"{seal}\n{body}".encode()).hexdigest()[:16]
+
+
+def _locked(folder: Path) -> tuple[Path, int]:
+    """Lock a folder for this process; return the path of the lock and its open file.
+
+    Raises:
+        ArgumentError: Another process holds the lock.
+    """
+    path = folder / "lock"
+    with output_errors(f"out {str(folder)!r}", "a folder that can be read and written"):
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            import fcntl
+
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:  # no such locks on this system
+            pass
+        except (BlockingIOError, PermissionError):
+            holder = os.read(file, 40).decode(errors="replace").strip()
+            os.close(file)
+            raise ArgumentError(
+                f"out {str(folder)!r}",
+                expected="a folder that no other process is working in",
+                got=f"one in use by process {holder}",
+                fix="wait for it, or choose another folder",
+            ) from None
+        os.ftruncate(file, 0)
+        os.write(file, f"{os.getpid()}\n".encode())
+    return path, file
+
+
+def _unlock(path: Path, file: int) -> None:
+    path.unlink(missing_ok=True)
+    os.close(file)
+
+
+def _read_cells(path: Path, kind: type[C], seal: str) -> Iterable[C]:
     if not path.exists():
         return
     lines = path.read_text(encoding="utf-8").splitlines()
     for position, line in enumerate(lines):
         try:
-            yield kind.from_dict(json.loads(line))
+            values = json.loads(line)
+            body, _, _ = line.rpartition(CHECKSUM)
+            if values.pop("checksum") != _checksum(body, seal):
+                raise ValueError("a line that was changed")
+            yield kind.from_dict(values)
         except (ValueError, KeyError, TypeError) as problem:
-            if position < len(lines) - 1:
+            cut_short = position == len(lines) - 1 and not line.endswith("}")
+            if not cut_short:
                 raise DataError(
                     f"{path}, line {position + 1}",
                     expected="a finished cell",

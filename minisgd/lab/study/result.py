@@ -101,6 +101,7 @@ class LearningRateResult:
         median_steps: Median over the seeds of the steps to the target.
         reached: Number of seeds that reached it.
         diverged: Number of seeds that diverged.
+        seeds: Number of seeds tried: all, or only the first where it lost the race.
         train_loss: Median over the seeds at the end; None where that is not finite.
     """
 
@@ -109,6 +110,7 @@ class LearningRateResult:
     reached: int
     diverged: int
     train_loss: float | None
+    seeds: int = 0
 
 
 @dataclass(frozen=True)
@@ -303,6 +305,7 @@ class StudyResult:
         budget: When training runs ended, in words.
         baseline: The best constant answer.
         learned: Whether the pilot beat it by more than chance; if not, no batch sizes were compared.
+        left_open: What the time did not allow, in sentences.
         measurable: Whether the target takes enough updates at every batch size to tell them apart.
     """
 
@@ -322,6 +325,7 @@ class StudyResult:
     baseline: Baseline | None = None
     learned: bool = True
     measurable: bool = True
+    left_open: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Write the document of study.json: strictly valid JSON, null for what is infinite or missing."""

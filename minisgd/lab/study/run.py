@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import Event
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ import numpy as np
 from minisgd.backend import Plan, get_ops
 from minisgd.backend.cpu.threads import blas_threads, choose_threads
 from minisgd.data import Dataset
+from minisgd.errors import ArgumentError
 from minisgd.lab import words
+from minisgd.lab.duration import parse_seconds
 from minisgd.lab.environment import environment, half_of_memory
 from minisgd.lab.study.analysis import Setting, Trials, analyse, without_comparison
 from minisgd.lab.study.arguments import (
@@ -30,7 +33,8 @@ from minisgd.lab.study.grid import HALF_WINDOW, resolve_batch_sizes, resolve_lea
 from minisgd.lab.study.instructions import Instructions
 from minisgd.lab.study.pilot import Pilot, run_pilot
 from minisgd.lab.study.result import Curve, Recommendation, StudyResult
-from minisgd.lab.study.sweep import Outcome, Search
+from minisgd.lab.study.statistics import best_learning_rate
+from minisgd.lab.study.sweep import FIRST_SEEDS, Outcome, Search
 from minisgd.lab.timing.clock import StepTimes, measure_steps
 from minisgd.lab.timing.fit import falling
 from minisgd.lab.trial import Trial, with_validation
@@ -44,6 +48,9 @@ EventHook = Callable[[str, Mapping[str, Any]], None]
 
 CHAINS = 2
 """Searches side by side: upwards and downwards from the pilot's batch size."""
+
+SHARE_OF_SEARCH = 0.9
+"""Share of the budget by which the search is over; timing and the report take the rest."""
 
 VISITS, VISIT_SECONDS = 7, 0.01
 """How often and how long a step of a single network is timed: a fraction of the whole study."""
@@ -94,7 +101,8 @@ def study(
     seeds: int = 5,
     target_accuracy: float | None = None,
     target_loss: float | None = None,
-    budget: str = "target",
+    train_for: str = "target",
+    budget: float | str | None = "5min",
     validation: float | None = None,
     memory_limit: int | str | None = None,
     dtype: str = "float32",
@@ -110,8 +118,9 @@ def study(
     """Find the batch size and learning rate to train a network with, by training it at all of them.
 
     Every batch size is tuned: learning rates on a logarithmic grid that is extended until the best one is interior,
-    each with the same seeds. Training runs are replicas of one program and end at the target. Step time and memory are
-    those of single networks. The procedure is that of Shallue et al. 2019, Measuring the effects of data parallelism.
+    the best and its neighbours with the same seeds. Training runs are replicas of one program and end at the target.
+    Step time and memory are those of single networks. The procedure is that of Shallue et al. 2019, Measuring the
+    effects of data parallelism.
 
     Args:
         network: The architecture; its weights, if any, are not used.
@@ -123,7 +132,9 @@ def study(
         seeds: Number of training runs at every batch size and learning rate.
         target_accuracy: Validation accuracy to reach; by default a pilot finds a target.
         target_loss: Validation loss to reach instead.
-        budget: "target", "epochs:N" or "steps:N".
+        train_for: When a training run ends: at the "target", or after "epochs:N" or "steps:N".
+        budget: Time for the whole study, such as 90, "5min" or "1h"; None for all it takes. What it leaves open is
+            said.
         validation: Share of the data to hold out.
         memory_limit: Bytes, or text such as "512MiB"; batch sizes that need more are not recommended.
         dtype: "float32" or "float64".
@@ -146,12 +157,14 @@ def study(
         ShapeError: Network, data and loss do not fit together.
         OutputError: ``out`` cannot be written.
     """
+    begun = perf_counter()
+    seconds = math.inf if budget in (None, "none") else parse_seconds(budget)
     emit: EventHook = on_event or (lambda kind, facts: None)
     dataset = with_validation(data, validation, seed)
     sizes = resolve_batch_sizes(batch_sizes, len(dataset))
     rates = resolve_learning_rates(learning_rates)
     goal = given_target(dataset, target_accuracy, target_loss)
-    fixed = fixed_steps(budget, len(dataset))
+    fixed = fixed_steps(train_for, len(dataset))
     limit = None if memory_limit is None else parse_bytes(memory_limit)
     each = resolve_seeds(seeds, seed)
     optimizer = optimizer or SGD(lr=0.1)
@@ -169,7 +182,7 @@ def study(
         trial = replace(trial, data=balanced(dataset))
     baseline = best_constant(trial.data, metric, loss)
     emit("note", {"text": str(baseline)})
-    settings = journal_settings(trial, sizes, rates, each, goal, budget)
+    settings = journal_settings(trial, sizes, rates, each, goal, train_for)
     journal = Journal(None if out is None else Path(out), settings, Cell)
     stop = Event()
     options: dict[str, Any] = {"dtype": dtype} if dtype != "float32" else {}
@@ -187,7 +200,7 @@ def study(
             seeds=each,
             command=command,
             environment=environment(threads),
-            budget="run to target" if fixed is None else f"fixed {budget.replace(':', ' ')}",
+            budget="run to target" if fixed is None else f"fixed {train_for.replace(':', ' ')}",
             baseline=pilot.baseline,
             learned=pilot.learned,
             measurable=pilot.measurable,
@@ -207,12 +220,25 @@ def study(
             result = without_comparison(setting_of(pilot), pilot.trouble)
             if out is not None:
                 result.save(out)
+            journal.close()
             return Study(result)
         how = "given" if goal else "found by the pilot"
         emit("target", {"text": f"{pilot.target} ({how})"})
-        per_size = len(each) * (len(rates) if rates else 2 * HALF_WINDOW + 1)
-        _estimate(emit, trial, sizes, pilot, per_size, fixed, workers)
-        tally = _Tally(emit, per_size * len(sizes))
+        first = min(FIRST_SEEDS, len(each))
+        per_size = first * (len(rates) if rates else 2 * HALF_WINDOW + 1) + 3 * (len(each) - first)
+        expected = _estimate(emit, trial, sizes, pilot, per_size, fixed, workers)
+        short = expected > SHARE_OF_SEARCH * (seconds - (perf_counter() - begun))
+        rough = {}
+        if short:
+            emit(
+                "note",
+                {"text": f"more than the budget of {words.seconds(seconds)} allows: what it leaves open is said"},
+            )
+            times = measure_steps(
+                trial_of_one.still(0), sizes, threads, np.random.default_rng(seed), visits=1, seconds=0
+            )
+            rough = dict(zip(sizes, times.wall[0].tolist(), strict=True))
+        tally = _Tally(emit, first * (len(rates) if rates else 2 * HALF_WINDOW + 1) * len(sizes))
         search = Search(
             trial,
             each,
@@ -223,13 +249,21 @@ def study(
             journal,
             tally,
             stop,
+            first,
+            begun + SHARE_OF_SEARCH * seconds,
+            rough,
         )
         outcomes = _sweep(search, sizes, pilot, workers)
     emit("note", {"text": "timing single networks"})
+    journal.sort()
+    journal.close()
+    outcomes, seen, left_open = _within_budget(outcomes, sizes, each, words.seconds(seconds))
+    sizes = [outcome.batch_size for outcome in outcomes]
     times = _time(trial_of_one, sizes, threads, np.random.default_rng(seed), emit)
-    trials = [_trials(trial_of_one, outcome, times.wall[:, k]) for k, outcome in enumerate(outcomes)]
+    trials = [_trials(trial_of_one, outcome, times.wall[:, k], len(seen)) for k, outcome in enumerate(outcomes)]
     cpu_share = times.cpu_share if free is None else None  # a GPU computes while the processor waits
-    result = analyse(trials, replace(setting_of(pilot), cpu_share=cpu_share), seed, limit)
+    setting = replace(setting_of(pilot), cpu_share=cpu_share, seeds=seen, left_open=left_open)
+    result = analyse(trials, setting, seed, limit)
     if out is not None:
         result.save(out)
     return Study(result)
@@ -282,7 +316,48 @@ def _time(trial: Trial, sizes: list[int], threads: int | None, rng: np.random.Ge
     return times
 
 
-def _trials(trial: Trial, outcome: Outcome, visits: HostArray) -> Trials:
+def _within_budget(
+    outcomes: list[Outcome], sizes: list[int], seeds: tuple[int, ...], budget: str
+) -> tuple[list[Outcome], tuple[int, ...], tuple[str, ...]]:
+    """Return the outcomes that say something, the seeds that all of them have, and what was left open, in sentences.
+
+    Raises:
+        ArgumentError: There was no time for any batch size.
+    """
+    said = [outcome for outcome in outcomes if outcome.cells]
+    if not said:
+        raise ArgumentError("budget", expected="time for one batch size at least", got=budget, fix="allow more")
+    sentences = []
+    missing = [str(b) for b in sizes if b not in [outcome.batch_size for outcome in said]]
+    if missing:
+        sentences.append(f"The budget of {budget} left no time for batch size {words.join(missing)}.")
+    reached = [o for o in said if np.isfinite(o.table(lambda c: c.steps_to_target)).any()]
+    cut = [o for o in said if o.cut and o not in reached]
+    if cut:
+        which = words.join([f"{o.batch_size} (after {words.count(o.max_steps)} steps)" for o in cut])
+        sentences.append(
+            f"The budget of {budget} left batch size {which} open: stopped before the target, for taking long "
+            "already or for want of time."
+        )
+    fewest = min([_complete(o) for o in reached or said])
+    if fewest < len(seeds):
+        sentences.append(f"The budget of {budget} allowed {words.plural(fewest, 'seed')} instead of {len(seeds)}.")
+    return said, seeds[:fewest], tuple(sentences)
+
+
+def _complete(outcome: Outcome) -> int:
+    """Return the number of seeds that the best learning rate of a batch size was tried with."""
+    steps = outcome.table(lambda c: c.steps_to_target)
+    losses = outcome.table(lambda c: c.train_loss)
+    best = best_learning_rate(outcome.learning_rates, steps, losses, outcome.ran)
+    return len(outcome.cells[best.index])
+
+
+def _trials(trial: Trial, outcome: Outcome, visits: HostArray, seeds: int) -> Trials:
+    rows = [row[:seeds] for row in outcome.cells]
+    if outcome.cut:  # a seed for which there was no time is one that took longer than that
+        rows = [[*row, *[replace(row[-1], steps_to_target=math.inf)] * (seeds - len(row))] for row in rows]
+    outcome = replace(outcome, cells=rows)
     memory = Plan(trial.prepare(outcome.batch_size, 0).recipe.requests()).bytes()
     labelled = outcome.cells[0][0].val_accuracy is not None
     return Trials(
@@ -296,6 +371,7 @@ def _trials(trial: Trial, outcome: Outcome, visits: HostArray) -> Trials:
         max_steps=outcome.max_steps,
         step_seconds=float(np.median(visits)),
         given=outcome.table(lambda c: c.steps),
+        ran=outcome.ran,
         visits=visits,
         memory_bytes=memory,
         curves=[_curve(row) for row in outcome.cells],
@@ -321,7 +397,7 @@ def _estimate(
     per_size: int,
     fixed: Callable[[int], int] | None,
     workers: int,
-) -> None:
+) -> float:
     """State how long the sweep will take and how much memory, from the pilot's speed."""
     seconds = 0.0
     for b in sizes:
@@ -335,3 +411,4 @@ def _estimate(
         f"about {words.seconds(seconds)} and at most {format_bytes(memory)} for {per_size * len(sizes)} training runs"
     )
     emit("estimate", {"text": text, "seconds": seconds, "bytes": memory})
+    return seconds

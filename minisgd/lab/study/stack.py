@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from threading import Event
+from time import perf_counter
 
 import numpy as np
 
@@ -32,12 +33,15 @@ class Stopped(Exception):
 class Budget:
     """When training runs end: at the target (with at most max_steps), or all after max_steps.
 
-    every: steps between evaluations.
+    every: steps between evaluations. deadline, by time.perf_counter, and cut_steps: where training runs are cut
+    short, and nothing but how far they came is known of them.
     """
 
     max_steps: int
     every: int
     to_target: bool = True
+    deadline: float = math.inf
+    cut_steps: float = math.inf
 
 
 def train_stack(
@@ -49,11 +53,16 @@ def train_stack(
     best: float,
     on_cells: Callable[[list[Cell]], None],
     stop: Event,
+    finished: Sequence[Cell] = (),
 ) -> list[Cell]:
     """Train one replica for each (learning rate, seed) and return what they did.
 
     Batches have exactly B examples: what is left of an epoch is dropped. Replicas that reached the target,
-    diverged or were censored leave the stack. best: the fewest median steps known at this batch size.
+    diverged or were censored leave the stack. Those cut short are returned, but are not finished: on_cells does not
+    hear of them.
+
+    best: the fewest median steps known at this batch size   finished: runs of the same stack that an interrupted study
+    left; they count, as they would in the stack, from the step on at which they ended
     """
     rates, seeds = zip(*cells, strict=True)
     rows = [_Row(batch_size, lr, seed) for lr, seed in cells]
@@ -62,20 +71,21 @@ def train_stack(
     with closing(trial.with_lr(1.0).replica_threads(batch_size, seeds, rates)) as replica_threads:
         while True:
             score = replica_threads.score()
-            finished = []
+            ended = []
             for k, r in enumerate(alive):
                 if rows[r].open:
                     rows[r].see(replica_threads.steps, train_loss[k], score, k, target)
             limit = float(budget.max_steps)
+            step = replica_threads.steps
             if budget.to_target:
-                limit = min(limit, max(FEW_STEPS, CENSORING_FACTOR * _best_median(rows, best)))
+                limit = min(limit, max(FEW_STEPS, CENSORING_FACTOR * _best_median(rows, finished, step, best)))
             for r in alive:
-                if rows[r].open and rows[r].ends(budget.to_target, replica_threads.steps >= limit):
-                    finished.append(rows[r].cell())
-            if finished:
-                on_cells(finished)
+                if rows[r].open and rows[r].ends(budget.to_target, step >= limit):
+                    ended.append(rows[r].cell())
+            if ended:
+                on_cells(ended)
             going = [k for k, r in enumerate(alive) if rows[r].open]
-            if not going:
+            if not going or step >= budget.cut_steps or perf_counter() > budget.deadline:
                 return [row.cell() for row in rows]
             if stop.is_set():
                 raise Stopped
@@ -86,11 +96,13 @@ def train_stack(
             train_loss = replica_threads.take_train_loss()
 
 
-def _best_median(rows: list[_Row], best: float) -> float:
+def _best_median(rows: list[_Row], finished: Sequence[Cell], step: int, best: float) -> float:
     """Return the fewest median steps to the target of any learning rate so far."""
     by_lr: dict[float, list[float]] = {}
     for row in rows:
         by_lr.setdefault(row.lr, []).append(row.reached_at)
+    for cell in finished:
+        by_lr.setdefault(cell.lr, []).append(cell.steps_to_target if cell.steps <= step else math.inf)
     return min([best, *(float(np.median(reached)) for reached in by_lr.values())])
 
 

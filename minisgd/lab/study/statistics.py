@@ -116,20 +116,27 @@ def bounded_exp(log: float) -> float:
     return math.exp(log) if log < UNBOUNDED else math.inf
 
 
-def best_learning_rate(lrs: Sequence[float] | HostArray, steps: HostArray, loss: HostArray) -> BestLearningRate:
-    """Choose the learning rate that reached the target with most seeds, then in the fewest median steps.
+def best_learning_rate(
+    lrs: Sequence[float] | HostArray, steps: HostArray, loss: HostArray, ran: HostArray | None = None
+) -> BestLearningRate:
+    """Choose the learning rate that missed the target with fewest seeds, then reached it in the fewest median steps.
+
+    One that was tried with all seeds comes before one that was not.
 
     Where none reached it at all, the lowest median loss decides. The usable range runs from the chosen one
     to both sides for as long as the median stays within twice the best. lrs (L,) ascending; steps, loss (L,
-    S), not finite where a run never reached the target or diverged.
+    S), not finite where a run never reached the target or diverged; ran (L, S) where not every seed was tried.
     """
     grid = np.asarray(lrs, dtype=np.float64)
     if grid.ndim != 1 or grid.size == 0 or (np.diff(grid) <= 0).any() or (grid <= 0).any():
         raise ArgumentError("lrs", expected="positive learning rates in ascending order", got=lrs, fix="sort the grid")
     table = np.where(np.isfinite(steps), steps, np.inf)
-    medians, reached = np.median(table, axis=1), np.isfinite(table).sum(axis=1)
-    losses = np.median(np.where(np.isfinite(loss), loss, np.inf), axis=1)
-    best = int(np.lexsort((losses, medians, -reached))[0])  # last key first
+    tried = np.ones(table.shape, bool) if ran is None else ran
+    medians = np.array([np.median(row[seeds]) for row, seeds in zip(table, tried, strict=True)])
+    missed = (~np.isfinite(table) & tried).sum(axis=1)
+    worst = np.where(np.isfinite(loss), loss, np.inf)
+    losses = np.array([np.median(row[seeds]) for row, seeds in zip(worst, tried, strict=True)])
+    best = int(np.lexsort((losses, medians, missed, ~tried.all(axis=1)))[0])  # last key first
     first = last = best
     if np.isfinite(medians[best]):
         usable = medians <= 2 * medians[best]

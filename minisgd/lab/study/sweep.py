@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
 from threading import Event
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -29,18 +31,40 @@ EXTENSIONS = 6
 """How often a grid is extended before its best learning rate is reported as on the edge."""
 
 
+FIRST_SEEDS = 2
+"""Seeds that every learning rate gets in a race; the others are for those that may be the best."""
+
+RACE = 1.25
+"""A learning rate stays in the race if its median over the first seeds is at most this many times the best one's, or
+if it is a neighbour of the best."""
+
+SLOWER = 3.0
+"""Where time is short, a batch size is left open that has taken this many times the seconds of the best one."""
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """All training runs at one batch size.  learning_rates (L,) ascending, cells [lr][seed]"""
+    """All training runs at one batch size.
+
+    learning_rates (L,) ascending, cells [lr][seed]: of the first seeds only where a learning rate lost the race
+    cut: how many runs were cut short for want of time, after so many steps at most
+    """
 
     batch_size: int
     learning_rates: list[float]
     cells: list[list[Cell]]
     max_steps: int
+    cut: int = 0
 
     def table(self, value: Callable[[Cell], float]) -> Any:
-        """Return a number of every training run, (L, S)."""
-        return np.array([[value(cell) for cell in row] for row in self.cells], dtype=float)
+        """Return a number of every training run, (L, S); NaN where a seed was not tried."""
+        seeds = max(map(len, self.cells))
+        return np.array([[*map(value, row), *[math.nan] * (seeds - len(row))] for row in self.cells], dtype=float)
+
+    @property
+    def ran(self) -> Any:
+        """Which seeds were tried at which learning rate, (L, S)."""
+        return ~np.isnan(self.table(lambda c: 1.0))
 
     def ranking(self, target: Target, to_target: bool) -> tuple[Any, Any]:
         """Return steps and losses (L, S) by which learning rates are compared."""
@@ -58,6 +82,10 @@ class Search:
     """The search for the best learning rate at each batch size of a study.
 
     fixed_steps: the budget of a fixed number of steps at a batch size, or None to run to the target
+    first_seeds: how many seeds every learning rate gets before the losers are dropped, or None for all
+    deadline: by time.perf_counter, when it must be over
+    step_seconds: seconds of a step of a single network at each batch size; where given, a batch size that has taken
+    SLOWER times the seconds of the best one so far is left open
     """
 
     trial: Trial
@@ -70,76 +98,97 @@ class Search:
     on_cells: Callable[[int, int, str], None]
     """Called with cells done, cells added to the plan, and the best so far."""
     stop: Event
+    first_seeds: int | None = None
+    deadline: float = math.inf
+    step_seconds: Mapping[int, float] = field(default_factory=dict)
+    seconds: dict[int, float] = field(default_factory=dict)
+    """Seconds to target of the batch sizes that are done."""
 
     def chain(self, batch_sizes: Sequence[int], start: Pilot) -> list[Outcome]:
-        """Search one batch size after the other, each beginning from what its neighbour found."""
+        """Search one batch size after the other, each beginning from what its neighbour found.
+
+        Each gets an equal share of the time that is left; those for which none is left are not tried.
+        """
         at, lr, steps = start.batch_size, start.lr, start.steps
-        outcomes = []
-        for b in batch_sizes:
+        outcomes: list[Outcome] = []
+        for k, b in enumerate(batch_sizes):
+            left = self.deadline - perf_counter()
+            if left <= 0:
+                break
             # a tuned larger batch never takes more steps, a smaller one at most in proportion
             expected = steps * max(1.0, at / b)
-            outcome = self.search(b, lr * math.sqrt(b / at), expected)
+            deadline = self.deadline - left * (1 - 1 / (len(batch_sizes) - k)) if math.isfinite(left) else math.inf
+            outcome = self.search(b, lr * math.sqrt(b / at), expected, deadline)
             outcomes.append(outcome)
             best = self._best(outcome)
-            reached = np.median(outcome.table(lambda c: c.steps_to_target)[best.index])
-            at, lr, steps = b, best.lr, float(reached) if math.isfinite(reached) else expected
+            reached = float(np.nanmedian(outcome.table(lambda c: c.steps_to_target)[best.index]))
+            if math.isfinite(reached):
+                at, lr, steps = b, best.lr, reached
+                self.seconds[b] = reached * self.step_seconds.get(b, math.inf)
+            elif not outcome.cut:
+                at, lr, steps = b, best.lr, expected
         return outcomes
 
-    def search(self, batch_size: int, lr: float, expected_steps: float) -> Outcome:
-        """Search the learning rate at one batch size, around a guess."""
-        if self.fixed_steps is None:
-            most = max(FEW_STEPS, math.ceil(CENSORING_FACTOR * expected_steps))
-            budget = Budget(most, max(1, round(expected_steps / EVALUATIONS)))
-        else:
-            most = self.fixed_steps(batch_size)
-            budget = Budget(most, max(1, most // EVALUATIONS), to_target=False)
-        if self.learning_rates is not None:
-            return self._train(batch_size, list(self.learning_rates), budget)
-        points = window(nearest(lr))
+    def search(self, batch_size: int, lr: float, expected_steps: float, deadline: float = math.inf) -> Outcome:
+        """Search the learning rate at one batch size, around a guess.
+
+        In a race every learning rate is tried with the first seeds, and the grid extended until the best is inside;
+        then the best, its neighbours and whoever is close get the other seeds, until none of these is missing.
+        """
+        budget = self._budget(batch_size, expected_steps, deadline)
+        points = [] if self.learning_rates is not None else window(nearest(lr))
+        rates = list(self.learning_rates or []) or [lattice(k) for k in points]
+        first = self.seeds[: self.first_seeds]
+        group = _Group(self, batch_size, budget)
+        extensions = EXTENSIONS if points else 0
         self.on_cells(0, 0, "")
-        for _ in range(EXTENSIONS + 1):
-            outcome = self._train(batch_size, [lattice(k) for k in points], budget)
-            best = self._best(outcome)
-            if not best.on_edge:
+        group.train([(lr, seed) for lr in rates for seed in first])
+        while not group.late:
+            outcome = group.outcome(rates)
+            if group.cut and not any(cell.reached for row in outcome.cells for cell in row):
                 break
-            low = best.index == 0
-            more = range(points[0] - EXTENSION, points[0]) if low else range(points[-1] + 1, points[-1] + 1 + EXTENSION)
-            points = sorted([*points, *more])
-            self.on_cells(0, EXTENSION * len(self.seeds), "")
-        return outcome
+            best = self._best(outcome)
+            if best.on_edge and extensions:
+                extensions -= 1
+                low = best.index == 0
+                more = [points[0] - 2, points[0] - 1] if low else [points[-1] + 1, points[-1] + 2]
+                points = sorted([*points, *more])
+                rates = [lattice(k) for k in points]
+                self.on_cells(0, EXTENSION * len(first), "")
+                group.train([(lattice(k), seed) for k in more for seed in first])
+                continue
+            racing = [row for row in self._in_race(outcome, best.index) if len(outcome.cells[row]) < len(self.seeds)]
+            if not racing:
+                break
+            rest = self.seeds[len(first) :]
+            self.on_cells(0, len(racing) * len(rest), "")
+            group.train([(rates[row], seed) for row in racing for seed in rest])
+        return group.outcome(rates)
+
+    def _in_race(self, outcome: Outcome, best: int) -> list[int]:
+        """Return the rows that may be the best: the best one, its neighbours, and those close to it."""
+        steps, worst = outcome.ranking(self.target, self.fixed_steps is None)
+        score = np.where(np.isfinite(steps), steps, np.inf) if self.fixed_steps is None else worst
+        medians = [float(np.median(row[ran])) for row, ran in zip(score, outcome.ran, strict=True)]
+        close = [m <= RACE * medians[best] and self.fixed_steps is None and math.isfinite(m) for m in medians]
+        return [row for row in range(len(medians)) if abs(row - best) <= 1 or close[row]]
+
+    def _budget(self, batch_size: int, expected_steps: float, deadline: float) -> Budget:
+        if self.fixed_steps is not None:
+            most = self.fixed_steps(batch_size)
+            return Budget(most, max(1, most // EVALUATIONS), to_target=False, deadline=deadline)
+        most = max(FEW_STEPS, math.ceil(CENSORING_FACTOR * expected_steps))
+        cut, own = math.inf, self.step_seconds.get(batch_size)
+        if own and self.seconds:
+            cut = max(FEW_STEPS, SLOWER * min(self.seconds.values()) / own)
+        return Budget(most, max(1, round(expected_steps / EVALUATIONS)), deadline=deadline, cut_steps=cut)
 
     def _best(self, outcome: Outcome) -> Any:
         steps, worst = outcome.ranking(self.target, self.fixed_steps is None)
-        return best_learning_rate(outcome.learning_rates, steps, worst)
+        return best_learning_rate(outcome.learning_rates, steps, worst, outcome.ran)
 
-    def _train(self, batch_size: int, rates: list[float], budget: Budget) -> Outcome:
-        """Train whatever the journal does not hold yet, in stacks that fit into memory."""
-        known = self.journal.cells
-        wanted = [(lr, seed) for lr in rates for seed in self.seeds]
-        missing = [(lr, seed) for lr, seed in wanted if (batch_size, lr, seed) not in known]
-        size = self._stack_size(batch_size, len(missing)) if missing else 1
-        for start in range(0, len(missing), size):
-            train_stack(
-                self.trial,
-                batch_size,
-                missing[start : start + size],
-                self.target,
-                budget,
-                self._fewest(batch_size, rates),
-                self._keep,
-                self.stop,
-            )
-        cells = [[known[batch_size, lr, seed] for seed in self.seeds] for lr in rates]
-        return Outcome(batch_size, rates, cells, budget.max_steps)
-
-    def _fewest(self, batch_size: int, rates: list[float]) -> float:
-        """Return the fewest median steps among the learning rates that are complete."""
-        known = self.journal.cells
-        keys = [[(batch_size, lr, seed) for seed in self.seeds] for lr in rates]
-        complete = [[known[key] for key in row] for row in keys if all(key in known for key in row)]
-        return min([math.inf, *(float(np.median([c.steps_to_target for c in row])) for row in complete)])
-
-    def _keep(self, cells: list[Cell]) -> None:
+    def keep(self, cells: list[Cell]) -> None:
+        """Put finished training runs into the journal, and say what the best is."""
         self.journal.add(cells)
         reached = [cell for cell in self.journal.finished() if cell.reached]
         text = ""
@@ -148,9 +197,80 @@ class Search:
             text = f"fewest examples so far: B={best.batch_size}, lr={best.lr:g}"
         self.on_cells(len(cells), 0, text)
 
-    def _stack_size(self, batch_size: int, most: int) -> int:
+    def stack_size(self, batch_size: int, most: int) -> int:
         """Return how many replicas to train at once: as many as the memory for stacks holds."""
         one = Plan(self.trial.prepare(batch_size, 0).recipe.requests()).bytes()
         whole, left = divmod(most, max(1, self.stack_bytes // one))
         stacks = max(1, whole + bool(left))
         return -(-most // stacks)
+
+
+class _Group:
+    """The training runs at one batch size, in the order in which they are trained.
+
+    Stacks are cut in the same places whatever the journal holds already, and each knows only of what came before it: so
+    a study that was interrupted trains what one that was not would have trained, to the last bit.
+    """
+
+    def __init__(self, search: Search, batch_size: int, budget: Budget) -> None:
+        self.search, self.batch_size, self.budget = search, batch_size, budget
+        self.cells: dict[tuple[float, int], Cell] = {}
+        self.cut = 0
+        self.cut_at = 0
+        self.late = False
+
+    def train(self, wanted: list[tuple[float, int]]) -> None:
+        """Train whatever the journal does not hold yet, in stacks that fit into memory."""
+        known, search = search_cells(self.search, self.batch_size), self.search
+        size = search.stack_size(self.batch_size, len(wanted)) if wanted else 1
+        for start in range(0, len(wanted), size):
+            stack = wanted[start : start + size]
+            finished = [known[key] for key in stack if key in known]
+            missing = [key for key in stack if key not in known]
+            trained: list[Cell] = []
+            if missing:
+                trained = train_stack(
+                    search.trial,
+                    self.batch_size,
+                    missing,
+                    search.target,
+                    self.budget,
+                    self._fewest(),
+                    search.keep,
+                    search.stop,
+                    finished,
+                )
+            done = search.journal.cells
+            self.late = perf_counter() > self.budget.deadline
+            first = search.seeds[: search.first_seeds]
+            # a later seed that time did not allow was not tried; what was too slow was
+            kept = [cell for cell in trained if cell.key in done or cell.seed in first or not self.late]
+            self.cells |= {(cell.lr, cell.seed): cell for cell in [*finished, *kept]}
+            cut = [cell for cell in kept if cell.key not in done]
+            self.cut += len(cut)
+            self.cut_at = max([self.cut_at, *(cell.steps for cell in cut)])
+
+    def outcome(self, rates: list[float]) -> Outcome:
+        """Return all training runs so far at these learning rates, those without any left out."""
+        rows = [self._row(lr) for lr in rates]
+        there = [k for k, row in enumerate(rows) if row]
+        steps = self.cut_at if self.cut else self.budget.max_steps
+        return Outcome(self.batch_size, [rates[k] for k in there], [rows[k] for k in there], steps, self.cut)
+
+    def _row(self, lr: float) -> list[Cell]:
+        """Return the runs at a learning rate, up to the first seed that it was not tried with."""
+        tried = takewhile(lambda seed: (lr, seed) in self.cells, self.search.seeds)
+        return [self.cells[lr, seed] for seed in tried]
+
+    def _fewest(self) -> float:
+        """Return the fewest median steps among the learning rates so far."""
+        by_lr: dict[float, list[float]] = {}
+        for (lr, _), cell in self.cells.items():
+            by_lr.setdefault(lr, []).append(cell.steps_to_target)
+        return min([math.inf, *(float(np.median(steps)) for steps in by_lr.values())])
+
+
+def search_cells(search: Search, batch_size: int) -> dict[tuple[float, int], Cell]:
+    """Return the finished training runs at a batch size by learning rate and seed."""
+    cells = list(search.journal.cells.values())
+    return {(cell.lr, cell.seed): cell for cell in cells if cell.batch_size == batch_size}

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -58,6 +60,51 @@ def test_a_damaged_line_in_the_middle_is_named(tmp_path):
     path.write_text("nonsense\n" + path.read_text())
     with pytest.raises(DataError, match="line 1"):
         Journal(tmp_path, {}, Cell)
+
+
+def test_a_line_that_was_edited_is_named(tmp_path):
+    Journal(tmp_path, {}, Cell).add([REACHED, NEVER])
+    path = tmp_path / "cells.jsonl"
+    path.write_text(path.read_text().replace("120.5", "20.5"))
+    with pytest.raises(DataError, match="line 1"):
+        Journal(tmp_path, {}, Cell)
+
+
+def test_cells_without_their_journal_are_refused(tmp_path):
+    Journal(tmp_path, {}, Cell).add([REACHED])
+    (tmp_path / "journal.json").unlink()
+    with pytest.raises(DataError, match="journal.json"):
+        Journal(tmp_path, {"other": 1}, Cell)
+
+
+def test_cells_of_another_study_are_not_taken_over(tmp_path):
+    Journal(tmp_path, {}, Cell).add([REACHED])
+    (tmp_path / "journal.json").write_text('{"settings": {"seeds": 3}, "facts": {}}')
+    with pytest.raises(DataError, match="line 1"):
+        Journal(tmp_path, {"seeds": 3}, Cell)
+
+
+@pytest.mark.parametrize("values", [{"batch_size": 0}, {"lr": -1.0}, {"steps_to_target": 0.0}])
+def test_impossible_values_are_refused(values):
+    with pytest.raises(ValueError, match="no training run has"):
+        Cell.from_dict(json.loads(REACHED.to_line()) | values)
+
+
+def test_a_second_process_is_refused_and_a_dead_one_is_not(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from minisgd.lab.study.cell import Cell, Journal\n"
+        f"j = Journal(Path({str(tmp_path)!r}), {{}}, Cell); print('ready', flush=True); sys.stdin.read(1)\n"
+        "import os; os._exit(1)"
+    )
+    other = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert other.stdout.readline() == "ready\n"
+    with pytest.raises(ArgumentError, match=f"in use by process {other.pid}"):
+        Journal(tmp_path, {}, Cell)
+    other.communicate("x")
+    assert (tmp_path / "lock").exists()
+    journal = Journal(tmp_path, {}, Cell)
+    journal.close()
+    assert not (tmp_path / "lock").exists()
 
 
 def test_another_study_is_refused(tmp_path):

@@ -11,7 +11,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 import minisgd as ms
+from minisgd.lab.study import sweep
 from minisgd.lab.study.grid import lattice
+from minisgd.lab.study.identity import fingerprint, settings_of
 from minisgd.lab.study.result import Target
 from minisgd.lab.study.stack import Budget, Stopped, Trial, train_stack
 
@@ -109,20 +111,69 @@ def test_a_continued_study_trains_only_what_is_missing(blobs, tmp_path):
         assert_allclose(one.steps_to_target.median, two.steps_to_target.median, rtol=1e-6)
 
 
-def test_stopping_keeps_finished_training_runs_and_the_same_call_goes_on(blobs, tmp_path):
-    seen = []
-
+@pytest.mark.parametrize("after", [3, 10, 25])
+def test_a_study_that_was_interrupted_ends_with_the_same_cells_to_the_last_bit(blobs, tmp_path, after):
     def interrupt(kind, facts):
-        seen.append(kind)
-        if kind == "progress" and facts["done"] >= 10:
+        if kind == "progress" and facts["done"] >= after:
             raise KeyboardInterrupt
 
+    part, whole = tmp_path / "part", tmp_path / "whole"
     with pytest.raises(KeyboardInterrupt):
-        small(blobs, out=tmp_path, on_event=interrupt)
-    kept = (tmp_path / "cells.jsonl").read_text().splitlines()
-    assert len(kept) >= 10 and not (tmp_path / "study.json").exists()
-    assert small(blobs, out=tmp_path).recommendation.batch_size is not None
-    assert (tmp_path / "cells.jsonl").read_text().splitlines()[: len(kept)] == kept
+        small(blobs, out=part, on_event=interrupt, seeds=4)
+    kept = (part / "cells.jsonl").read_text().splitlines()
+    assert len(kept) >= after and not (part / "study.json").exists()
+    assert small(blobs, out=part, seeds=4, threads=1).recommendation.batch_size is not None
+    small(blobs, out=whole, seeds=4)
+    assert set(kept) <= set((part / "cells.jsonl").read_text().splitlines())
+    assert (part / "cells.jsonl").read_bytes() == (whole / "cells.jsonl").read_bytes()
+
+
+def test_the_losers_of_the_race_get_no_further_seeds(blobs):
+    batch = small(blobs, batch_sizes=[32], seeds=5).result.batch_sizes[0]
+    row = next(k for k, each in enumerate(batch.lr_grid) if each.lr == batch.lr)
+    seeds = [each.seeds for each in batch.lr_grid]
+    assert {2, 5} == set(seeds) and seeds[row - 1 : row + 2] == [5, 5, 5]
+
+
+def test_what_the_budget_leaves_open_is_said(blobs, monkeypatch):
+    clock = iter(range(10**6))
+    monkeypatch.setattr(sweep, "perf_counter", lambda: 1e9 if next(clock) > 3 else 0.0)
+    result = small(blobs, budget="1h", threads=1).result
+    assert any("60 min left no time for batch size" in text for text in result.left_open)
+    assert any("open" in text for text in result.left_open)
+
+
+CHANGES = [
+    lambda d: d.train.x.__setitem__((7, 3), 0.0),
+    lambda d: d.validation.x.__setitem__((7, 3), 0.0),
+    lambda d: d.train.y.__setitem__(7, 1 - min(d.train.y[7], 1)),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_every_row_is_part_of_what_identifies_a_study(change):
+    data, other = rings(), rings()
+    change(other)
+    assert fingerprint(data) == fingerprint(rings()) != fingerprint(other)
+
+
+def test_layers_of_ones_own_are_part_of_what_identifies_a_study():
+    def layer(factor, array, constant):
+        class Own(ms.ReLU):
+            def __init__(self):
+                super().__init__()
+                self.factor, self.array = factor, array
+
+            def scale(self):
+                return constant
+
+        return settings_of(ms.Network(ms.Linear(3), Own()))
+
+    same = layer(2.0, np.ones(3), 5)
+    assert same == layer(2.0, np.ones(3), 5)
+    assert same != layer(3.0, np.ones(3), 5)
+    assert same != layer(2.0, np.array([1.0, 1, 2]), 5)
+    assert same != layer(2.0, np.ones(3), 6)
 
 
 def test_a_folder_of_another_study_is_refused(blobs, tmp_path):
@@ -166,7 +217,7 @@ def test_regression_runs_to_a_coefficient_of_determination():
 
 @pytest.mark.parametrize(("budget", "steps"), [("steps:40", 40), ("epochs:2", 2 * (300 // 32))])
 def test_fixed_budgets_train_every_cell_to_the_end(blobs, tmp_path, budget, steps):
-    small(blobs, batch_sizes=[32], seeds=2, budget=budget, out=tmp_path)
+    small(blobs, batch_sizes=[32], seeds=2, train_for=budget, out=tmp_path)
     cells = [json.loads(line) for line in (tmp_path / "cells.jsonl").read_text().splitlines()]
     assert {cell["steps"] for cell in cells if not cell["diverged"]} == {steps}
 
@@ -224,7 +275,7 @@ BAD = [
     ({"target_accuracy": 1.5}, "target_accuracy must be a number in (0, 1]"),
     ({"target_accuracy": 0.9, "target_loss": 0.1}, "target_loss must be None with target_accuracy"),
     ({"target_accuracy": 0.01}, "harder than"),
-    ({"budget": "epoch:5"}, "budget must be 'target', 'epochs:N' or 'steps:N'"),
+    ({"train_for": "epoch:5"}, "train_for must be 'target', 'epochs:N' or 'steps:N'"),
     ({"batch_sizes": [0]}, "batch_sizes must be integers"),
     ({"learning_rates": [-1.0]}, "learning_rates must be positive"),
     ({"memory_limit": "much"}, "memory_limit must be a number of bytes"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,27 +13,12 @@ from minisgd.errors import ArgumentError, DataError, DtypeError
 from minisgd.lab.claims.claim import Claim
 from minisgd.lab.claims.lab import FEWEST_SIZES, Lab, default_sizes
 from minisgd.lab.claims.setting import Setting
-from minisgd.lab.study.arguments import fingerprint, initial_weights
+from minisgd.lab.study.identity import fingerprint, initial_weights
 from minisgd.lab.trial import Trial
 from minisgd.nn import Network
 
-UNITS = {"": 1.0, "s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
-
 FEWEST_SEEDS = 1
 """One seed has no interval, and so decides nothing; from two on intervals hold their level."""
-
-
-def parse_seconds(budget: float | str) -> float:
-    """Return seconds from a number or text such as "90s", "5min" or "1h".
-
-    Raises:
-        ArgumentError: It cannot be read as a time.
-    """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(budget).lower())
-    seconds = float(match[1]) * UNITS.get(match[2], math.nan) if match else math.nan
-    if isinstance(budget, bool) or not (math.isfinite(seconds) and seconds > 0):
-        raise ArgumentError("budget", expected="a time such as '90s', '5min' or '1h'", got=budget, fix="write '5min'")
-    return seconds
 
 
 def chosen_claims(only: Sequence[Any] | None, table: Mapping[int, Claim]) -> list[Claim]:

@@ -19,10 +19,11 @@ from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Finding, undecided
 from minisgd.lab.claims.lab import Lab
 from minisgd.lab.claims.report.contradictions import CONTRADICTIONS
-from minisgd.lab.claims.run.arguments import check_network, chosen_claims, laboratory, parse_seconds, resolve_seeds
+from minisgd.lab.claims.run.arguments import check_network, chosen_claims, laboratory, resolve_seeds
 from minisgd.lab.claims.run.plan import WORKERS, Missing, Outcome, Runner, experiments_of
 from minisgd.lab.claims.run.result import Answer, Claims
 from minisgd.lab.claims.sentences.table import CLAIMS
+from minisgd.lab.duration import parse_seconds
 from minisgd.lab.environment import environment
 from minisgd.lab.study.stack import Stopped
 from minisgd.lab.trial import Trial, with_validation

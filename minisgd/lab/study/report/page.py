@@ -145,7 +145,7 @@ def _facts(result: StudyResult) -> list[tuple[str, str, str]]:
 
 def cautions(result: StudyResult) -> list[str]:
     """State what the reader should not conclude from this run."""
-    found, fit = validation_cautions(result), result.fit
+    found, fit = [*validation_cautions(result), *result.left_open], result.fit
     if not result.batch_sizes:
         return found
     missed = [b for b in result.batch_sizes if not math.isfinite(b.steps_to_target.median)]

@@ -1,0 +1,107 @@
+"""What a result depends on, as digests: a journal goes on only where all of it is the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from minisgd.data import Dataset
+from minisgd.lab.trial import Trial
+from minisgd.nn.network import clone
+
+ROWS = 4096
+"""Rows hashed at a time: a memory-mapped data set need not fit into memory."""
+
+
+def fingerprint(data: Dataset) -> str:
+    """Return a digest of every row of x and y and every weight, in all splits."""
+    digest = hashlib.sha256(f"{data.describe()} {data.scale!r}".encode())
+    for name, split in data.splits.items():
+        digest.update(name.encode())
+        for array in (split.x, split.y, split.weight):
+            if array is None:
+                digest.update(b"none")
+                continue
+            digest.update(f"{array.dtype.str} {array.shape}".encode())
+            for start in range(0, len(array), ROWS):
+                digest.update(np.ascontiguousarray(array[start : start + ROWS]).tobytes())
+    return f"{data.name} {digest.hexdigest()[:16]}"
+
+
+def initial_weights(trial: Trial) -> str:
+    """Return a digest of the weights that seed 0 draws: how a model begins is not in how it is written."""
+    network = trial.prepare(1, [0]).recipe.network
+    return hashlib.sha256(network.ops.to_host(network.vector).tobytes()).hexdigest()[:16]
+
+
+def settings_of(thing: Any) -> str:
+    """Return a digest of an object: its class, its attributes with all arrays, and the code of a class of one's own."""
+    digest = hashlib.sha256()
+    _add(digest, thing, set())
+    return digest.hexdigest()[:16]
+
+
+def network_settings(trial: Trial) -> str:
+    """Return a digest of the layers' settings and arrays, without the weights of a network that is built."""
+    network = trial.network
+    return settings_of(clone(network) if getattr(network, "is_built", False) else network)
+
+
+def _add(digest: Any, thing: Any, seen: set[int]) -> None:
+    """Add an object to a digest; what contains itself is added once."""
+    if thing is None or isinstance(thing, bool | int | float | complex | str | bytes | np.generic):
+        digest.update(f"{type(thing).__name__} {thing!r};".encode())
+        return
+    if id(thing) in seen:
+        digest.update(b"again;")
+        return
+    seen.add(id(thing))
+    if isinstance(thing, np.ndarray):
+        digest.update(f"{thing.dtype.str} {thing.shape};".encode())
+        digest.update(np.ascontiguousarray(thing).tobytes())
+    elif isinstance(thing, Mapping):
+        for key in sorted(thing, key=repr):
+            digest.update(f"{key!r}:".encode())
+            _add(digest, thing[key], seen)
+    elif isinstance(thing, list | tuple | set | frozenset):
+        digest.update(f"{type(thing).__name__} {len(thing)};".encode())
+        for item in sorted(thing, key=repr) if isinstance(thing, set | frozenset) else thing:
+            _add(digest, item, seen)
+    elif isinstance(thing, CodeType):
+        digest.update(thing.co_code + repr(thing.co_names).encode())
+        _add(digest, thing.co_consts, seen)
+    elif isinstance(thing, FunctionType):
+        _add(digest, (thing.__code__, thing.__defaults__, thing.__kwdefaults__), seen)
+        for cell in thing.__closure__ or ():
+            _add(digest, cell.cell_contents, seen)
+    elif isinstance(thing, MethodType):
+        _add(digest, thing.__func__, seen)
+    elif isinstance(thing, type | ModuleType):
+        _add_class(digest, thing, seen)
+    else:
+        _add_class(digest, type(thing), seen)
+        for name in sorted(_attributes(thing)):
+            digest.update(f"{name}=".encode())
+            _add(digest, getattr(thing, name, None), seen)
+
+
+def _add_class(digest: Any, kind: Any, seen: set[int]) -> None:
+    """Add a class by name; of one that is neither minisgd's nor Python's, what it does as well."""
+    module = getattr(kind, "__module__", "")
+    digest.update(f"{module}.{getattr(kind, '__qualname__', kind.__name__)};".encode())
+    if isinstance(kind, type) and module.partition(".")[0] not in ("minisgd", "builtins", "numpy", "typing", "abc"):
+        for name, value in sorted(vars(kind).items()):
+            if not name.startswith("__") or isinstance(value, FunctionType):
+                digest.update(f"{name}:".encode())
+                _add(digest, getattr(value, "__func__", value), seen)
+        for base in kind.__bases__:
+            _add_class(digest, base, seen)
+
+
+def _attributes(thing: Any) -> list[str]:
+    slots = [name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())]
+    return [*getattr(thing, "__dict__", {}), *(name for name in slots if name not in ("__dict__", "__weakref__"))]
