@@ -22,8 +22,8 @@
 // shared memory; an element then costs two additions and four comparisons. The product itself is that of gemm.cu,
 // without alternating panels: a step is table, barrier, panels, barrier, multiplication.
 //
-// conv_dW sums over every pixel of the batch into a small result: with splits > 1 blocks share that sum, and
-// affine_dW_finish of gemm.cu adds their parts in order. The same bits every run.
+// conv_dW sums over every pixel of the batch into a small result: with splits > 1 blocks share that sum, and the one
+// that is done last adds their parts in order, as in gemm.cu. The same bits every run.
 //
 // macros   REAL   TILE_M TILE_N TILE_K   THREAD_M THREAD_N          fewer than 2^31 elements a replica
 
@@ -105,7 +105,7 @@ struct WeightGradient {
   static constexpr bool A_ALONG_K = false, B_ALONG_K = false, COLUMN_SUMS = true;
   Shape s;
   const REAL *__restrict__ x, *__restrict__ dy;
-  REAL *__restrict__ dW, *__restrict__ db;  // of this replica, or of this split and replica; db may be null
+  REAL *dW, *db;  // of this replica, or of this split and replica; db may be null
   __device__ Spot row(int m) const {  // a tap
     const Split at(m / s.C, s.KH, s.KW);
     return {at.i, at.j, (at.i * s.W + at.j) * s.C + m % s.C, 0};
@@ -207,16 +207,44 @@ conv_dx(const REAL* __restrict__ dy, const REAL* __restrict__ W, REAL* __restric
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, 2)
-conv_dW(const REAL* __restrict__ x, const REAL* __restrict__ dy, REAL* __restrict__ dW, REAL* __restrict__ db,
-        REAL* __restrict__ partial /* (splits, R, KH KW C, O), or null without splits */,
-        REAL* __restrict__ partial_db /* (splits, R, O) or null */, int splits, int B, int H, int Wd, int C, int O,
-        int OH, int OW, int KH, int KW, int SH, int SW, int PH, int PW, long long x_replica, long long dy_replica,
-        long long dW_replica, long long db_replica) {
-  const int r = blockIdx.z / splits, split = blockIdx.z % splits, R = gridDim.z / splits;
+conv_dW(const REAL* __restrict__ x, const REAL* __restrict__ dy, REAL* dW, REAL* db,
+        REAL* results /* (splits, R, KH KW C, O), or null without splits */,
+        REAL* columns /* (splits, R, O) or null */, int* arrived /* (R, tiles), zero between launches */, int splits,
+        int B, int H, int Wd, int C, int O, int OH, int OW, int KH, int KW, int SH, int SW, int PH, int PW,
+        long long x_replica, long long dy_replica, long long dW_replica, long long db_replica) {
+  const int r = blockIdx.z / splits, split = blockIdx.z % splits, R = gridDim.z / splits, M = KH * KW * C;
   const Shape s{B, H, Wd, C, O, OH, OW, KH, KW, SH, SW, PH, PW};
-  const long long part = (long long)split * R + r;
-  REAL* into = splits > 1 ? partial + part * KH * KW * C * O : dW + r * dW_replica;
-  REAL* sums = !db ? nullptr : splits > 1 ? partial_db + part * O : db + r * db_replica;
-  product(WeightGradient{s, x + r * x_replica, dy + r * dy_replica, into, sums}, KH * KW * C, O, B * OH * OW, split,
-          splits);
+  const long long part = (long long)split * R + r, size = (long long)M * O;
+  dW += r * dW_replica;
+  if (db) db += r * db_replica;
+  REAL* into = splits > 1 ? results + part * size : dW;
+  REAL* sums = !db ? nullptr : splits > 1 ? columns + part * O : db;
+  product(WeightGradient{s, x + r * x_replica, dy + r * dy_replica, into, sums}, M, O, B * OH * OW, split, splits);
+  if (splits == 1) return;
+
+  __shared__ int last;
+  __threadfence();  // what this thread wrote is there before its block has arrived
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    int* counter = arrived + ((long long)r * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
+    last = atomicAdd(counter, 1) == splits - 1;
+    if (last) *counter = 0;  // nobody else comes, until the next launch
+  }
+  __syncthreads();
+  if (!last) return;
+  __threadfence();
+  const int n0 = blockIdx.x * TILE_N;
+  for (int element = threadIdx.x; element < TILE_M * TILE_N; element += THREADS) {
+    const int m = blockIdx.y * TILE_M + element / TILE_N, n = n0 + element % TILE_N;
+    if (m >= M || n >= O) continue;
+    REAL all = 0;
+    for (int other = 0; other < splits; other++)  // not from a cache of this SM
+      all += __ldcg(results + ((long long)other * R + r) * size + (long long)m * O + n);
+    dW[m * O + n] = all;
+  }
+  if (const int n = n0 + threadIdx.x; db && blockIdx.y == 0 && threadIdx.x < TILE_N && n < O) {
+    REAL all = 0;
+    for (int other = 0; other < splits; other++) all += __ldcg(columns + ((long long)other * R + r) * O + n);
+    db[n] = all;
+  }
 }

@@ -8,9 +8,13 @@
 //   target   (R, B, C)   probabilities instead of labels, smoothed the same way        (soft_cross_entropy)
 //   weight   (R, B)      of every example, or null
 //   loss     (R, B)      of every example, times its weight
+//   value    (R)         sum of loss, or null; then also total (R) float64 += value, unless null
+//   arrived  (R)         blocks of a replica that are done; zero between launches; null without value
 //
-// launch   grid ceil(R B / (BLOCK / LANES))   block BLOCK: LANES threads share an example
+// launch   grid (ceil(B / (BLOCK / LANES)), R)   block BLOCK: LANES threads share an example
 // moves    8 R B C bytes in float32
+//
+// The block of a replica that is done last adds up its losses, in the order of the examples: the same bits every run.
 //
 // LANES is the power of two next to C, at most the 32 of a warp, so that ten classes occupy 16 lanes and no
 // warp idles. The lanes of an example meet in shuffles, never in shared memory. The three walks over a row
@@ -75,18 +79,49 @@ cross_entropy_of(const REAL* z, Target t, const REAL* weight, REAL* loss, REAL* 
   if (lane == 0) loss[example] = importance * (log(total) - wanted);
 }
 
-extern "C" __global__ void __launch_bounds__(BLOCK, 4)
-cross_entropy(const REAL* z, const long long* __restrict__ label, const REAL* __restrict__ weight,
-              REAL* __restrict__ loss, REAL* dz, int R, int B, int C, REAL smoothing) {
-  const long long example = (long long)blockIdx.x * EXAMPLES_PER_BLOCK + threadIdx.x / LANES;
-  const bool present = example < (long long)R * B;
-  cross_entropy_of(z, OneClass{present ? label[example] : 0}, weight, loss, dz, example, present, B, C, smoothing);
+// value = sum of loss (B), total += value, by the last of the blocks of a replica.
+__device__ __forceinline__ void add_up(const REAL* loss, REAL* value, double* total, int* arrived, int B) {
+  __shared__ int last;
+  __shared__ REAL sums[BLOCK];
+  __threadfence();  // what this thread wrote is there before its block has arrived
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    last = atomicAdd(arrived, 1) == (int)gridDim.x - 1;
+    if (last) *arrived = 0;  // nobody else comes, until the next launch
+  }
+  __syncthreads();
+  if (!last) return;
+  __threadfence();
+  REAL sum = 0;
+  for (int i = threadIdx.x; i < B; i += BLOCK) sum += __ldcg(loss + i);  // not from a cache of this SM
+  sums[threadIdx.x] = sum;
+  __syncthreads();
+#pragma unroll
+  for (int apart = BLOCK / 2; apart; apart /= 2) {
+    if (threadIdx.x < apart) sums[threadIdx.x] += sums[threadIdx.x + apart];
+    __syncthreads();
+  }
+  if (threadIdx.x) return;
+  *value = sums[0];
+  if (total) *total += sums[0];
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK, 4)
-soft_cross_entropy(const REAL* z, const REAL* __restrict__ target, const REAL* __restrict__ weight,
-                   REAL* __restrict__ loss, REAL* dz, int R, int B, int C, REAL smoothing) {
-  const long long example = (long long)blockIdx.x * EXAMPLES_PER_BLOCK + threadIdx.x / LANES;
-  const bool present = example < (long long)R * B;
+cross_entropy(const REAL* z, const long long* __restrict__ label, const REAL* __restrict__ weight, REAL* loss, REAL* dz,
+              REAL* value, double* total, int* arrived, int B, int C, REAL smoothing) {
+  const int r = blockIdx.y, i = blockIdx.x * EXAMPLES_PER_BLOCK + threadIdx.x / LANES;
+  const long long example = (long long)r * B + i;
+  const bool present = i < B;
+  cross_entropy_of(z, OneClass{present ? label[example] : 0}, weight, loss, dz, example, present, B, C, smoothing);
+  if (value) add_up(loss + (long long)r * B, value + r, total ? total + r : nullptr, arrived + r, B);
+}
+
+extern "C" __global__ void __launch_bounds__(BLOCK, 4)
+soft_cross_entropy(const REAL* z, const REAL* __restrict__ target, const REAL* __restrict__ weight, REAL* loss, REAL* dz,
+                   REAL* value, double* total, int* arrived, int B, int C, REAL smoothing) {
+  const int r = blockIdx.y, i = blockIdx.x * EXAMPLES_PER_BLOCK + threadIdx.x / LANES;
+  const long long example = (long long)r * B + i;
+  const bool present = i < B;
   cross_entropy_of(z, Probabilities{target + example * C}, weight, loss, dz, example, present, B, C, smoothing);
+  if (value) add_up(loss + (long long)r * B, value + r, total ? total + r : nullptr, arrived + r, B);
 }

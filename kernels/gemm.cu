@@ -16,8 +16,9 @@
 // alternate: while one is multiplied the next is already on its way from memory into registers, so a step costs
 // one barrier. The folder ladder/ builds this up step by step.
 //
-// Where c has too few tiles to fill the device, splits > 1 blocks share the K of a tile and write partial sums; the
-// kernels *_finish add them in the order of the splits, then do what follows the sum. The same bits every run.
+// Where c has too few tiles to fill the device, splits > 1 blocks share the K of a tile and write partial sums; the one
+// that is done last adds them all, in the order of the splits, and does what follows the sum. The same bits every run,
+// whichever is last.
 //
 // macros   REAL   TILE_M TILE_N TILE_K   THREAD_M THREAD_N   WIDE_LOADS (1: 16 bytes a load, where all rows are aligned)
 
@@ -118,14 +119,22 @@ template <int PER_THREAD, int SPAN> struct Share {
 
 // ------------------------------------------------------------------ the product
 
+// Where the splits of a tile leave their sums to the last of them; all null without splits.
+struct Meeting {
+  REAL* results;  // (splits, R, M, N)
+  REAL* columns;  // (splits, R, N), or null
+  int* arrived;   // (R, tiles of c): splits that are done; zero between launches
+};
+
 // One block's tile of c = a b, handed to `put` element by element.
 // a is stored (M, K), or (K, M) if A_TRANSPOSED; b (K, N), or (N, K) if B_TRANSPOSED. COLUMN_SUMS also hands over
 // the sums of b over K: it passes through anyway.
 template <bool A_TRANSPOSED, bool B_TRANSPOSED, bool COLUMN_SUMS, class Put>
-__device__ __forceinline__ void product(Matrix a, Matrix b, int M, int N, int K, int split, int splits, Put put) {
+__device__ __forceinline__ void product(Matrix a, Matrix b, int M, int N, int K, int splits, Meeting meeting, Put put) {
   __shared__ __align__(16) REAL a_panel[2][TILE_K][TILE_M + PAD];
   __shared__ __align__(16) REAL b_panel[2][TILE_K][TILE_N + PAD];
 
+  const int r = blockIdx.z / splits, split = blockIdx.z % splits, R = gridDim.z / splits;
   const int m0 = blockIdx.y * TILE_M, n0 = blockIdx.x * TILE_N;
   const int thread_m = threadIdx.x / THREADS_N, thread_n = threadIdx.x % THREADS_N;
   const int steps = (K + TILE_K - 1) / TILE_K, share = (steps + splits - 1) / splits * TILE_K;
@@ -166,6 +175,9 @@ __device__ __forceinline__ void product(Matrix a, Matrix b, int M, int N, int K,
     }
   }
 
+  const bool sums_columns = COLUMN_SUMS && m0 == 0 && threadIdx.x < TILE_N && n0 + threadIdx.x < N;
+  const long long size = (long long)M * N;
+  REAL* results = splits > 1 ? meeting.results + ((long long)split * R + r) * size : nullptr;
 #pragma unroll
   for (int j = 0; j < THREAD_N; j++) {
     const int n = n0 + Share<THREAD_N, TILE_N>::at(thread_n, j);
@@ -173,41 +185,45 @@ __device__ __forceinline__ void product(Matrix a, Matrix b, int M, int N, int K,
 #pragma unroll
     for (int i = 0; i < THREAD_M; i++) {
       const int m = m0 + Share<THREAD_M, TILE_M>::at(thread_m, i);
-      if (m < M) put(m, n, sum[i][j]);
+      if (m >= M) continue;
+      if (splits > 1) results[(long long)m * N + n] = sum[i][j];
+      else put(m, n, sum[i][j]);
     }
   }
   if constexpr (COLUMN_SUMS)
-    if (const int n = n0 + threadIdx.x; m0 == 0 && threadIdx.x < TILE_N && n < N) put.column(n, column);
-}
+    if (sums_columns) {
+      if (splits == 1) put.column(n0 + threadIdx.x, column);
+      else if (meeting.columns) meeting.columns[((long long)split * R + r) * N + n0 + threadIdx.x] = column;
+    }
+  if (splits == 1) return;
 
-// The second stage: one thread an element adds what the splits put down.
-// launch   grid (ceil(M N / THREADS), R)   block THREADS          moves (splits + 1) R M N elements
-template <class Put>
-__device__ __forceinline__ void finish(const REAL* __restrict__ partial /* (splits, R, M, N) */, int M, int N,
-                                       int splits, Put put) {
-  const long long element = (long long)blockIdx.x * THREADS + threadIdx.x, size = (long long)M * N;
-  if (element >= size) return;
-  REAL sum = 0;
-  for (int split = 0; split < splits; split++)
-    sum += partial[((long long)split * gridDim.y + blockIdx.y) * size + element];
-  put(element / N, element % N, sum);
+  __shared__ int last;
+  __threadfence();  // what this thread wrote is there before its block has arrived
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    int* arrived = meeting.arrived + ((long long)r * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
+    last = atomicAdd(arrived, 1) == splits - 1;
+    if (last) *arrived = 0;  // nobody else comes, until the next launch
+  }
+  __syncthreads();
+  if (!last) return;
+  __threadfence();
+  for (int element = threadIdx.x; element < TILE_M * TILE_N; element += THREADS) {
+    const int m = m0 + element / TILE_N, n = n0 + element % TILE_N;
+    if (m >= M || n >= N) continue;
+    const REAL* at = meeting.results + (long long)r * size + (long long)m * N + n;
+    REAL all = 0;
+    for (int other = 0; other < splits; other++, at += R * size) all += __ldcg(at);  // not from a cache of this SM
+    put(m, n, all);
+  }
+  if constexpr (COLUMN_SUMS)
+    if (sums_columns && meeting.columns) {
+      const REAL* at = meeting.columns + (long long)r * N + n0 + threadIdx.x;
+      REAL all = 0;
+      for (int other = 0; other < splits; other++, at += (long long)R * N) all += __ldcg(at);
+      put.column(n0 + threadIdx.x, all);
+    }
 }
-
-// Where a block of the first stage leaves its sums: in its part of `partial`, or with `put` if there are no splits.
-template <class Put> struct Split {
-  REAL* __restrict__ c;     // (M, N) of this split and replica, or null
-  REAL* __restrict__ sums;  // (N) of this split and replica, or null
-  int N;
-  Put put;
-  __device__ void operator()(int m, int n, REAL sum) const {
-    if (c) c[(long long)m * N + n] = sum;
-    else put(m, n, sum);
-  }
-  __device__ void column(int n, REAL sum) const {
-    if (sums) sums[n] = sum;
-    else if (!c) put.column(n, sum);
-  }
-};
 
 // ------------------------------------------------------------------ y = act(x W + b)
 
@@ -224,22 +240,13 @@ struct PutActivated {
 
 extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
 affine(const REAL* __restrict__ x, const REAL* __restrict__ W, const REAL* __restrict__ bias, REAL* __restrict__ y,
-       REAL* __restrict__ partial /* (splits, R, B, O), or null without splits */, int B, int I, int O, int splits,
+       REAL* results /* (splits, R, B, O), or null without splits */, int* arrived, int B, int I, int O, int splits,
        long long x_replica, long long x_row, long long W_replica, long long W_row, long long bias_replica,
        long long y_replica, long long y_row, int activation, REAL slope) {
-  const int r = blockIdx.z / splits, split = blockIdx.z % splits, R = gridDim.z / splits;
+  const int r = blockIdx.z / splits;
   const Matrix a{x + r * x_replica, x_row}, b{W + r * W_replica, W_row};
   const PutActivated put{y + r * y_replica, y_row, bias ? bias + r * bias_replica : nullptr, activation, slope};
-  REAL* part = splits > 1 ? partial + ((long long)split * R + r) * B * O : nullptr;
-  product<false, false, false>(a, b, B, O, I, split, splits, Split<PutActivated>{part, nullptr, O, put});
-}
-
-extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
-affine_finish(const REAL* __restrict__ partial, const REAL* __restrict__ bias, REAL* __restrict__ y, int B, int O,
-              int splits, long long bias_replica, long long y_replica, long long y_row, int activation, REAL slope) {
-  const int r = blockIdx.y;
-  finish(partial, B, O, splits,
-         PutActivated{y + r * y_replica, y_row, bias ? bias + r * bias_replica : nullptr, activation, slope});
+  product<false, false, false>(a, b, B, O, I, splits, Meeting{results, nullptr, arrived}, put);
 }
 
 // ------------------------------------------------------------------ dx = (dy W^T) act'(x)
@@ -258,23 +265,13 @@ struct PutDerived {
 
 extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
 affine_dx(const REAL* __restrict__ dy, const REAL* __restrict__ W, const REAL* __restrict__ x, REAL* __restrict__ dx,
-          REAL* __restrict__ partial /* (splits, R, B, I) or null */, int B, int I, int O, int splits,
+          REAL* results /* (splits, R, B, I) or null */, int* arrived, int B, int I, int O, int splits,
           long long dy_replica, long long dy_row, long long W_replica, long long W_row, long long x_replica,
           long long x_row, long long dx_replica, long long dx_row, int activation, REAL slope) {
-  const int r = blockIdx.z / splits, split = blockIdx.z % splits, R = gridDim.z / splits;
+  const int r = blockIdx.z / splits;
   const Matrix a{dy + r * dy_replica, dy_row}, b{W + r * W_replica, W_row};
   const PutDerived put{dx + r * dx_replica, dx_row, x ? x + r * x_replica : nullptr, x_row, activation, slope};
-  REAL* part = splits > 1 ? partial + ((long long)split * R + r) * B * I : nullptr;
-  product<false, true, false>(a, b, B, I, O, split, splits, Split<PutDerived>{part, nullptr, I, put});
-}
-
-extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
-affine_dx_finish(const REAL* __restrict__ partial, const REAL* __restrict__ x, REAL* __restrict__ dx, int B, int I,
-                 int splits, long long x_replica, long long x_row, long long dx_replica, long long dx_row,
-                 int activation, REAL slope) {
-  const int r = blockIdx.y;
-  finish(partial, B, I, splits,
-         PutDerived{dx + r * dx_replica, dx_row, x ? x + r * x_replica : nullptr, x_row, activation, slope});
+  product<false, true, false>(a, b, B, I, O, splits, Meeting{results, nullptr, arrived}, put);
 }
 
 // ------------------------------------------------------------------ dW = x^T dy      db = sum_B dy
@@ -289,28 +286,11 @@ struct PutGradient {
 
 extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT_DW)
 affine_dW(const REAL* __restrict__ x, const REAL* __restrict__ dy, REAL* __restrict__ dW, REAL* __restrict__ db,
-          REAL* __restrict__ partial /* (splits, R, I, O) or null */,
-          REAL* __restrict__ partial_db /* (splits, R, O) or null */, int B, int I, int O, int splits,
-          long long x_replica, long long x_row, long long dy_replica, long long dy_row, long long dW_replica,
+          REAL* results /* (splits, R, I, O) or null */, REAL* columns /* (splits, R, O) or null */, int* arrived,
+          int B, int I, int O, int splits, long long x_replica, long long x_row, long long dy_replica, long long dy_row, long long dW_replica,
           long long dW_row, long long db_replica) {
-  const int r = blockIdx.z / splits, split = blockIdx.z % splits, R = gridDim.z / splits;
+  const int r = blockIdx.z / splits;
   const Matrix a{x + r * x_replica, x_row}, b{dy + r * dy_replica, dy_row};
   const PutGradient put{dW + r * dW_replica, dW_row, db ? db + r * db_replica : nullptr};
-  REAL* part = splits > 1 ? partial + ((long long)split * R + r) * I * O : nullptr;
-  REAL* part_db = splits > 1 && db ? partial_db + ((long long)split * R + r) * O : nullptr;
-  product<true, false, true>(a, b, I, O, B, split, splits, Split<PutGradient>{part, part_db, O, put});
-}
-
-extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
-affine_dW_finish(const REAL* __restrict__ partial, const REAL* __restrict__ partial_db, REAL* __restrict__ dW,
-                 REAL* __restrict__ db, int I, int O, int splits, long long dW_replica, long long dW_row,
-                 long long db_replica) {
-  const int r = blockIdx.y;
-  const PutGradient put{dW + r * dW_replica, dW_row, db ? db + r * db_replica : nullptr};
-  finish(partial, I, O, splits, put);
-  const long long o = (long long)blockIdx.x * THREADS + threadIdx.x;  // the first threads add db as well
-  if (!db || o >= O) return;
-  REAL sum = 0;
-  for (int split = 0; split < splits; split++) sum += partial_db[((long long)split * gridDim.y + r) * O + o];
-  put.column(o, sum);
+  product<true, false, true>(a, b, I, O, B, splits, Meeting{results, db ? columns : nullptr, arrived}, put);
 }

@@ -29,7 +29,7 @@ def rows(leg: Leg) -> Iterator[dict[str, Any]]:
         if begun >= end:
             return about | {"skipped": "no time left"}
         try:
-            compiler.compile(one.source, f"{one.file}.cu", one.options).compile()
+            compiler.compile(one.source, f"{one.file}.cu", one.options)
         except Exception as problem:
             return about | {"error": f"{type(problem).__name__}: {problem}"[:1000]}
         return about | {"seconds": time.perf_counter() - begun}

@@ -93,8 +93,7 @@ class Evaluator:
                     ops.multiply(loss.hit, loss.weight, out=hit)
                 ops.sum(hit, -1, out=self.part)
                 ops.add(self.hit_sum, self.part, out=self.hit_sum)
-            loss.total(ops, batch["target"])
-            ops.add(self.loss_sum, loss.value, out=self.loss_sum)
+            ops.method(loss, "accumulate")(ops, batch["target"], self.loss_sum)
         return program, self.feed.index(self.arena, b, lead)
 
 

@@ -285,8 +285,7 @@ class Session:
             with ops.scope("forward"):
                 net.forward(ops, batch["x"])
             with ops.scope("loss", type(loss).__name__):
-                loss.total(ops, batch["target"])
-                ops.add(self.loss_sum, loss.value, out=self.loss_sum)
+                ops.method(loss, "accumulate")(ops, batch["target"], self.loss_sum)
             with ops.scope("backward"):
                 with ops.scope(layer=type(loss).__name__):
                     dz = loss.gradient(ops)

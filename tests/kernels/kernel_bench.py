@@ -8,6 +8,7 @@ import numpy as np
 from numpy.testing import assert_allclose
 
 from minisgd.backend import NumpyOps
+from minisgd.backend.cuda.kernels.splits import Workspace
 from minisgd.nn import Layer
 
 OPS = NumpyOps()
@@ -35,6 +36,11 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     array = OPS.empty(shape, dtype)
     array[...] = np.nan if array.dtype.kind == "f" else 77
     return array
+
+
+def workspace(elements: int, dtype: Any) -> Workspace:
+    """Return room for so many partial results, undefined, and for arrivals, none yet."""
+    return Workspace(empty((max(2, elements),), dtype), np.zeros(max(1, elements // 2), np.int32))
 
 
 def assert_close(

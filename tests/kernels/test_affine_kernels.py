@@ -7,9 +7,10 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from minisgd.backend.cuda.kernels.affine import ACTIVATIONS, Affine
+from minisgd.backend.cuda.kernels.splits import Workspace
 from minisgd.backend.cuda.kernels.tiles import FLAT, LARGE, MEDIUM, NARROW, SMALL, TILES, Cut, choose_cut
 from minisgd.errors import ArgumentError, ShapeError
-from tests.kernels.kernel_bench import BATCHES, REPLICAS, address, assert_close, empty, normal
+from tests.kernels.kernel_bench import BATCHES, REPLICAS, address, assert_close, empty, normal, workspace
 
 SLOPE = 0.25
 H100 = 132
@@ -53,7 +54,7 @@ class Layer:
         (self.W, self.b), (self.dW, self.db) = views
         self.x, self.dy = normal((R, B, I), self.dtype, seed=2), normal((R, B, O), self.dtype, seed=3)
         self.y, self.dx = empty((R, B, O), self.dtype), empty((R, B, I), self.dtype)
-        self.workspace = empty((32 * R * max(B * O, B * I, I * O + O),), self.dtype)
+        self.workspace = workspace(32 * R * max(B * O, B * I, I * O + O), self.dtype)
 
     def run(self, affine: Affine, *, activation: str = "none", **options) -> None:
         known = {"activation": activation, "slope": SLOPE, "workspace": self.workspace} | options
@@ -69,6 +70,7 @@ class Layer:
         assert_close(self.dW, x.swapaxes(1, 2) @ dy)
         assert_close(self.db, dy.sum(1, keepdims=True))
         R, _, I, O = self.sizes  # noqa: E741
+        assert not self.workspace.arrived.any()  # ready for the next launch
         assert np.isnan(self.g).sum() == self.g.size - R * (I * O + O)  # nothing beside the layer is touched
 
 
@@ -140,6 +142,14 @@ def test_split_sums_repeat_bit_for_bit(float32):
     assert_array_equal(layers[0].g, layers[1].g)
 
 
+def test_a_workspace_serves_one_launch_after_another(float32):
+    """The last block of a tile leaves its counter at zero, and results of others do not show."""
+    layer, affine = Layer(float32, 2, 40, 35, 33), Affine(float32, address, H100)
+    for cut in (Cut(SMALL, 4), Cut(FLAT, 2), Cut(SMALL, 3)):
+        layer.run(affine, activation="relu", cut=cut)
+        layer.check("relu")
+
+
 def test_the_cut_follows_the_shape():
     assert choose_cut(1, 4096, 4096, 4096, H100) == Cut(LARGE, 1)
     assert choose_cut(64, 128, 512, 512, H100).splits == 1
@@ -155,12 +165,18 @@ def test_workspace_is_what_the_products_need(float32):
     elements = affine.workspace(R, B, I, O)
     assert elements > 0
     layer = Layer(float32, R, B, I, O)
-    layer.workspace = empty((elements,), "float32")
+    layer.workspace = workspace(elements, "float32")
     layer.run(affine)
     layer.check()
-    with pytest.raises(ShapeError, match="affine_dW: workspace must be at least"):
-        layer.workspace = layer.workspace[: elements // 4]
-        layer.run(affine)
+    for few in (
+        Workspace(layer.workspace.results[: elements // 4], layer.workspace.arrived),
+        Workspace(layer.workspace.results, layer.workspace.arrived[:0]),
+    ):
+        layer.workspace = few
+        with pytest.raises(
+            ShapeError, match=r"affine_dW: workspace must be at least \d+ elements, and \d+ for arrivals"
+        ):
+            affine.weight_gradient(layer.x, layer.dy, layer.dW, layer.db, workspace=few)
 
 
 def test_refuses_what_does_not_fit(float32):

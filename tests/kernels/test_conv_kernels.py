@@ -11,7 +11,7 @@ from minisgd.backend.cuda.kernels.tiles import NARROW, SMALL, Cut
 from minisgd.errors import ShapeError
 from minisgd.nn import Conv2d
 from minisgd.nn.cuda.conv import TILES, ConvKernels, Geometry
-from tests.kernels.kernel_bench import BATCHES, assert_close, empty, normal, run_layer
+from tests.kernels.kernel_bench import BATCHES, assert_close, empty, normal, run_layer, workspace
 
 GEOMETRIES = {
     "same": Geometry((5, 6, 3), 4, (3, 3), padding=(1, 1)),
@@ -37,7 +37,7 @@ class Layer:
             normal((R, B, *geometry.output), dtype, seed=3),
         )
         self.y, self.dx = empty(self.dy.shape, dtype), empty(self.x.shape, dtype)
-        self.workspace = empty((4 * R * (n + O),), dtype)
+        self.workspace = workspace(4 * R * (n + O), dtype)
 
     def run(self, conv: ConvKernels, cut: Cut | None = None) -> None:
         conv.forward(self.x, self.W, self.b, self.y, cut=cut)

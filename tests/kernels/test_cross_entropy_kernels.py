@@ -40,6 +40,24 @@ def test_labels(library, R, B, C):
     assert_close(dz, dz_)
 
 
+@pytest.mark.parametrize("B", BATCHES)
+@pytest.mark.parametrize("R", REPLICAS)
+@pytest.mark.parametrize("soft", [False, True])
+def test_losses_are_added_up_on_the_way(float32, R, B, soft):
+    z, weight = normal((R, B, 10), "float32"), np.abs(normal((R, B), "float32", seed=1))
+    target = np.full((R, B, 10), 0.1, "float32") if soft else np.arange(R * B).reshape(R, B) % 10
+    loss, dz, value, arrived = (*(empty(s, "float32") for s in ((R, B), z.shape, (R,))), np.zeros(R + 2, np.int32))
+    total = np.arange(R, dtype="float64")
+    kernels = CrossEntropyKernels(float32)
+    for _ in range(2):
+        kernels(z, target, loss, dz, weight=weight, value=value, total=total, arrived=arrived)
+    assert_close(value, loss.astype("float64").sum(1))
+    assert_array_equal(total, np.arange(R) + value.astype("float64") + value)
+    assert not arrived.any()
+    with pytest.raises(ShapeError, match=r"cross_entropy: arrived must be \d numbers at least"):
+        kernels(z, target, loss, dz, value=value)
+
+
 @pytest.mark.parametrize("C", [1, 10, 100])
 def test_probabilities_in_place(library, C):
     z, t = normal((3, 33, C), library.dtype), np.abs(normal((3, 33, C), library.dtype, seed=1))

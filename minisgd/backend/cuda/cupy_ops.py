@@ -9,7 +9,7 @@ import numpy as np
 
 from minisgd.backend.batch_transfer import BatchTransfer, DoubleBufferedTransfer
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
-from minisgd.backend.cuda.device_kernels import FLOATS, SCRATCH
+from minisgd.backend.cuda.device_kernels import ARRIVALS, FLOATS, SCRATCH
 from minisgd.backend.cuda.diagnosis import find_trouble, no_cupy
 from minisgd.backend.cuda.graph import GraphProgram
 from minisgd.backend.cuda.stream import on_stream
@@ -67,7 +67,7 @@ class CupyOps(CupyVocabulary):
         return int(free + self.cupy.get_default_memory_pool().free_bytes())
 
     def own_bytes(self) -> int:
-        return SCRATCH * sum(np.dtype(dtype).itemsize for dtype in FLOATS)
+        return SCRATCH * sum(np.dtype(dtype).itemsize for dtype in FLOATS) + ARRIVALS * np.dtype(np.int32).itemsize
 
     def identify(self) -> tuple[str, int]:
         properties = self.cupy.cuda.runtime.getDeviceProperties(0)

@@ -37,7 +37,7 @@ class CupyVocabulary(Ops):
     def __init__(self, cupy: Any, precision: str = "full") -> None:
         super().__init__(cupy)
         self.precision = precision
-        self.kernels = CudaKernels(cupy, self.empty)
+        self.kernels = CudaKernels(cupy, self.zeros)
         self._families: dict[tuple[type, str], Any] = {}
 
     def family(self, kind: Callable[..., Any], dtype: Any, *arguments: Any) -> Any:

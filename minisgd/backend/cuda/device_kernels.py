@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from minisgd.backend.cuda.compiler import CupyCompiler
+from minisgd.backend.cuda.kernels.splits import Workspace
 from minisgd.backend.cuda.launcher import KernelLibrary, Launch
 from minisgd.typing import Array
 
@@ -17,21 +18,24 @@ FLOATS = ("float32", "float64")
 
 SCRATCH = 1 << 20
 """Elements of scratch for partial results, of each dtype that is used."""
+ARRIVALS = SCRATCH // 2
+"""Tiles whose splits can be counted: enough for all that scratch has room for."""
 
 
 class CudaKernels:
     """Libraries of kernels by dtype, and the scratch that they share.
 
-    empty: allocates. All launches of a device are put on one stream, so they follow one another and the same
+    zeros: allocates. All launches of a device are put on one stream, so they follow one another and the same
     scratch serves all of them.
     """
 
-    def __init__(self, cupy: Any, empty: Callable[[tuple[int, ...], str], Array]) -> None:
-        self.empty = empty
+    def __init__(self, cupy: Any, zeros: Callable[[tuple[int, ...], str], Array]) -> None:
+        self.zeros = zeros
         self.multiprocessors = int(cupy.cuda.Device().attributes["MultiProcessorCount"])
         compiler = CupyCompiler(cupy)
         self.libraries = {dtype: KernelLibrary(compiler, dtype) for dtype in FLOATS}
         self._scratch: dict[str, Array] = {}
+        self._arrived: Array | None = None
 
     def library(self, dtype: Any) -> KernelLibrary:
         return self.libraries[np.dtype(dtype).name]
@@ -49,8 +53,19 @@ class CudaKernels:
             return None
         name = np.dtype(dtype).name
         if name not in self._scratch:
-            self._scratch[name] = self.empty((SCRATCH,), name)
+            self._scratch[name] = self.zeros((SCRATCH,), name)
         return self._scratch[name]
+
+    def workspace(self, dtype: Any, elements: int) -> Workspace | None:
+        """Return the same for a product whose sums may be split."""
+        results = self.scratch(dtype, elements)
+        return None if results is None else Workspace(results, self.arrivals())
+
+    def arrivals(self) -> Array:
+        """Return the counters of blocks that are done, all zero between launches."""
+        if self._arrived is None:
+            self._arrived = self.zeros((ARRIVALS,), "int32")
+        return self._arrived
 
     @contextmanager
     def prepare(self) -> Iterator[list[Launch]]:

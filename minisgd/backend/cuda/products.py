@@ -84,13 +84,13 @@ def multiply(xp: Any, kernels: CudaKernels, affine: Affine, a: Array, b: Array, 
     for x, W, row, y in stacks(xp, out.shape[:-2], a, b, bias, out):
         R, (M, K), N = x.shape[0], x.shape[-2:], W.shape[-1]
         if form == (True, True):
-            work = kernels.scratch(out.dtype, affine.workspace_of(R, M, N, K))
+            work = kernels.workspace(out.dtype, affine.workspace_of(R, M, N, K))
             affine.forward(x, W, row, y, workspace=work)
         elif form == (True, False):
-            work = kernels.scratch(out.dtype, affine.workspace_of(R, M, N, K))
+            work = kernels.workspace(out.dtype, affine.workspace_of(R, M, N, K))
             affine.input_gradient(x, _transpose(W), y, workspace=work)
         else:
-            work = kernels.scratch(out.dtype, affine.workspace_of(R, M, N, K, sums=N))
+            work = kernels.workspace(out.dtype, affine.workspace_of(R, M, N, K, sums=N))
             affine.weight_gradient(_transpose(x), W, y, None, workspace=work)
     return True
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from minisgd.backend.cuda.kernels.splits import Workspace
 from minisgd.backend.cuda.launcher import KernelLibrary
 from minisgd.typing import Array, HostArray
 
@@ -64,6 +65,10 @@ class Device:
         """Return an array of random numbers from 0 to 1 in the dtype of the kernels."""
         array: Array = self.xp.asarray(np.resize(_block(), shape))
         return array
+
+    def workspace(self, elements: int) -> Workspace:
+        """Return room for so many partial results."""
+        return Workspace(self.reals(max(2, elements)), self.xp.zeros(max(1, elements // 2), np.int32))
 
 
 @dataclass(frozen=True)

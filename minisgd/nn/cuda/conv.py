@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
-from minisgd.backend.cuda.kernels.affine import add_weight_gradients
 from minisgd.backend.cuda.kernels.shapes import blocks, require_int32, require_shape, stride
-from minisgd.backend.cuda.kernels.splits import partial_results, workspace_elements
+from minisgd.backend.cuda.kernels.splits import Workspace, partial_results, workspace_elements
 from minisgd.backend.cuda.kernels.tiles import MEDIUM, NARROW, SMALL, Cut, choose_cut
 from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, scalar
 from minisgd.backend.cuda.workload import Device, Floor, Workload, Workloads
@@ -25,7 +24,7 @@ _GEOMETRY = tuple(scalar(s, "int32") for s in "B H W C O OH OW KH KW SH SW PH PW
 
 def _definition(name: str, arrays: str, strides: str, splits: bool = False) -> Definition:
     pointers = [array(a.rstrip("?"), "real", optional="?" in a, strided=True) for a in arrays.split()]
-    numbers = [scalar("splits", "int32")] if splits else []
+    numbers = [array("arrived", "int32", optional=True), scalar("splits", "int32")] if splits else []
     return Definition(
         "conv",
         Signature(name, (*pointers, *numbers, *_GEOMETRY, *(scalar(s, "int64") for s in strides.split()))),
@@ -35,9 +34,7 @@ def _definition(name: str, arrays: str, strides: str, splits: bool = False) -> D
 
 CONV = _definition("conv", "x W bias? y", "x_replica W_replica bias_replica y_replica")
 DX = _definition("conv_dx", "dy W dx", "dy_replica W_replica dx_replica")
-DW = _definition(
-    "conv_dW", "x dy dW db? partial? partial_db?", "x_replica dy_replica dW_replica db_replica", splits=True
-)
+DW = _definition("conv_dW", "x dy dW db? results? columns?", "x_replica dy_replica dW_replica db_replica", splits=True)
 
 DEFINITIONS = (CONV, DX, DW)
 
@@ -115,7 +112,7 @@ class ConvKernels:
         dW: Array,
         db: Array | None,
         *,
-        workspace: Array | None = None,
+        workspace: Workspace | None = None,
         cut: Cut | None = None,
     ) -> None:
         """dW = patchesᵀ dy    db = Σ_{B,H,W} dy"""
@@ -123,15 +120,11 @@ class ConvKernels:
         self._require("conv_dW", (R, B), x=x, W=dW, b=db, y=dy)
         KH, KW, C, O = g.weights  # noqa: E741
         M, cut = KH * KW * C, cut or self._cut_weights(R, B, workspace is not None)
-        partial, partial_db = partial_results("conv_dW", workspace, cut, R, M * O, O)
+        room = partial_results("conv_dW", workspace, cut, R, M, O, columns=O)
         self.library.kernel(DW, **cut.tile.macros)(
             (blocks(O, cut.tile.n), blocks(M, cut.tile.m), R * cut.splits), (cut.tile.threads, 1, 1),
-            x, dy, dW, db, partial, partial_db, cut.splits, *g.numbers(B), *map(_replica, (x, dy, dW, db)),
+            x, dy, dW, db, *room, cut.splits, *g.numbers(B), *map(_replica, (x, dy, dW, db)),
         )  # fmt: skip
-        if partial is not None:
-            numbers = (M, O, cut.splits, _replica(dW), O, _replica(db))
-            macros = {**cut.tile.macros, "WIDE_LOADS": 0}
-            add_weight_gradients(self.library, cut, macros, partial, partial_db, dW, db, numbers)
 
     def _cut(self, R: int, M: int, N: int, K: int, may_split: bool = False) -> Cut:
         return choose_cut(R, M, N, K, self.multiprocessors, may_split=may_split, tiles=TILES)
@@ -177,7 +170,7 @@ def backward(self: Conv2d, ops: CupyVocabulary, dy: Array) -> Array | None:
     """dW = Σ patchesᵀ dy    db = Σ_{B,H,W} dy    dx: every pixel gathers from the windows that cover it"""
     kernels = _kernels(self, ops)
     x, slope, dW, db = stacked(self.lead, self.x, dy, self.dW, self.db if self.bias else None)
-    work = ops.kernels.scratch(dy.dtype, kernels.workspace(*x.shape[:2]))
+    work = ops.kernels.workspace(dy.dtype, kernels.workspace(*x.shape[:2]))
     ops.launch("conv_dW", lambda: kernels.weight_gradient(x, slope, dW, db, workspace=work), (self.x, dy), self.dW)
     if self.dx is not None:
         arrays = stacked(self.lead, dy, self.W, self.dx)
@@ -207,13 +200,12 @@ def images(device: Device, B: int) -> Iterator[Workload]:
     yield Workload("conv_dx", lambda: conv.input_gradient(dy, W, dx), floor, {"conv_dx": floor})
 
     cut = choose_cut(1, M, O, pixels, device.multiprocessors, tiles=TILES)
-    workspace, results = device.reals(cut.splits * (M + 1) * O), (M + 1) * O
-    finish = {"affine_dW_finish": Floor(4 * (cut.splits + 1) * results)} if cut.splits > 1 else {}
+    workspace = device.workspace(cut.splits * (M + 1) * O)
     yield Workload(
         "conv_dW",
         lambda: conv.weight_gradient(x, dy, dW, db, workspace=workspace, cut=cut),
         floor,
-        {"conv_dW": floor, **finish},
+        {"conv_dW": floor},
     )
 
 

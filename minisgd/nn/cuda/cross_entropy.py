@@ -11,14 +11,22 @@ from minisgd.backend.cuda.kernels.shapes import blocks, power_of_two, require_sh
 from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, scalar, variants
 from minisgd.backend.cuda.workload import LONG, REAL, Device, Floor, Workload, Workloads
 from minisgd.backend.dispatch import tuned
+from minisgd.errors import ShapeError
 from minisgd.nn.cuda.replicas import dense
 from minisgd.nn.losses.cross_entropy import SoftmaxCrossEntropy
 from minisgd.typing import Array
 
 BLOCK = 128
 VARIANTS = variants(BLOCK=(BLOCK,), LANES=(4, 16, 32))
-_NUMBERS = (scalar("R", "int32"), scalar("B", "int32"), scalar("C", "int32"), scalar("smoothing", "real"))
-_RESULTS = (array("weight", "real", optional=True), array("loss", "real"), array("dz", "real"))
+_NUMBERS = (scalar("B", "int32"), scalar("C", "int32"), scalar("smoothing", "real"))
+_RESULTS = (
+    array("weight", "real", optional=True),
+    array("loss", "real"),
+    array("dz", "real"),
+    array("value", "real", optional=True),
+    array("total", "float64", optional=True),
+    array("arrived", "int32", optional=True),
+)
 
 LABELS = Definition(
     "cross_entropy",
@@ -41,11 +49,22 @@ class CrossEntropyKernels:
         self.library = library
 
     def __call__(
-        self, z: Array, target: Array, loss: Array, dz: Array, *, weight: Array | None = None, smoothing: float = 0.0
+        self,
+        z: Array,
+        target: Array,
+        loss: Array,
+        dz: Array,
+        *,
+        weight: Array | None = None,
+        value: Array | None = None,
+        total: Array | None = None,
+        arrived: Array | None = None,
+        smoothing: float = 0.0,
     ) -> None:
-        """loss = w ℓ    dz = w/B (p − t)
+        """loss = w ℓ    dz = w/B (p − t)    value = Σ_B loss    total += value
 
-        z, dz (R, B, C)   target (R, B) int64 labels or (R, B, C) probabilities   loss, weight (R, B)
+        z, dz (R, B, C)   target (R, B) int64 labels or (R, B, C) probabilities   loss, weight (R, B)   value (R)
+        total (R) float64   arrived: R int32 at least, which are zero before and after; to be given with value
         dz may be z.
         """
         R, B, C = z.shape
@@ -55,10 +74,20 @@ class CrossEntropyKernels:
         require_shape(dz, f"{definition.name}: dz", z.shape)
         if weight is not None:
             require_shape(weight, f"{definition.name}: weight", (R, B))
+        for name, each in (("value", value), ("total", total)):
+            if each is not None:
+                require_shape(each, f"{definition.name}: {name}", (R,))
+        if value is not None and (arrived is None or arrived.size < R):
+            raise ShapeError(
+                f"{definition.name}: arrived",
+                expected=f"{R} numbers at least",
+                got="none" if arrived is None else arrived.shape,
+                fix="take them from the kernels' workspace",
+            )
         lanes = lanes_for(C)
         kernel = self.library.kernel(definition, BLOCK=BLOCK, LANES=lanes)
-        grid = (blocks(R * B, BLOCK // lanes), 1, 1)
-        kernel(grid, (BLOCK, 1, 1), z, target, weight, loss, dz, R, B, C, smoothing)
+        grid = (blocks(B, BLOCK // lanes), R, 1)
+        kernel(grid, (BLOCK, 1, 1), z, target, weight, loss, dz, value, total, arrived, B, C, smoothing)
 
 
 def lanes_for(C: int) -> int:
@@ -72,14 +101,36 @@ def lanes_for(C: int) -> int:
 @tuned("cuda", SoftmaxCrossEntropy, "weighted")
 def weighted(self: SoftmaxCrossEntropy, ops: CupyVocabulary, target: Array) -> None:
     """losses = w_i ℓ_i, and dz = w_i/B ∂ℓ_i/∂z_i as well"""
-    kernel = ops.family(CrossEntropyKernels, self.z.dtype)
-    operands = self.z, target, self.losses, self.dz, self.weight
+    _launch(self, ops, target, self.losses)
+
+
+@tuned("cuda", SoftmaxCrossEntropy, "accumulate")
+def accumulate(self: SoftmaxCrossEntropy, ops: CupyVocabulary, target: Array, into: Array) -> None:
+    """value = Σ w_i ℓ_i, and dz as well    into += value"""
+    _launch(self, ops, target, into, self.value, into)
+
+
+def _launch(loss: SoftmaxCrossEntropy, ops: CupyVocabulary, target: Array, out: Array, *sums: Array) -> None:
+    """Compute losses and dz, and where they are given value and total."""
+    kernel, arrived = ops.family(CrossEntropyKernels, loss.z.dtype), ops.kernels.arrivals()
+    value, total = sums or (None, None)
+    operands = loss.z, target, loss.losses, loss.dz, loss.weight, value, total
 
     def emit() -> None:
-        for z, t, losses, dz, weight in dense(self.lead, *operands):
-            kernel(z, t, losses, dz, weight=weight, smoothing=self.label_smoothing)
+        for z, t, losses, dz, weight, value, total in dense(loss.lead, *operands):
+            kernel(
+                z,
+                t,
+                losses,
+                dz,
+                weight=weight,
+                value=value,
+                total=total,
+                arrived=arrived,
+                smoothing=loss.label_smoothing,
+            )
 
-    ops.launch("cross_entropy", emit, (self.z, target), self.losses)
+    ops.launch("cross_entropy", emit, (loss.z, target), out)
 
 
 @tuned("cuda", SoftmaxCrossEntropy, "weighted_gradient")

@@ -40,7 +40,7 @@ def _weight_gradient(layer: Linear, ops: CupyVocabulary, dy: Array) -> None:
     def emit() -> None:
         for x, slope, dW, db in stacks(ops.xp, layer.lead, layer.x, dy, layer.dW, layer.db):
             (R, B, I), O = x.shape, slope.shape[-1]  # noqa: E741
-            work = ops.kernels.scratch(dy.dtype, affine.workspace_of(R, I, O, B, sums=O))
+            work = ops.kernels.workspace(dy.dtype, affine.workspace_of(R, I, O, B, sums=O))
             affine.weight_gradient(x, slope, dW, db, workspace=work)
 
     ops.launch("matmul", emit, (transpose(layer.x), dy), layer.dW)
@@ -68,7 +68,7 @@ class LinearActivation:
         def emit() -> None:
             for x_, W, b, y_ in stacks(ops.xp, linear.lead, x, linear.W, linear.b if linear.bias else None, y):
                 (R, B, I), O = x_.shape, W.shape[-1]  # noqa: E741
-                work = ops.kernels.scratch(y.dtype, affine.workspace_of(R, B, O, I))
+                work = ops.kernels.workspace(y.dtype, affine.workspace_of(R, B, O, I))
                 affine.forward(x_, W, b, y_, activation=self.name, slope=self.slope, workspace=work)
 
         ops.launch("affine", emit, (x, linear.W), y)
@@ -89,7 +89,7 @@ class LinearActivation:
         def emit() -> None:
             for slope, W, x, out in stacks(ops.xp, linear.lead, dy, linear.W, linear.x, dx):
                 (R, B, O), I = slope.shape, W.shape[-2]  # noqa: E741
-                work = ops.kernels.scratch(dx.dtype, affine.workspace_of(R, B, I, O))
+                work = ops.kernels.workspace(dx.dtype, affine.workspace_of(R, B, I, O))
                 affine.input_gradient(slope, W, out, x=x, activation=self.name, slope=self.slope, workspace=work)
 
         ops.launch("matmul", emit, (dy, transpose(linear.W)), dx)

@@ -123,6 +123,17 @@ class Loss:
         ops.method(self, "weighted")(ops, target)
         ops.sum(self.losses, -1, out=self.value)
 
+    def accumulate(self, ops: Ops, target: Array, into: Array) -> None:
+        """value = Σ w_i ℓ_i    into += value
+
+        Args:
+            ops: The operations of the device.
+            target: Labels (…, B) or values (…, B, *output).
+            into: The sum over batches (…), float64.
+        """
+        self.total(ops, target)
+        ops.add(into, self.value, out=into)
+
     def weighted(self, ops: Ops, target: Array) -> None:
         """losses = w_i ℓ_i
 

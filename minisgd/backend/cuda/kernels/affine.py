@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from minisgd.backend.cuda.kernels.shapes import blocks, require_rows, require_shape, stride
-from minisgd.backend.cuda.kernels.splits import partial_results, workspace_elements
+from minisgd.backend.cuda.kernels.splits import Workspace, partial_results, workspace_elements
 from minisgd.backend.cuda.kernels.tiles import TILES, Cut, choose_cut
-from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Macros, Signature, array, scalar
+from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, scalar
 from minisgd.backend.cuda.workload import Device, Floor, Workload, Workloads
 from minisgd.errors import ArgumentError
 from minisgd.typing import Array
@@ -20,6 +20,7 @@ VARIANTS = tuple({**tile.macros, "WIDE_LOADS": wide} for tile in TILES for wide 
 
 def _definition(name: str, arrays: str, sizes: str, strides: str, numbers: bool = True) -> Definition:
     pointers = [array(a.rstrip("?"), "real", optional=a.endswith("?"), strided=True) for a in arrays.split()]
+    pointers.append(array("arrived", "int32", optional=True))
     scalars = [scalar(n, "int32") for n in sizes.split()] + [scalar(n, "int64") for n in strides.split()]
     ends = [scalar("activation", "int32"), scalar("slope", "real")] if numbers else []
     return Definition("gemm", Signature(name, (*pointers, *scalars, *ends)), VARIANTS)
@@ -27,30 +28,24 @@ def _definition(name: str, arrays: str, sizes: str, strides: str, numbers: bool 
 
 AFFINE = _definition(
     "affine",
-    "x W bias? y partial?",
+    "x W bias? y results?",
     "B I O splits",
     "x_replica x_row W_replica W_row bias_replica y_replica y_row",
 )
-AFFINE_FINISH = _definition("affine_finish", "partial bias? y", "B O splits", "bias_replica y_replica y_row")
 DX = _definition(
     "affine_dx",
-    "dy W x? dx partial?",
+    "dy W x? dx results?",
     "B I O splits",
     "dy_replica dy_row W_replica W_row x_replica x_row dx_replica dx_row",
 )
-DX_FINISH = _definition("affine_dx_finish", "partial x? dx", "B I splits", "x_replica x_row dx_replica dx_row")
 DW = _definition(
     "affine_dW",
-    "x dy dW db? partial? partial_db?",
+    "x dy dW db? results? columns?",
     "B I O splits",
     "x_replica x_row dy_replica dy_row dW_replica dW_row db_replica",
     numbers=False,
 )
-DW_FINISH = _definition(
-    "affine_dW_finish", "partial partial_db? dW db?", "I O splits", "dW_replica dW_row db_replica", numbers=False
-)
-
-DEFINITIONS = (AFFINE, AFFINE_FINISH, DX, DX_FINISH, DW, DW_FINISH)
+DEFINITIONS = (AFFINE, DX, DW)
 
 
 class Affine:
@@ -86,25 +81,20 @@ class Affine:
         *,
         activation: str = "none",
         slope: float = 0.01,
-        workspace: Array | None = None,
+        workspace: Workspace | None = None,
         cut: Cut | None = None,
     ) -> None:
         """y = act(x W + b)"""
         (R, B, I), O = x.shape, W.shape[-1]  # noqa: E741
         self._require("affine", (x, "x", (R, B, I)), (W, "W", (R, I, O)), (b, "b", (R, 1, O)), (y, "y", (R, B, O)))
         cut = cut or self._cut(R, B, O, I, workspace is not None)
-        (partial,) = partial_results("affine", workspace, cut, R, B * O)
+        room = partial_results("affine", workspace, cut, R, B, O)
         act, bias = _number(activation), 0 if b is None else stride(b, 0)
         macros = self._macros(cut, x, W)
         self.library.kernel(AFFINE, **macros)(
-            _grid(cut, R, B, O), (cut.tile.threads, 1, 1), x, W, b, y, partial, B, I, O, cut.splits,
+            _grid(cut, R, B, O), (cut.tile.threads, 1, 1), x, W, b, y, *room, B, I, O, cut.splits,
             *_strides(x, W), bias, *_strides(y), act, slope,
         )  # fmt: skip
-        if partial is not None:
-            self.library.kernel(AFFINE_FINISH, **macros)(
-                (blocks(B * O, cut.tile.threads), R, 1), (cut.tile.threads, 1, 1),
-                partial, b, y, B, O, cut.splits, bias, *_strides(y), act, slope,
-            )  # fmt: skip
 
     def input_gradient(
         self,
@@ -115,25 +105,20 @@ class Affine:
         x: Array | None = None,
         activation: str = "none",
         slope: float = 0.01,
-        workspace: Array | None = None,
+        workspace: Workspace | None = None,
         cut: Cut | None = None,
     ) -> None:
         """dx = (dy Wᵀ) act′(x);  x is what the activation below put out, None if there is none"""
         (R, B, O), I = dy.shape, W.shape[-2]  # noqa: E741
         self._require("dx", (dy, "dy", (R, B, O)), (W, "W", (R, I, O)), (dx, "dx", (R, B, I)), (x, "x", (R, B, I)))
         cut = cut or self._cut(R, B, I, O, workspace is not None)
-        (partial,) = partial_results("affine_dx", workspace, cut, R, B * I)
+        room = partial_results("affine_dx", workspace, cut, R, B, I)
         act, below = _number(activation), (0, 0) if x is None else _strides(x)
         macros = self._macros(cut, dy, W)
         self.library.kernel(DX, **macros)(
-            _grid(cut, R, B, I), (cut.tile.threads, 1, 1), dy, W, x, dx, partial, B, I, O, cut.splits,
+            _grid(cut, R, B, I), (cut.tile.threads, 1, 1), dy, W, x, dx, *room, B, I, O, cut.splits,
             *_strides(dy, W), *below, *_strides(dx), act, slope,
         )  # fmt: skip
-        if partial is not None:
-            self.library.kernel(DX_FINISH, **macros)(
-                (blocks(B * I, cut.tile.threads), R, 1), (cut.tile.threads, 1, 1),
-                partial, x, dx, B, I, cut.splits, *below, *_strides(dx), act, slope,
-            )  # fmt: skip
 
     def weight_gradient(
         self,
@@ -142,23 +127,20 @@ class Affine:
         dW: Array,
         db: Array | None,
         *,
-        workspace: Array | None = None,
+        workspace: Workspace | None = None,
         cut: Cut | None = None,
     ) -> None:
         """dW = xᵀ dy    db = Σ_B dy"""
         (R, B, I), O = x.shape, dy.shape[-1]  # noqa: E741
         self._require("dW", (x, "x", (R, B, I)), (dy, "dy", (R, B, O)), (dW, "dW", (R, I, O)), (db, "db", (R, 1, O)))
         cut = cut or self._cut(R, I, O, B, workspace is not None)
-        partial, partial_db = partial_results("affine_dW", workspace, cut, R, I * O, O)
+        room = partial_results("affine_dW", workspace, cut, R, I, O, columns=O)
         of_bias = 0 if db is None else stride(db, 0)
         macros = self._macros(cut, x, dy)
         self.library.kernel(DW, **macros)(
-            _grid(cut, R, I, O), (cut.tile.threads, 1, 1), x, dy, dW, db, partial, partial_db, B, I, O, cut.splits,
+            _grid(cut, R, I, O), (cut.tile.threads, 1, 1), x, dy, dW, db, *room, B, I, O, cut.splits,
             *_strides(x, dy, dW), of_bias,
         )  # fmt: skip
-        if partial is not None:
-            numbers = (I, O, cut.splits, *_strides(dW), of_bias)
-            add_weight_gradients(self.library, cut, macros, partial, partial_db, dW, db, numbers)
 
     def _cut(self, R: int, M: int, N: int, K: int, may_split: bool) -> Cut:
         return choose_cut(R, M, N, K, self.multiprocessors, may_split=may_split)
@@ -176,23 +158,6 @@ class Affine:
             if operand is not None:
                 require_shape(operand, f"{form}: {name}", shape)
                 require_rows(operand, f"{form}: {name}")
-
-
-def add_weight_gradients(
-    library: KernelLibrary,
-    cut: Cut,
-    macros: Macros,
-    partial: Array,
-    partial_db: Array | None,
-    dW: Array,
-    db: Array | None,
-    numbers: tuple[int, ...],
-) -> None:
-    """dW, db = the sums of their partial results.  numbers: I, O, splits, dW_replica, dW_row, db_replica"""
-    threads, elements = cut.tile.threads, numbers[0] * numbers[1]
-    library.kernel(DW_FINISH, **macros)(
-        (blocks(elements, threads), len(dW), 1), (threads, 1, 1), partial, partial_db, dW, db, *numbers
-    )
 
 
 def _strides(*operands: Array) -> tuple[int, ...]:
@@ -222,7 +187,7 @@ def products(device: Device, R: int, B: int, I: int, O: int) -> Iterator[Workloa
     affine = Affine(device.library, device.address, device.multiprocessors)
     x, dx, y, dy = device.reals(R, B, I), device.reals(R, B, I), device.reals(R, B, O), device.reals(R, B, O)
     W, dW, b, db = device.reals(R, I, O), device.reals(R, I, O), device.reals(R, 1, O), device.reals(R, 1, O)
-    workspace = device.reals(max(1, affine.workspace(R, B, I, O)))
+    workspace = device.workspace(affine.workspace(R, B, I, O))
     floor, shape = Floor(flop=2 * R * B * I * O), f"{R}x{B}x{I}x{O}"
 
     cut = choose_cut(R, B, O, I, device.multiprocessors)
@@ -230,28 +195,22 @@ def products(device: Device, R: int, B: int, I: int, O: int) -> Iterator[Workloa
         f"affine {shape}",
         lambda cut=cut: affine.forward(x, W, b, y, activation="relu", workspace=workspace, cut=cut),  # type: ignore[misc]
         floor,
-        _with_finish("affine", floor, cut, R * B * O),
+        {"affine": floor},
     )
     cut = choose_cut(R, B, I, O, device.multiprocessors)
     yield Workload(
         f"affine_dx {shape}",
         lambda cut=cut: affine.input_gradient(dy, W, dx, x=x, activation="relu", workspace=workspace, cut=cut),  # type: ignore[misc]
         floor,
-        _with_finish("affine_dx", floor, cut, R * B * I, also=R * B * I),
+        {"affine_dx": floor},
     )
     cut = choose_cut(R, I, O, B, device.multiprocessors)
     yield Workload(
         f"affine_dW {shape}",
         lambda cut=cut: affine.weight_gradient(x, dy, dW, db, workspace=workspace, cut=cut),  # type: ignore[misc]
         floor,
-        _with_finish("affine_dW", floor, cut, R * (I + 1) * O),
+        {"affine_dW": floor},
     )
-
-
-def _with_finish(kernel: str, floor: Floor, cut: Cut, results: int, also: int = 0) -> dict[str, Floor]:
-    """Add the kernel that sums the splits: it reads as many partial results, and `also`, for each result."""
-    finish = {f"{kernel}_finish": Floor(4 * ((cut.splits + 1) * results + also))} if cut.splits > 1 else {}
-    return {kernel: floor, **finish}
 
 
 WORKLOADS = Workloads(
