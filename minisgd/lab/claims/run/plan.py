@@ -25,7 +25,7 @@ FEWEST = 3
 """Seeds below which an experiment is left out rather than made smaller: t intervals of two are 13 standard errors."""
 
 SLACK = 1.5
-"""Times the estimate of all training runs that must fit, or they become smaller: estimates are those of a quiet start."""
+"""Times the estimate of all training runs that must fit, or they become smaller: it is that of a quiet start."""
 
 MARGIN = 1.5
 """Times the estimate of all single measurements that is kept for them."""
