@@ -17,7 +17,12 @@ def study(device: str, dry: bool) -> dict[str, Any]:
     """Return the time and the answer of a study on a device."""
     data = ms.datasets.digits(validation=0.2, seed=0)
     network = ms.Network(ms.Flatten(), ms.Linear(64), ms.ReLU(), ms.Linear(10))
-    small: dict[str, Any] = {"batch_sizes": [64, 256], "learning_rates": [0.05, 0.1], "seeds": 2, "budget": "steps:8"}
+    small: dict[str, Any] = {
+        "batch_sizes": [64, 256],
+        "learning_rates": [0.05, 0.1],
+        "seeds": 2,
+        "train_for": "steps:8",
+    }
     begun = time.perf_counter()
     found = ms.study(network, data, device=device, target_accuracy=0.3 if dry else None, **(small if dry else {}))
     taken = time.perf_counter() - begun

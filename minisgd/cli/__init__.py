@@ -93,5 +93,5 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    streams.tell(f"minisgd: {message}")
+    streams.report(f"minisgd: {message}")
     return code

@@ -59,7 +59,7 @@ def abandon(stream: TextIO) -> None:
         pass
 
 
-def tell(text: str) -> None:
+def report(text: str) -> None:
     """Print a line to stderr, if it can be."""
     stream = cast("TextIO | None", sys.stderr)
     try:

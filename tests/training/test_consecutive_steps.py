@@ -118,6 +118,7 @@ def test_who_looks_at_every_step_gets_single_steps(monkeypatch: pytest.MonkeyPat
     assert seen == list(range(1, 21))
 
 
+@pytest.mark.filterwarnings("ignore::minisgd.training.health.TrainingWarning")  # labels are random
 @pytest.mark.parametrize("optimizer", [ms.SGD(lr=0.1, momentum=0.9), ms.Adam(lr=ms.Cosine(0.01))])
 def test_a_training_run(optimizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """History and weights, evaluations within an epoch included."""

@@ -67,7 +67,12 @@ class Cell:
         )
         possible = values["batch_size"] >= 1 and values["lr"] > 0 and values["steps"] >= 0
         if not possible or not number(values["steps_to_target"], math.inf) > 0:
-            raise ValueError("values that no training run has")
+            raise DataError(
+                "cell",
+                expected="values that a training run can have",
+                got=json_line(values)[:60],
+                fix="delete the line",
+            )
         return cls(
             int(values["batch_size"]),
             float(values["lr"]),

@@ -38,10 +38,10 @@ def initial_weights(trial: Trial) -> str:
     return hashlib.sha256(network.ops.to_host(network.vector).tobytes()).hexdigest()[:16]
 
 
-def settings_of(thing: Any) -> str:
+def settings_of(value: Any) -> str:
     """Return a digest of an object: its class, its attributes with all arrays, and the code of a class of one's own."""
     digest = hashlib.sha256()
-    _add(digest, thing, set())
+    _add(digest, value, set())
     return digest.hexdigest()[:16]
 
 
@@ -51,42 +51,42 @@ def network_settings(trial: Trial) -> str:
     return settings_of(clone(network) if getattr(network, "is_built", False) else network)
 
 
-def _add(digest: Any, thing: Any, seen: set[int]) -> None:
+def _add(digest: Any, value: Any, seen: set[int]) -> None:
     """Add an object to a digest; what contains itself is added once."""
-    if thing is None or isinstance(thing, bool | int | float | complex | str | bytes | np.generic):
-        digest.update(f"{type(thing).__name__} {thing!r};".encode())
+    if value is None or isinstance(value, bool | int | float | complex | str | bytes | np.generic):
+        digest.update(f"{type(value).__name__} {value!r};".encode())
         return
-    if id(thing) in seen:
+    if id(value) in seen:
         digest.update(b"again;")
         return
-    seen.add(id(thing))
-    if isinstance(thing, np.ndarray):
-        digest.update(f"{thing.dtype.str} {thing.shape};".encode())
-        digest.update(np.ascontiguousarray(thing).tobytes())
-    elif isinstance(thing, Mapping):
-        for key in sorted(thing, key=repr):
+    seen.add(id(value))
+    if isinstance(value, np.ndarray):
+        digest.update(f"{value.dtype.str} {value.shape};".encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    elif isinstance(value, Mapping):
+        for key in sorted(value, key=repr):
             digest.update(f"{key!r}:".encode())
-            _add(digest, thing[key], seen)
-    elif isinstance(thing, list | tuple | set | frozenset):
-        digest.update(f"{type(thing).__name__} {len(thing)};".encode())
-        for item in sorted(thing, key=repr) if isinstance(thing, set | frozenset) else thing:
+            _add(digest, value[key], seen)
+    elif isinstance(value, list | tuple | set | frozenset):
+        digest.update(f"{type(value).__name__} {len(value)};".encode())
+        for item in sorted(value, key=repr) if isinstance(value, set | frozenset) else value:
             _add(digest, item, seen)
-    elif isinstance(thing, CodeType):
-        digest.update(thing.co_code + repr(thing.co_names).encode())
-        _add(digest, thing.co_consts, seen)
-    elif isinstance(thing, FunctionType):
-        _add(digest, (thing.__code__, thing.__defaults__, thing.__kwdefaults__), seen)
-        for cell in thing.__closure__ or ():
+    elif isinstance(value, CodeType):
+        digest.update(value.co_code + repr(value.co_names).encode())
+        _add(digest, value.co_consts, seen)
+    elif isinstance(value, FunctionType):
+        _add(digest, (value.__code__, value.__defaults__, value.__kwdefaults__), seen)
+        for cell in value.__closure__ or ():
             _add(digest, cell.cell_contents, seen)
-    elif isinstance(thing, MethodType):
-        _add(digest, thing.__func__, seen)
-    elif isinstance(thing, type | ModuleType):
-        _add_class(digest, thing, seen)
+    elif isinstance(value, MethodType):
+        _add(digest, value.__func__, seen)
+    elif isinstance(value, type | ModuleType):
+        _add_class(digest, value, seen)
     else:
-        _add_class(digest, type(thing), seen)
-        for name in sorted(_attributes(thing)):
+        _add_class(digest, type(value), seen)
+        for name in sorted(_attributes(value)):
             digest.update(f"{name}=".encode())
-            _add(digest, getattr(thing, name, None), seen)
+            _add(digest, getattr(value, name, None), seen)
 
 
 def _add_class(digest: Any, kind: Any, seen: set[int]) -> None:
@@ -102,6 +102,6 @@ def _add_class(digest: Any, kind: Any, seen: set[int]) -> None:
             _add_class(digest, base, seen)
 
 
-def _attributes(thing: Any) -> list[str]:
-    slots = [name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())]
-    return [*getattr(thing, "__dict__", {}), *(name for name in slots if name not in ("__dict__", "__weakref__"))]
+def _attributes(value: Any) -> list[str]:
+    slots = [name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())]
+    return [*getattr(value, "__dict__", {}), *(name for name in slots if name not in ("__dict__", "__weakref__"))]

@@ -56,7 +56,7 @@ def test_a_long_budget_has_everything_in_full():
 
 
 def test_a_shorter_one_has_fewer_seeds():
-    found = spent([Told("a", 900.0), Told("b", 1000.0)], 1000.0)
+    found = spent([Told("a", 900.0), Told("b", 1000.0)], 1600.0)
     assert FEWEST < len(found["a"][0]) < 8 and found["a"][1] == (4, 16, 64, 256)
 
 
