@@ -172,7 +172,7 @@ def test_a_study_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pilot, "STEPS", 80)
     options: dict[str, Any] = {
         "batch_sizes": [16, 64], "learning_rates": [0.03, 0.1], "seeds": 2, "train_for": "steps:24",
-        "target_accuracy": 0.4, "threads": 1,
+        "target_accuracy": 0.5, "threads": 1,
     }  # fmt: skip
     results = [ms.study(mlp(), TABLE, device=device, **options).result for device in ("cpu", "cuda")]
     cpu, gpu = ([(b.batch_size, b.lr, b.val_accuracy) for b in result.batch_sizes] for result in results)

@@ -70,7 +70,7 @@ class Cell:
             raise DataError(
                 "cell",
                 expected="values that a training run can have",
-                got=json_line(values)[:60],
+                got=to_json(values)[:60],
                 fix="delete the line",
             )
         return cls(
@@ -274,7 +274,7 @@ def _read_cells(path: Path, kind: type[C], seal: str) -> Iterable[C]:
             values = json.loads(line)
             body, _, _ = line.rpartition(CHECKSUM)
             if values.pop("checksum") != _checksum(body, seal):
-                raise ValueError("a line that was changed")
+                raise KeyError("checksum")  # the line was changed
             yield kind.from_dict(values)
         except (ValueError, KeyError, TypeError) as problem:
             cut_short = position == len(lines) - 1 and not line.endswith("}")

@@ -86,7 +86,7 @@ def test_cells_of_another_study_are_not_taken_over(tmp_path):
 
 @pytest.mark.parametrize("values", [{"batch_size": 0}, {"lr": -1.0}, {"steps_to_target": 0.0}])
 def test_impossible_values_are_refused(values):
-    with pytest.raises(ValueError, match="no training run has"):
+    with pytest.raises(ValueError, match="that a training run can have"):
         Cell.from_dict(json.loads(REACHED.to_line()) | values)
 
 
