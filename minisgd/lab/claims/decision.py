@@ -37,8 +37,8 @@ HOW = (
 )
 
 HOLM = (
-    "The second verdict is the one that stands if all statements of all claims answered here are together to err once "
-    "in twenty (Holm 1979), instead of once in twenty each."
+    "The second verdict is the one that stands after Holm's adjustment (1979) of all statements of all claims answered "
+    "here, at 5% together. A statement can hold or fail, each by a test of its own, so they err somewhat more often."
 )
 
 LEVEL = 0.05
@@ -213,7 +213,7 @@ class Rule:
 
 
 def holm(p_values: Mapping[tuple[int, str], float], level: float = LEVEL) -> set[tuple[int, str]]:
-    """Return which of many tests stand when all of them together are to err once in twenty (Holm 1979)."""
+    """Return which of many tests stand after Holm's adjustment (1979): together they err at the level."""
     standing = set()
     for rank, (key, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
         if p > level / (len(p_values) - rank):

@@ -94,7 +94,7 @@ class Claims:
 
     @cached_property
     def adjusted(self) -> Mapping[int, Verdict]:
-        """The verdict of every claim if all statements together, of all claims, are to err once in twenty (Holm).
+        """The verdict of every claim after Holm's adjustment of all statements of all claims.
 
         What does not stand counts as open. It can only take verdicts away, never add one.
         """
