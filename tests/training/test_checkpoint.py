@@ -14,7 +14,9 @@ import pytest
 from safetensors.numpy import load, save
 
 import minisgd as ms
+from minisgd.training import consecutive_steps
 from minisgd.training.checkpoint import pack, unpack
+from tests.backend.cpu.native.bits import needs_native
 
 
 def data() -> ms.Dataset:
@@ -229,6 +231,25 @@ def test_interrupted_at_every_step_the_training_run_goes_on_to_the_same_bits(
         assert digest(run, folder) == end, f"stopped after {step} steps"
         stops += 1
     assert stops == whole.steps - 1 >= 5
+
+
+@needs_native
+@pytest.mark.parametrize("name", ["shuffle", "evaluated between epochs", "kept every half epoch"])
+def test_interrupted_after_updates_in_a_row_it_goes_on_to_the_same_bits(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINISGD_EXECUTOR", "native")
+    monkeypatch.setattr(consecutive_steps, "RESPONSE", 1e9)
+    options, stops = RUNS[name], []
+    whole = go(tmp_path / "whole", options)
+    for calls in range(1, whole.steps):
+        folder = tmp_path / str(calls)
+        part = go(folder, options, on_progress=stop_at(calls))
+        if part.stopped != "interrupted":
+            break
+        stops.append(part.steps)
+        assert digest(go(folder, options, resume=folder), folder) == digest(whole, tmp_path / "whole")
+    assert stops[0] == 1 and 1 < len(set(stops)) < whole.steps - 1  # some of them in a row
 
 
 @pytest.mark.parametrize(
