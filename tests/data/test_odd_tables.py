@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -141,4 +142,12 @@ def test_odd_tables_that_can_be_learned_from(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(ACCEPTED))
 def test_odd_tables_that_are_read(tmp_path: Path, name: str) -> None:
+    if name == "text after a quote":
+        pytest.importorskip("pandas", reason="pandas, which reads text after a quote, is not installed")
     assert len(load(place(tmp_path, name, TEXTS[name][0]), validation=None)) > 2
+
+
+def test_without_pandas_text_after_a_quote_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(MinisgdError, match=r"t\.csv must be a readable CSV table.*expected after.*; export it again"):
+        load(place(tmp_path, "text after a quote", TEXTS["text after a quote"][0]), validation=None)

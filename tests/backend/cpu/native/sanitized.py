@@ -66,7 +66,8 @@ def _test(extension: str) -> int:
     sys.modules[NAME] = module
     spec.loader.exec_module(module)
     here = Path(__file__).parent
-    return int(pytest.main(["-q", "-p", "no:cacheprovider", *(str(here / name) for name in FILES)]))
+    # in this process: a worker would import the extension that was built for use
+    return int(pytest.main(["-q", "-n", "0", "-p", "no:cacheprovider", *(str(here / name) for name in FILES)]))
 
 
 if __name__ == "__main__":
