@@ -15,7 +15,6 @@ from minisgd.lab.claims.experiment import Experiment, Unsuitable
 from minisgd.lab.claims.setting import OPTIMIZERS, Setting
 from minisgd.lab.environment import half_of_memory
 from minisgd.lab.study.cell import Cell, Entry, Journal
-from minisgd.lab.study.constant import usual_metric
 from minisgd.lab.study.pilot import SHARE, Pilot, run_pilot
 from minisgd.lab.timing.clock import SECONDS, VISITS
 from minisgd.lab.trial import Trial
@@ -169,24 +168,9 @@ class Lab:
         return pilot
 
     def trouble(self) -> str:
-        """Say that nothing is learned from the reader's data, where that is so; empty where something is.
-
-        Of classes it is asked by their usual metric: where the best constant answer gives all the same probability, its
-        loss has no sampling error to be held against.
-        """
-        return self._once("learned", self._trouble)
-
-    def _trouble(self) -> str:
-        if "trouble" in self.facts.facts:
-            return str(self.facts.facts["trouble"])
-        trial, pilot = self.trial(Setting()), self.pilot(Setting())
-        metric = usual_metric(trial.data, trial.loss)
-        if metric != pilot.target.metric:
-            rates = [pilot.lr * factor for factor in (0.3, 1.0, 3.0)]
-            pilot = run_pilot(trial, self.within(trial), None, rates, self.seeds, self.stop, metric)
-        trouble = "" if pilot.learned else pilot.trouble
-        self.facts.remember(trouble=trouble)
-        return trouble
+        """Say that nothing is learned from the reader's data, where that is so; empty where something is."""
+        pilot = self.pilot(Setting())
+        return "" if pilot.learned else pilot.trouble
 
     def goal(self, setting: Setting, target_of: Setting | None = None) -> Pilot:
         """Return the pilot of a setting whose target can be learned.

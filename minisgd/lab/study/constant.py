@@ -15,9 +15,11 @@ from statistics import NormalDist
 import numpy as np
 
 from minisgd.data import Dataset, Split
-from minisgd.lab.study.result import Baseline, Target
+from minisgd.lab.student import t_quantile
+from minisgd.lab.study.result import Baseline
 from minisgd.nn import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy
 from minisgd.nn.losses.regression import L1, Huber, MeanSquaredError
+from minisgd.training.memory import loss_for
 from minisgd.typing import HostArray
 
 IMBALANCED = 4.0
@@ -30,8 +32,9 @@ SIZE = 0.05
 def usual_metric(data: Dataset, loss: Loss | None) -> str:
     """Return the metric in which a target is chosen, unless one is given: that in which nothing learned is plain."""
     assert data.validation is not None
+    loss = loss_for(loss, data.task)
     if data.task == "regression":
-        return "val_r2" if loss is None or isinstance(loss, MeanSquaredError) else "val_loss"
+        return "val_r2" if isinstance(loss, MeanSquaredError) else "val_loss"
     if isinstance(loss, BinaryCrossEntropy):
         return "val_accuracy"
     counts = np.bincount(classes_of(data.train))
@@ -46,7 +49,7 @@ def best_constant(data: Dataset, metric: str, loss: Loss | None) -> Baseline:
     A loss: the class frequencies, the mean or the median, with the standard error of the loss of an example; infinite
     where the loss is of one's own. R²: 0, with that of the squared error relative to the variance.
     """
-    held = data.validation
+    held, loss = data.validation, loss_for(loss, data.task)
     assert held is not None
     n, labelled = len(held), data.task == "classification"
     weight = np.ones(n) if held.weight is None else held.weight.astype(np.float64)
@@ -85,13 +88,40 @@ def loss_of_mean(data: Dataset) -> float:
     return best_constant(data, "val_loss", None).value
 
 
-def distinguishable(level: float, baseline: Baseline, target: Target, tried: int) -> bool:
-    """Return whether a score beats the best constant answer by more than chance.
+def reached_by_chance(baseline: Baseline, data: Dataset, loss: Loss | None, tried: int) -> float:
+    """Return the score that a network which learned nothing passes with a probability of SIZE at most.
 
-    The score is the best of so many tries, each of which had its chance to be lucky (Bonferroni).
+    The score is the best of so many tries, each of which had its chance to be lucky (Bonferroni). Network and constant
+    answer are judged on the same examples, so what counts is the scatter of their difference, which is small where the
+    network hardly departs from the constant:
+
+    - cross-entropy: over N examples exp(N·gain) is the likelihood ratio of the network to the constant answer, whose
+      expectation is at most one where labels do not depend on x, so it passes 1/p with probability p at most (Markov).
+      A mean over checkpoints, seeds or soft labels keeps this (Jensen).
+    - squared error, R²: R² is at most the squared correlation of answers and targets, whose chance is Student's t.
+    - accuracy, and other losses: the sampling error of the constant answer itself.
     """
-    gain = (level - baseline.value) * (1 if target.rises else -1)
-    return bool(gain > NormalDist().inv_cdf(1 - SIZE / tried) * baseline.error)
+    loss, p, rises = loss_for(loss, data.task), SIZE / tried, not baseline.metric.endswith("loss")
+    n, squares = _examples(data)
+    if not rises and isinstance(loss, SoftmaxCrossEntropy | BinaryCrossEntropy):
+        gain = math.log(1 / p) / n
+    elif baseline.metric == "val_r2" or (not rises and isinstance(loss, MeanSquaredError)):
+        share = 1.0
+        if squares > 2:
+            share = 1 / (1 + (squares - 2) / t_quantile(1 - p, squares - 2) ** 2)
+        gain = share if rises else share * baseline.value
+    else:
+        least = 0.0 if rises else abs(baseline.value) / math.sqrt(n)
+        gain = NormalDist().inv_cdf(1 - p) * max(baseline.error, least)
+    return baseline.value + gain if rises else baseline.value - gain
+
+
+def _examples(data: Dataset) -> tuple[float, float]:
+    """Return Σw/max w and (Σw)²/Σw²: validation examples that count as much as if each had the same weight."""
+    held = data.validation
+    assert held is not None
+    w = np.ones(len(held)) if held.weight is None else held.weight.astype(np.float64)
+    return float(w.sum() / w.max()), float(w.sum() ** 2 / np.square(w).sum())
 
 
 def classes_of(split: Split) -> HostArray:
@@ -113,7 +143,7 @@ def balanced(data: Dataset) -> Dataset:
     return replace(data, train=train, validation=Split(held.x, held.y, weight))
 
 
-def _losses(held: Split, weight: HostArray, data: Dataset, loss: Loss | None) -> tuple[HostArray | None, str]:
+def _losses(held: Split, weight: HostArray, data: Dataset, loss: Loss) -> tuple[HostArray | None, str]:
     """Return the weighted loss of every example under the best constant answer, (N,), and that answer; None if unknown.
 
     weight (N,)
@@ -124,13 +154,13 @@ def _losses(held: Split, weight: HostArray, data: Dataset, loss: Loss | None) ->
         t = y.reshape(len(y), -1)
         q = np.clip(share @ t, 1e-12, 1 - 1e-12)
         return -weight * (t * np.log(q) + (1 - t) * np.log(1 - q)).mean(axis=1), "the share of every label"
-    if isinstance(loss, SoftmaxCrossEntropy) or (loss is None and data.task == "classification"):
+    if isinstance(loss, SoftmaxCrossEntropy):
         t = y if y.ndim == 2 else np.eye(int(y.max()) + 1)[y.astype(int)]
-        smoothing = 0.0 if loss is None else loss.label_smoothing
+        smoothing = loss.label_smoothing
         t = (1 - smoothing) * t + smoothing / max(t.shape[1], data.n_classes)
         return -weight * (t @ np.log(np.maximum(share @ t, 1e-12))), "the frequency of every class"
     y = y.reshape(len(y), -1)
-    if loss is None or isinstance(loss, MeanSquaredError):
+    if isinstance(loss, MeanSquaredError):
         return weight * np.square(y - share @ y).mean(axis=1), "the mean"
     gap = np.abs(y - np.median(y, axis=0))
     if isinstance(loss, L1):

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from minisgd.errors import ArgumentError, DataError
+from minisgd.lab import words
 from minisgd.lab.study.cell import Cell
-from minisgd.lab.study.constant import best_constant, distinguishable, loss_of_mean, usual_metric
+from minisgd.lab.study.constant import best_constant, loss_of_mean, reached_by_chance, usual_metric
 from minisgd.lab.study.grid import PER_DECADE, lattice
 from minisgd.lab.study.result import Baseline, Target
 from minisgd.lab.study.stack import Budget, train_stack
@@ -87,7 +88,7 @@ class Pilot:
         )
         if self.baseline.metric == "val_balanced_accuracy" and self.baseline.error > 0.1:
             rare = round(self.baseline.n_validation * (self.baseline.balance or (0, 0))[1])
-            text += f" Only {rare} of these are of the rarest class: hold out more."
+            text += f" The rarest class has only {words.plural(rare, 'validation example')}: hold out more."
         return text
 
 
@@ -140,7 +141,7 @@ def run_pilot(
     watched = target or _watched(trial, metric or usual_metric(data, trial.loss))
     baseline = best_constant(data, watched.metric, trial.loss)
     if target is not None:
-        require_beyond(target, baseline)
+        require_beyond(target, baseline, reached_by_chance(baseline, data, trial.loss, 1))
     cells = [(lr, seed) for lr in rates for seed in seeds[:2]]
     begun = perf_counter()
     done = train_stack(
@@ -151,7 +152,8 @@ def run_pilot(
     if not math.isfinite(baseline.value):  # a loss of one's own: an untrained network stands for knowing nothing
         start = float(np.median([cell.curve[0][2] for cell in done]))
         baseline = replace(baseline, value=start, error=abs(start) / math.sqrt(baseline.n_validation))
-    learned = distinguishable(level, baseline, watched, len(rates))
+    chance = reached_by_chance(baseline, data, trial.loss, len(rates))
+    learned = level > chance if watched.rises else level < chance
     found = Pilot(watched, batch_size, lr, STEPS, seconds, level, baseline, learned, True, len(rates))
     if not learned:
         return found
@@ -170,14 +172,12 @@ def run_pilot(
     return replace(found, measurable=False)
 
 
-def require_beyond(target: Target, baseline: Baseline) -> None:
-    """Refuse a target that the best constant answer meets, or might by chance."""
-    sign = 1 if target.rises else -1
-    limit = baseline.value + sign * (baseline.error if math.isfinite(baseline.error) else 0.0)
-    if math.isfinite(baseline.value) and sign * (target.value - limit) <= 0:
+def require_beyond(target: Target, baseline: Baseline, chance: float) -> None:
+    """Refuse a target that the best constant answer meets, or a network that learned nothing might by chance."""
+    if math.isfinite(chance) and (target.value <= chance if target.rises else target.value >= chance):
         raise ArgumentError(
             f"target_{target.metric.removeprefix('val_')}",
-            expected=f"harder than {target.at(limit)}, the best constant answer and its sampling error",
+            expected=f"harder than {target.at(chance)}, which the best constant answer may reach by chance",
             got=target.value,
             fix=f"ask for more, or leave the target out and a pilot finds one. {baseline}",
         )

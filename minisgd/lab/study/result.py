@@ -86,7 +86,8 @@ class Baseline:
             error = f"{100 * self.error:.2g}%"
         else:
             error = words.number(self.error)
-        text = f"Always answering {self.answer} reaches {metric}, with a sampling error of {error} {on}"
+        text = f"Always answering {self.answer} reaches {metric}"
+        text += f", with a sampling error of {error} {on}" if self.error else f" {on}"
         if self.balance is not None:
             text += f" (classes of {100 * self.balance[0]:.3g}% to {100 * self.balance[1]:.2g}%)"
         return text + "."

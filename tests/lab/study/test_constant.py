@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 import minisgd as ms
-from minisgd.lab.study.constant import balanced, best_constant, distinguishable, usual_metric
-from minisgd.lab.study.result import Target
+from minisgd.lab.study.constant import balanced, best_constant, reached_by_chance, usual_metric
 from minisgd.lab.trial import Trial
 
 X = np.zeros((8, 1), np.float32)
@@ -75,12 +75,60 @@ def test_usual_metrics():
     assert usual_metric(VALUES, ms.L1()) == "val_loss"
 
 
-def test_only_more_than_chance_is_distinguishable():
-    base = best_constant(held_out(np.array([0, 0, 1, 1])), "val_accuracy", None)
-    goal = Target("val_accuracy", math.nan)
-    assert not distinguishable(base.value + base.error, base, goal, 1)
-    assert distinguishable(base.value + 1.7 * base.error, base, goal, 1)
-    assert not distinguishable(base.value + 1.7 * base.error, base, goal, 10)
+def test_chance_is_wider_the_more_was_tried():
+    data = held_out(np.array([0, 0, 1, 1]))
+    base = best_constant(data, "val_accuracy", None)
+    once, often = (reached_by_chance(base, data, None, tried) for tried in (1, 10))
+    assert base.value + 1.6 * base.error < once < base.value + 1.7 * base.error < often
+
+
+def test_cross_entropy_is_judged_by_the_likelihood_ratio():
+    data = held_out(np.array([0, 0, 1, 1]))  # whose best constant answer has the same loss on every example
+    base = best_constant(data, "val_loss", None)
+    assert base.error == 0 and "sampling error" not in str(base)
+    assert_allclose(reached_by_chance(base, data, None, 3), math.log(2) - math.log(3 / 0.05) / 4)
+
+
+def test_a_single_heavy_example_is_no_evidence():
+    for y, weight in (([0, 1, 1, 1], [1, 1e-6, 1e-6, 1e-6]), ([1.0, 2.0, 4.0, 0.0], [1, 1e-6, 1e-6, 1e-6])):
+        held = ms.Split(X[:4], np.array(y), np.array(weight, np.float32))
+        data = replace(held_out(np.array(y)), validation=held)
+        base = best_constant(data, "val_loss", None)
+        assert reached_by_chance(base, data, None, 1) <= 0
+
+
+def departures(rng: np.random.Generator, n: int, outputs: int) -> np.ndarray:
+    """Return how far the answers of a network depart from the best constant one, little or much."""
+    return rng.standard_normal((n, outputs)) * 10 ** rng.uniform(-2, 0.5)
+
+
+@pytest.mark.parametrize("labels", [[0.5, 0.5], [0.2, 0.3, 0.5], [0.95, 0.05]])
+def test_labels_without_a_signal_seldom_pass(labels):
+    rng, n, passed = np.random.default_rng(0), 60, 0
+    known = held_out(np.arange(len(labels)))
+    for _ in range(1000):
+        y = rng.choice(len(labels), n, p=labels)
+        data = replace(known, validation=ms.Split(np.zeros((n, 1)), y))
+        base = best_constant(data, "val_loss", None)
+        z = np.log(labels) + departures(rng, n, len(labels))
+        loss = np.log(np.exp(z).sum(axis=1)) - z[np.arange(n), y]
+        passed += loss.mean() < reached_by_chance(base, data, None, 1)
+    assert passed <= 50
+
+
+@pytest.mark.parametrize("draw", ["standard_normal", "standard_cauchy", "integers"])
+@pytest.mark.parametrize("metric, loss", [("val_r2", None), ("val_loss", ms.L1()), ("val_loss", ms.Huber())])
+def test_values_without_a_signal_seldom_pass(draw, metric, loss):
+    rng, n, passed = np.random.default_rng(0), 60, 0
+    for _ in range(1000):
+        y = 2 * rng.integers(0, 2, (n, 1)) - 1.0 if draw == "integers" else getattr(rng, draw)((n, 1))
+        data = ms.Dataset.from_arrays(np.zeros((n, 1)), y, validation=(np.zeros((n, 1)), y))
+        base = best_constant(data, metric, loss)
+        gap = np.abs(data.validation.y - np.median(y) - np.std(y) * departures(rng, n, 1))
+        value = np.where(gap < 1, gap**2 / 2, gap - 0.5).mean() if isinstance(loss, ms.Huber) else gap.mean()
+        limit = reached_by_chance(base, data, loss, 1)
+        passed += 1 - np.square(gap).mean() / np.var(y) > limit if metric == "val_r2" else value < limit
+    assert passed <= 50
 
 
 def test_accuracy_on_balanced_data_is_balanced_accuracy():
