@@ -101,6 +101,7 @@ class Ops:
         """Return the calls of several programs, in their order, as one program."""
         joined = self.new_program()
         for program in programs:
+            joined.temporaries += program.temporaries
             for call in program:
                 joined.append(call)
         self.arrange(joined)

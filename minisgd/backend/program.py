@@ -44,6 +44,8 @@ class Program:
         """As they were recorded, layer by layer: what there is to read."""
         self.order: list[int] = []
         """The positions of the calls as they are executed."""
+        self.temporaries: tuple[Array, ...] = ()
+        """Arrays that nobody reads after a replay, so that an executor need not write them."""
         self._bound: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
 
     def append(self, call: Call) -> None:

@@ -307,6 +307,7 @@ class Session:
             if recipe.clip:
                 recipe.clip.apply(self.ops, self.arena, buffers.g)
             recipe.optimizer.step(self.ops, buffers)
+        update.temporaries = (buffers.scratch,)
         return update
 
     def _flush(self) -> Program:

@@ -19,9 +19,10 @@
 #include <Python.h>
 #include <numpy/arrayobject.h>
 #include <numpy/ufuncobject.h>
+#include <math.h>
 #include <string.h>
 
-enum { ARGS = 4, AXES = 8, CORE = 3, CORE_STEPS = 8, PIECE = 2048, WIDEST = 8, INPUTS = 4 };
+enum { ARGS = 6, AXES = 8, CORE = 3, CORE_STEPS = 8, PIECE = 2048, WIDEST = 8, INPUTS = 4 };
 
 typedef void Loop(char **args, const npy_intp *dims, const npy_intp *steps, void *data);
 
@@ -143,6 +144,8 @@ static void take(char **args, const npy_intp *dims, const npy_intp *steps, void 
     }
 ARGMAX(argmax_float, npy_float)
 ARGMAX(argmax_double, npy_double)
+
+#include "fused_loops.h"
 
 /* A ufunc whose arguments have other dtypes than its loop: a piece at a time through buffers, as NumPy does */
 static void with_casts(char **args, const npy_intp *dims, const npy_intp *steps, void *data) {
@@ -393,6 +396,31 @@ static int read_argmax(Call *call, PyObject *arrays, npy_intp length, npy_intp s
     return check_reach(call, 1, (PyArrayObject *)PyTuple_GET_ITEM(arrays, 1), 0, 0, sizeof(npy_intp));
 }
 
+/* (name of a fused loop, arrays, shape, strides): its arguments, and one more where s is to be written */
+static int read_fused(Call *call, const char *name, PyObject *arrays) {
+    size_t n = 0;
+    while (n < FUSED_COUNT && strcmp(fused_loops[n].name, name)) n++;
+    if (n == FUSED_COUNT) return refuse("expected \"copy\", \"take\", \"argmax\" or the name of a fused loop");
+    int type = type_of(arrays, 0), known = 0, numbers = 0, reads = 0;
+    for (const char *at = fused_loops[n].arguments; (at = strchr(at, '(')); at++, known++) {
+        numbers += at[-1] == 'R'; /* of NUMBER */
+        reads += at[-1] == 'D';
+    }
+    int s_is_written = call->nargs == known + 1;
+    if (type != NPY_FLOAT && type != NPY_DOUBLE) return refuse("expected floats");
+    if (call->nargs != known && !s_is_written) return refuse("expected the arguments of the loop");
+    for (int k = 0; k < call->nargs; k++) {
+        PyArrayObject *array = (PyArrayObject *)PyTuple_GET_ITEM(arrays, k);
+        npy_intp size = PyArray_ITEMSIZE(array);
+        if (PyArray_TYPE(array) != type) return refuse("expected arrays of one dtype");
+        if (call->steps[k] != (k < numbers ? 0 : size)) return refuse("expected numbers and contiguous vectors");
+        if (k >= numbers + reads && !PyArray_ISWRITEABLE(array)) return refuse("an output is read-only");
+        if (check_reach(call, k, array, 0, 0, size)) return -1;
+    }
+    call->loop = fused_loops[n].loops[s_is_written][type == NPY_DOUBLE];
+    return 0;
+}
+
 static int read_call(Call *call, PyObject *item, PyObject *kept) {
     PyObject *arrays, *shape, *strides;
     const char *kind;
@@ -411,7 +439,7 @@ static int read_call(Call *call, PyObject *item, PyObject *kept) {
     if (!strcmp(kind, "copy")) return read_copy(call, arrays);
     if (!strcmp(kind, "take")) return read_take(call, arrays, first, second);
     if (!strcmp(kind, "argmax")) return read_argmax(call, arrays, first, second);
-    return refuse("expected \"copy\", \"take\" or \"argmax\"");
+    return read_fused(call, kind, arrays);
 }
 
 /* (first, count, extent, unit), which must follow one another; only calls without Python run in units */
@@ -533,7 +561,19 @@ static PyObject *has_cast(PyObject *unused, PyObject *args) {
     return PyBool_FromLong(find_cast(from, to) != NULL);
 }
 
+static PyObject *list_fused_loops(PyObject *unused, PyObject *none) {
+    (void)unused, (void)none;
+    PyObject *listed = PyList_New(0);
+    for (size_t n = 0; listed && n < FUSED_COUNT; n++) {
+        PyObject *row = Py_BuildValue("sss", fused_loops[n].name, fused_loops[n].arguments, fused_loops[n].assignments);
+        if (!row || PyList_Append(listed, row)) Py_CLEAR(listed);
+        Py_XDECREF(row);
+    }
+    return listed;
+}
+
 static PyMethodDef functions[] = {
+    {"fused_loops", list_fused_loops, METH_NOARGS, "fused_loops(): list name, arguments and assignments of each."},
     {"has_cast", has_cast, METH_VARARGS, "has_cast(from, to): tell whether there is a loop for these type numbers."},
     {NULL, NULL, 0, NULL},
 };

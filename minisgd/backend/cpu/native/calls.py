@@ -12,8 +12,9 @@ from minisgd.typing import HostArray
 class Native(NamedTuple):
     """A call that the executor runs itself: a loop over arrays, the last of which it writes.
 
-    kind: a ufunc, or "copy", "take" or "argmax"   more: what the executor reads after arrays and walk
-    spans: bytes that each array takes up at one position, from its first to behind its last
+    kind: a ufunc, "copy", "take" or "argmax", or the name of a fused loop   more: what the executor reads after arrays
+    and walk   spans: bytes that each array takes up at one position, from its first to behind its last
+    outputs: how many arrays it writes
     """
 
     kind: Any
@@ -21,6 +22,7 @@ class Native(NamedTuple):
     walk: Walk
     more: tuple[Any, ...]
     spans: tuple[tuple[int, int], ...]
+    outputs: int = 1
 
     @property
     def extent(self) -> int:
@@ -30,6 +32,11 @@ class Native(NamedTuple):
         """
         alone = len(self.walk.shape) == 1 and self.walk.strides[-1][0] == 0
         return 1 if alone else self.walk.shape[0]
+
+    def without_last(self) -> Native:
+        """Return the call without its last array."""
+        walk = self.walk._replace(strides=self.walk.strides[:-1])
+        return self._replace(arrays=self.arrays[:-1], walk=walk, spans=self.spans[:-1], outputs=self.outputs - 1)
 
     def described(self) -> tuple[Any, ...]:
         """Return the call as the executor takes it."""

@@ -158,7 +158,7 @@ def _touched(call: Native, extent: int) -> list[Touched]:
         far = [(n - 1) * step for n, step in zip(path.shape[1:], steps[1:], strict=True)]
         start = address(array) + low + sum(f for f in far if f < 0)
         end = start - low + high + sum(abs(f) for f in far)
-        found.append(Touched(start, end, steps[0], k == len(call.arrays) - 1))
+        found.append(Touched(start, end, steps[0], k >= len(call.arrays) - call.outputs))
     return found
 
 

@@ -68,6 +68,12 @@ def meet(a: HostArray, b: HostArray) -> bool:
     return bool(np.may_share_memory(a, b))
 
 
+def within(a: HostArray, b: HostArray) -> bool:
+    """Tell whether an array lies between the first and the last byte of another."""
+    (low, high), (start, end) = byte_bounds(a), byte_bounds(b)
+    return start <= low and high <= end
+
+
 def same(a: HostArray, b: HostArray) -> bool:
     """Tell whether two arrays of one shape have every element at the same place."""
     steps = zip(a.shape, a.strides, b.strides, strict=True)

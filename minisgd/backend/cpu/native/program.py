@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from minisgd.backend.cpu.native._executor import Tape
 from minisgd.backend.cpu.native.calls import Native, describe_input
 from minisgd.backend.cpu.native.chains import plan
+from minisgd.backend.cpu.native.fused_loops import fuse, without_unread
 from minisgd.backend.cpu.native.translation import translate
 from minisgd.backend.program import Call, Input, Program
 
@@ -43,7 +44,8 @@ class NativeProgram(Program):
         order = [self.calls[position] for position in self.order]
         parts = [(part, call.block is None) for call in order for part in translate(call)]
         # calls of a loop over blocks are cut to fit the cache already
-        calls, chains = plan([part for part, _ in parts], [loose for _, loose in parts])
+        fused, loose = fuse([part for part, _ in parts], [loose for _, loose in parts])
+        calls, chains = plan(without_unread(fused, self.temporaries), loose)
         return Tape(tuple(call.described() for call in calls), tuple(chains))
 
 

@@ -37,7 +37,7 @@ def _record(program: Program) -> list[np.ndarray]:
     y, total, mask = np.zeros((31, 29), np.float32), np.zeros((2, 31, 1), np.float32), np.zeros((31, 29), bool)
     column, best, wide = np.zeros((1, 29), np.float32), np.zeros(31, np.int64), np.zeros((29, 31))
     order = np.arange(30, -1, -1)
-    rows = np.zeros_like(x)
+    rows, written = np.zeros_like(x), []
 
     def add(function: Callable[..., Any], *args: Any) -> None:
         out = next(a for a in reversed(args) if isinstance(a, np.ndarray))
@@ -56,4 +56,12 @@ def _record(program: Program) -> list[np.ndarray]:
     add(np.copyto, wide, y.T)
     add(np.add, wide, y.T, wide)
     add(np.argmax, y, -1, best)
-    return [rows, y, total, mask, column, best, wide]
+    decay = np.array(0.9, np.float32)
+    for rate in (decay, total[0]):  # products and sums run by one loop, but rounded one by one
+        v, w, s = np.sin(x), np.cos(x), np.zeros_like(x)
+        add(np.multiply, v, decay, v)
+        add(np.add, v, x, v)
+        add(np.multiply, v, rate, s)
+        add(np.subtract, w, s, w)
+        written += [v, w, s]
+    return [rows, y, total, mask, column, best, wide, *written]

@@ -8,6 +8,7 @@ strides, and axes that continue one another joined to one (``npyiter_find_best_a
 from __future__ import annotations
 
 from functools import lru_cache
+from math import prod
 from typing import NamedTuple
 
 from minisgd.typing import Shape
@@ -31,6 +32,13 @@ class Walk(NamedTuple):
             return self
         strides = tuple((step * inner, step, *rest) for step, *rest in self.strides)
         return Walk((extent, inner, *self.shape[1:]), strides)
+
+    def unfolded(self, shape: Shape) -> Walk | None:
+        """Return the same walk along these axes, or None: only a single axis can be cut to others."""
+        if self.shape == shape or self.shape != (prod(shape),):
+            return self if self.shape == shape else None
+        inner = [prod(shape[k + 1 :]) for k in range(len(shape))]
+        return Walk(shape, tuple(tuple(step * n for n in inner) for (step,) in self.strides))
 
     def with_long_loops(self) -> Walk:
         """Return the walk with its last two axes exchanged where the inner loop would be too short to pay."""

@@ -18,8 +18,15 @@ import pytest
 from minisgd.backend.cpu.native.build import build
 
 NAME = "minisgd.backend.cpu.native._executor"
-FLAGS = ("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-FILES = ("test_misuse.py", "test_translation.py", "test_chains.py", "test_program.py")
+FLAGS = (
+    "-O1",
+    "-g",
+    "-ffp-contract=off",
+    "-fno-omit-frame-pointer",
+    "-fsanitize=address,undefined",
+    "-fno-sanitize-recover=all",
+)
+FILES = ("test_misuse.py", "test_translation.py", "test_chains.py", "test_fused_loops.py", "test_program.py")
 
 
 def why_not() -> str | None:

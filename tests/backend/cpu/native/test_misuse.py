@@ -21,7 +21,17 @@ COPY = ("copy", (A, OUT), (10,), ((4,), (4,)))
 INDEX = np.zeros(10, np.int64)
 TAKE = ("take", (A, INDEX, OUT), (10,), ((0,), (8,), (4,)), 10, 4)
 ARGMAX = ("argmax", (X, INDEX), (3,), ((16,), (8,)), 4, 4)
-GOOD = {"add": ADD, "product": PRODUCT, "copy": COPY, "take": TAKE, "argmax": ARGMAX, "python": (len, ((),))}
+NUMBER = np.ones((), np.float32)
+FUSED = ("add_scaled", (NUMBER, A, OUT), (10,), ((0,), (4,), (4,)))
+GOOD = {
+    "add": ADD,
+    "product": PRODUCT,
+    "copy": COPY,
+    "take": TAKE,
+    "argmax": ARGMAX,
+    "fused": FUSED,
+    "python": (len, ((),)),
+}
 
 
 def tape(*calls: Any, chains: Any = None) -> Any:
@@ -43,6 +53,15 @@ READ_ONLY.flags.writeable = False
 UNALIGNED = np.zeros(41, np.uint8)[1:].view(np.float32)
 
 BAD: dict[str, tuple[Any, ...]] = {
+    "no such fused loop": changed(FUSED, 0, "add_scale"),
+    "fused loop: too long": changed(FUSED, 2, (11,)),
+    "fused loop: an array missing": ("add_scaled", (NUMBER, OUT), (10,), ((0,), (4,))),
+    "fused loop: arrays too many": ("add_scaled", (NUMBER, A, OUT, B, B), (10,), ((0,), (4,), (4,), (4,), (4,))),
+    "fused loop: another dtype": changed(FUSED, 1, (NUMBER, np.ones(10), OUT)),
+    "fused loop: integers": changed(FUSED, 1, (np.ones((), np.int32), np.ones(10, np.int32), np.ones(10, np.int32))),
+    "fused loop: a vector as number": changed(FUSED, 3, ((4,), (4,), (4,))),
+    "fused loop: strided": changed(changed(FUSED, 2, (5,)), 3, ((0,), (8,), (4,))),
+    "fused loop: read-only": changed(FUSED, 1, (NUMBER, A, READ_ONLY)),
     "too long": changed(ADD, 2, (11,)),
     "stride too large": changed(ADD, 3, ((4,), (4,), (8,))),
     "stride backwards": changed(ADD, 3, ((4,), (-4,), (4,))),
