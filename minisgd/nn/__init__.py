@@ -5,14 +5,17 @@ from __future__ import annotations
 import minisgd.backend.dispatch as dispatch
 from minisgd.nn import initializers as init
 from minisgd.nn.layer import Buffer, Declaration, Layer, Parameter, Statistic
-from minisgd.nn.layers.activations import GELU, LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
+from minisgd.nn.layers.activations import LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
 from minisgd.nn.layers.batch_norm import BatchNorm
 from minisgd.nn.layers.conv import Conv2d
 from minisgd.nn.layers.dropout import Dropout
 from minisgd.nn.layers.flatten import Flatten
+from minisgd.nn.layers.gates import GELU, Hardswish, Mish, SiLU
 from minisgd.nn.layers.layer_norm import LayerNorm
 from minisgd.nn.layers.linear import Linear
 from minisgd.nn.layers.pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from minisgd.nn.layers.rectifiers import ELU, SELU, PReLU
+from minisgd.nn.layers.softmax import Softmax
 from minisgd.nn.losses.cross_entropy import BinaryCrossEntropy, SoftmaxCrossEntropy
 from minisgd.nn.losses.loss import Loss
 from minisgd.nn.losses.regression import L1, Huber, MeanSquaredError
@@ -20,8 +23,10 @@ from minisgd.nn.network import Network
 from minisgd.nn.sequential import Residual, Sequential
 
 __all__ = [
+    "ELU",
     "GELU",
     "L1",
+    "SELU",
     "AvgPool2d",
     "BatchNorm",
     "BinaryCrossEntropy",
@@ -31,6 +36,7 @@ __all__ = [
     "Dropout",
     "Flatten",
     "GlobalAvgPool2d",
+    "Hardswish",
     "Huber",
     "Layer",
     "LayerNorm",
@@ -39,12 +45,16 @@ __all__ = [
     "Loss",
     "MaxPool2d",
     "MeanSquaredError",
+    "Mish",
     "Network",
+    "PReLU",
     "Parameter",
     "ReLU",
     "Residual",
     "Sequential",
+    "SiLU",
     "Sigmoid",
+    "Softmax",
     "SoftmaxCrossEntropy",
     "Softplus",
     "Statistic",

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from minisgd.nn import (
+    ELU,
     GELU,
     L1,
+    SELU,
     AvgPool2d,
     BatchNorm,
     BinaryCrossEntropy,
@@ -19,6 +21,7 @@ from minisgd.nn import (
     Dropout,
     Flatten,
     GlobalAvgPool2d,
+    Hardswish,
     Huber,
     Layer,
     LayerNorm,
@@ -27,10 +30,14 @@ from minisgd.nn import (
     Loss,
     MaxPool2d,
     MeanSquaredError,
+    Mish,
+    PReLU,
     ReLU,
     Residual,
     Sequential,
     Sigmoid,
+    SiLU,
+    Softmax,
     SoftmaxCrossEntropy,
     Softplus,
     Tanh,
@@ -46,7 +53,7 @@ class LayerRow:
 
     plain: y from (layer, x, p) in evaluation, in the plainest NumPy
     torch: the same from (torch, layer, x, p) in training and evaluation; images are channels first there, (B, C, H, W)
-    p: W, b, gamma, beta, running_mean, running_var, and whether it is training; a chain of layers has neither
+    p: W, b, a, gamma, beta, running_mean, running_var, and whether it is training; a chain of layers has neither
     """
 
     make: Callable[[Shape], Layer]
@@ -131,6 +138,45 @@ ACTIVATIONS: dict[str, LayerRow] = {
     ),
 }
 
+MAPS: dict[str, LayerRow] = {
+    "SiLU": LayerRow(
+        lambda shape: SiLU(),
+        lambda layer, x, p: x / (1 + np.exp(-x)),
+        lambda torch, layer, x, p: torch.nn.functional.silu(x),
+    ),
+    "Mish": LayerRow(
+        lambda shape: Mish(),
+        lambda layer, x, p: x * np.tanh(np.logaddexp(0, x)),
+        lambda torch, layer, x, p: torch.nn.functional.mish(x),
+    ),
+    "Hardswish": LayerRow(
+        lambda shape: Hardswish(),
+        lambda layer, x, p: x * np.clip(x + 3, 0, 6) / 6,
+        lambda torch, layer, x, p: torch.nn.functional.hardswish(x),
+    ),
+    "ELU": LayerRow(
+        lambda shape: ELU(0.7),
+        lambda layer, x, p: np.where(x > 0, x, layer.alpha * (np.exp(np.minimum(x, 0)) - 1)),
+        lambda torch, layer, x, p: torch.nn.functional.elu(x, layer.alpha),
+    ),
+    "SELU": LayerRow(
+        lambda shape: SELU(),
+        lambda layer, x, p: layer.scale * np.where(x > 0, x, layer.alpha * (np.exp(np.minimum(x, 0)) - 1)),
+        lambda torch, layer, x, p: torch.selu(x),
+    ),
+    "PReLU": LayerRow(
+        lambda shape: PReLU(),
+        lambda layer, x, p: np.where(x > 0, x, p.a * x),
+        lambda torch, layer, x, p: torch.nn.functional.prelu(x, p.a),
+    ),
+    "Softmax": LayerRow(
+        lambda shape: Softmax(),
+        lambda layer, x, p: np.exp(x) / np.exp(x).sum(-1, keepdims=True),
+        lambda torch, layer, x, p: torch.softmax(x, 1),
+    ),
+}
+"""Activations beside those that follow every layer in the gradient checks."""
+
 LINEAR = LayerRow(
     lambda shape: Linear(3),
     lambda layer, x, p: np.einsum("bi,io->bo", x, p.W) + p.b,
@@ -164,44 +210,50 @@ BATCH_NORM = LayerRow(
     least=2,
 )
 
-LAYERS: dict[str, LayerRow] = ACTIVATIONS | {
-    "Linear": LINEAR,
-    "Linear one": LINEAR.variant(lambda shape: Linear(1)),
-    "Linear without bias": LINEAR.variant(lambda shape: Linear(4, bias=False)),
-    "Conv2d": CONVOLUTION,
-    "Conv2d stride": CONVOLUTION.variant(lambda shape: Conv2d(3, 2, stride=2, bias=False)),
-    "Conv2d rectangle": CONVOLUTION.variant(lambda shape: Conv2d(2, (1, 3), stride=(2, 1), padding=(1, 0))),
-    "Conv2d 1x1": CONVOLUTION.variant(lambda shape: Conv2d(2, 1)),
-    "Conv2d wide border": CONVOLUTION.variant(lambda shape: Conv2d(1, 3, stride=3, padding=2)),
-    "MaxPool2d": MAX_POOL,
-    "MaxPool2d overlap": MAX_POOL.variant(lambda shape: MaxPool2d((3, 2), stride=1)),
-    "MaxPool2d gaps": MAX_POOL.variant(lambda shape: MaxPool2d(1, stride=2)),
-    "AvgPool2d": AVG_POOL,
-    "AvgPool2d overlap": AVG_POOL.variant(lambda shape: AvgPool2d((2, 3), stride=(1, 2))),
-    "GlobalAvgPool2d": LayerRow(
-        lambda shape: GlobalAvgPool2d(),
-        lambda layer, x, p: x.mean((1, 2)),
-        lambda torch, layer, x, p: x.mean((2, 3)),
-        features=False,
-    ),
-    "Flatten": LayerRow(
-        lambda shape: Flatten(),
-        lambda layer, x, p: x.reshape(len(x), -1),
-        lambda torch, layer, x, p: x.movedim(1, -1).flatten(1),
-    ),
-    "BatchNorm": BATCH_NORM,
-    "BatchNorm not affine": BATCH_NORM.variant(lambda shape: BatchNorm(affine=False, eps=1e-3)),
-    "BatchNorm ghost": BATCH_NORM.variant(lambda shape: BatchNorm(ghost=2)),
-    "LayerNorm": LayerRow(lambda shape: LayerNorm(eps=1e-4), plain_layer_norm, torch_layer_norm),
-    "Dropout": LayerRow(
-        lambda shape: Dropout(0.4),
-        lambda layer, x, p: x,
-        lambda torch, layer, x, p: x * p.mask / (1 - layer.p) if p.training else x,
-    ),
-    "Residual": LayerRow(lambda shape: Residual(Linear(shape[-1]), Tanh()), images=False),
-    "Residual of Residual": LayerRow(lambda shape: Residual(Residual(Conv2d(shape[-1], 1)), Sigmoid()), features=False),
-    "Sequential": LayerRow(lambda shape: Sequential(Linear(3), Sequential(Softplus(), Linear(2))), images=False),
-}
+LAYERS: dict[str, LayerRow] = (
+    ACTIVATIONS
+    | MAPS
+    | {
+        "Linear": LINEAR,
+        "Linear one": LINEAR.variant(lambda shape: Linear(1)),
+        "Linear without bias": LINEAR.variant(lambda shape: Linear(4, bias=False)),
+        "Conv2d": CONVOLUTION,
+        "Conv2d stride": CONVOLUTION.variant(lambda shape: Conv2d(3, 2, stride=2, bias=False)),
+        "Conv2d rectangle": CONVOLUTION.variant(lambda shape: Conv2d(2, (1, 3), stride=(2, 1), padding=(1, 0))),
+        "Conv2d 1x1": CONVOLUTION.variant(lambda shape: Conv2d(2, 1)),
+        "Conv2d wide border": CONVOLUTION.variant(lambda shape: Conv2d(1, 3, stride=3, padding=2)),
+        "MaxPool2d": MAX_POOL,
+        "MaxPool2d overlap": MAX_POOL.variant(lambda shape: MaxPool2d((3, 2), stride=1)),
+        "MaxPool2d gaps": MAX_POOL.variant(lambda shape: MaxPool2d(1, stride=2)),
+        "AvgPool2d": AVG_POOL,
+        "AvgPool2d overlap": AVG_POOL.variant(lambda shape: AvgPool2d((2, 3), stride=(1, 2))),
+        "GlobalAvgPool2d": LayerRow(
+            lambda shape: GlobalAvgPool2d(),
+            lambda layer, x, p: x.mean((1, 2)),
+            lambda torch, layer, x, p: x.mean((2, 3)),
+            features=False,
+        ),
+        "Flatten": LayerRow(
+            lambda shape: Flatten(),
+            lambda layer, x, p: x.reshape(len(x), -1),
+            lambda torch, layer, x, p: x.movedim(1, -1).flatten(1),
+        ),
+        "BatchNorm": BATCH_NORM,
+        "BatchNorm not affine": BATCH_NORM.variant(lambda shape: BatchNorm(affine=False, eps=1e-3)),
+        "BatchNorm ghost": BATCH_NORM.variant(lambda shape: BatchNorm(ghost=2)),
+        "LayerNorm": LayerRow(lambda shape: LayerNorm(eps=1e-4), plain_layer_norm, torch_layer_norm),
+        "Dropout": LayerRow(
+            lambda shape: Dropout(0.4),
+            lambda layer, x, p: x,
+            lambda torch, layer, x, p: x * p.mask / (1 - layer.p) if p.training else x,
+        ),
+        "Residual": LayerRow(lambda shape: Residual(Linear(shape[-1]), Tanh()), images=False),
+        "Residual of Residual": LayerRow(
+            lambda shape: Residual(Residual(Conv2d(shape[-1], 1)), Sigmoid()), features=False
+        ),
+        "Sequential": LayerRow(lambda shape: Sequential(Linear(3), Sequential(Softplus(), Linear(2))), images=False),
+    }
+)
 
 
 def row_of(layer: Layer) -> LayerRow:

@@ -10,11 +10,16 @@ from minisgd.backend import Ops
 from minisgd.backend.dispatch import tuned
 from minisgd.nn.cpu.block_size import blocks
 from minisgd.nn.layer import Layer
-from minisgd.nn.layers.activations import GELU, LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
+from minisgd.nn.layers.activations import LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
+from minisgd.nn.layers.gates import GELU, Hardswish, Mish, SiLU
 from minisgd.nn.layers.pool import AvgPool2d, GlobalAvgPool2d
+from minisgd.nn.layers.rectifiers import ELU, SELU
+from minisgd.nn.layers.softmax import Softmax
 from minisgd.typing import Array
 
-KINDS: tuple[type[Layer], ...] = (ReLU, LeakyReLU, Sigmoid, Tanh, Softplus, GELU, AvgPool2d, GlobalAvgPool2d)
+RECTIFIERS = (ReLU, LeakyReLU, ELU, SELU, Softplus)
+GATES = (GELU, SiLU, Mish, Hardswish)
+KINDS: tuple[type[Layer], ...] = (*RECTIFIERS, *GATES, Sigmoid, Tanh, Softmax, AvgPool2d, GlobalAvgPool2d)
 """Layers all of whose arrays have the batch axis."""
 
 

@@ -13,7 +13,8 @@ from minisgd.backend.cuda.workload import REAL, Device, Floor, Workload, Workloa
 from minisgd.backend.dispatch import tuned
 from minisgd.errors import ArgumentError
 from minisgd.nn.cuda.replicas import stacked
-from minisgd.nn.layers.activations import GELU, Activation, LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
+from minisgd.nn.layers.activations import Activation, LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
+from minisgd.nn.layers.gates import GELU
 from minisgd.nn.shapes import reshaped
 from minisgd.typing import Array
 

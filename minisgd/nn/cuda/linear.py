@@ -9,7 +9,8 @@ from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
 from minisgd.backend.cuda.views import stacks
 from minisgd.backend.dispatch import is_as_written, tuned
 from minisgd.nn.cuda.activations import NAMES
-from minisgd.nn.layers.activations import GELU, Activation, LeakyReLU
+from minisgd.nn.layers.activations import Activation, LeakyReLU
+from minisgd.nn.layers.gates import GELU
 from minisgd.nn.layers.linear import Linear
 from minisgd.nn.network import Network
 from minisgd.nn.sequential import Residual, Sequential

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import pi, sqrt
-
 from minisgd.backend import Ops
 from minisgd.nn.layer import Buffer, Declaration, Layer, within
 from minisgd.typing import Array, Shape
@@ -11,8 +9,6 @@ from minisgd.typing import Array, Shape
 
 class Activation(Layer):
     """An elementwise map whose derivative is a function of y: stored over x, differentiated over dy."""
-
-    by_parts = True
 
     def declare(self, x: Shape) -> Declaration:
         return Declaration(y=x, y_over_x=True, dx_over_dy=True, keeps_y=True, buffers=self.scratch(x))
@@ -152,40 +148,6 @@ class Softplus(Activation):
         ops.expm1(self.work, out=self.work)
         ops.multiply(self.work, dy, out=self.work)
         ops.negative(self.work, out=dx)
-
-
-class GELU(Layer):
-    """Gaussian error linear unit: y = x Φ(x), y′ = Φ(x) + x φ(x)  (Hendrycks and Gimpel 2016).
-
-    Φ(x) = ½ (1 + erf(x/√2)) exactly, as PyTorch's default; φ(x) = e^(−x²/2)/√(2π).
-    """
-
-    by_parts = True
-    cdf: Array
-    slope: Array
-
-    def declare(self, x: Shape) -> Declaration:
-        buffers = {"cdf": Buffer(x), "slope": Buffer(x, life="scratch", inference=False)}
-        return Declaration(y=x, dx_over_dy=True, buffers=buffers, infer="over x")
-
-    def forward(self, ops: Ops, x: Array) -> Array:
-        ops.multiply(x, 1 / sqrt(2), out=self.cdf)
-        ops.erf(self.cdf, out=self.cdf)
-        ops.add(self.cdf, 1.0, out=self.cdf)
-        ops.multiply(self.cdf, 0.5, out=self.cdf)
-        ops.multiply(x, self.cdf, out=self.y)
-        return self.y
-
-    def backward(self, ops: Ops, dy: Array) -> Array | None:
-        if self.dx is not None:
-            ops.square(self.x, out=self.slope)
-            ops.multiply(self.slope, -0.5, out=self.slope)
-            ops.exp(self.slope, out=self.slope)
-            ops.multiply(self.slope, 1 / sqrt(2 * pi), out=self.slope)
-            ops.multiply(self.slope, self.x, out=self.slope)
-            ops.add(self.slope, self.cdf, out=self.slope)
-            ops.multiply(dy, self.slope, out=self.dx)
-        return self.dx
 
 
 def sigmoid(ops: Ops, x: Array, *, out: Array) -> None:
