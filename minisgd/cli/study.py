@@ -146,19 +146,11 @@ def _train_command(args: Namespace) -> str:
 
 def _print(found: Study) -> None:
     """Print the answer first, then what it rests on."""
-    from minisgd.lab import words
     from minisgd.lab.study.report.page import cautions
 
     best, result = found.recommendation, found.result
-    lines = [best.why]
-    if best.batch_size is not None and best.lr is not None:
-        lines.insert(0, f"Use batch size {best.batch_size} with learning rate {words.number(best.lr)}.")
-        if best.confidence is not None:
-            lines.append(
-                f"It is the fastest in {100 * best.confidence:.0f}% of draws from the errors of seeds and timing."
-            )
-    for line in lines:
-        output.print_text(line)
+    for sentence in best.sentences:
+        output.print_text(sentence)
     for command in (best.command, best.call):
         if command:
             print(f"  {command}")

@@ -64,7 +64,13 @@ def configure(parser: Parser) -> None:
     group.add_argument("--memory-limit", metavar="BYTES", help="for example 512MiB: micro-batches as large as fit")
     group.add_argument("--evaluate-every", type=number, default=1.0, metavar="X", help="epochs between evaluations (1)")
     group.add_argument("--patience", type=integer, metavar="N", help="stop after N evaluations without a better one")
-    group.add_argument("--best-weights", action="store_true", help="keep the weights of the best evaluation")
+    group.add_argument(
+        "--best-weights",
+        nargs="?",
+        const="",
+        metavar="METRIC",
+        help="keep the weights of the best evaluation (val_loss)",
+    )
     group.add_argument(
         "--precision",
         type=choice("full", "tf32"),
@@ -202,8 +208,8 @@ def _callbacks(args: Namespace, data: Dataset) -> list[Callback]:
     callbacks: list[Callback] = []
     if args.patience is not None:
         callbacks.append(EarlyStopping(args.patience, metric=metric))
-    if args.best_weights:
-        callbacks.append(BestWeights(metric=metric))
+    if args.best_weights is not None:
+        callbacks.append(BestWeights(metric=args.best_weights or metric))
     return callbacks
 
 
@@ -250,7 +256,7 @@ def _announce(args: Namespace, data: Dataset, network: Network, settings: Mappin
 def _figures(args: Namespace, run: Run) -> dict[str, Any]:
     """Return the figures of the weights that the run ends with."""
     figures = run.to_dict()
-    moved_on = run.stopped == "interrupted" or args.best_weights
+    moved_on = run.stopped == "interrupted" or args.best_weights is not None
     if moved_on and run.data.validation is not None:
         score = run.evaluate()
         figures |= {f"val_{name}": value for name, value in score.items()}

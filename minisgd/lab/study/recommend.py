@@ -88,7 +88,7 @@ def _why(
         reason += f", though only {best.steps_to_target.reached} of its {seeds} seeds got there"
     if best is fastest and equal:
         also = words.join([str(b) for b in equal])
-        reason += f". Seeds and timing do not tell it from batch size {also}"
+        reason += f". Given the errors of seeds and timing, batch size {also} may be as fast"
     return reason + "."
 
 

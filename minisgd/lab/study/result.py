@@ -267,7 +267,7 @@ class Recommendation:
         runner_up: The fastest batch size but this one.
         confidence: How sure it is the fastest: the share of draws from the errors of seeds and timing in which it is,
             the learning rate chosen again in each; None for a single seed.
-        tied_with: Batch sizes whose seconds the seeds and the timing do not tell from those of the fastest.
+        tied_with: Batch sizes whose seconds differ from those of the fastest by less than seeds and timing resolve.
         steps: Updates to train for, with a margin.
         command: The complete ``minisgd train`` command; None where the data have no name on the command line.
         call: The complete ``ms.train`` call.
@@ -284,6 +284,20 @@ class Recommendation:
     steps: int | None = None
     command: str | None = None
     call: str | None = None
+
+    @property
+    def sentences(self) -> list[str]:
+        """What to use, why, and how sure that is."""
+        found = [self.why]
+        if self.batch_size is not None and self.lr is not None:
+            found.insert(0, f"Use batch size {self.batch_size} with learning rate {words.number(self.lr)}.")
+            if self.confidence is not None:
+                sure = f"{100 * self.confidence:.0f}%"
+                found.append(f"It is the fastest in {sure} of draws from the errors of seeds and timing.")
+        return found
+
+    def __str__(self) -> str:
+        return "\n".join([*self.sentences, *(f"  {text}" for text in (self.command, self.call) if text)])
 
 
 @dataclass(frozen=True)

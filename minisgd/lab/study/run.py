@@ -204,7 +204,9 @@ def study(
             baseline=pilot.baseline,
             learned=pilot.learned,
             measurable=pilot.measurable,
-            instructions=Instructions(optimizer, loss, each[0], train_command, tuple(options.items())),
+            instructions=Instructions(
+                optimizer, pilot.target.metric, len(dataset), loss, each[0], train_command, tuple(options.items())
+            ),
         )
 
     with blas_threads(1), quiet_arithmetic():

@@ -140,18 +140,23 @@ def test_visits_that_scatter_make_a_tie():
     noisy = 1e-3 * np.exp(np.random.default_rng(0).normal(0, 0.3, (7, 2)))
     got = advise(rows, drawn={"visits": noisy})
     assert got.tied_with == (16,) and got.confidence < 0.8
-    assert "do not tell it from batch size 16" in got.why
+    assert "batch size 16 may be as fast" in got.why
 
 
 def test_recommendation_is_a_complete_call_and_command():
     rows = [(64, 300 * WOBBLE, 1e-3, 99)]
-    what = Instructions(ms.SGD(lr=1.0, momentum=0.9), ms.L1(), 3, "minisgd train --data d", (("validation", 0.2),))
+    options = (("validation", 0.2),)
+    what = Instructions(ms.SGD(lr=1.0, momentum=0.9), "val_r2", 1300, ms.L1(), 3, "minisgd train --data d", options)
     got = advise(rows, instructions=what)
     assert got.steps == 450
-    assert got.command == "minisgd train --data d --batch-size 64 --lr 0.1 --steps 450 --last-batch drop"
+    assert got.command == (
+        "minisgd train --data d --batch-size 64 --lr 0.1 --steps 450 --last-batch drop "
+        "--evaluate-every 1.1 --best-weights val_r2"
+    )
     assert got.call == (
         "ms.train(network, data, optimizer=ms.SGD(lr=0.1, momentum=0.9), loss=ms.L1(), batch_size=64, steps=450, "
-        "last_batch='drop', validation=0.2, seed=3)"
+        "last_batch='drop', metrics=['r2'], evaluate_every=1.1, callbacks=[ms.BestWeights(metric='val_r2')], "
+        "validation=0.2, seed=3)"
     )
 
 

@@ -66,6 +66,14 @@ def test_what_was_not_reached_is_null():
     assert document["fit"]["b_crit"] is None and document["fit"]["reason"]
 
 
+def test_recommendation_reads_as_an_answer_that_can_be_run(study):
+    best = study.recommendation
+    lines = str(best).splitlines()
+    assert lines[0].startswith(f"Use batch size {best.batch_size} with learning rate ")
+    assert lines[1] == best.why
+    assert [line.strip() for line in lines[3:]] == [text for text in (best.command, best.call) if text]
+
+
 def test_open_interval_is_null(study):
     fit = dataclasses.replace(study.fit, s_min=0.0, b_crit=math.inf, b_crit_high=math.inf)
     result = dataclasses.replace(study, fit=fit)
