@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from minisgd.version import __version__ as __version__
@@ -17,6 +18,7 @@ from minisgd.version import __version__ as __version__
 if TYPE_CHECKING:
     from minisgd.data import *
     from minisgd.errors import *
+    from minisgd.estimators import *
     from minisgd.lab.claims import *
     from minisgd.lab.instruments import *
     from minisgd.lab.study import *
@@ -37,6 +39,7 @@ _FLOORS = (
     "lab.instruments",
     "lab.study",
     "lab.claims",
+    "estimators",
 )
 """Where the public names live: what each of these packages lists in its ``__all__`` is public."""
 
@@ -44,7 +47,8 @@ _FLOORS = (
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for, so that ``import minisgd`` is quick."""
     if name == "__all__":
-        globals()[name] = sorted(public for floor in _FLOORS for public in _import(floor).__all__)
+        here = [floor for floor in _FLOORS if floor != "estimators" or find_spec("sklearn")]
+        globals()[name] = sorted(public for floor in here for public in _import(floor).__all__)
         return globals()[name]
     if not name.startswith("_"):
         for floor in _FLOORS:

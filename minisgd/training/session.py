@@ -216,7 +216,20 @@ class Session:
             KeyError: For a state with parts missing.
             ArgumentError: For the state of another session.
         """
-        arrays = state["arrays"]
+        self.restore_arrays(state["arrays"])
+        self.sampler.restore(state["sampler"])
+        self.steps, self.examples, self.lr = state["steps"], state["examples"], state["lr"]
+        self.size, self._loss_count = state["size"], state["loss_count"]
+        self.measured = None if state["measured"] is None else GradientMeasure(**state["measured"])
+        self._settled, self._shared_batch = False, 0
+
+    def restore_arrays(self, arrays: Mapping[str, HostArray]) -> None:
+        """Take over weights and the optimizer's state, as the "arrays" of ``state()`` hold them.
+
+        Raises:
+            KeyError: If some are missing.
+            ArgumentError: For those of another network or optimizer.
+        """
         for key in (*self._lasting(shared=True), *self._lasting(shared=False)):
             here = self.arena.storage[key][: len(arrays[key])]
             if arrays[key].shape != here.shape or arrays[key].dtype != here.dtype:
@@ -227,11 +240,6 @@ class Session:
                     fix="resume with the same network and optimizer",
                 )
             self.ops.upload(arrays[key], out=here)
-        self.sampler.restore(state["sampler"])
-        self.steps, self.examples, self.lr = state["steps"], state["examples"], state["lr"]
-        self.size, self._loss_count = state["size"], state["loss_count"]
-        self.measured = None if state["measured"] is None else GradientMeasure(**state["measured"])
-        self._settled, self._shared_batch = False, 0
 
     # ------------------------------------------------ recording
 

@@ -1,0 +1,81 @@
+"""Inside scikit-learn: pipelines, searches, frames, routing of weights, and its own scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import minisgd as ms
+
+pytestmark = pytest.mark.filterwarnings("ignore:the loss was still changing", "ignore:Stochastic Optimizer")
+FAST = {"learning_rate_init": 0.03, "max_iter": 30, "random_state": 0}
+
+
+def test_a_pipeline_of_frames_keeps_the_names_of_features(flowers):
+    pd = pytest.importorskip("pandas")
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    x, y = flowers
+    frame = pd.DataFrame(x, columns=list("abcd"))
+    pipeline = make_pipeline(StandardScaler(), ms.MinisgdClassifier(**FAST)).set_output(transform="pandas")
+    pipeline.fit(frame, pd.Series(y))
+    assert list(pipeline[-1].feature_names_in_) == list("abcd")
+    assert pipeline.score(frame, y) > 0.9
+    with pytest.raises(ValueError, match="feature names should match"):
+        pipeline[-1].predict(frame[list("badc")])
+
+
+def test_weights_of_examples_are_routed(flowers):
+    import sklearn
+    from sklearn.model_selection import cross_validate
+
+    x, y = flowers
+    weight = np.where(y == "setosa", 0.0, 1.0)
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = ms.MinisgdClassifier(**FAST).set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        found = cross_validate(model, x, y, params={"sample_weight": weight}, return_estimator=True)
+    for each in found["estimator"]:
+        assert not (each.predict(x) == "setosa").any()  # they weighed nothing
+    assert found["test_score"].mean() > 0.8
+
+
+def test_scores_are_those_of_scikit_learn_on_its_example():
+    """Compare Stochastic learning strategies for MLPClassifier: the strategies that learn, on digits."""
+    from sklearn.datasets import load_digits
+    from sklearn.neural_network import MLPClassifier
+
+    x, y = load_digits(return_X_y=True)
+    strategies = [
+        {"solver": "sgd", "momentum": 0.0, "learning_rate_init": 0.2},
+        {"solver": "sgd", "momentum": 0.9, "nesterovs_momentum": False, "learning_rate_init": 0.2},
+        {"solver": "sgd", "momentum": 0.9, "nesterovs_momentum": True, "learning_rate_init": 0.2},
+        {"solver": "adam", "learning_rate_init": 0.01},
+    ]
+    for strategy in strategies:
+        ours, theirs = (
+            kind(max_iter=15, random_state=0, **strategy).fit(x / 16, y)
+            for kind in (ms.MinisgdClassifier, MLPClassifier)
+        )
+        assert abs(ours.score(x / 16, y) - theirs.score(x / 16, y)) < 0.015, strategy
+        assert abs(ours.loss_ - theirs.loss_) < 0.02, strategy
+
+
+def test_without_scikit_learn_the_extra_is_named(monkeypatch):
+    import sys
+
+    import minisgd.estimators as estimators
+
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(ms.MissingExtraError, match=r"minisgd\[sklearn\]"):
+        estimators.MinisgdClassifier  # noqa: B018
+
+
+def test_fits_repeat_to_the_bit(flowers):
+    x, y = flowers
+    first, second = (ms.MinisgdClassifier(**FAST).fit(x, y).predict_proba(x) for _ in range(2))
+    assert_array_equal(first, second)
+    state = np.random.RandomState(0)
+    model = ms.MinisgdClassifier(max_iter=3, random_state=state)
+    assert (model.fit(x, y).predict_proba(x) != model.fit(x, y).predict_proba(x)).any()
