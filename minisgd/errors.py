@@ -65,6 +65,9 @@ class DivergedError(MinisgdError, ArithmeticError):
     run: Any = None
     """The ``ms.Run`` up to there: its history, and the weights that ``BestWeights`` put back, if it watched."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return *super().__reduce__(), {"run": self.run}
+
 
 class MemoryLimitError(MinisgdError, MemoryError):
     """Report work that does not fit into the memory limit even with micro-batches of one example."""

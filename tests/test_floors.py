@@ -13,6 +13,7 @@ FLOORS: dict[str, int] = {
     "version": 0,
     "typing": 0,
     "files": 0,
+    "packing": 0,
     "backend": 1,
     "nn": 2,
     "optim": 3,
@@ -29,7 +30,13 @@ FLOORS: dict[str, int] = {
 
 ROOMS: dict[str, tuple[str, ...]] = {
     "backend": ("cpu cuda", "__init__"),
-    "nn": ("layers", "losses", "sequential inference weights network", "models per_example cpu cuda", "__init__"),
+    "nn": (
+        "layers",
+        "losses",
+        "sequential inference weights network",
+        "models architecture per_example cpu cuda",
+        "__init__",
+    ),
     "lab": ("instruments", "study", "claims"),
     "lab/study": ("report", "run", "__init__"),
     "lab/claims": ("experiments", "sentences", "report run", "__init__"),

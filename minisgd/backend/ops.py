@@ -55,6 +55,9 @@ class Ops:
         self._constants: dict[tuple[float, str], Array] = {}
         self._rows: dict[tuple[int, str], Array] = {}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), ()  # another process finds its own device, and records programs of its own
+
     # ---------------------------------------------------------------- running and recording
 
     @contextmanager

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minisgd.cli import options, output
-from minisgd.cli.parser import Parser
-from minisgd.errors import ArgumentError
+from minisgd.cli.parser import Parser, listed
 
 if TYPE_CHECKING:
     from minisgd.training import Predictor
@@ -29,7 +28,13 @@ def configure(parser: Parser) -> None:
         "--weights", type=Path, required=True, metavar="DIR", help="what minisgd train --out DIR wrote, or its file"
     )
     group.add_argument("--data", required=True, metavar="DATA", help="a table with the same columns, or x.npy")
-    group.add_argument("--model", metavar="MODEL", help="the network (as the file of the weights says)")
+    group.add_argument(
+        "--allow",
+        type=listed(str),
+        default=[],
+        metavar="FILE.py:NAME,…",
+        help="run these files for the layers of one's own that the network is made of",
+    )
     options.add_header(group)
     group.add_argument("--out", type=Path, metavar="FILE", help="write CSV there (stdout)")
     options.add_common(parser, runs=False)
@@ -38,8 +43,9 @@ def configure(parser: Parser) -> None:
 def run(args: Namespace) -> int:
     from minisgd.data.sources import read_table
     from minisgd.files import write_atomically
+    from minisgd.training import load_model
 
-    model = _model(args)
+    model = load_model(args.weights, allow=args.allow)
     header, rows = _answers(model, read_table(args.data, args.header))
     if args.json:
         output.print_json({"predictions": [dict(zip(header, row, strict=True)) for row in rows]})
@@ -51,24 +57,6 @@ def run(args: Namespace) -> int:
     elif not args.json:
         sys.stdout.write(text.getvalue())
     return 0
-
-
-def _model(args: Namespace) -> Predictor:
-    """Return the model of --weights, its layers by --model or by what the file says."""
-    from minisgd.nn.models import model
-    from minisgd.nn.weights import read_metadata
-    from minisgd.training import Predictor
-
-    path: Path = args.weights / "weights.safetensors" if args.weights.is_dir() else args.weights
-    about = read_metadata(path)
-    name = args.model or about.get("model")
-    if name is None:
-        raise ArgumentError(
-            "--model", expected="given, as the weights do not name their network", got="none", fix="write mlp:128, say"
-        )
-    preprocessing = Predictor.read_preprocessing(path)
-    outputs = len(preprocessing.classes or ()) or preprocessing.outputs
-    return Predictor.load(path, model(name, preprocessing.input_shape, outputs))
 
 
 def _answers(model: Predictor, raw: Any) -> tuple[list[str], list[list[Any]]]:

@@ -100,6 +100,7 @@ def complete(words: list[str]) -> list[str]:
 
 
 def run(args: Namespace) -> int:
+    from minisgd.nn.architecture import described
     from minisgd.training import train
 
     data = options.load_data(args)
@@ -107,6 +108,7 @@ def run(args: Namespace) -> int:
     settings = _settings(args, data, network)
     if args.out:
         output.require_writable(args.out)
+        described(network)  # what cannot be saved is refused now, not after the training run
     tables.announce(data, args.quiet)
     _announce(args, data, network, settings)
     with output.ProgressBar(args.quiet) as bar, _warnings_as_notes(bar):
@@ -310,7 +312,7 @@ def _write(args: Namespace, data: Dataset, run: Run, figures: Mapping[str, Any])
         "options": {name: value for name, value in vars(args).items() if name not in ("command_line", "out", "resume")},
         **figures,
     }
-    run.model.save(out / "weights.safetensors", {"model": args.model})
+    run.save(out)
     write_atomically(out / "history.jsonl", "".join(to_json(r) for r in run.history).encode())
     write_atomically(out / "train.json", to_json(about, indent=2).encode())
     return out

@@ -173,4 +173,6 @@ def _unknown(name: str) -> ArgumentError:
     else:
         near = get_close_matches(name, meant, n=1, cutoff=0.7)
     fix = f"did you mean {near[0]!r}?" if near else "give a file with one of these endings"
+    if name.endswith(".safetensors"):
+        fix = "a trained model is read by ms.load_model(FILE)"
     return ArgumentError("data", expected=f"one of {FORMS}", got=repr(name), fix=fix)

@@ -14,6 +14,7 @@ from minisgd.backend import Ops
 from minisgd.errors import ArgumentError, ShapeError
 from minisgd.nn.initializers import Constant, Initializer
 from minisgd.nn.layout import Kind
+from minisgd.nn.lending import Borrower
 from minisgd.typing import Array, Shape
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Leaf:
     declaration: Declaration
 
 
-class Layer:
+class Layer(Borrower):
     """A differentiable map of arrays.
 
     A subclass declares its arrays in ``declare`` and finds them as attributes of the declared names when

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from copy import copy
-from typing import Any
+from typing import Any, Self
+
+
+class Borrower:
+    """What arrays are lent to. A shallow copy shares them; a pickle or a deep copy is without them."""
+
+    _lent: frozenset[str] = frozenset()
+
+    def __copy__(self) -> Self:
+        duplicate = object.__new__(type(self))
+        vars(duplicate).update(vars(self))
+        return duplicate
+
+    def __getstate__(self) -> dict[str, Any]:
+        return own_attributes(self)
 
 
 def lend(owner: Any, name: str, array: Any) -> None:
     """Set an attribute of a layer or loss to an array that its copies shall not have."""
     setattr(owner, name, array)
-    owner._lent = lent_to(owner) | {name}
+    owner._lent = owner._lent | {name}
 
 
-def lent_to(owner: Any) -> frozenset[str]:
-    """Return the names of the arrays that were lent to a layer or loss."""
-    names: frozenset[str] = getattr(owner, "_lent", frozenset())
-    return names
+def own_attributes(owner: Borrower) -> dict[str, Any]:
+    """Return the attributes of a layer or loss without the arrays lent to it."""
+    return {name: value for name, value in vars(owner).items() if name not in owner._lent and name != "_lent"}
 
 
 def without_lent(owner: Any) -> Any:
     """Return a copy of a layer or loss without the arrays lent to it; arrays of its own are copied."""
-    duplicate = copy(owner)
-    for name in (*lent_to(duplicate), "_lent"):
-        vars(duplicate).pop(name, None)
-    for name, value in vars(duplicate).items():
-        if hasattr(value, "dtype") and hasattr(value, "copy"):
-            setattr(duplicate, name, value.copy())
+    duplicate = object.__new__(type(owner))
+    for name, value in own_attributes(owner).items():
+        is_array = hasattr(value, "dtype") and hasattr(value, "copy")
+        vars(duplicate)[name] = value.copy() if is_array else value
     return duplicate

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
 from minisgd.errors import ArgumentError, MinisgdError, ShapeError
+from minisgd.nn.imported import run_file
 from minisgd.nn.layer import Layer
 from minisgd.nn.layers.activations import ReLU
 from minisgd.nn.layers.batch_norm import BatchNorm
@@ -163,23 +162,7 @@ def _from_file(name: str, input_shape: Shape, outputs: int) -> Network:
 
 
 def _function(name: str, path: Path, function: str) -> Callable[[Shape, int], Any]:
-    if not path.is_file():
-        raise ArgumentError(
-            "model", expected="a Python file that exists", got=f"nothing at {path}", fix="check the path"
-        )
-    spec = spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None  # the suffix is .py
-    module = module_from_spec(spec)
-    sys.modules.setdefault(path.stem, module)  # where dataclasses in the file look their module up
-    try:
-        spec.loader.exec_module(module)
-    except Exception as problem:
-        raise ArgumentError(
-            f"model {name!r}",
-            expected="a Python file that can be run",
-            got=f"{type(problem).__name__}: {problem}",
-            fix="correct the file",
-        ) from problem
+    module = run_file(path, f"model {name!r}" if path.is_file() else "model")
     found = getattr(module, function, None)
     if not callable(found):
         own = [n for n, value in vars(module).items() if callable(value) and value.__module__ == module.__name__]

@@ -231,6 +231,15 @@ class Network(Sequential):
         )
         return duplicate
 
+    def __getstate__(self) -> dict[str, Any]:
+        weights = {"vector": self.vector, "statistics": self.statistics} if self.is_built else {}
+        return super().__getstate__() | {name: self.ops.to_host(array) for name, array in weights.items()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if self.is_built:
+            self.vector, self.statistics = self._received(self.vector), self._received(self.statistics)
+
     def _received(self, array: HostArray) -> Array:
         duplicate = self.ops.zeros(array.shape, self.dtype)
         self.ops.upload(array, out=duplicate)

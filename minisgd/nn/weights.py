@@ -17,10 +17,19 @@ if TYPE_CHECKING:
     from minisgd.nn.network import Network
 
 
-def save_weights(network: Network, path: str | Path, about: Mapping[str, str] | None = None) -> Path:
+SETTINGS = "(settings)"
+"""How the names of tensors begin that are no weights, but arrays among the settings of layers."""
+
+
+def save_weights(
+    network: Network,
+    path: str | Path,
+    about: Mapping[str, str] | None = None,
+    settings: Mapping[str, HostArray] | None = None,
+) -> Path:
     """Write parameters and running statistics by name, with the input shape in the metadata.
 
-    about: more metadata
+    about: more metadata   settings: more tensors, the names of which begin with SETTINGS
 
     Raises:
         OutputError: If the file cannot be written.
@@ -42,7 +51,7 @@ def save_weights(network: Network, path: str | Path, about: Mapping[str, str] | 
         "output_scale": json.dumps(None if scale is None else [array.tolist() for array in scale]),
         **(about or {}),
     }
-    return write_atomically(path, save(tensors, metadata=metadata), "path")
+    return write_atomically(path, save(tensors | dict(settings or {}), metadata=metadata), "path")
 
 
 def load_weights(network: Network, path: str | Path) -> Network:
@@ -51,35 +60,38 @@ def load_weights(network: Network, path: str | Path) -> Network:
     Raises:
         CheckpointError: If the file is missing, damaged or belongs to another network.
     """
-    tensors, about = _read(Path(path))
+    tensors, about = read_weights(path)
+    return with_weights(network, tensors, about, f"weights file {str(path)!r}")
+
+
+def with_weights(network: Network, tensors: Mapping[str, HostArray], about: Mapping[str, str], where: str) -> Network:
+    """Return a copy of the network with weights by name.
+
+    about: the metadata   where: they come from, for messages
+
+    Raises:
+        CheckpointError: If they belong to another network.
+    """
+    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(SETTINGS)}
     shape = tuple(json.loads(about["input_shape"])) if "input_shape" in about else network.input_shape
     if shape is None:
         raise CheckpointError(
-            f"weights file {str(path)!r}",
+            where,
             expected="written by minisgd, with the input shape in it",
             got="a file without an input shape",
             fix="call network.build(input_shape) first",
         )
     dtype = "float64" if any(t.dtype == np.float64 for t in tensors.values()) else "float32"
     duplicate = network.copy().build(shape, dtype=dtype, ops=network.ops if network.is_built else None)
-    _fill(duplicate, tensors, str(path))
+    _fill(duplicate, tensors, where)
     duplicate.input_scale = float(about.get("input_scale", "1.0"))
     classes = json.loads(about.get("classes", "null"))
     duplicate.classes = tuple(classes) if classes else None
-    duplicate.output_scale = _output_scale(json.loads(about.get("output_scale", "null")), duplicate, str(path))
+    duplicate.output_scale = _output_scale(json.loads(about.get("output_scale", "null")), duplicate, where)
     return duplicate
 
 
-def read_metadata(path: str | Path) -> dict[str, str]:
-    """Return what a weights file says about itself.
-
-    Raises:
-        CheckpointError: If the file is missing or damaged.
-    """
-    return _read(Path(path))[1]
-
-
-def _output_scale(values: Any, network: Network, path: str) -> tuple[HostArray, HostArray] | None:
+def _output_scale(values: Any, network: Network, where: str) -> tuple[HostArray, HostArray] | None:
     if values is None:
         return None
     try:
@@ -90,7 +102,7 @@ def _output_scale(values: Any, network: Network, path: str) -> tuple[HostArray, 
         sound = False
     if not sound:
         raise CheckpointError(
-            f"weights file {path!r}: output_scale",
+            f"{where}: output_scale",
             expected=f"means and standard deviations of {network.output_shape[-1]} outputs",
             got=values,
             fix="train and save the model again",
@@ -98,13 +110,13 @@ def _output_scale(values: Any, network: Network, path: str) -> tuple[HostArray, 
     return mean, std
 
 
-def _fill(network: Network, tensors: dict[str, HostArray], path: str) -> None:
+def _fill(network: Network, tensors: dict[str, HostArray], where: str) -> None:
     own = network.parameters() | network.running_statistics()
     if own.keys() != tensors.keys():
         missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
         found = [f"no {', '.join(missing)}"] * bool(missing) + [f"unknown {', '.join(extra)}"] * bool(extra)
         raise CheckpointError(
-            f"weights file {path!r}",
+            where,
             expected=f"a file that holds {', '.join(own)}",
             got=f"one with {' and '.join(found)}",
             fix="load it into the network it was saved from",
@@ -112,7 +124,7 @@ def _fill(network: Network, tensors: dict[str, HostArray], path: str) -> None:
     for name, view in own.items():
         if tensors[name].shape != view.shape:
             raise CheckpointError(
-                f"weights file {path!r}: {name}",
+                f"{where}: {name}",
                 expected=f"of shape {view.shape}",
                 got=tensors[name].shape,
                 fix="load it into the network it was saved from",
@@ -120,7 +132,12 @@ def _fill(network: Network, tensors: dict[str, HostArray], path: str) -> None:
         network.ops.upload(tensors[name].astype(network.dtype), out=view)
 
 
-def _read(path: Path) -> tuple[dict[str, HostArray], dict[str, Any]]:
+def read_weights(path: str | Path) -> tuple[dict[str, HostArray], dict[str, str]]:
+    """Return the tensors of a weights file, and what it says about itself.
+
+    Raises:
+        CheckpointError: If the file is missing or damaged.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:

@@ -7,7 +7,7 @@ from minisgd.training.health import TrainingWarning
 from minisgd.training.history import History
 from minisgd.training.memory import MemoryPlan, memory_plan
 from minisgd.training.metrics import Metric
-from minisgd.training.predictor import Predictor
+from minisgd.training.predictor import Predictor, load_model
 from minisgd.training.run import Run, evaluate
 from minisgd.training.trainer import train
 
@@ -22,6 +22,7 @@ __all__ = [
     "Run",
     "TrainingWarning",
     "evaluate",
+    "load_model",
     "memory_plan",
     "train",
 ]

@@ -13,8 +13,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from minisgd.errors import ArgumentError, CheckpointError, DtypeError, OutputError
+from minisgd.packing import pack
 from minisgd.training.callbacks import Callback
-from minisgd.training.checkpoint import CheckpointFolder, pack
+from minisgd.training.checkpoint import CheckpointFolder
 from minisgd.training.identity import identity, require_horizon, require_same
 from minisgd.training.state import TrainingState
 from minisgd.version import __version__

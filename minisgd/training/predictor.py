@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,15 @@ from typing import Any
 import numpy as np
 
 from minisgd.data.preprocessing import Preprocessing
-from minisgd.errors import ArgumentError, CheckpointError, DataError
-from minisgd.nn import Network
-from minisgd.nn.weights import read_metadata, save_weights
+from minisgd.errors import ArgumentError, CheckpointError, DataError, MinisgdError
+from minisgd.nn import Loss, Network
+from minisgd.nn.architecture import described, rebuilt
+from minisgd.nn.weights import SETTINGS, read_weights, save_weights, with_weights
+from minisgd.packing import pack, unpack
 from minisgd.typing import HostArray
+
+VERSION = 1
+"""Of how the architecture is written."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +29,12 @@ class Predictor:
     Attributes:
         network: The trained network.
         preprocessing: What turns raw examples into what it reads.
+        loss: The loss that was minimised, if one was.
     """
 
     network: Network
     preprocessing: Preprocessing
+    loss: Loss | None = None
 
     def predict(self, raw: Any) -> HostArray:
         """Return what the network answers for raw examples.
@@ -134,71 +143,97 @@ class Predictor:
 
     # ------------------------------------------------ files
 
-    def save(self, path: str | Path, about: dict[str, str] | None = None) -> Path:
-        """Write weights and preprocessing as one safetensors file.
+    def save(self, path: str | Path) -> Path:
+        """Write the model as one safetensors file: layers, weights, preprocessing, loss. ``ms.load_model`` reads it.
 
         Args:
-            path: The file; missing folders are made.
-            about: More metadata, as text.
+            path: The file, its name ending in .safetensors; or a folder, for a file weights.safetensors in it.
 
         Returns:
             The path of the file.
 
         Raises:
             OutputError: If the file cannot be written.
+            ArgumentError: If a layer of one's own does not keep an argument of its constructor.
         """
-        own = {"preprocessing": self.preprocessing.to_json()}
-        return save_weights(self.network, path, own | (about or {}))
+        tensors: dict[str, HostArray] = {}
+        parts = {"version": VERSION, "network": described(self.network), "loss": described(self.loss)}
+        architecture = json.dumps(pack(parts, tensors, SETTINGS), allow_nan=False)
+        about = {"architecture": architecture, "preprocessing": self.preprocessing.to_json()}
+        return save_weights(self.network, model_file(path), about, tensors)
 
-    @classmethod
-    def load(cls, path: str | Path, network: Network) -> Predictor:
-        """Read what ``save`` wrote.
 
-        Args:
-            path: The file.
-            network: A network of the same layers, with weights or without.
+def load_model(path: str | Path, *, allow: Any = ()) -> Predictor:
+    """Read a trained model that ``run.save`` wrote, without the code that made it.
 
-        Returns:
-            The model.
+    No code comes from the file: a layer of one's own is made by the class that ``allow`` names.
 
-        Raises:
-            CheckpointError: If the file is missing, damaged, without preprocessing, or belongs to another network.
-        """
-        preprocessing = cls.read_preprocessing(path)
-        loaded = network.load(path)
-        if loaded.input_shape != preprocessing.input_shape:
-            raise CheckpointError(
-                f"weights file {str(path)!r}",
-                expected=f"preprocessing for inputs of shape {loaded.input_shape}",
-                got=preprocessing.input_shape,
-                fix="train and save the model again",
-            )
-        return cls(loaded, preprocessing)
+    Args:
+        path: The file, or its folder.
+        allow: The classes and functions of one's own that the network is made of, as objects, or as names
+            ``FILE.py:NAME`` or ``module:NAME``, whose code is then run.
 
-    @staticmethod
-    def read_preprocessing(path: str | Path) -> Preprocessing:
-        """Read the preprocessing that a file of weights holds.
+    Returns:
+        The model; its ``network`` and ``loss`` can be trained further.
 
-        Args:
-            path: The file.
+    Raises:
+        CheckpointError: If the file is missing, damaged, without its architecture, or made of classes not allowed.
+        ArgumentError: If what is allowed cannot be imported.
+    """
+    file = model_file(path)
+    where = f"weights file {str(file)!r}"
+    tensors, about = read_weights(file)
+    try:
+        preprocessing = Preprocessing.from_json(_required(about, "preprocessing"))
+        network, loss = _parts(_required(about, "architecture"), tensors, allow)
+    except (CheckpointError, DataError) as error:
+        raise CheckpointError(
+            f"{where}: {error.argument}", expected=error.expected, got=error.got, fix=error.fix
+        ) from error
+    loaded = with_weights(network, tensors, about, where)
+    if loaded.input_shape != preprocessing.input_shape:
+        raise CheckpointError(
+            where,
+            expected=f"preprocessing for inputs of shape {loaded.input_shape}",
+            got=preprocessing.input_shape,
+            fix="train and save the model again",
+        )
+    return Predictor(loaded, preprocessing, loss)
 
-        Returns:
-            The preprocessing.
 
-        Raises:
-            CheckpointError: If the file is missing, damaged, or without preprocessing.
-        """
-        text = read_metadata(path).get("preprocessing")
-        if text is None:
-            raise CheckpointError(
-                f"weights file {str(path)!r}",
-                expected="one with its preprocessing, as run.save(path) writes it",
-                got="weights alone",
-                fix="use network.load(path), and preprocess by hand",
-            )
-        try:
-            return Preprocessing.from_json(text)
-        except DataError as error:
-            raise CheckpointError(
-                f"weights file {str(path)!r}: {error.argument}", expected=error.expected, got=error.got, fix=error.fix
-            ) from error
+def _required(about: Mapping[str, str], name: str) -> str:
+    if name not in about:
+        raise CheckpointError(
+            name,
+            expected="in the file, as run.save(path) writes it",
+            got="weights alone",
+            fix="load them with network.load(path) into a network of the same layers",
+        )
+    return about[name]
+
+
+def _parts(text: str, tensors: Mapping[str, HostArray], allow: Any) -> tuple[Network, Loss | None]:
+    """Return the network and the loss that a file describes."""
+    try:
+        document = unpack(json.loads(text), tensors)
+        if document["version"] != VERSION:
+            fix = "read it with the minisgd that wrote it"
+            raise CheckpointError("architecture", expected=f"of version {VERSION}", got=document["version"], fix=fix)
+        network, loss = rebuilt(document["network"], allow), rebuilt(document["loss"], allow)
+    except MinisgdError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _damaged(f"{type(error).__name__}: {error}") from error
+    if not isinstance(network, Network) or not isinstance(loss, Loss | None):
+        raise _damaged(f"{type(network).__name__} and {type(loss).__name__}")
+    return network, loss
+
+
+def _damaged(got: str) -> CheckpointError:
+    return CheckpointError("architecture", expected="as minisgd writes it", got=got, fix="save the model again")
+
+
+def model_file(path: str | Path) -> Path:
+    """Return the file of a model: the path itself, or weights.safetensors in the folder that it is."""
+    path = Path(path)
+    return path if path.suffix == ".safetensors" or path.is_file() else path / "weights.safetensors"

@@ -62,7 +62,7 @@ class Run:
     @cached_property
     def model(self) -> Predictor:
         """The network together with the preprocessing of its data."""
-        return Predictor(self.network, Preprocessing.of(self.data))
+        return Predictor(self.network, Preprocessing.of(self.data), self.loss)
 
     def predict(self, raw: Any) -> HostArray:
         """Return what the network answers for raw examples.
@@ -147,18 +147,20 @@ class Run:
         return result | measure(self.network, self.data, part.present(), self.metrics)
 
     def save(self, path: str | Path) -> Path:
-        """Write weights and preprocessing as one safetensors file.
+        """Write the model as one safetensors file: layers, weights, preprocessing, loss.
 
-        ``ms.Predictor.load(path, network)`` reads both back, ``network.load(path)`` the weights alone.
+        ``ms.load_model(path)`` reads it, without the code that made the network; ``network.load(path)`` reads the
+        weights alone.
 
         Args:
-            path: The file; missing folders are made.
+            path: The file, its name ending in .safetensors; or a folder, for a file weights.safetensors in it.
 
         Returns:
             The path of the file.
 
         Raises:
             OutputError: If the file cannot be written.
+            ArgumentError: If a layer of one's own does not keep an argument of its constructor.
         """
         return self.model.save(path)
 

@@ -106,6 +106,34 @@ def test_arrays(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert np.mean(np.array(found) == (x[:, 0] > 0)) > 0.9
 
 
+def test_layers_of_ones_own(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("net.py").write_text(
+        "import minisgd as ms\n"
+        "class Scale(ms.Layer):\n"
+        "    def __init__(self, factor, name=None):\n"
+        "        super().__init__(name)\n"
+        "        self.factor = factor\n"
+        "    def declare(self, x):\n"
+        "        return ms.Declaration(y=x)\n"
+        "    def forward(self, ops, x):\n"
+        "        ops.multiply(x, self.factor, out=self.y)\n"
+        "        return self.y\n"
+        "    def backward(self, ops, dy):\n"
+        "        return None\n"
+        "def build(input_shape, outputs):\n"
+        "    return ms.Network(Scale(0.5), ms.Linear(outputs))\n"
+    )
+    assert run("train --data class.csv --model net.py:build --out run --quiet --epochs 1", capsys)[0] == 0
+    code, _, err = run("predict --weights run --data class.csv", capsys)
+    assert code == 1 and "net:Scale" in err and "if you trust its code, allow it" in err
+    code, out, _ = run("predict --weights run --data class.csv --allow net.py:Scale", capsys)
+    assert code == 0 and len(out.splitlines()) == N + 1
+    text = Path("net.py").read_text().replace("self.factor", "self._factor")
+    Path("net.py").write_text(text)
+    code, _, err = run("train --data class.csv --model net.py:build --out other --quiet", capsys)
+    assert code == 2 and "Scale: factor must be kept as self.factor" in err and not Path("other").exists()
+
+
 def test_divergence_keeps_what_there_is(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = run("train --data value.csv --out run --quiet --optimizer sgd --lr 1000 --best-weights", capsys)
     assert code == 1 and "what there is so far is kept in run" in err
@@ -129,8 +157,8 @@ def test_a_dead_network_is_said_at_once(here: Path, capsys: pytest.CaptureFixtur
         ("predict --weights run --data nowhere.csv", 1, ["nowhere.csv", "check the file name"]),
         ("predict --weights run", 2, ["--data"]),
         ("predict --data class.csv", 2, ["--weights"]),
-        ("predict --weights bare.safetensors --data class.csv", 2, ["--model", "mlp:128"]),
-        ("predict --weights run --data class.csv --model linear", 1, ["weights.safetensors", "load it into"]),
+        ("predict --weights bare.safetensors --data class.csv", 1, ["bare.safetensors", "weights alone"]),
+        ("predict --weights run --data class.csv --allow net.py:Scale", 2, ["--allow", "nothing at net.py"]),
         ("predict --weights run --data good.csv --out class.csv/a", 1, ["--out", "another folder"]),
     ],
 )

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 import minisgd as ms
-from minisgd.nn.lending import lend, lent_to, without_lent
+from minisgd.nn.lending import lend, without_lent
 from minisgd.nn.network import clone
 
 
@@ -45,7 +45,7 @@ def test_what_was_lent_stays_behind():
     run = ms.train(ms.Network(ms.Linear(2)), (np.eye(8, dtype=np.float32), np.arange(8) % 2), batch_size=4, epochs=1)
     run.network.predict(np.eye(8, dtype=np.float32))
     layer = run.network.layers[0]
-    assert {"W", "b", "x", "y"} <= lent_to(layer)
+    assert {"W", "b", "x", "y"} <= layer._lent
     assert not {"W", "b", "x", "y", "_lent"} & vars(clone(layer)).keys()
     assert not {"vector", "statistics"} & vars(clone(run.network)).keys()
 
@@ -54,4 +54,4 @@ def test_lending_to_a_copy_does_not_lend_to_the_original():
     layer = ms.Linear(2)
     duplicate = without_lent(layer)
     lend(duplicate, "W", np.ones(1))
-    assert lent_to(layer) == frozenset() and lent_to(duplicate) == {"W"}
+    assert layer._lent == frozenset() and duplicate._lent == {"W"}

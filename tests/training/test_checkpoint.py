@@ -14,8 +14,8 @@ import pytest
 from safetensors.numpy import load, save
 
 import minisgd as ms
+from minisgd.packing import pack, unpack
 from minisgd.training import consecutive_steps
-from minisgd.training.checkpoint import pack, unpack
 from tests.backend.cpu.native.bits import needs_native
 
 

@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import minisgd as ms
-from minisgd.nn.weights import read_metadata
+from minisgd.nn.weights import read_weights
 
 N = 120
 
@@ -149,7 +149,7 @@ def test_confusion_counts():
 
 def test_the_file_has_it_all(prices, tmp_path):
     path = prices.save(tmp_path / "w.safetensors")
-    model = ms.Predictor.load(path, ms.Network(ms.Linear(16), ms.ReLU(), ms.Linear(1)))
+    model = ms.load_model(path)
     np.testing.assert_array_equal(model.predict(raw_columns()), prices.predict(raw_columns()))
     plain = prices.network.load(path)
     x = prices.data.validation.x
@@ -157,14 +157,14 @@ def test_the_file_has_it_all(prices, tmp_path):
 
 
 def rewritten(path, **changes):
-    about = read_metadata(path) | changes
+    about = read_weights(path)[1] | changes
     save_file(load_file(path), path, {name: text for name, text in about.items() if text is not None})
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"preprocessing": None}, "one with its preprocessing, as run.save"),
+        ({"preprocessing": None}, "preprocessing must be in the file, as run.save"),
         ({"preprocessing": "{"}, "preprocessing must be as minisgd writes it"),
         ({"preprocessing": "[]"}, "preprocessing must be as minisgd writes it"),
         ({"preprocessing": '{"version": 99}'}, "preprocessing must be of version 1, got 99"),
@@ -178,7 +178,7 @@ def test_damaged_metadata_is_refused(prices, tmp_path, changes, message):
     path = prices.save(tmp_path / "w.safetensors")
     rewritten(path, **changes)
     with pytest.raises(ms.CheckpointError, match=message):
-        ms.Predictor.load(path, ms.Network(ms.Linear(16), ms.ReLU(), ms.Linear(1)))
+        ms.load_model(path)
 
 
 @pytest.mark.parametrize(
@@ -197,8 +197,8 @@ def test_damaged_metadata_is_refused(prices, tmp_path, changes, message):
 )
 def test_every_field_is_validated(prices, tmp_path, old, new):
     path = prices.save(tmp_path / "w.safetensors")
-    text = read_metadata(path)["preprocessing"]
+    text = read_weights(path)[1]["preprocessing"]
     assert old in text
     rewritten(path, preprocessing=text.replace(old, new, 1))
     with pytest.raises(ms.CheckpointError, match="preprocessing must be as minisgd writes it"):
-        ms.Predictor.load(path, ms.Network(ms.Linear(16), ms.ReLU(), ms.Linear(1)))
+        ms.load_model(path)

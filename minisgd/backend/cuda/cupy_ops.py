@@ -49,6 +49,9 @@ class CupyOps(CupyVocabulary):
         super().__init__(self.cupy, precision)
         self.stream = self.cupy.cuda.Stream(non_blocking=True)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.precision,)
+
     def new_program(self) -> Program:
         return GraphProgram(self.cupy, self.stream)
 

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 from minisgd.backend import Ops, Request
 from minisgd.errors import ShapeError
 from minisgd.nn.layer import Buffer, shape_text
+from minisgd.nn.lending import Borrower
 from minisgd.typing import Array, Shape
 
 TargetKind: TypeAlias = Literal["labels", "values"]
@@ -24,7 +25,7 @@ class LossDeclaration:
     buffers: dict[str, Buffer] = field(default_factory=dict)
 
 
-class Loss:
+class Loss(Borrower):
     """Mean loss of a batch: L = 1/B Σ_i w_i ℓ(z_i, t_i), with example weights w_i (1 if none are given).
 
     z (…, B, O) prediction   dz like z   losses (…, B)   value (…)   weight (…, B) or None

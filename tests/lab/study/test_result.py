@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -22,6 +24,11 @@ def strictly(text: str) -> dict:
 
 def test_document_is_strict_json(any_study):
     strictly(any_study.to_json())
+
+
+def test_a_study_is_pickled_and_copied(any_study):
+    for other in (pickle.loads(pickle.dumps(any_study)), copy.deepcopy(any_study)):
+        assert other.to_json() == any_study.to_json()
 
 
 def test_document_has_the_promised_keys(study):
