@@ -29,12 +29,14 @@ def as_host(array: Any, name: str) -> HostArray:
     """Return an array-like as a numpy array; a memory map stays one.
 
     Raises:
-        DataError: For masked, ragged and device arrays, whose conversion would lose or hide something.
+        DataError: For masked, sparse, ragged and device arrays, whose conversion would lose or hide something.
     """
     if isinstance(array, np.ma.MaskedArray):
         raise DataError(name, expected="a plain array", got="a masked array", fix="fill or drop masked rows")
     if isinstance(array, np.memmap):
         return array
+    if hasattr(array, "toarray"):
+        raise DataError(name, expected="a dense array", got=f"a sparse {type(array).__name__}", fix="call .toarray()")
     try:
         return np.asarray(array)
     except (TypeError, ValueError) as error:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from minisgd.data.checks import about, as_features, as_host, as_weight
-from minisgd.data.holdout import divided, generator, strata
-from minisgd.data.labels import Classes, Encode, target_encoder
+from minisgd.data.checks import about
+from minisgd.data.holdout import generator, strata
+from minisgd.data.labels import Classes
 from minisgd.data.split import Split
 from minisgd.data.splitting import sample
 from minisgd.data.standardization import Standardization
 from minisgd.data.tables.columns import Decision
 from minisgd.data.tables.encoding import Encoding
-from minisgd.data.target import Guess, Target, TargetScale, Task, guess_array, label_kind, require_task
+from minisgd.data.target import Target, TargetScale, Task
 from minisgd.errors import ArgumentError, DataError
 from minisgd.typing import HostArray, Seed, Shape
 
@@ -41,7 +41,7 @@ class Dataset:
         decisions: What was decided about every column of a table.
         notes: What was noticed while reading it.
 
-    A row of weight 0 is left out of its split.
+    A row of weight 0 is left out of its split, and the weights of the others are scaled to mean 1.
 
     Raises:
         DataError: Where the splits differ in kind or shape, or labels lie outside the classes.
@@ -62,7 +62,7 @@ class Dataset:
 
     def __post_init__(self) -> None:
         for name, split in self.splits.items():
-            object.__setattr__(self, name, split.present())
+            object.__setattr__(self, name, split.normalized())
         if not (np.isfinite(self.scale) and self.scale > 0):
             raise DataError("scale", expected="positive and finite", got=self.scale, fix="use 1.0, or 1/255 for bytes")
         for name, split in self.splits.items():
@@ -92,7 +92,8 @@ class Dataset:
         the sorted names; floats are regression targets, or soft labels (N, C) where classes are named.
 
         Args:
-            x: (N, …) features; booleans, integers and float16 become float32.
+            x: (N, …) features; booleans, integers and float16 become float32. Of a data frame the columns become
+                features by the rules of tables, as ``ms.load`` has them.
             y: (N,) labels or targets, or (N, O) targets.
             validation: The fraction in [0, 1) to hold out, drawn by seed with every class in both parts (from a
                 memory-mapped x, the last rows, so that nothing is copied); or (x, y) or (x, y, weight); or None.
@@ -115,27 +116,21 @@ class Dataset:
             DataError: For data that cannot be learned from.
             ArgumentError: For validation, seed or task out of range.
         """
-        parts = [y, *(part[1] for part in (validation, test) if isinstance(part, tuple) and len(part) > 1)]
-        target, encode, classes = _target(parts, None if classes is None else tuple(classes), task)
+        from minisgd.data.arrays import dataset_of_arrays
 
-        def prepared(part: Any, where: str) -> Split | None:
-            if part is None:
-                return None
-            part = (part.x, part.y, part.weight) if isinstance(part, Split) else part
-            if not isinstance(part, tuple) or len(part) not in (2, 3):
-                raise ArgumentError(where, expected="(x, y) or (x, y, weight)", got=type(part), fix="pass a tuple")
-            with about(where):
-                weight = as_weight(part[2]) if len(part) == 3 and part[2] is not None else None
-                return Split(as_features(part[0]), encode(part[1]), weight)
-
-        train = Split(as_features(x), encode(y), None if weight is None else as_weight(weight))
-        if isinstance(validation, (int, float, np.number)):
-            train, held = divided(train, float(validation), classes, seed)
-        else:
-            held = prepared(validation, "validation")
-        scale = _default_scale(train.x) if scale is None else scale
-        data = cls(name, train, held, prepared(test, "test"), classes, scale, target=target)
-        return data.with_standardized_target() if standardize_target else data
+        return dataset_of_arrays(
+            x,
+            y,
+            validation=validation,
+            test=test,
+            weight=weight,
+            classes=classes,
+            scale=scale,
+            seed=seed,
+            name=name,
+            task=task,
+            standardize_target=standardize_target,
+        )
 
     def __len__(self) -> int:
         """N, the number of training examples."""
@@ -241,23 +236,6 @@ class Dataset:
         return replace(self, train=self.train.take(rows))
 
 
-def _target(parts: Sequence[Any], classes: Classes | None, task: Task | None) -> tuple[Target, Encode, Classes | None]:
-    """Decide from the targets of all splits, training first, what there is to learn and how they are read."""
-    require_task(task)
-    y = as_host(parts[0], "y")
-    if classes is not None:
-        encode, classes = target_encoder(y, classes)
-        return Target("classification", "classes are named"), encode, classes
-    guess = guess_array(y) if task is None else Guess(task, "you said so")
-    encode, classes = target_encoder(y, None, guess.task, parts[1:])
-    kind = label_kind(y)
-    if guess.task == "classification" and kind == "number":
-        kind = "integer"  # only whole numbers are labels
-    if guess.task == "multilabel":
-        classes = tuple(map(str, range(y.shape[1] if y.ndim > 1 else 1)))
-    return Target(guess.task, guess.reason, labels=kind), encode, classes
-
-
 def _check_alike(split: Split, train: Split) -> None:
     """Refuse a split that is not of the training split's kind."""
     for name, mine, other in (("x", split.x, train.x), ("y", split.y, train.y)):
@@ -289,10 +267,3 @@ def _check_classes(y: HostArray, classes: Classes | None) -> None:
         )
     elif y.ndim == 2 and y.shape[1] != len(classes):
         raise DataError("y", expected=f"soft labels (N, {len(classes)})", got=y.shape, fix="name every class")
-
-
-def _default_scale(x: HostArray) -> float:
-    """Bring uint8 to [0, 1]: images by 1/255, tables by their largest value, so that 0/1 columns stay 0/1."""
-    if x.dtype != np.uint8:
-        return 1.0
-    return 1 / 255 if x.ndim > 2 else 1 / max(1, int(x.max()))

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from minisgd.data.checks import as_float, as_host
-from minisgd.data.target import Task
+from minisgd.data.target import LabelKind, Task
 from minisgd.errors import DataError
 from minisgd.typing import HostArray
 
@@ -58,6 +58,22 @@ def target_encoder(
         found = _joined([found, *(_also_found(other, found) for other in others)])
         return partial(_codes_of_names, classes=found), found
     return partial(_codes if y.dtype.kind in "biu" else _codes_of_names, classes=classes), classes
+
+
+def label_encoder(y: HostArray, classes: Classes | None, kind: LabelKind) -> Encode:
+    """Return how further targets are read, where the training targets y became codes, or stayed floats.
+
+    kind: what the labels were; codes of classes that somebody named are "text"
+    """
+    if classes is None or y.ndim > 1:
+        return _numbers if classes is None else partial(_soft_labels, classes=classes)
+
+    def encode(labels: Any) -> HostArray:
+        labels = as_host(labels, "y")
+        are_codes = kind == "text" and labels.dtype.kind in "biu"
+        return (_codes if are_codes else _codes_of_names)(labels, classes)
+
+    return encode
 
 
 def _floats(y: Any) -> HostArray:

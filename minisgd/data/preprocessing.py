@@ -15,7 +15,7 @@ from minisgd.data.dataset import Dataset
 from minisgd.data.labels import Classes
 from minisgd.data.standardization import Standardization
 from minisgd.data.tables.encoding import Encoding
-from minisgd.data.tables.frames import is_frame, read_frame
+from minisgd.data.tables.frames import as_table, is_frame, read_frame
 from minisgd.data.tables.table import Table
 from minisgd.data.target import LabelKind, Task, named
 from minisgd.errors import DataError, MinisgdError, ShapeError
@@ -77,7 +77,7 @@ class Preprocessing:
 
             raw = read_table(raw)
         if self.encoding is not None:
-            return self.encoding.apply(raw if isinstance(raw, Table) else self._table(raw))
+            return self.encoding.apply(as_table(raw, self.columns))
         if isinstance(raw, Table) or is_frame(raw):
             raw = _block(raw if isinstance(raw, Table) else read_frame(raw), self.input_shape)
         x = as_host(raw, "x")
@@ -105,22 +105,6 @@ class Preprocessing:
             )
         scaled: HostArray = x * np.asarray(self.scale, x.dtype)
         return scaled
-
-    def _table(self, raw: Any) -> Table:
-        if is_frame(raw):
-            return read_frame(raw)
-        try:
-            rows = np.array(raw, dtype=object)
-        except ValueError as error:
-            raise DataError("x", expected="rows of equal length", got=str(error), fix="pass a data frame") from error
-        if rows.ndim != 2 or rows.shape[1] != len(self.columns):
-            raise ShapeError(
-                "x",
-                expected=f"rows of {len(self.columns)} cells, one for each of {', '.join(self.columns[:10])}",
-                got=f"shape {rows.shape}",
-                fix="pass a data frame with these columns",
-            )
-        return Table.of("x", {name: rows[:, k] for k, name in enumerate(self.columns)})
 
     def labels_of(self, codes: HostArray) -> HostArray:
         """Return the labels of class codes as they were in the training data."""

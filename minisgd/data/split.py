@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from minisgd.data.checks import check_finite
 from minisgd.errors import DataError
 from minisgd.typing import HostArray
+
+_ROUNDING = 1e-6
+"""Weights whose mean is this near to 1 are left as they are, to the last bit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +21,7 @@ class Split:
     Args:
         x: (N, …) features as float32, float64 or uint8, possibly memory-mapped.
         y: (N,) int64 label codes; or float targets (N,) or (N, O); or soft labels (N, C).
-        weight: (N,) floats ≥ 0, or None where every example counts the same.
+        weight: (N,) floats ≥ 0, or None where every example counts the same. In a Dataset their mean is 1.
 
     Raises:
         DataError: For arrays of other types, of unequal or zero length, and for values that are not finite.
@@ -31,22 +34,31 @@ class Split:
     def __post_init__(self) -> None:
         _check_features(self.x)
         _check_targets(self.y)
-        _check_length("y", self.y, len(self.x))
+        require_length("y", self.y, len(self.x))
         check_finite(self.x, "x")
         check_finite(self.y, "y")
         if self.weight is not None:
-            _check_length("weight", self.weight, len(self.x))
+            require_length("weight", self.weight, len(self.x))
             _check_weight(self.weight)
 
     def __len__(self) -> int:
         """N, the number of examples."""
         return len(self.x)
 
-    def present(self) -> Split:
-        """Return the split without the rows of weight 0, which are as if they were not there."""
-        if self.weight is None or self.weight.all():
+    def normalized(self) -> Split:
+        """Return the split without rows of weight 0, and with weights of mean 1.
+
+        A row of weight 0 is then as if it were not there, and the mean of losses over rows is their weighted mean
+        Σ w ℓ / Σ w, for which a row of weight 2 stands there twice. An unweighted row counts as much as one of mean
+        weight.
+        """
+        if self.weight is None:
             return self
-        return self.take(np.flatnonzero(self.weight))
+        split = self if self.weight.all() else self.take(np.flatnonzero(self.weight))
+        mean = split.weight.mean(dtype=np.float64)  # type: ignore[union-attr]
+        if abs(mean - 1) < _ROUNDING:
+            return split
+        return replace(split, weight=(split.weight / mean).astype(self.weight.dtype))
 
     def take(self, rows: HostArray | slice) -> Split:
         """Return some of the examples.
@@ -100,7 +112,8 @@ def _check_weight(weight: HostArray) -> None:
         )
 
 
-def _check_length(name: str, array: HostArray, n: int) -> None:
+def require_length(name: str, array: HostArray, n: int) -> None:
+    """Refuse an array that has not one row for each of the N rows of x."""
     if array.ndim == 0 or len(array) != n:
         raise DataError(
             name,

@@ -25,7 +25,7 @@ SHARING = 8
 class Score:
     """Mean loss and accuracy of every replica, (R,); accuracy is None where there are no classes.
 
-    Both weigh examples as training does: the loss divides by their number, accuracy by the sum of their weights.
+    Both are weighted means where examples have weights, of mean 1 in a data set.
     """
 
     loss: HostArray

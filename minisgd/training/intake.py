@@ -11,6 +11,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from minisgd.data import Dataset, load
+from minisgd.data.arrays import with_validation
+from minisgd.data.holdout import divided
 from minisgd.data.tables.frames import is_frame
 from minisgd.data.target import Task
 from minisgd.errors import ArgumentError, DtypeError
@@ -79,20 +81,10 @@ def _held_out(data: Dataset, validation: Any, seed: int) -> Dataset:
         raise ArgumentError(
             "validation", expected="None where the data set has a validation split", got=validation, fix="omit it"
         )
-    train = data.train
-    held = Dataset.from_arrays(
-        train.x,
-        train.y,
-        weight=train.weight,
-        validation=validation,
-        test=data.test,
-        classes=data.classes,
-        scale=data.scale,
-        seed=seed,
-        name=data.name,
-        task=None if data.classes is not None else data.task,
-    )
-    return replace(data, train=held.train, validation=held.validation)
+    if not isinstance(validation, (int, float, np.number)):
+        return with_validation(data, validation)
+    train, held = divided(data.train, float(validation), data.classes, seed)
+    return replace(data, train=train, validation=held)
 
 
 def weighted(data: Dataset, class_weight: ClassWeight | None) -> Dataset:

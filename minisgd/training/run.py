@@ -144,7 +144,7 @@ class Run:
         """
         part = find_split(self.data, split)
         result = evaluate(self.network, self.loss, part, self.data.scale)
-        return result | measure(self.network, self.data, part.present(), self.metrics)
+        return result | measure(self.network, self.data, part.normalized(), self.metrics)
 
     def save(self, path: str | Path) -> Path:
         """Write the model as one safetensors file: layers, weights, preprocessing, loss.
@@ -217,7 +217,7 @@ def evaluate(
         MemoryLimitError: If the device has no memory for it.
     """
     ops, dtype = network.ops, network.dtype
-    split = split.present()
+    split = split.normalized()
     feed = evaluation_feed(ops, ExampleSpec.of(split, scale, dtype), dtype, len(split))
     with planned_memory(network, lambda: evaluation_plan(network, loss, feed, len(split))):
         score = Evaluator(network.copy(), loss, HostData.of(split, dtype), feed).score()

@@ -15,6 +15,13 @@ class OnDevice:
         raise TypeError("Implicit conversion to a NumPy array is not allowed")
 
 
+class Sparse:
+    """A matrix of scipy.sparse, as far as it matters here."""
+
+    def toarray(self):
+        raise AssertionError("never converted in silence")
+
+
 @pytest.mark.parametrize(
     ("given", "kept"),
     [("u1", "u1"), ("f4", "f4"), ("f8", "f8"), ("f2", "f4"), ("g", "f8"), ("?", "f4"), ("i1", "f4"), ("i8", "f4"),
@@ -45,6 +52,7 @@ def test_fortran_order_becomes_c_order():
         ([[1.0, 2.0], [3.0]], "rows of equal length, got list"),
         (OnDevice(), "in host memory .*, got OnDevice"),
         (np.ma.masked_array([[1.0]]), "a masked array"),
+        (Sparse(), r"a dense array, got a sparse Sparse; call .toarray\(\)"),
     ],
 )
 def test_what_is_not_an_array_of_numbers_is_refused(x, message):

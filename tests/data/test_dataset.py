@@ -43,7 +43,7 @@ def test_examples_targets_and_weights_stay_together():
         rows = rows_of(split.x, X)
         assert rows == sorted(rows)
         np.testing.assert_array_equal(split.y, Y[rows])
-        np.testing.assert_array_equal(split.weight, weight[rows])
+        np.testing.assert_allclose(split.weight, weight[rows] / weight[rows].mean(), rtol=1e-12)
     assert sorted(rows_of(data.train.x, X) + rows_of(data.validation.x, X)) == list(range(40))
 
 
@@ -223,11 +223,28 @@ def test_splits_must_fit_the_classes(split, classes, message):
 
 
 def test_rows_of_weight_zero_are_absent():
-    weight = np.arange(40) % 2 * 1.0
+    weight = np.arange(40) % 3 * 1.0
     data = Dataset.from_arrays(X, Y, weight=weight, test=(X[:4], Y[:4], np.array([0, 1, 0, 1.0])))
-    assert len(data.train) + len(data.validation) == 20 and len(data.test) == 2
-    np.testing.assert_array_equal(data.test.x, X[[1, 3]])
+    alone = Dataset.from_arrays(X[weight > 0], Y[weight > 0], weight=weight[weight > 0], test=(X[[1, 3]], Y[[1, 3]]))
+    for mine, other in zip(data.splits.values(), alone.splits.values(), strict=True):
+        np.testing.assert_array_equal(mine.x, other.x)
+        np.testing.assert_array_equal(mine.y, other.y)
+    np.testing.assert_array_equal(data.train.weight, alone.train.weight)
     assert all(split.weight.all() for split in data.splits.values())
+
+
+def test_rows_of_weight_zero_may_hold_anything():
+    x, y, weight = X.copy(), Y.astype(object), np.ones(40)
+    x[7], y[7], weight[7] = np.nan, 9, 0
+    data = Dataset.from_arrays(x, y, weight=weight)
+    assert data.classes == ("0", "1", "2", "3") and len(data.train) + len(data.validation) == 39
+
+
+def test_weights_have_a_mean_of_one():
+    twice = Dataset.from_arrays(X, Y, weight=np.full(40, 2.0), validation=None).train.weight
+    np.testing.assert_array_equal(twice, 1.0)
+    split = Split(X, Y, np.linspace(1, 2, 40)).normalized()
+    assert split.weight.mean() == pytest.approx(1, abs=1e-12) and split.normalized() is split
 
 
 @pytest.mark.parametrize(

@@ -7,17 +7,24 @@ from typing import Any
 
 import numpy as np
 
+from minisgd.data.tables.columns import listed
 from minisgd.data.tables.table import Table, require_distinct
-from minisgd.errors import DataError
+from minisgd.errors import DataError, ShapeError
+from minisgd.typing import HostArray
 
 
 def is_frame(value: Any) -> bool:
-    """Tell whether a value has named columns: a data frame, a dictionary of columns, or a list of dictionaries."""
+    """Tell whether a value has named columns: a data frame, a dictionary of columns, or a list of dictionaries.
+
+    An array with named fields is one too.
+    """
     if isinstance(value, Mapping):
         return True
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
         return bool(value) and all(isinstance(row, Mapping) for row in value)
-    return not isinstance(value, np.ndarray) and (hasattr(value, "columns") or hasattr(value, "column_names"))
+    if isinstance(value, np.ndarray):
+        return value.dtype.names is not None
+    return hasattr(value, "columns") or hasattr(value, "column_names")
 
 
 def read_frame(frame: Any, source: str = "data frame") -> Table:
@@ -32,12 +39,39 @@ def read_frame(frame: Any, source: str = "data frame") -> Table:
     return Table.of(source, columns)
 
 
+def as_table(raw: Any, columns: Sequence[str]) -> Table:
+    """Return a table as it is, a data frame, or rows of cells for these columns, as a table.
+
+    Raises:
+        DataError: For what cannot be read.
+        ShapeError: For rows of another length.
+    """
+    if isinstance(raw, Table):
+        return raw
+    if is_frame(raw):
+        return read_frame(raw)
+    try:
+        rows = np.array(raw, dtype=object)
+    except ValueError as error:
+        raise DataError("x", expected="rows of equal length", got=str(error), fix="pass a data frame") from error
+    if rows.ndim != 2 or rows.shape[1] != len(columns):
+        raise ShapeError(
+            "x",
+            expected=f"rows of {len(columns)} cells, one for each of {listed(columns)}",
+            got=f"shape {rows.shape}",
+            fix="pass a data frame with these columns",
+        )
+    return Table.of("x", {name: rows[:, k] for k, name in enumerate(columns)})
+
+
 def _columns(frame: Any, source: str) -> dict[str, Any]:
     if isinstance(frame, Mapping):
         return {str(name): np.asarray(values) for name, values in frame.items()}
     if isinstance(frame, Sequence):
         return _of_rows(frame)
-    if hasattr(frame, "column_names"):  # pyarrow, whose ``columns`` are the values
+    if isinstance(frame, np.ndarray):
+        names = list(frame.dtype.names or ())
+    elif hasattr(frame, "column_names"):  # pyarrow, whose ``columns`` are the values
         names = list(frame.column_names)
     else:
         index = getattr(frame, "index", None)
@@ -47,7 +81,7 @@ def _columns(frame: Any, source: str) -> dict[str, Any]:
     texts = [str(name) for name in names]
     require_distinct(texts, source)
     try:
-        return {text: frame[name].to_numpy() for text, name in zip(texts, names, strict=True)}
+        return {text: _values(frame[name]) for text, name in zip(texts, names, strict=True)}
     except (TypeError, ValueError, KeyError, AttributeError, NotImplementedError) as error:
         raise DataError(
             source,
@@ -55,6 +89,16 @@ def _columns(frame: Any, source: str) -> dict[str, Any]:
             got=f"{type(frame).__name__} ({error})",
             fix="pass a dictionary of arrays by column name",
         ) from error
+
+
+def _values(column: Any) -> HostArray:
+    """Return a column as an array, times with a zone of pandas as UTC."""
+    if isinstance(column, np.ndarray):
+        return column
+    if getattr(column.dtype if hasattr(column, "dtype") else None, "tz", None) is not None:
+        column = column.dt.tz_convert(None)
+    values: HostArray = column.to_numpy()
+    return values
 
 
 def _of_rows(rows: Sequence[Mapping[Any, Any]]) -> dict[str, Any]:

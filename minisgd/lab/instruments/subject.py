@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minisgd.data import Dataset, Split
+from minisgd.data.checks import as_features
 from minisgd.data.target import TargetScale
 from minisgd.errors import ArgumentError, DataError, DtypeError, ShapeError
 from minisgd.nn import Network
@@ -46,9 +47,11 @@ def training_part(network: Network, data: Any, split: str) -> Dataset:
         if classes is None and y.dtype.kind in "iu" and y.size and y.max() < network.output_shape[-1]:
             # codes as they are: a data set in which a class is missing would number the classes anew
             classes = tuple(map(str, range(network.output_shape[-1])))
-        own_scale = np.asarray(data[0]).dtype == np.uint8 and network.input_scale != 1
+        x = as_features(data[0])  # a data frame too: the rules of its columns are the data set's, run.data
+        own_scale = x.dtype == np.uint8 and network.input_scale != 1
         whole = Dataset.from_arrays(
-            *data,
+            x,
+            y,
             validation=None,
             classes=classes,
             scale=network.input_scale if own_scale else None,
