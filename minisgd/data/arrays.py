@@ -9,20 +9,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minisgd.data.checks import about, as_features, as_host, as_weight
-from minisgd.data.dataset import Dataset
+from minisgd.data.encoded import encoded
 from minisgd.data.holdout import divided
-from minisgd.data.labels import Classes, Encode, label_encoder, target_encoder
+from minisgd.data.labels import Classes, Encode, target_encoder
 from minisgd.data.split import Split
+from minisgd.data.standardization import Standardization
 from minisgd.data.tables.columns import TableOptions
+from minisgd.data.tables.encoding import Encoding
 from minisgd.data.tables.frames import as_table, is_frame, read_frame
 from minisgd.data.tables.table import Table
-from minisgd.data.tabular import encoded
 from minisgd.data.target import Guess, Target, Task, guess_array, label_kind, require_task
 from minisgd.errors import ArgumentError, DataError
 from minisgd.typing import HostArray, Seed
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """A part of the data as it came, but without the rows of weight 0, which do not even name a class.
 
     x (N, …) or a table of N rows   y (N,) or (N, O)   weight (N,) or None
@@ -33,7 +34,7 @@ class _Part(NamedTuple):
     weight: HostArray | None
 
     @classmethod
-    def of(cls, x: Any, y: Any, weight: Any = None) -> _Part:
+    def of(cls, x: Any, y: Any, weight: Any = None) -> Part:
         _require_one_order(x, y)
         x, y = read_frame(x, "x") if is_frame(x) else x, as_host(y, "y")
         if weight is None:
@@ -45,20 +46,26 @@ class _Part(NamedTuple):
             y, weight = y[rows], weight[rows]
         return cls(x, y, weight)
 
-    def split(self, like: Dataset, encode: Encode) -> Split:
-        """Return the part prepared as the training examples of a data set were."""
-        if like.encoding is not None:
-            x = like.encoding.apply(as_table(self.x, like.columns))
+    def split(
+        self,
+        encode: Encode,
+        encoding: Encoding | None = None,
+        columns: Sequence[str] = (),
+        standardization: Standardization | None = None,
+    ) -> Split:
+        """Return the part prepared as the training examples were."""
+        if encoding is not None:
+            x = encoding.apply(as_table(self.x, columns))
         elif isinstance(self.x, Table):
             raise DataError("x", expected="an array like the training examples", got="a data frame", fix="convert it")
         else:
             x = as_features(self.x)
-            if like.standardization is not None:
-                x = like.standardization.apply(x if x.dtype.kind == "f" else x.astype(np.float32))
+            if standardization is not None:
+                x = standardization.apply(x if x.dtype.kind == "f" else x.astype(np.float32))
         return Split(x, encode(self.y), self.weight)
 
 
-def dataset_of_arrays(
+def read_arrays(
     x: Any,
     y: Any,
     *,
@@ -70,60 +77,44 @@ def dataset_of_arrays(
     seed: Seed,
     name: str,
     task: Task | None,
-    standardize_target: bool,
-) -> Dataset:
-    """Build a data set: see ``Dataset.from_arrays``."""
-    train, fraction = _Part.of(x, y, weight), None
+) -> dict[str, Any]:
+    """Return the fields of a data set: see ``Dataset.from_arrays``."""
+    train, fraction = Part.of(x, y, weight), None
     given: dict[str, Any] = {"validation": validation, "test": test}
     if isinstance(validation, (int, float, np.number)):
         fraction = float(given.pop("validation"))
-    others = {role: _given(part, role) for role, part in given.items() if part is not None}
+    others = {role: given_part(part, role) for role, part in given.items() if part is not None}
     targets = [train.y, *(part.y for part in others.values())]
     target, encode, classes = _target(targets, None if classes is None else tuple(classes), task)
     if isinstance(train.x, Table):
         if scale is not None:
             raise ArgumentError("scale", expected="left out for a data frame", got=scale, fix="leave it out")
         target = replace(target, names=_names(y))
-        data = encoded(
+        fields = encoded(
             train.x, encode(train.y), train.weight, name=name, target=target, classes=classes, options=TableOptions(),
             validation=fraction, seed=seed,
         )  # fmt: skip
     else:
-        split, held = Split(as_features(train.x), encode(train.y), train.weight), None
+        split, held = train.split(encode), None
         if fraction is not None:
             split, held = divided(split, fraction, classes, seed)
-        data = Dataset(name, split, held, None, classes, _scale(split.x) if scale is None else scale, target=target)
-    data = _with_splits(data, others, encode)
-    return data.with_standardized_target() if standardize_target else data
-
-
-def with_validation(data: Dataset, given: Any) -> Dataset:
-    """Return a data set with (x, y) or (x, y, weight) as its validation split, prepared as its training examples were.
-
-    Targets are labels or values as they were in the training data, not codes or standardized values.
-    """
-    target = data.target
-    encode = label_encoder(data.train.y, data.classes, target.labels if target else "text")
-    data = _with_splits(data, {"validation": _given(given, "validation")}, encode)
-    if target is None or target.scale is None or data.validation is None:
-        return data
-    return replace(data, validation=replace(data.validation, y=target.scale.apply(data.validation.y)))
-
-
-def _with_splits(data: Dataset, parts: dict[str, _Part], encode: Encode) -> Dataset:
-    splits: dict[str, Any] = {}
-    for role, part in parts.items():
+        fields = {
+            "name": name, "train": split, "validation": held, "classes": classes, "target": target,
+            "scale": _scale(split.x) if scale is None else scale,
+        }  # fmt: skip
+    for role, part in others.items():
         with about(role):
-            splits[role] = part.split(data, encode)
-    return replace(data, **splits)
+            fields[role] = part.split(encode, fields.get("encoding"), fields.get("columns", ()))
+    return fields
 
 
-def _given(part: Any, role: str) -> _Part:
+def given_part(part: Any, role: str) -> Part:
+    """Return (x, y) or (x, y, weight) that somebody gave as a split."""
     part = (part.x, part.y, part.weight) if isinstance(part, Split) else part
     if not isinstance(part, tuple) or len(part) not in (2, 3):
         raise ArgumentError(role, expected="(x, y) or (x, y, weight)", got=type(part), fix="pass a tuple")
     with about(role):
-        return _Part.of(*part)
+        return Part.of(*part)
 
 
 def _target(parts: Sequence[Any], classes: Classes | None, task: Task | None) -> tuple[Target, Encode, Classes | None]:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from minisgd.data.arrays import given_part, read_arrays
 from minisgd.data.checks import about
 from minisgd.data.holdout import generator, strata
-from minisgd.data.labels import Classes
+from minisgd.data.labels import Classes, label_encoder
 from minisgd.data.split import Split
 from minisgd.data.splitting import sample
 from minisgd.data.standardization import Standardization
@@ -116,9 +117,7 @@ class Dataset:
             DataError: For data that cannot be learned from.
             ArgumentError: For validation, seed or task out of range.
         """
-        from minisgd.data.arrays import dataset_of_arrays
-
-        return dataset_of_arrays(
+        fields = read_arrays(
             x,
             y,
             validation=validation,
@@ -129,8 +128,9 @@ class Dataset:
             seed=seed,
             name=name,
             task=task,
-            standardize_target=standardize_target,
         )
+        data = cls(**fields)
+        return data.with_standardized_target() if standardize_target else data
 
     def __len__(self) -> int:
         """N, the number of training examples."""
@@ -216,6 +216,27 @@ class Dataset:
         parts: dict[str, Any] = {name: replace(split, y=rule.apply(split.y)) for name, split in self.splits.items()}
         target = self.target or Target("regression", "no classes")
         return replace(self, **parts, target=replace(target, scale=rule))
+
+    def with_validation(self, given: tuple[Any, ...] | Split) -> Dataset:
+        """Return a copy with another validation split, prepared as the training examples were.
+
+        Args:
+            given: (x, y) or (x, y, weight), raw: labels or values as they were in the training data, not codes or
+                standardized values.
+
+        Returns:
+            The data set.
+
+        Raises:
+            DataError: For examples unlike the training examples, and for unknown labels.
+            ArgumentError: For anything but a tuple or a Split.
+        """
+        encode = label_encoder(self.train.y, self.classes, self.target.labels if self.target else "text")
+        with about("validation"):
+            part = given_part(given, "validation").split(encode, self.encoding, self.columns, self.standardization)
+            if self.target is not None and self.target.scale is not None:
+                part = replace(part, y=self.target.scale.apply(part.y))
+        return replace(self, validation=part)
 
     def subset(self, n: int, seed: Seed = 0) -> Dataset:
         """Return a copy with n training examples, the shares of the classes kept; the other splits stay as they are.

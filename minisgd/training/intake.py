@@ -11,7 +11,6 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from minisgd.data import Dataset, load
-from minisgd.data.arrays import with_validation
 from minisgd.data.holdout import divided
 from minisgd.data.tables.frames import is_frame
 from minisgd.data.target import Task
@@ -82,7 +81,7 @@ def _held_out(data: Dataset, validation: Any, seed: int) -> Dataset:
             "validation", expected="None where the data set has a validation split", got=validation, fix="omit it"
         )
     if not isinstance(validation, (int, float, np.number)):
-        return with_validation(data, validation)
+        return data.with_validation(validation)
     train, held = divided(data.train, float(validation), data.classes, seed)
     return replace(data, train=train, validation=held)
 
