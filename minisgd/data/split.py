@@ -45,6 +45,10 @@ class Split:
         """N, the number of examples."""
         return len(self.x)
 
+    def present(self) -> Split:
+        """Return the split without the rows of weight 0."""
+        return self if self.weight is None or self.weight.all() else self.take(np.flatnonzero(self.weight))
+
     def normalized(self) -> Split:
         """Return the split without rows of weight 0, and with weights of mean 1.
 
@@ -54,7 +58,7 @@ class Split:
         """
         if self.weight is None:
             return self
-        split = self if self.weight.all() else self.take(np.flatnonzero(self.weight))
+        split = self.present()
         mean = split.weight.mean(dtype=np.float64)  # type: ignore[union-attr]
         if abs(mean - 1) < _ROUNDING:
             return split

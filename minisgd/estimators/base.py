@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 from math import isfinite
 from typing import Any, ClassVar, Self
 
@@ -109,8 +109,7 @@ class MinisgdEstimator(BaseEstimator):  # type: ignore[misc]
         if self.early_stopping:  # the same seed in every call: of the same rows, the same are held out
             split, held = divided(split, self.validation_fraction, classes, self._seed)
         mean = 1.0 if split.weight is None else float(split.weight.mean(dtype=np.float64))
-        train_split = split if split.weight is None else replace(split, weight=split.weight / split.x.dtype.type(mean))
-        data = Dataset("data", train_split, held, classes=classes, target=Target(task, "you said so"))
+        data = Dataset("data", split, held, classes=classes, target=Target(task, "you said so"))
         size = self._batch_size(len(data))
         progress = self._progress
         begun = float(len(progress.losses)) if partial else 0.0
