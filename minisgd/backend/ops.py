@@ -410,6 +410,15 @@ class Ops:
         self.take(a, index, out=work)
         self.rescale(work, factor, out=out)
 
+    def take_next(self, step: Array, real: tuple[Array, Array], index: tuple[Array, Array] | None = None) -> None:
+        """Take the next row of tables: row = table[step] for each (table, row), and step ← step + 1.
+
+        step (1,) int64   real, index: table (K, …) and row (…), of floats and of int64
+        """
+        for table, row in (real, index) if index else (real,):
+            self.take(table, step, out=row[None])
+        self.add(step, 1, out=step)
+
     def one_hot(self, labels: Array, *, out: Array) -> None:
         """Mark the class of every example.  labels (…, B) in 0 … C − 1   out (…, C, B) = [labels = c]"""
         classes = self.arange(out.shape[-2])[:, None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import minisgd.backend.dispatch as dispatch
 from minisgd.training.callbacks import BestWeights, Callback, EarlyStopping
 from minisgd.training.health import TrainingWarning
 from minisgd.training.history import History
@@ -26,3 +27,5 @@ __all__ = [
     "memory_plan",
     "train",
 ]
+
+dispatch.tuned_in("cuda", "minisgd.training.cuda")

@@ -83,7 +83,7 @@ class Evaluator:
         for name, request in loss.hit_requests(bound.loss_requests["z"].shape, self.feed.spec.kind).items():
             lend(loss, name, self.arena.view(request, lead))
         with ops.record() as program, ops.scope("evaluate", type(loss).__name__):
-            self.feed.gather(ops, self.arena, self.data, b, lead)
+            ops.method(self.feed, "gather")(ops, self.arena, self.data, b, lead)
             net.infer(ops, batch["x"])
             if loss.has_hits:
                 loss.hits(ops, batch["target"])

@@ -104,12 +104,12 @@ class MultiStepSession(Session):
         if b not in self._joined:
             gather, gradient, _ = self._gradient(b)
             ops, step = self.ops, self._step
+            rates, indices = (self._table("rates", self.lr_array), self.lr_array), None
+            if not self.recipe.feed.shared:
+                index = self._largest_index()
+                indices = self._table("indices", index), index
             with ops.record() as take, ops.scope("gather", "step"):
-                if not self.recipe.feed.shared:
-                    index = self._largest_index()
-                    ops.take(self._table("indices", index), step, out=index[None])
-                ops.take(self._table("rates", self.lr_array), step, out=self.lr_array[None])
-                ops.add(step, 1, out=step)
+                ops.take_next(step, rates, indices)
             # a batch that all replicas share is gathered once, before the first update
             one = ops.join(take, *([] if self.recipe.feed.shared else [gather]), gradient, self._update())
             self._joined[b] = one, ops.join(*[one] * self.recipe.steps_per_launch)

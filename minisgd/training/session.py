@@ -288,7 +288,7 @@ class Session:
         attach_random(net, self.seeds, self.clock)
         batch = bound.realize(self.arena, net.lead)
         with ops.record() as gather, ops.scope("gather", "batch"):
-            feed.gather(ops, self.arena, self.data, b, net.lead)
+            ops.method(feed, "gather")(ops, self.arena, self.data, b, net.lead)
         with ops.record() as gradient:
             with ops.scope("forward"):
                 net.forward(ops, batch["x"])

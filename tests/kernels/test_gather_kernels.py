@@ -45,6 +45,18 @@ def test_labels_keep_all_their_bits(float32):
     assert_array_equal(out, labels[index])
 
 
+@pytest.mark.parametrize("D", [1, 9, 200])
+@pytest.mark.parametrize("columns", [(), (5,)])
+def test_targets_and_weights_come_along(library, D, columns):
+    data, index, x = normal((N, D), library.dtype), indices(3, 33), empty((3, 33, D), library.dtype)
+    targets = normal((N, *columns), library.dtype) if columns else np.arange(N) + 2**60 + 1
+    weights = normal((N,), library.dtype, seed=1)
+    target, weight = empty((3, 33, *columns), targets.dtype), empty((3, 33), library.dtype)
+    Gather(library, address)(data, index, x, target=(targets, target), weight=(weights, weight))
+    for out, rows in ((x, data), (target, targets), (weight, weights)):
+        assert_array_equal(out, rows[index])
+
+
 def test_an_index_outside_is_held_to_the_ends(float32):
     data, out = normal((N, 8), "float32"), empty((4, 8), "float32")
     index = np.array([-5, 0, N, 10**12])
@@ -65,5 +77,9 @@ def test_refuses_what_does_not_fit(float32):
         gather(data, np.zeros(3, "int64"), empty((3, 9), "float32"))
     with pytest.raises(DtypeError, match="gather: data must be uint8, int64 or float32"):
         gather(data.astype("int16"), np.zeros(3, "int64"), empty((3, 8), "float32"))
+    with pytest.raises(ShapeError, match="gather: target must be of shape"):
+        gather(data, np.zeros(3, "int64"), empty((3, 8), "float32"), target=(data, empty((3, 7), "float32")))
+    with pytest.raises(DtypeError, match="gather: weight must be an array of float32"):
+        gather(data, np.zeros(3, "int64"), empty((3, 8), "float32"), weight=(data, empty((3, 8), "float64")))
     with pytest.raises(ArgumentError, match="must be"):
         gather(data, np.zeros(0, "int64"), empty((0, 8), "float32"))

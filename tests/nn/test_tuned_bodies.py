@@ -27,6 +27,8 @@ from minisgd.nn import (
 )
 from minisgd.nn.cpu import block_size
 from minisgd.nn.cpu.block_size import BlockSize
+from minisgd.training.feeds.device_feeds import ResidentFeed
+from minisgd.training.feeds.feed import Feed
 from minisgd.training.prepare import prepare
 from minisgd.typing import Shape
 from tests.nn.layer_bench import Bench, TextbookOps
@@ -122,6 +124,7 @@ def test_a_body_computes_what_the_textbook_computes(
 def test_every_body_is_of_something_that_the_tables_test() -> None:
     made = {type(row.make((5, 5, 2))) for row in LAYERS.values()} | {Network}
     made |= {type(row.make()) for row in LOSSES.values()} | {type(optimizer) for optimizer in OPTIMIZERS.values()}
+    made |= {Feed, ResidentFeed}  # in tests/training/feeds
     for device in EXAMPLES:
         assert {kind for kind, _ in dispatch.entries(device)} <= made
         for kind, name in dispatch.entries(device):

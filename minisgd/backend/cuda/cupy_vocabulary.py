@@ -17,6 +17,7 @@ from minisgd.backend.cuda.kernels.affine import Affine
 from minisgd.backend.cuda.kernels.dropout import Dropout
 from minisgd.backend.cuda.kernels.fold import Fold
 from minisgd.backend.cuda.kernels.gather import Gather
+from minisgd.backend.cuda.kernels.next_rows import NextRows
 from minisgd.backend.cuda.products import chosen, multiply, pairs, without_copies
 from minisgd.backend.cuda.views import columns, stacks
 from minisgd.backend.ops import Operand, Ops
@@ -188,7 +189,7 @@ class CupyVocabulary(Ops):
         gather = self.family(Gather, library.dtype, self.address)
 
         def emit() -> None:
-            for i, x in _contiguous(index, out):
+            for i, x in contiguous(index, out):
                 gather(a, i, x)
 
         self.launch("take", emit, (a, index), out)
@@ -201,7 +202,7 @@ class CupyVocabulary(Ops):
         gather = self.family(Gather, out.dtype, self.address)
 
         def emit() -> None:
-            for i, x in _contiguous(index, out):
+            for i, x in contiguous(index, out):
                 gather(a, i, x, scale=factor)
 
         self.launch("take", emit, (a, index), out)
@@ -211,6 +212,14 @@ class CupyVocabulary(Ops):
             return None
         return self.kernels.libraries.get("float32" if a.dtype == np.int64 else a.dtype.name)
 
+    def take_next(self, step: Array, real: tuple[Array, Array], index: tuple[Array, Array] | None = None) -> None:
+        table, row = real
+        if not self.kernels.builds(table.dtype):
+            super().take_next(step, real, index)
+            return
+        take, arrived = self.family(NextRows, table.dtype), self.kernels.arrivals()
+        self.launch("take", lambda: take(*(index or (None, None)), table, row, step, arrived), (table, step), row)
+
     def uniform(self, seeds: Sequence[int], clock: Array, stream: int, *, out: Array) -> None:
         if not self.kernels.builds(out.dtype):
             raise DtypeError("uniform: out", expected="float32 or float64", got=out.dtype, fix="use one of these")
@@ -218,7 +227,7 @@ class CupyVocabulary(Ops):
         rows = out if len(seeds) > 1 or out.shape[:1] == (1,) else out[None]
 
         def emit() -> None:
-            for key, u in _contiguous(keys, rows):
+            for key, u in contiguous(keys, rows):
                 draw.uniform(u, key, clock, stream)
 
         self.launch("uniform", emit, (clock,), out)
@@ -245,7 +254,7 @@ class _ByCublas:
             self.xp.matmul(a, b, out=out)
 
 
-def _contiguous(*arrays: Array) -> list[tuple[Array, ...]]:
+def contiguous(*arrays: Array) -> list[tuple[Array, ...]]:
     """Return the arrays, or their replicas one by one where a replica is contiguous and the whole is not."""
     if all(a.flags.c_contiguous for a in arrays):
         return [arrays]

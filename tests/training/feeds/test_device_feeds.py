@@ -68,6 +68,24 @@ def test_every_feed_trains_alike_bit_for_bit(feed: Any, kind: str, options: Any,
         assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("seeds", [[0], [0, 1, 1]], ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_gpu_gathers_a_batch_in_one_launch(fake_cupy: Any, kind: str, seeds: list[int], tmp_path: Path) -> None:
+    data, batches = dataset(kind, tmp_path), []
+    for device, most in (("cpu", 8), ("cuda", 1)):
+        session, _ = session_with(ResidentFeed, data, seeds=seeds, device=device)
+        for b in (16, 5):  # the batches of replicas lie apart where they are short
+            gather, _, index = session.record_gradient(b)
+            assert len(gather) <= (most if kind != "memory-mapped" else 8)
+            session.data.choose(session.ops, np.arange(len(seeds) * b).reshape(len(seeds), b) % N, out=index)
+            gather.replay()
+            views = session.recipe.feed.views(session.arena, b, session.network.lead)
+            batches.append({name: session.ops.to_host(view) for name, view in views.items() if name != "raw"})
+    for here, there in zip(batches[:2], batches[2:], strict=True):
+        for name in here:
+            assert_array_equal(there[name], here[name], err_msg=name)
+
+
 def test_a_resident_set_is_held_once_and_as_it_is_stored(tmp_path: Path) -> None:
     data = dataset("bytes", tmp_path)
     n = len(data)

@@ -34,9 +34,15 @@ def _definition(source: str, source_type: str, result: str, scaled: int, vectors
                 array("data", source),
                 array("index", "int64"),
                 array("x", result),
+                array("targets", "int32", optional=True),
+                array("target", "int32", optional=True),
+                array("weights", "int32", optional=True),
+                array("weight", "int32", optional=True),
                 scalar("examples", "int64"),
                 scalar("N", "int64"),
                 scalar("D", "int32"),
+                scalar("target_words", "int32"),
+                scalar("weight_words", "int32"),
                 scalar("scale", result),
             ),
         ),
@@ -60,16 +66,28 @@ class Gather:
     def __init__(self, library: KernelLibrary, address: Callable[[Array], int]) -> None:
         self.library, self.address = library, address
 
-    def __call__(self, data: Array, index: Array, out: Array, *, scale: float = 1) -> None:
+    def __call__(
+        self,
+        data: Array,
+        index: Array,
+        out: Array,
+        *,
+        scale: float = 1,
+        target: tuple[Array, Array] | None = None,
+        weight: tuple[Array, Array] | None = None,
+    ) -> None:
         """x = scale · data[index], an index outside the data held to its ends
 
         data (N, …) uint8, real or int64   index (…R, B) int64   out (…R, B, …) real; int64 for int64, unscaled
+        target, weight: further arrays and what their rows are copied to, both of a dtype with 4 or 8 bytes an element
 
         Raises:
             DtypeError: For data of another type.
             ShapeError: If the shapes do not fit.
         """
         require_shape(out, "gather: out", (*index.shape, *data.shape[1:]))
+        targets, words = _words("target", target, index)
+        weights, weight_words = _words("weight", weight, index)
         definition = self._definition(data)
         N, examples = data.shape[0], index.size
         D = out.size // examples if examples else 0
@@ -84,7 +102,21 @@ class Gather:
         )
         grid = (blocks(examples, THREADS // wide), max(1, blocks(D, wide * vector)), 1)
         number = int(scale) if definition is INTEGERS else float(scale)
-        kernel(grid, (wide, THREADS // wide, 1), data, index, out, examples, N, D, number)
+        kernel(
+            grid,
+            (wide, THREADS // wide, 1),
+            data,
+            index,
+            out,
+            *targets,
+            *weights,
+            examples,
+            N,
+            D,
+            words,
+            weight_words,
+            number,
+        )
 
     def _aligned(self, data: Array, out: Array) -> bool:
         return self.address(data) % BYTES_A_LOAD == 0 and self.address(out) % BYTES_A_LOAD == 0
@@ -102,6 +134,23 @@ class Gather:
             got=f"an array of {data.dtype}",
             fix="convert the data set once, when it is moved to the device",
         )
+
+
+def _words(name: str, column: tuple[Array, Array] | None, index: Array) -> tuple[tuple[Array | None, ...], int]:
+    """Return an array and what its rows are copied to in words of 4 bytes, and how many of them a row has."""
+    if column is None:
+        return (None, None), 0
+    rows, out = column
+    require_shape(out, f"gather: {name}", (*index.shape, *rows.shape[1:]))
+    if out.dtype != rows.dtype or rows.itemsize % 4:
+        raise DtypeError(
+            f"gather: {name}",
+            expected=f"an array of {rows.dtype}, with elements of 4 or 8 bytes",
+            got=f"an array of {out.dtype}",
+            fix="convert the data set once, when it is moved to the device",
+        )
+    words = out.size // index.size * rows.itemsize // 4
+    return (rows.reshape(-1).view(np.int32), out.reshape(-1).view(np.int32)), words
 
 
 # ------------------------------------------------ what is timed

@@ -1,0 +1,1 @@
+"""What training does better on the GPU."""
