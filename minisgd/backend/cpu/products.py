@@ -1,18 +1,22 @@
-"""Matrix products of small batches, cut into pieces that the BLAS multiplies without packing.
+"""Matrix products cut into pieces that the BLAS multiplies without packing.
 
 OpenBLAS copies both operands of a product into a layout of its own before it multiplies. For a batch of 8
-against a weight matrix of 784 × 256 the copy takes longer than the product. Products of at most 10⁶
-multiplications have a way of their own on processors with AVX-512, which reads the operands where they are: so a
-larger product is cut along its result, every piece below that limit. For large batches packing pays; and elsewhere the
-cut costs little: what is copied again for every piece is the small operand.
+against a weight matrix of 784 × 256 the copy takes longer than the product, and for one of 128 still a tenth of it. On
+processors with AVX-512 it has a second way, for products of at most 10⁶ multiplications, which reads the operands
+where they are: there a larger product is cut along its result, every piece below that limit. On other processors,
+and where the sums are long, packing pays.
 
 Every number of the result is the same sum over the whole inner dimension as before; only its rounding may differ.
 """
 
 from __future__ import annotations
 
+from functools import cache
+from math import ceil
+
 import numpy as np
 
+from minisgd.backend.cpu.threads import blas_info
 from minisgd.typing import HostArray
 
 MULTIPLICATIONS = 1_000_000
@@ -21,23 +25,38 @@ MULTIPLICATIONS = 1_000_000
 RESULTS_OF_TRANSPOSED = 1024
 """With b transposed, it does not pack for results of up to about so many numbers."""
 
-SMALL = 32
-"""Batch up to which the pieces are faster than one packed product."""
+WITHOUT_PACKING = {"SkylakeX", "Cooperlake", "SapphireRapids"}
+"""OpenBLAS's names of the processors for which it has that way; those by AMD count as their equals by Intel."""
 
-TILE = 16
-"""float32 numbers in a register; pieces are multiples of it."""
+COLUMNS, ROWS = 64, 48
+"""Of a piece: columns fill registers, and so many rows with them stay in the first-level cache."""
 
-CACHED = 1 << 20
-"""Bytes of b that stay in the second-level cache while narrow pieces read it again and again."""
+CACHED = 1 << 19
+"""Bytes of b's columns, which one piece after the other reads, that stay in the second-level cache."""
+
+BLOCK = 512
+"""Rows of the result that are finished before the next ones are begun: those of a stay in the cache."""
+
+LONGEST = 256
+"""Inner dimension of xᵀ dy up to which pieces are faster: then the rows of both are few."""
+
+MOST = 256
+"""Pieces of a matrix: each is a call, which has to be recorded."""
 
 Piece = tuple[HostArray, HostArray, HostArray]
+
+
+@cache
+def reads_in_place() -> bool:
+    """Tell whether the BLAS of this process multiplies small matrices without packing them."""
+    return any(blas.get("architecture") in WITHOUT_PACKING for blas in blas_info())
 
 
 def pieces(a: HostArray, b: HostArray, out: HostArray) -> list[Piece]:
     """Return the products that together are out = a b; one where cutting gains nothing.
 
-    a (…, M, K)   b (…, K, N)   out (…, M, N)   the pieces of one replica, then those of the next: its operands
-    stay in the cache
+    a (…, M, K)   b (…, K, N)   out (…, M, N)   the pieces of one replica, then those of the next, and those that share
+    columns of b one after the other: they stay in the cache
     """
     m, n = out.shape[-2:]
     rows, columns = piece_shape(a, b, out)
@@ -48,8 +67,9 @@ def pieces(a: HostArray, b: HostArray, out: HostArray) -> list[Piece]:
     return [
         (a[replica][i : i + rows], b[replica][:, j : j + columns], out[replica][i : i + rows, j : j + columns])
         for replica in np.ndindex(lead)
-        for i in range(0, m, rows)
+        for top in range(0, m, BLOCK)
         for j in range(0, n, columns)
+        for i in range(top, min(top + BLOCK, m), rows)
     ]
 
 
@@ -57,39 +77,40 @@ def piece_shape(a: HostArray, b: HostArray, out: HostArray) -> tuple[int, int]:
     """Return how many rows and columns of the result a piece has."""
     m, n = out.shape[-2:]
     k = a.shape[-1]
-    small = min(m, k)  # the batch: rows of x and dy, or what xᵀ dy sums over
-    if out.dtype != np.float32 or not 1 < small <= SMALL:
+    small = m * k * n <= MULTIPLICATIONS and not _transposed(b)
+    if out.dtype != np.float32 or min(m, k) < 2 or small or not reads_in_place():
         return m, n
     if _transposed(b):
-        return (m, n) if _transposed(a) else (m, _columns_of_transposed(m, k, n))
-    if m * k * n <= MULTIPLICATIONS:
+        rows, columns = (m, n) if _transposed(a) else _of_transposed(m, k, n)
+    elif _transposed(a) and k > LONGEST:
+        rows, columns = m, n
+    else:
+        rows, columns = _plain(m, k, n)
+    rows = _even(m, rows)
+    return (rows, columns) if ceil(m / rows) * ceil(n / columns) <= MOST else (m, n)
+
+
+def _plain(m: int, k: int, n: int) -> tuple[int, int]:
+    """x W and xᵀ dy: as many rows as the limit allows, unless b's columns would be fetched from memory too often."""
+    columns = min(n, COLUMNS)
+    rows = min(MULTIPLICATIONS // (k * columns), ROWS) // 4 * 4
+    worth = rows and (4 * k * columns <= CACHED or m <= 2 * rows)
+    return (rows, columns) if worth else (m, n)
+
+
+def _of_transposed(m: int, k: int, n: int) -> tuple[int, int]:
+    """dy Wᵀ: with a short inner dimension, or a large batch, the packed product is as fast."""
+    if k < (64 if m <= 64 else 128) or m > 256:
         return m, n
-    if _transposed(a):
-        return (_rows(m, k, n) if k == small else m), n
-    return m, (_columns(m, k, n) if m == small else n)
+    rows = min(m, 16)
+    columns = min(RESULTS_OF_TRANSPOSED // rows, MULTIPLICATIONS // (rows * k)) // 16 * 16
+    return (rows, columns) if columns else (m, n)
 
 
-def _columns(m: int, k: int, n: int) -> int:
-    """x W: columns of W, in as few pieces as the limit allows; narrow ones only of a W that stays in the cache."""
-    fitting = MULTIPLICATIONS // (m * k)
-    if fitting >= 4 * TILE:
-        return min(n, 8 * TILE if fitting >= 8 * TILE else 4 * TILE)
-    narrow = fitting >= 2 * TILE and 4 * k * n <= CACHED
-    return 2 * TILE if narrow else n
-
-
-def _rows(m: int, k: int, n: int) -> int:
-    """xᵀ dy: rows of the result."""
-    rows = MULTIPLICATIONS // (k * n) // TILE * TILE
-    return rows if rows >= 2 * TILE else m
-
-
-def _columns_of_transposed(m: int, k: int, n: int) -> int:
-    """dy Wᵀ: rows of W. With a short inner dimension the packed product is as fast."""
-    if m * n <= RESULTS_OF_TRANSPOSED or k < (64 if m <= SMALL // 2 else 128):
-        return n
-    columns = min(RESULTS_OF_TRANSPOSED // m, MULTIPLICATIONS // (m * k)) // TILE * TILE
-    return columns or n
+def _even(n: int, most: int) -> int:
+    """Return the extent of pieces that are about equal, at most so large; a multiple of 4 where there are several."""
+    parts = ceil(n / most)
+    return n if parts == 1 else min(most, ceil(n / (4 * parts)) * 4)
 
 
 def _transposed(a: HostArray) -> bool:

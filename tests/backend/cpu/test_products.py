@@ -7,12 +7,19 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from minisgd.backend import NumpyOps
-from minisgd.backend.cpu.products import MULTIPLICATIONS, RESULTS_OF_TRANSPOSED, pieces
+from minisgd.backend.cpu import products
+from minisgd.backend.cpu.products import MOST, MULTIPLICATIONS, RESULTS_OF_TRANSPOSED, pieces
 from minisgd.typing import HostArray
 
-BATCHES = (2, 3, 8, 17, 31, 32, 33, 64)
+BATCHES = (2, 3, 8, 17, 31, 32, 33, 64, 257)
 WEIGHTS = ((784, 256), (256, 784), (100, 3072), (3072, 100), (511, 513), (1030, 1000), (300, 129))
 FORMS = ("x W", "xᵀ dy", "dy Wᵀ")
+
+
+@pytest.fixture(autouse=True)
+def reads_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every BLAS pass for one that products are cut for."""
+    monkeypatch.setattr(products, "reads_in_place", lambda: True)
 
 
 def operands(
@@ -60,20 +67,48 @@ def test_a_batch_shared_by_all_replicas() -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_small_batches_are_cut_below_the_limits(form: str) -> None:
-    a, b = operands(form, 8, (784, 256))
+@pytest.mark.parametrize("batch", [8, 100, 250])
+def test_pieces_are_below_the_limits(form: str, batch: int) -> None:
+    a, b = operands(form, batch, (784, 256))
     cut = pieces(a, b, np.empty((a.shape[0], b.shape[1]), np.float32))
-    assert len(cut) > 1
+    assert 1 < len(cut) <= MOST
     for left, right, out in cut:
         assert out.size * left.shape[-1] <= MULTIPLICATIONS
         assert form != "dy Wᵀ" or out.size <= RESULTS_OF_TRANSPOSED
         assert right.base is not None, "a view, no copy"
 
 
+def test_pieces_are_about_equal() -> None:
+    a, b = operands("x W", 17, (2000, 64))
+    rows = [len(out) for _, _, out in pieces(a, b, np.empty((17, 64), np.float32))]
+    assert rows == [4, 4, 4, 4, 1]
+    a, b = operands("x W", 52, (256, 128))
+    assert [len(out) for _, _, out in pieces(a, b, np.empty((52, 128), np.float32))] == [28, 24, 28, 24]
+
+
 @pytest.mark.parametrize(
-    ("batch", "dtype"), [(1, np.float32), (33, np.float32), (500, np.float32), (8, np.float64)], ids=str
+    ("batch", "dtype"), [(1, np.float32), (20_000, np.float32), (8, np.float64), (100, np.float64)], ids=str
 )
 def test_other_products_stay_whole(batch: int, dtype: type) -> None:
     for form in FORMS:
         a, b = (operand.astype(dtype, order="K") for operand in operands(form, batch, (784, 256)))
         assert len(pieces(a, b, np.empty((a.shape[0], b.shape[1]), dtype))) == 1
+
+
+def test_a_blas_that_packs_everything_gets_whole_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "reads_in_place", lambda: False)
+    for form in FORMS:
+        a, b = operands(form, 8, (784, 256))
+        assert len(pieces(a, b, np.empty((a.shape[0], b.shape[1]), np.float32))) == 1
+
+
+@pytest.mark.parametrize(("architecture", "expected"), [("SkylakeX", True), ("Haswell", False), (None, False)])
+def test_which_blas_reads_in_place(architecture: str | None, expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    found = {"user_api": "blas"} | ({} if architecture is None else {"architecture": architecture})
+    monkeypatch.setattr(products, "blas_info", lambda: [found])
+    products.reads_in_place.cache_clear()
+    try:
+        assert products.reads_in_place() is expected
+    finally:
+        products.reads_in_place.cache_clear()
