@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from minisgd.estimators.classifier import MinisgdClassifier
     from minisgd.estimators.regressor import MinisgdRegressor
+    from minisgd.estimators.search import BatchSizeSearch
 
 __all__ = [
+    "BatchSizeSearch",
     "MinisgdClassifier",
     "MinisgdRegressor",
 ]
 
-_FILES = {"MinisgdClassifier": "classifier", "MinisgdRegressor": "regressor"}
+_FILES = {"BatchSizeSearch": "search", "MinisgdClassifier": "classifier", "MinisgdRegressor": "regressor"}
 
 
 def __getattr__(name: str) -> Any:
