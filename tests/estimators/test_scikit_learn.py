@@ -79,3 +79,46 @@ def test_fits_repeat_to_the_bit(flowers):
     state = np.random.RandomState(0)
     model = ms.MinisgdClassifier(max_iter=3, random_state=state)
     assert (model.fit(x, y).predict_proba(x) != model.fit(x, y).predict_proba(x)).any()
+
+
+CHECKS_THAT_ASK_FOR_WHAT_IS_NOT_THERE = {
+    "check_array_api_input",  # arrays of another library, asked for by an environment variable
+    "check_classifiers_multilabel_output_format_decision_function",  # of a decision_function
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["MinisgdClassifier", "MinisgdRegressor"])
+@pytest.mark.filterwarnings("ignore")
+def test_the_checks_of_scikit_learn_pass(kind):
+    from sklearn.utils.estimator_checks import check_estimator
+
+    results = check_estimator(getattr(ms, kind)(), on_fail=None, on_skip=None)
+    failed = [f"{r['check_name']}: {r['exception']!r}" for r in results if r["status"] == "failed"]
+    skipped = {r["check_name"] for r in results if r["status"] == "skipped"}
+    assert not failed and len(results) > 50
+    assert skipped <= CHECKS_THAT_ASK_FOR_WHAT_IS_NOT_THERE
+
+
+def test_a_grid_search_in_two_processes(flowers):
+    """Estimators with layers, schedules and results go there and back."""
+    import pickle
+
+    from sklearn.model_selection import GridSearchCV
+
+    x, y = flowers
+    model = ms.MinisgdClassifier(layers=[ms.Linear(8), ms.BatchNorm(), ms.ReLU()], **FAST)
+    grid = {"batch_size": [16, ms.GrowBatch(8, 64, every=5)], "learning_rate_init": [0.01, ms.Cosine(0.05)]}
+    search = GridSearchCV(model, grid, cv=3, n_jobs=2).fit(x, y)
+    assert search.best_score_ > 0.9
+    again = pickle.loads(pickle.dumps(search.best_estimator_))
+    assert_array_equal(again.predict_proba(x), search.best_estimator_.predict_proba(x))
+
+
+def test_a_pickled_estimator_goes_on_as_the_first_does(flowers):
+    import pickle
+
+    x, y = flowers
+    model = ms.MinisgdClassifier(random_state=0).partial_fit(x, y, classes=np.unique(y))
+    again = pickle.loads(pickle.dumps(model))
+    assert_array_equal(model.partial_fit(x, y).predict_proba(x), again.partial_fit(x, y).predict_proba(x))
