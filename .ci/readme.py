@@ -1,7 +1,7 @@
 """Print or run the commands of the README, so that what a stranger reads is what is tested.
 
-readme.py print NAME   the command marked <!-- ci: NAME -->
-readme.py blocks       run every other sh and python block, in order, in the current folder
+readme.py print NAME     the command marked <!-- ci: NAME -->
+readme.py blocks PAGE…   run every other sh and python block of the README, or of other pages, in order, in this folder
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ BLOCK = re.compile(r"(?:<!-- ci: (?P<name>[\w ]+) -->\n)?```(?P<kind>sh|python)\
 
 
 def main() -> int:
-    found = [match.groupdict() for match in BLOCK.finditer(README.read_text(encoding="utf-8"))]
+    pages = [Path(name) for name in sys.argv[2:]] if sys.argv[1] == "blocks" else []
+    texts = [page.read_text(encoding="utf-8") for page in pages or [README]]
+    found = [match.groupdict() for text in texts for match in BLOCK.finditer(text)]
     if sys.argv[1] == "print":
         (body,) = [block["body"] for block in found if block["name"] == sys.argv[2]]
         print(body.strip())
