@@ -90,7 +90,8 @@ class Dataset:
         """Build a data set from arrays, labels of any kind, holding out a part for validation.
 
         x (N, …), y (N,) or (N, O): labels (integers, booleans, strings, one 1 in every row) become codes 0 … C−1 of
-        the sorted names; floats are regression targets, or soft labels (N, C) where classes are named.
+        the sorted names; floats are regression targets, or soft labels (N, C) where classes are named. Integers
+        (N, T) are codes of positions where classes are named, negative where a position does not count.
 
         Args:
             x: (N, …) features; booleans, integers and float16 become float32. Of a data frame the columns become
@@ -159,7 +160,7 @@ class Dataset:
     @property
     def n_outputs(self) -> int:
         """Width of the last layer: C, or O for regression."""
-        return self.n_classes or (1 if self.train.y.ndim == 1 else self.train.y.shape[1])
+        return self.n_classes or (1 if self.train.y.ndim == 1 else self.train.y.shape[-1])
 
     @property
     def input_shape(self) -> Shape:
@@ -210,7 +211,7 @@ class Dataset:
         y = self.train.y
         if self.task != "regression" or (self.target is not None and self.target.scale is not None):
             return self
-        if y.ndim == 2 and y.shape[1] > 1 and y.min() >= 0 and y.max() <= 1:
+        if y.ndim > 2 or (y.ndim == 2 and y.shape[1] > 1 and y.min() >= 0 and y.max() <= 1):
             return self
         rule = TargetScale.of(self.train.y)
         parts: dict[str, Any] = {name: replace(split, y=rule.apply(split.y)) for name, split in self.splits.items()}
@@ -279,6 +280,9 @@ def _check_classes(y: HostArray, classes: Classes | None) -> None:
                 got=None,
                 fix="use Dataset.from_arrays",
             )
+    elif y.dtype == np.int64 and y.ndim > 1:
+        if y.max() >= len(classes):
+            raise DataError("y", expected=f"codes up to {len(classes) - 1}", got=y.max(), fix="name every class")
     elif y.ndim == 1 and (y.dtype != np.int64 or y.min() < 0 or y.max() >= len(classes)):
         raise DataError(
             "y",

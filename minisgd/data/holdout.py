@@ -50,8 +50,8 @@ def require_fraction(fraction: float | None) -> float:
 
 
 def strata(split: Split, classes: Classes | None) -> HostArray:
-    """Return the class of every example (N,), the likeliest for soft labels; zeros for regression."""
-    if classes is None:
+    """Return the class of every example (N,), the likeliest for soft labels; zeros where examples have none."""
+    if classes is None or (split.y.dtype == np.int64 and split.y.ndim > 1):
         return np.zeros(len(split), dtype=np.int64)
     return split.y if split.y.ndim == 1 else split.y.argmax(axis=1)
 

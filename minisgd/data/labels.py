@@ -31,6 +31,7 @@ def target_encoder(
     floats (N, C), rows sum to 1   C names            soft labels
     integers, booleans, strings    None               codes (N,) of the sorted distinct labels
     integers 0 … C−1               C names            codes (N,) as they are
+    integers (N, T) up to C−1      C names            codes of positions, negative where none counts
     strings                        C names            codes (N,), positions among the names
     whole numbers, one-hot rows    classification     codes (N,) of the sorted distinct labels
     integers                       another task       floats
@@ -46,6 +47,8 @@ def target_encoder(
         return _floats if y.dtype.kind == "f" else _numbers, None
     if classes is not None and y.dtype.kind == "f":
         return partial(_soft_labels, classes=classes), classes
+    if classes is not None and y.dtype.kind in "iu" and y.ndim > 1 and not _is_one_hot(y):
+        return _codes_of_positions, classes
     found, _ = _distinct(y)
     if len(found) == 1:
         raise DataError(
@@ -128,6 +131,19 @@ def _codes(y: Any, classes: Classes) -> HostArray:
     return labels.astype(np.int64)
 
 
+def _codes_of_positions(y: Any) -> HostArray:
+    """Return labels (N, T) that already are codes, negative where a position does not count."""
+    labels = as_host(y, "y")
+    if labels.dtype.kind not in "iu" or labels.ndim < 2:
+        raise DataError(
+            "y",
+            expected="integers (N, T) like the training labels",
+            got=f"{labels.dtype} of shape {labels.shape}",
+            fix="convert y",
+        )
+    return labels.astype(np.int64)
+
+
 def _codes_of_names(y: Any, classes: Classes) -> HostArray:
     """Return the position of every label among the names."""
     found, inverse = _distinct(as_host(y, "y"))
@@ -180,7 +196,7 @@ def _labels(y: HostArray) -> HostArray:
     """Return labels (N,) as integers, booleans or text, which numpy can sort."""
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
-    if y.ndim == 2 and y.dtype.kind in "biuf" and (np.sort(y, axis=1) == [0] * (y.shape[1] - 1) + [1]).all():
+    if _is_one_hot(y):
         y = y.argmax(axis=1)
     if y.dtype.kind == "f" and (y == np.round(y)).all():
         y = y.astype(np.int64)
@@ -202,6 +218,11 @@ def _labels(y: HostArray) -> HostArray:
             "y", expected="integer, boolean or text labels, or floats", got=f"dtype {y.dtype}", fix="convert the labels"
         )
     return y
+
+
+def _is_one_hot(y: HostArray) -> bool:
+    """Tell whether every row is a single 1 among zeros."""
+    return bool(y.ndim == 2 and y.dtype.kind in "biuf" and (np.sort(y, axis=1) == [0] * (y.shape[1] - 1) + [1]).all())
 
 
 def _from_objects(y: HostArray) -> HostArray:

@@ -20,7 +20,8 @@ class Split:
 
     Args:
         x: (N, …) features as float32, float64 or uint8, possibly memory-mapped.
-        y: (N,) int64 label codes; or float targets (N,) or (N, O); or soft labels (N, C).
+        y: (N,) int64 label codes; or (N, …) a code for every position, negative where none counts; or float targets
+            (N,) or (N, O, …); or soft labels (N, C).
         weight: (N,) floats ≥ 0, or None where every example counts the same. In a Dataset their mean is 1.
 
     Raises:
@@ -99,9 +100,12 @@ def _check_targets(y: HostArray) -> None:
         raise DataError(
             "y", expected="int64 codes or float targets", got=_kind(y), fix="use Dataset.from_arrays, it converts"
         )
-    if y.ndim not in ((1,) if y.dtype == np.int64 else (1, 2)) or 0 in y.shape[1:]:
+    if not y.ndim or 0 in y.shape[1:]:
         raise DataError(
-            "y", expected="labels (N,), or floats (N,) or (N, O)", got=f"shape {y.shape}", fix="reshape the targets"
+            "y",
+            expected="labels (N,) or (N, T), or floats (N,) or (N, O)",
+            got=f"shape {y.shape}",
+            fix="reshape the targets",
         )
 
 

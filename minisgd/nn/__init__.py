@@ -15,10 +15,12 @@ from minisgd.nn.layers.layer_norm import LayerNorm
 from minisgd.nn.layers.linear import Linear
 from minisgd.nn.layers.pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from minisgd.nn.layers.rectifiers import ELU, SELU, PReLU
+from minisgd.nn.layers.rms_norm import RMSNorm
 from minisgd.nn.layers.softmax import Softmax
 from minisgd.nn.losses.cross_entropy import BinaryCrossEntropy, SoftmaxCrossEntropy
 from minisgd.nn.losses.loss import Loss
 from minisgd.nn.losses.regression import L1, Huber, MeanSquaredError
+from minisgd.nn.losses.token_cross_entropy import TokenCrossEntropy
 from minisgd.nn.network import Network
 from minisgd.nn.sequential import Residual, Sequential
 
@@ -50,6 +52,7 @@ __all__ = [
     "PReLU",
     "Parameter",
     "ReLU",
+    "RMSNorm",
     "Residual",
     "Sequential",
     "SiLU",
@@ -59,6 +62,7 @@ __all__ = [
     "Softplus",
     "Statistic",
     "Tanh",
+    "TokenCrossEntropy",
     "init",
 ]
 

@@ -17,8 +17,8 @@ def reshaped(x: Array, shape: Shape) -> Array:
 
 
 def rows(x: Array, lead: Shape) -> Array:
-    """Return x (…, B, H, W, C) as a matrix of channels, (…, B·H·W, C)."""
-    return reshaped(x, (*lead, -1, x.shape[-1]))
+    """Return x (…, B, H, W, C) as a matrix of channels, (…, B·H·W, C); x itself if it is one."""
+    return x if x.ndim == len(lead) + 2 else reshaped(x, (*lead, -1, x.shape[-1]))
 
 
 def transpose(x: Array) -> Array:

@@ -231,6 +231,8 @@ def default_metrics(data: Dataset) -> list[str]:
         return ["r2", "mae", "rmse"]
     if data.task == "multilabel":
         return ["f1", "auc"]
+    if data.train.y.dtype.kind == "i" and data.train.y.ndim > 1:
+        return []
     y = data.train.y if data.train.y.ndim == 1 else data.train.y.argmax(axis=1)
     counts = np.bincount(y, minlength=data.n_classes)
     binary = data.n_classes == 2

@@ -249,6 +249,6 @@ def _answers(network: Network, data: Dataset, split: Split) -> tuple[HostArray, 
         scale = data.target.scale if data.target is not None else None
         y = y if scale is None else scale.restore(y.reshape(len(y), -1)).reshape(y.shape)
         return y, {"values": answers.reshape(y.shape)}
-    if data.task == "classification" and y.ndim == 2:  # soft labels: the likeliest class
+    if data.task == "classification" and y.dtype.kind == "f":  # soft labels: the likeliest class
         y = y.argmax(axis=1)
     return y, {"scores": model.probabilities(answers), "labels": model.codes(answers)}

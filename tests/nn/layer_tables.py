@@ -34,6 +34,7 @@ from minisgd.nn import (
     PReLU,
     ReLU,
     Residual,
+    RMSNorm,
     Sequential,
     Sigmoid,
     SiLU,
@@ -41,6 +42,7 @@ from minisgd.nn import (
     SoftmaxCrossEntropy,
     Softplus,
     Tanh,
+    TokenCrossEntropy,
     init,
 )
 from minisgd.nn.losses.loss import TargetKind
@@ -49,7 +51,7 @@ from minisgd.typing import Shape
 
 @dataclass(frozen=True)
 class LayerRow:
-    """How to make a layer for examples of a shape, what it takes, and what it is elsewhere.
+    """How to make a layer for examples of a shape, what it takes, and what it is elsewhere. Sequences are (T, D).
 
     plain: y from (layer, x, p) in evaluation, in the plainest NumPy
     torch: the same from (torch, layer, x, p) in training and evaluation; images are channels first there, (B, C, H, W)
@@ -61,12 +63,13 @@ class LayerRow:
     torch: Callable[[Any, Any, Any, Any], Any] | None = None
     features: bool = True
     images: bool = True
+    sequences: bool = False
     least: int = 1
     """The smallest batch it trains on."""
 
     @property
     def kinds(self) -> list[str]:
-        return [kind for kind in ("features", "images") if getattr(self, kind)]
+        return [kind for kind in ("features", "images", "sequences") if getattr(self, kind)]
 
     def variant(self, make: Callable[[Shape], Layer]) -> LayerRow:
         """Return the row of the same layer with other settings."""
@@ -101,8 +104,15 @@ def torch_batch_norm(torch: Any, layer: Any, x: Any, p: Any) -> Any:
 
 
 def torch_layer_norm(torch: Any, layer: Any, x: Any, p: Any) -> Any:
-    last = x.movedim(1, -1)
-    return torch.nn.functional.layer_norm(last, last.shape[-1:], p.gamma, p.beta, layer.eps).movedim(-1, 1)
+    channels = 1 if x.ndim == 4 else -1
+    last = x.movedim(channels, -1)
+    return torch.nn.functional.layer_norm(last, last.shape[-1:], p.gamma, p.beta, layer.eps).movedim(-1, channels)
+
+
+def torch_rms_norm(torch: Any, layer: Any, x: Any, p: Any) -> Any:
+    channels = 1 if x.ndim == 4 else -1
+    last = x.movedim(channels, -1)
+    return torch.nn.functional.rms_norm(last, last.shape[-1:], p.gamma, layer.eps).movedim(-1, channels)
 
 
 ACTIVATIONS: dict[str, LayerRow] = {
@@ -179,9 +189,10 @@ MAPS: dict[str, LayerRow] = {
 
 LINEAR = LayerRow(
     lambda shape: Linear(3),
-    lambda layer, x, p: np.einsum("bi,io->bo", x, p.W) + p.b,
+    lambda layer, x, p: np.einsum("...i,io->...o", x, p.W) + p.b,
     lambda torch, layer, x, p: torch.nn.functional.linear(x, p.W.T, p.b),
     images=False,
+    sequences=True,
 )
 CONVOLUTION = LayerRow(
     lambda shape: Conv2d(2, 3, padding=1),
@@ -241,13 +252,19 @@ LAYERS: dict[str, LayerRow] = (
         "BatchNorm": BATCH_NORM,
         "BatchNorm not affine": BATCH_NORM.variant(lambda shape: BatchNorm(affine=False, eps=1e-3)),
         "BatchNorm ghost": BATCH_NORM.variant(lambda shape: BatchNorm(ghost=2)),
-        "LayerNorm": LayerRow(lambda shape: LayerNorm(eps=1e-4), plain_layer_norm, torch_layer_norm),
+        "LayerNorm": LayerRow(lambda shape: LayerNorm(eps=1e-4), plain_layer_norm, torch_layer_norm, sequences=True),
+        "RMSNorm": LayerRow(
+            lambda shape: RMSNorm(eps=1e-4),
+            lambda layer, x, p: x / np.sqrt((x**2).mean(-1, keepdims=True) + layer.eps) * p.gamma,
+            torch_rms_norm,
+            sequences=True,
+        ),
         "Dropout": LayerRow(
             lambda shape: Dropout(0.4),
             lambda layer, x, p: x,
             lambda torch, layer, x, p: x * p.mask / (1 - layer.p) if p.training else x,
         ),
-        "Residual": LayerRow(lambda shape: Residual(Linear(shape[-1]), Tanh()), images=False),
+        "Residual": LayerRow(lambda shape: Residual(Linear(shape[-1]), Tanh()), images=False, sequences=True),
         "Residual of Residual": LayerRow(
             lambda shape: Residual(Residual(Conv2d(shape[-1], 1)), Sigmoid()), features=False
         ),
@@ -263,6 +280,11 @@ def row_of(layer: Layer) -> LayerRow:
 
 def _classes(rng: np.random.Generator, z: Shape) -> Any:
     return rng.integers(0, z[-1], z[:-1])
+
+
+def _some_classes(rng: np.random.Generator, z: Shape) -> Any:
+    """Draw classes, with -1 or -100 where a position does not count."""
+    return np.where(rng.random(z[:-1]) < 0.7, _classes(rng, z), rng.choice([-1, -100], z[:-1]))
 
 
 def _probabilities(rng: np.random.Generator, z: Shape) -> Any:
@@ -293,6 +315,7 @@ LOSSES: dict[str, LossRow] = {
     "SoftmaxCrossEntropy soft, smooth": LossRow(
         lambda: SoftmaxCrossEntropy(label_smoothing=0.2), "values", _probabilities
     ),
+    "TokenCrossEntropy": LossRow(lambda: TokenCrossEntropy(label_smoothing=0.1), "labels", _some_classes),
     "BinaryCrossEntropy": LossRow(lambda: BinaryCrossEntropy(), "values", _fractions),
     "MeanSquaredError": LossRow(lambda: MeanSquaredError(), "values", _values),
     "L1": LossRow(lambda: L1(), "values", _values),
@@ -314,9 +337,11 @@ INITIALIZERS: dict[str, init.Initializer] = {
 
 
 def shape_of(kind: str, rng: np.random.Generator) -> Shape:
-    """Draw the shape of one example: (F) or (H, W, C), large enough for every kernel in the table."""
+    """Draw the shape of one example: (F), (T, D) or (H, W, C), large enough for every kernel in the table."""
     if kind == "features":
         return (int(rng.integers(1, 6)),)
+    if kind == "sequences":
+        return (int(rng.integers(1, 5)), int(rng.integers(1, 4)))
     return (int(rng.integers(3, 5)), int(rng.integers(3, 6)), int(rng.integers(1, 3)))
 
 

@@ -8,8 +8,17 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+import minisgd.nn as nn
 from minisgd.errors import ArgumentError, DataError, ShapeError
-from minisgd.nn import L1, BinaryCrossEntropy, Huber, Linear, Loss, MeanSquaredError, SoftmaxCrossEntropy
+from minisgd.nn import (
+    L1,
+    BinaryCrossEntropy,
+    Huber,
+    Linear,
+    Loss,
+    MeanSquaredError,
+    SoftmaxCrossEntropy,
+)
 from minisgd.nn.losses.loss import TargetKind
 from tests.nn.layer_bench import Bench
 from tests.nn.layer_tables import LOSSES
@@ -149,5 +158,5 @@ def test_delta_is_positive(delta: Any) -> None:
 def test_losses_print_as_they_are_made() -> None:
     for row in LOSSES.values():
         loss = row.make()
-        again = eval(repr(loss))  # noqa: S307
+        again = eval(repr(loss), vars(nn).copy())  # noqa: S307
         assert repr(again) == repr(loss) and type(again) is type(loss)

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from minisgd.nn import L1, BinaryCrossEntropy, Huber, Linear, Loss, MeanSquaredError, SoftmaxCrossEntropy
+from minisgd.nn import (
+    L1,
+    BinaryCrossEntropy,
+    Huber,
+    Linear,
+    Loss,
+    MeanSquaredError,
+    SoftmaxCrossEntropy,
+    TokenCrossEntropy,
+)
 from tests.nn.layer_bench import Bench
 from tests.nn.layer_tables import LOSSES
 
@@ -19,6 +28,11 @@ F = torch.nn.functional
 def losses_in_torch(loss: Loss, z: Any, target: Any) -> Any:
     """Return the loss of every example, (B)."""
     match loss:
+        case TokenCrossEntropy():
+            t, counts = target.clamp(min=-1), (target >= 0).reshape(len(z), -1).sum(1)
+            z = z.movedim(-1, 1)
+            each = F.cross_entropy(z, t, ignore_index=-1, reduction="none", label_smoothing=loss.label_smoothing)
+            return each.reshape(len(z), -1).sum(1) / counts.clamp(min=1)
         case SoftmaxCrossEntropy():
             return F.cross_entropy(z, target, reduction="none", label_smoothing=loss.label_smoothing)
         case BinaryCrossEntropy():
@@ -49,6 +63,24 @@ def test_loss(name: str, weighted: bool) -> None:
     assert_allclose(found["value"], each.mean().detach(), rtol=1e-12)
     bench.loss.mean(bench.ops, bench.target)
     assert_allclose(bench.loss.gradient(bench.ops), z.grad, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("seeds", [0, [1, 2]])
+@pytest.mark.parametrize("shape", [(6, 4), (3, 2, 4)])
+def test_cross_entropy_of_positions(shape: Any, seeds: Any) -> None:
+    row = LOSSES["TokenCrossEntropy"]
+    bench = Bench([Linear(5)], shape, 7, loss=row.make(), kind=row.kind, weighted=True, seeds=seeds)
+    bench.fill(np.random.default_rng(1), row.draw)
+    bench.target[..., 0, :] = -1  # an example without a position that counts
+    bench.forward()
+    dz = np.array(bench.loss.gradient(bench.ops))
+    for r in np.ndindex(bench.lead):
+        z = torch.tensor(np.array(bench.z[r]), requires_grad=True)
+        each = losses_in_torch(bench.loss, z, torch.tensor(np.array(bench.target[r])))
+        each = each * torch.tensor(np.array(bench.weight[r]))
+        each.mean().backward()
+        assert_allclose(bench.loss.losses[r], each.detach(), rtol=1e-12, atol=1e-14)
+        assert_allclose(dz[r], z.grad, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("name", LOSSES)

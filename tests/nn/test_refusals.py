@@ -100,12 +100,6 @@ def test_numbers_of_numpy_are_numbers() -> None:
 # ------------------------------------------------ shapes
 
 SHAPES: list[tuple[Layer, Any, tuple[str, ...]]] = [
-    (
-        Linear(2, name="hidden"),
-        (28, 28, 1),
-        ("Linear 'hidden': x", "(B, features)", "(B, 28, 28, 1)", "flatten images"),
-    ),
-    (Linear(2), (28, 28), ("Linear: x", "(B, 28, 28)", "flatten")),
     (Conv2d(2), (784,), ("Conv2d: x", "(B, H, W, C)", "(B, 784)", "channels last")),
     (Conv2d(2), (28, 28), ("Conv2d: x", "(B, H, W, C)", "(B, 28, 28)")),
     (MaxPool2d(2), (784,), ("MaxPool2d: x", "(B, H, W, C)")),

@@ -14,7 +14,7 @@ from minisgd.nn.layers.gates import GELU
 from minisgd.nn.layers.linear import Linear
 from minisgd.nn.network import Network
 from minisgd.nn.sequential import Residual, Sequential
-from minisgd.nn.shapes import transpose
+from minisgd.nn.shapes import rows, transpose
 from minisgd.typing import Array
 
 FUSED = NAMES.keys() - {GELU}
@@ -24,27 +24,30 @@ FUSED = NAMES.keys() - {GELU}
 @tuned("cuda", Linear, "backward")
 def backward(self: Linear, ops: CupyVocabulary, dy: Array) -> Array | None:
     """dW = xᵀ dy    db = Σ_B dy    dx = dy Wᵀ"""
+    dy = rows(dy, self.lead)
     _weight_gradient(self, ops, dy)
     if self.dx is not None:
-        ops.matmul(dy, transpose(self.W), out=self.dx)
+        ops.matmul(dy, transpose(self.W), out=rows(self.dx, self.lead))
     return self.dx
 
 
 def _weight_gradient(layer: Linear, ops: CupyVocabulary, dy: Array) -> None:
-    if not layer.bias or ops.reason_for_cublas(transpose(layer.x), dy, layer.dW):
-        ops.matmul(transpose(layer.x), dy, out=layer.dW)
+    """dy (…, B, O), the positions of a sequence in its batch"""
+    x = rows(layer.x, layer.lead)
+    if not layer.bias or ops.reason_for_cublas(transpose(x), dy, layer.dW):
+        ops.matmul(transpose(x), dy, out=layer.dW)
         if layer.bias:
             ops.sum_batch(dy, out=layer.db)
         return
     affine = ops.affine_kernels(dy.dtype)
 
     def emit() -> None:
-        for x, slope, dW, db in stacks(ops.xp, layer.lead, layer.x, dy, layer.dW, layer.db):
-            (R, B, I), O = x.shape, slope.shape[-1]  # noqa: E741
+        for x_, slope, dW, db in stacks(ops.xp, layer.lead, x, dy, layer.dW, layer.db):
+            (R, B, I), O = x_.shape, slope.shape[-1]  # noqa: E741
             work = ops.kernels.workspace(dy.dtype, affine.workspace_of(R, I, O, B, sums=O))
-            affine.weight_gradient(x, slope, dW, db, workspace=work)
+            affine.weight_gradient(x_, slope, dW, db, workspace=work)
 
-    ops.launch("matmul", emit, (transpose(layer.x), dy), layer.dW)
+    ops.launch("matmul", emit, (transpose(x), dy), layer.dW)
 
 
 class LinearActivation:
@@ -60,11 +63,11 @@ class LinearActivation:
 
     def forward(self, ops: CupyVocabulary, x: Array) -> Array:
         """y = act(x W + b)"""
-        linear, y = self.linear, self.activation.y
-        if ops.reason_for_cublas(x, linear.W, y):
+        linear, y = self.linear, rows(self.activation.y, self.linear.lead)
+        if ops.reason_for_cublas(rows(x, linear.lead), linear.W, y):
             result: Array = ops.method(self.activation, "forward")(ops, linear.forward(ops, x))
             return result
-        affine = ops.affine_kernels(y.dtype)
+        affine, x = ops.affine_kernels(y.dtype), rows(x, linear.lead)
 
         def emit() -> None:
             for x_, W, b, y_ in stacks(ops.xp, linear.lead, x, linear.W, linear.b if linear.bias else None, y):
@@ -73,27 +76,28 @@ class LinearActivation:
                 affine.forward(x_, W, b, y_, activation=self.name, slope=self.slope, workspace=work)
 
         ops.launch("affine", emit, (x, linear.W), y)
-        return y
+        return self.activation.y
 
     infer = forward
 
     def backward(self, ops: CupyVocabulary, dy: Array) -> Array | None:
         """dW = xᵀ dy    db = Σ_B dy    dx = (dy Wᵀ) act′(x)"""
         linear, dx = self.linear, self.activation.dx
-        if dx is None or ops.reason_for_cublas(dy, transpose(linear.W), dx):
+        if dx is None or ops.reason_for_cublas(rows(dy, linear.lead), transpose(linear.W), rows(dx, linear.lead)):
             below = ops.method(linear, "backward")(ops, dy)
             result: Array | None = None if below is None else ops.method(self.activation, "backward")(ops, below)
             return result
+        dy, x_rows, dx_rows = (rows(a, linear.lead) for a in (dy, linear.x, dx))
         _weight_gradient(linear, ops, dy)
         affine = ops.affine_kernels(dx.dtype)
 
         def emit() -> None:
-            for slope, W, x, out in stacks(ops.xp, linear.lead, dy, linear.W, linear.x, dx):
+            for slope, W, x, out in stacks(ops.xp, linear.lead, dy, linear.W, x_rows, dx_rows):
                 (R, B, O), I = slope.shape, W.shape[-2]  # noqa: E741
                 work = ops.kernels.workspace(dx.dtype, affine.workspace_of(R, B, I, O))
                 affine.input_gradient(slope, W, out, x=x, activation=self.name, slope=self.slope, workspace=work)
 
-        ops.launch("matmul", emit, (dy, transpose(linear.W)), dx)
+        ops.launch("matmul", emit, (dy, transpose(linear.W)), dx_rows)
         return dx
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from minisgd.backend import Ops
-from minisgd.errors import ShapeError
 from minisgd.nn.initializers import HeNormal, Initializer, Zeros
-from minisgd.nn.layer import Declaration, Layer, Parameter, positive, shape_text
-from minisgd.nn.shapes import transpose
+from minisgd.nn.layer import Declaration, Layer, Parameter, positive
+from minisgd.nn.shapes import rows, transpose
 from minisgd.typing import Array, Shape
 
 
@@ -14,6 +13,7 @@ class Linear(Layer):
     """Dense layer: y = x W + b.
 
     x (…, B, I)   W (…, I, O)   b (…, 1, O)   y (…, B, O);  … are replica axes. I is learnt from the data.
+    A sequence x (…, B, T, I), or any more axes, is a batch of its last axis: all positions share W and b.
 
     Args:
         features: O.
@@ -47,34 +47,29 @@ class Linear(Layer):
         self.bias_init = bias_init or Zeros()
 
     def declare(self, x: Shape) -> Declaration:
-        if len(x) != 2:
-            raise ShapeError(
-                f"{self.label}: x",
-                expected="(B, features)",
-                got=shape_text(x),
-                fix="flatten images first" if len(x) == 4 else "flatten first: put ms.Flatten() before it",
-            )
-        batch, fan_in = x
+        *batch, fan_in = x
         shape = (fan_in, self.features)
         parameters = {"W": Parameter(shape, self.init, "weight", fan_in, self.features)}
         if self.bias:
             parameters["b"] = Parameter((self.features,), self.bias_init, "bias", fan_in, self.features)
-        return Declaration(y=(batch, self.features), parameters=parameters)
+        return Declaration(y=(*batch, self.features), parameters=parameters)
 
     def forward(self, ops: Ops, x: Array) -> Array:
+        x, y = rows(x, self.lead), rows(self.y, self.lead)
         if self.bias:
-            ops.affine(x, self.W, self.b, out=self.y)
+            ops.affine(x, self.W, self.b, out=y)
         else:
-            ops.matmul(x, self.W, out=self.y)
+            ops.matmul(x, self.W, out=y)
         return self.y
 
     def backward(self, ops: Ops, dy: Array) -> Array | None:
         """dW = xᵀ dy    db = Σ_B dy    dx = dy Wᵀ"""
-        ops.matmul(transpose(self.x), dy, out=self.dW)
+        dy = rows(dy, self.lead)
+        ops.matmul(transpose(rows(self.x, self.lead)), dy, out=self.dW)
         if self.bias:
             ops.sum_batch(dy, out=self.db)
         if self.dx is not None:
-            ops.matmul(dy, transpose(self.W), out=self.dx)
+            ops.matmul(dy, transpose(self.W), out=rows(self.dx, self.lead))
         return self.dx
 
     def settings(self) -> str:

@@ -50,7 +50,10 @@ class SoftmaxCrossEntropy(Loss):
                 "SoftmaxCrossEntropy: prediction",
                 expected="(B, classes)",
                 got=shape_text(z),
-                fix="end the network with ms.Linear(classes)",
+                fix="flatten images first: put ms.Flatten() before ms.Linear; for labels at every position use "
+                "ms.TokenCrossEntropy()"
+                if len(z) > 2
+                else "end the network with ms.Linear(classes)",
             )
         self.kind = kind
         by_class = (z[1], z[0])
@@ -65,18 +68,22 @@ class SoftmaxCrossEntropy(Loss):
         return LossDeclaration(z[:1], "int64", buffers)
 
     def forward(self, ops: Ops, target: Array) -> None:
+        self._cross_entropy(ops, self.z, target, self.losses)
+
+    def _cross_entropy(self, ops: Ops, z: Array, target: Array, losses: Array) -> None:
+        """losses = ln Σ_c e^(s_c) − Σ_c t_c s_c    s (…, C, B) ← p"""
         self._targets(ops, target)
         s, top = self.s, self.top
-        ops.copy(transpose(self.z), out=s)
+        ops.copy(transpose(z), out=s)
         ops.max(s, -2, out=top, keepdims=True)
         ops.subtract(s, top, out=s)
         ops.multiply(s, self.target, out=self.product)
-        ops.sum(self.product, -2, out=self.losses)
+        ops.sum(self.product, -2, out=losses)
         ops.exp(s, out=s)
         ops.sum(s, -2, out=top, keepdims=True)
         ops.divide(s, top, out=s)
         ops.log(top, out=top)
-        ops.subtract(top[..., 0, :], self.losses, out=self.losses)
+        ops.subtract(top[..., 0, :], losses, out=losses)
 
     def _targets(self, ops: Ops, target: Array) -> None:
         """target (…, C, B) ← (1 − ε) t + ε/C"""

@@ -22,28 +22,37 @@ from minisgd.typing import Array
 
 
 def linear(layer: Linear, ops: Ops, delta: Array) -> dict[str, Factor]:
-    """∂/∂W: a_iᵀ δ_i    ∂/∂b: δ_i"""
-    found: dict[str, Factor] = {"W": OuterProduct(layer.x, delta)}
-    return found | {"b": Stacked(delta)} if layer.bias else found
+    """∂/∂W: a_iᵀ δ_i    ∂/∂b: δ_i;  of a sequence, their sums over its positions
+
+    a (n, I) or (n, T, I)   δ (n, O) or (n, T, O)
+    """
+    W: Factor = OuterProduct(layer.x, delta) if delta.ndim == 2 else _summed_products(ops, layer.x, delta)
+    return {"W": W} | ({"b": Stacked(summed_over_positions(ops, delta))} if layer.bias else {})
+
+
+def _summed_products(ops: Ops, a: Array, delta: Array) -> Stacked:
+    """Return Σ_positions a_iᵀ δ_i, whose norm is no product of norms.  a (n, …, I)   δ (n, …, O)"""
+    n, fan_in, o = len(a), a.shape[-1], delta.shape[-1]
+    G = ops.empty((n, fan_in, o), delta.dtype)
+    ops.matmul(transpose(a.reshape(n, -1, fan_in)), delta.reshape(n, -1, o), out=G)
+    return Stacked(G.reshape(n, -1))
 
 
 def convolution(layer: Conv2d, ops: Ops, delta: Array) -> dict[str, Factor]:
     """∂/∂W: U_iᵀ δ_i, U_i the patches of image i    ∂/∂b: Σ_positions δ_i
 
-    A filter meets every position, so the gradient is a sum of outer products, whose norm is no product of norms.
+    A filter meets every position, so the gradient is a sum of outer products.
 
     δ (n, OH, OW, O)   U (n, OH·OW, K·K·C)
     """
-    n, oh, ow, o = delta.shape
+    n, oh, ow, _ = delta.shape
     x, (ph, pw) = layer.x, layer.padding
     if layer.padding != (0, 0):
         padded = ops.zeros((n, x.shape[1] + 2 * ph, x.shape[2] + 2 * pw, x.shape[3]), x.dtype)
         ops.copy(x, out=padded[:, ph : padded.shape[1] - ph, pw : padded.shape[2] - pw])
         x = padded
     patches = copied(ops, ops.windows(x, layer.kernel, layer.stride)).reshape(n, oh * ow, -1)
-    G = ops.empty((n, patches.shape[-1], o), delta.dtype)
-    ops.matmul(transpose(patches), delta.reshape(n, oh * ow, o), out=G)
-    found: dict[str, Factor] = {"W": Stacked(G.reshape(n, -1))}
+    found: dict[str, Factor] = {"W": _summed_products(ops, patches, delta)}
     return found | {"b": Stacked(summed_over_positions(ops, delta))} if layer.bias else found
 
 

@@ -10,6 +10,7 @@ from minisgd.backend import Arena, Ops, Request
 from minisgd.data import Split
 from minisgd.errors import ShapeError
 from minisgd.nn import Loss
+from minisgd.nn.layer import shape_text
 from minisgd.nn.losses.loss import TargetKind
 from minisgd.typing import Array, HostArray, Shape
 
@@ -19,7 +20,7 @@ class ExampleSpec:
     """What one example is made of: all that memory and recording need to know of a data set.
 
     x: input_shape of input_dtype, multiplied by scale as it is gathered
-    target: an integer label (), or values target_shape   weighted: whether examples carry weights
+    target: integer labels () or (T), or values, in target_shape   weighted: whether examples carry weights
     """
 
     input_shape: Shape
@@ -33,14 +34,14 @@ class ExampleSpec:
     def of(cls, split: Split, scale: float, dtype: str) -> ExampleSpec:
         """Describe the examples of a split, for a network of a dtype."""
         labels = split.y.dtype.kind in "iu"
-        target: Shape = () if labels else (split.y.shape[1:] or (1,))
+        target: Shape = split.y.shape[1:] or (() if labels else (1,))
         stored = dtype if _convert_once(split.x) else split.x.dtype.name
         return cls(split.x.shape[1:], stored, "labels" if labels else "values", target, split.weight is not None, scale)
 
 
 @dataclass(frozen=True)
 class HostData:
-    """A split as training reads it.  x (N, …)   y (N,) int64 or (N, O)   weight (N,) or None
+    """A split as training reads it.  x (N, …)   y (N,) or (N, T) int64, or (N, O)   weight (N,) or None
 
     Floats are converted to the network's dtype once; bytes and memory-mapped files stay as they are.
     """
@@ -53,7 +54,8 @@ class HostData:
     def of(cls, split: Split, dtype: str) -> HostData:
         """Convert what is converted once."""
         x = split.x.astype(dtype, copy=False) if _convert_once(split.x) else split.x
-        y = split.y if split.y.dtype.kind in "iu" else split.y.reshape(len(split.y), -1).astype(dtype, copy=False)
+        values = split.y[:, None] if split.y.ndim == 1 else split.y
+        y = split.y if split.y.dtype.kind in "iu" else values.astype(dtype, copy=False)
         return cls(x, y, None if split.weight is None else split.weight.astype(dtype, copy=False))
 
     def __len__(self) -> int:
@@ -158,11 +160,13 @@ class Feed:
 
 
 def require_target(loss: Loss, expected: Shape, spec: ExampleSpec) -> None:
-    """Refuse targets whose shape is not that of the prediction."""
-    if spec.kind == "values" and expected != spec.target_shape:
+    """Refuse targets whose shape is not that which the loss takes for the prediction."""
+    if expected != spec.target_shape:
+        values = spec.kind == "values"
         raise ShapeError(
             f"{type(loss).__name__}: prediction",
-            expected=f"(B, {', '.join(map(str, spec.target_shape))}), the shape of the targets",
-            got=f"(B, {', '.join(map(str, expected))})",
-            fix="change the last layer's number of features",
+            expected=f"{shape_text((0, *spec.target_shape))}, the shape of the {'targets' if values else 'labels'}"
+            + ", and the classes after it" * (not values),
+            got=shape_text((0, *expected)) + ", and the classes" * (not values),
+            fix="change the last layer's number of features" if values else "give every position its label",
         )
