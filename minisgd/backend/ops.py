@@ -419,6 +419,15 @@ class Ops:
             self.take(table, step, out=row[None])
         self.add(step, 1, out=step)
 
+    def add_rows(self, a: Array, index: Array, *, out: Array) -> None:
+        """Scatter rows, the transpose of take.  a (N, D)   index (N) within range   out (V, D) = Σ_{n: index_n = v} a_n
+
+        As a product with one-hot rows, whose sums have one order on every device.
+        """
+        chosen = self.empty((out.shape[0], index.shape[0]), a.dtype)
+        self.one_hot(index, out=chosen)
+        self.matmul(chosen, a, out=out)
+
     def one_hot(self, labels: Array, *, out: Array) -> None:
         """Mark the class of every example.  labels (…, B) in 0 … C − 1   out (…, C, B) = [labels = c]"""
         classes = self.arange(out.shape[-2])[:, None]

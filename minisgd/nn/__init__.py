@@ -9,6 +9,7 @@ from minisgd.nn.layers.activations import LeakyReLU, ReLU, Sigmoid, Softplus, Ta
 from minisgd.nn.layers.batch_norm import BatchNorm
 from minisgd.nn.layers.conv import Conv2d
 from minisgd.nn.layers.dropout import Dropout
+from minisgd.nn.layers.embedding import Embedding, PositionalEmbedding
 from minisgd.nn.layers.flatten import Flatten
 from minisgd.nn.layers.gates import GELU, Hardswish, Mish, SiLU
 from minisgd.nn.layers.layer_norm import LayerNorm
@@ -36,6 +37,7 @@ __all__ = [
     "Conv2d",
     "Declaration",
     "Dropout",
+    "Embedding",
     "Flatten",
     "GlobalAvgPool2d",
     "Hardswish",
@@ -51,6 +53,7 @@ __all__ = [
     "Network",
     "PReLU",
     "Parameter",
+    "PositionalEmbedding",
     "ReLU",
     "RMSNorm",
     "Residual",

@@ -15,7 +15,7 @@ from minisgd.errors import ArgumentError, ShapeError
 from minisgd.nn.initializers import Constant, Initializer
 from minisgd.nn.layout import Kind
 from minisgd.nn.lending import Borrower
-from minisgd.typing import Array, Shape
+from minisgd.typing import Array, HostArray, Shape
 
 if TYPE_CHECKING:
     from minisgd.nn.binding import Binder, Place
@@ -213,6 +213,17 @@ class Layer(Borrower):
             dx = ∂L/∂x, (…, B, *in), or None where nobody needs it.
         """
         raise NotImplementedError
+
+    def check_input(self, x: HostArray, scale: float) -> None:
+        """Refuse examples that the layer cannot read where it is the first; called with all of a data set's.
+
+        Args:
+            x: Examples as they are stored, (N, *in).
+            scale: What they are multiplied with on the way to the layer.
+
+        Raises:
+            DataError: If an example is outside the layer's domain.
+        """
 
     def frozen(self) -> Layer:
         """Return a layer whose forward and backward pass are those of this one in evaluation.

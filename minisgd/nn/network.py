@@ -380,6 +380,8 @@ class Network(Sequential):
                 got=x.shape,
                 fix="give examples along the first axis, x[None] for a single one",
             )
+        if x.size:
+            self.check_input(x, self.input_scale if x.dtype == np.uint8 else 1.0)
         return x
 
     def _check_names(self) -> None:

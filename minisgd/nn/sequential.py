@@ -11,7 +11,7 @@ from minisgd.backend import Ops, Request
 from minisgd.errors import ArgumentError, ShapeError
 from minisgd.nn.binding import Binder, Place
 from minisgd.nn.layer import Declaration, Layer, Leaf, shape_text
-from minisgd.typing import Array, Shape
+from minisgd.typing import Array, HostArray, Shape
 
 
 class Sequential(Layer):
@@ -66,6 +66,9 @@ class Sequential(Layer):
         for _, layer in in_order(self.layers):
             x = layer.declare(x).y
         return Declaration(y=x)
+
+    def check_input(self, x: HostArray, scale: float) -> None:
+        in_order(self.layers)[0][1].check_input(x, scale)
 
     def forward(self, ops: Ops, x: Array) -> Array:
         y: Array = self._run(ops, "forward", x)

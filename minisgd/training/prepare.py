@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 from minisgd.backend import Plan, Precision, get_ops
 from minisgd.data import Dataset
+from minisgd.data.checks import about
 from minisgd.data.sampling import Sampler, Sequential, Shuffled, WithReplacement
 from minisgd.errors import ArgumentError, DataError, DtypeError, ShapeError
 from minisgd.nn import Loss, Network
@@ -209,6 +210,9 @@ def _built(
 def _check_outputs(net: Network, loss: Loss, data: Dataset, spec: ExampleSpec) -> None:
     loss.declare((1, *net.output_shape), spec.kind)
     loss.check_target(data.train.y)
+    for name, split in data.splits.items():
+        with about(name):
+            net.check_input(split.x, data.scale)
     outputs = net.output_shape[-1]
     if spec.kind == "labels" and outputs < data.n_classes:
         raise ShapeError(

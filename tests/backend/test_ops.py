@@ -11,6 +11,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from minisgd.backend import NumpyOps, Ops
+from minisgd.backend.cpu.numpy_ops import SCATTERED
 from minisgd.backend.cuda.cupy_ops import CupyOps
 from minisgd.errors import DtypeError
 
@@ -48,7 +49,21 @@ UNARY: dict[str, Callable[..., Any]] = {
     "tanh": lambda a: 1 - 2 / (np.exp(2 * a) + 1),
 }
 
-OTHERS = {"erf", "copy", "fill", "sum", "max", "argmax", "sum_batch", "dot", "matmul", "affine", "take", "uniform"}
+OTHERS = {
+    "erf",
+    "copy",
+    "fill",
+    "sum",
+    "max",
+    "argmax",
+    "sum_batch",
+    "dot",
+    "matmul",
+    "affine",
+    "take",
+    "add_rows",
+    "uniform",
+}
 OTHERS |= {"rescale", "take_rescaled", "elementwise", "one_hot"}
 
 
@@ -211,6 +226,18 @@ def test_take(dtype: str, shape: Any) -> None:
         out = np.empty((*index.shape, *shape), dtype)
         NumpyOps().take(a, index, out=out)
         assert_array_equal(out, a[index])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [1, 5, 3 * SCATTERED])
+def test_add_rows_is_the_transpose_of_take(dtype: str, n: int) -> None:
+    a, index = draw(dtype, n, 3), np.random.default_rng(0).integers(0, 4, n)
+    expected = np.zeros((6, 3))
+    np.add.at(expected, index, a.astype(float))
+    for add_rows in (NumpyOps().add_rows, lambda *args, out: Ops.add_rows(NumpyOps(), *args, out=out)):
+        out = np.full((6, 3), np.nan, dtype)
+        add_rows(a, index, out=out)
+        assert_allclose(out, expected, rtol=1e-4 if dtype == "float32" else 1e-12, atol=1e-2 if n > 9 else 1e-6)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -19,6 +19,7 @@ from minisgd.nn import (
     BinaryCrossEntropy,
     Conv2d,
     Dropout,
+    Embedding,
     Flatten,
     GlobalAvgPool2d,
     Hardswish,
@@ -31,6 +32,7 @@ from minisgd.nn import (
     MaxPool2d,
     MeanSquaredError,
     Mish,
+    PositionalEmbedding,
     PReLU,
     ReLU,
     Residual,
@@ -55,7 +57,7 @@ class LayerRow:
 
     plain: y from (layer, x, p) in evaluation, in the plainest NumPy
     torch: the same from (torch, layer, x, p) in training and evaluation; images are channels first there, (B, C, H, W)
-    p: W, b, a, gamma, beta, running_mean, running_var, and whether it is training; a chain of layers has neither
+    p: W, P, b, a, gamma, beta, running_mean, running_var, and whether it is training; a chain of layers has neither
     """
 
     make: Callable[[Shape], Layer]
@@ -66,6 +68,12 @@ class LayerRow:
     sequences: bool = False
     least: int = 1
     """The smallest batch it trains on."""
+    tokens: bool = False
+    """Whether x is rounded down to integers from 0 to 2, so that no NaN and no derivative passes."""
+
+    def draw(self, rng: np.random.Generator, shape: Shape) -> Any:
+        """Draw examples that the layer may read as a network's first."""
+        return rng.integers(0, 3, shape) * 1.0 if self.tokens else rng.normal(0, 2, shape)
 
     @property
     def kinds(self) -> list[str]:
@@ -263,6 +271,21 @@ LAYERS: dict[str, LayerRow] = (
             lambda shape: Dropout(0.4),
             lambda layer, x, p: x,
             lambda torch, layer, x, p: x * p.mask / (1 - layer.p) if p.training else x,
+        ),
+        "Embedding": LayerRow(
+            lambda shape: Embedding(3, 2),
+            lambda layer, x, p: p.W[np.clip(x, 0, 2).astype(int)],
+            lambda torch, layer, x, p: torch.nn.functional.embedding(x.clamp(0, 2).long(), p.W) + 0 * x[..., None],
+            images=False,
+            tokens=True,
+        ),
+        "PositionalEmbedding": LayerRow(
+            lambda shape: PositionalEmbedding(),
+            lambda layer, x, p: x + p.P,
+            lambda torch, layer, x, p: x + p.P,
+            features=False,
+            images=False,
+            sequences=True,
         ),
         "Residual": LayerRow(lambda shape: Residual(Linear(shape[-1]), Tanh()), images=False, sequences=True),
         "Residual of Residual": LayerRow(

@@ -12,7 +12,16 @@ from minisgd.nn.sequential import inside
 from minisgd.typing import HostArray
 from tests.nn.layer_tables import row_of
 
-TENSORS = {"W": None, "b": 0.0, "a": None, "gamma": 1.0, "beta": 0.0, "running_mean": None, "running_var": None}
+TENSORS = {
+    "W": None,
+    "P": None,
+    "b": 0.0,
+    "a": None,
+    "gamma": 1.0,
+    "beta": 0.0,
+    "running_mean": None,
+    "running_var": None,
+}
 """What layers hold, and what counts where they do not."""
 
 

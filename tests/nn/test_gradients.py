@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from minisgd.nn import ELU, L1, SELU, Flatten, Hardswish, Huber, LeakyReLU, MaxPool2d, PReLU, ReLU
+from minisgd.nn import ELU, L1, SELU, Embedding, Flatten, Hardswish, Huber, LeakyReLU, MaxPool2d, PReLU, ReLU
 from minisgd.typing import Array
 from tests.nn.layer_bench import Apart, Bench
 from tests.nn.layer_tables import ACTIVATIONS, CASES, LAYERS, LOSSES, MAPS, shape_of
@@ -48,7 +48,7 @@ def central_differences(bench: Bench, values: Array) -> Array:
 
 
 def room_to_kinks(bench: Bench) -> float:
-    """Return the distance of the nearest kink: of activations, ties in a pooling window, the corners of L1 and Huber.
+    """Return the distance of the nearest kink: of activations, tokens, ties in pooling windows, corners of L1, Huber.
 
     The bench keeps every array apart, so that inputs are still there after the forward pass.
     """
@@ -58,6 +58,8 @@ def room_to_kinks(bench: Bench) -> float:
         layer = leaf.layer
         for kink in KINKS.get(type(layer), ()):
             rooms += np.abs(layer.x[layer.x != 0] - kink).tolist()
+        if isinstance(layer, Embedding):
+            rooms += np.abs(layer.x - np.round(layer.x)).ravel().tolist()
         if isinstance(layer, MaxPool2d) and prod(layer.kernel) > 1:
             corners = np.sort(np.stack(layer.corners(layer.x)), axis=0)
             gaps = corners[-1] - corners[-2]

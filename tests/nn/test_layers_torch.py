@@ -29,7 +29,7 @@ from tests.nn.layer_tables import CASES, LAYERS, row_of
 torch = pytest.importorskip("torch", reason="PyTorch is the second implementation: pip install 'minisgd[peers]'")
 
 EXACT = {"rtol": 1e-10, "atol": 1e-12}
-TENSORS = ("W", "b", "a", "gamma", "beta", "running_mean", "running_var")
+TENSORS = ("W", "P", "b", "a", "gamma", "beta", "running_mean", "running_var")
 
 
 def channels_first(x: Any) -> Any:
@@ -69,12 +69,12 @@ class Reference:
 
 
 def check_against_torch(bench: Bench, seed: int, batches: list[int]) -> None:
-    rng = np.random.default_rng(seed)
+    first, rng = bench.network.layers[0], np.random.default_rng(seed)
     bench.fill(rng)
     duplicate = Reference(bench)
     for b in batches:
         bench.bind(b)
-        bench.x[...], bench.target[...] = rng.normal(0, 2, bench.x.shape), rng.normal(0, 1, bench.target.shape)
+        bench.x[...], bench.target[...] = row_of(first).draw(rng, bench.x.shape), rng.normal(0, 1, bench.target.shape)
         found = bench.results()
         x = torch.tensor(np.array(bench.x), requires_grad=True)
         y = duplicate.run(bench.network, x, training=True)
@@ -88,7 +88,7 @@ def check_against_torch(bench: Bench, seed: int, batches: list[int]) -> None:
             assert_allclose(segment.view(found["gradient"]), duplicate.learned[segment.name].grad, **EXACT)
         for name, kept in bench.network.running_statistics().items():
             assert_allclose(kept, duplicate.kept[name], **EXACT)
-    x = rng.normal(0, 2, (7, *bench.shape))
+    x = row_of(first).draw(rng, (7, *bench.shape))
     with torch.no_grad():
         y = duplicate.run(bench.network, torch.tensor(x), training=False)
     assert_allclose(bench.network.predict(x, batch_size=3), y, **EXACT)

@@ -48,6 +48,7 @@ def test_every_operation_of_the_vocabulary_has_a_cost() -> None:
         (recorded("sum", zeros(3, 5), -1, out=zeros(3)), 15, 4 * (15 + 3)),
         (recorded("sum_batch", zeros(3, 5), out=zeros(1, 5)), 15, 4 * (15 + 5)),
         (recorded("copy", zeros(3, 5), out=zeros(3, 5, dtype="float64")), 0, 15 * 4 + 15 * 8),
+        (recorded("add_rows", zeros(3, 5), zeros(3, dtype="int64"), out=zeros(9, 5)), 15, 15 * 4 + 3 * 8 + 45 * 4),
         # only the rows that are gathered are read, and the index
         (recorded("take", zeros(99, 5), zeros(3, dtype="int64"), out=zeros(3, 5)), 0, 15 * 4 + 3 * 8 + 15 * 4),
     ],

@@ -53,6 +53,9 @@ class ComplexStepOps(Ops):
         else:
             super().elementwise(op, *operands, out=out)
 
+    def copy(self, a: Array, *, out: Array) -> None:
+        super().copy(_real(a) if out.dtype.kind == "i" else a, out=out)
+
     def erf(self, a: Array, *, out: Array) -> None:
         self.run("erf", _erf, (a, out), (a,), out)
 

@@ -22,6 +22,9 @@ from minisgd.typing import Array, Shape
 ALIGNMENT = 64
 """Bytes: one cache line, and the width of an AVX-512 register."""
 
+SCATTERED = 1 << 14
+"""Elements that are scattered at a time: their numbers stay in the cache."""
+
 
 class NumpyOps(Ops):
     """Array operations in host memory."""
@@ -120,6 +123,11 @@ class NumpyOps(Ops):
         # ours come from the sampler, and "clip" writes straight to out
         self.run("take", a.take, (index, 0, out, "clip"), (a, index), out)
 
+    def add_rows(self, a: Array, index: Array, *, out: Array) -> None:
+        # NumPy adds at single elements eight times faster than at rows
+        at = np.empty((min(len(a), max(1, SCATTERED // a.shape[1])), a.shape[1]), np.int64)
+        self.run("add_rows", _add_rows, (a, index, np.arange(a.shape[1]), at, out), (a, index), out)
+
     def copy(self, a: Array, *, out: Array) -> None:
         runs = as_runs(a, out)
         if runs is None:
@@ -133,6 +141,18 @@ class NumpyOps(Ops):
     def uniform(self, seeds: Sequence[int], clock: Array, stream: int, *, out: Array) -> None:
         rows = out.reshape(len(seeds), -1)
         self.run("uniform", _philox, (tuple(seeds), clock, stream, rows), (clock,), out)
+
+
+def _add_rows(a: Array, index: Array, columns: Array, at: Array, out: Array) -> None:
+    """out = 0, then out[index_n] += a_n in order.  at: room for the element numbers of some rows"""
+    out.fill(0)
+    flat = out.reshape(-1)
+    for start in range(0, len(a), len(at)):
+        some = index[start : start + len(at)]
+        where = at[: len(some)]
+        np.multiply(some[:, None], len(columns), out=where)
+        np.add(where, columns, out=where)
+        np.add.at(flat, where.reshape(-1), a[start : start + len(at)].reshape(-1))
 
 
 def _as_number(operand: Operand) -> Operand:

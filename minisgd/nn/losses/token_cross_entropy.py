@@ -19,8 +19,8 @@ class TokenCrossEntropy(SoftmaxCrossEntropy):
     ℓ = 1/n Σ_t m_t ℓ_t, ∂ℓ/∂z_t = m_t/n (p_t − target_t), with m_t = 0 where the label is negative and n = max(Σ m, 1)
 
     z (…, B, T, C) logits   target (…, B, T) integer classes, negative where a position does not count, such as
-    PyTorch's −100. T may be any axes, or none. Every example weighs the same, however many of its positions count; labels are
-    smoothed as in SoftmaxCrossEntropy.
+    PyTorch's −100. T may be any axes, or none. Every example weighs the same, however many of its positions count;
+    labels are smoothed as in SoftmaxCrossEntropy.
     """
 
     each: Array

@@ -23,6 +23,10 @@ CHAINS: dict[str, tuple[tuple[int, ...], Any]] = {
         (5,),
         lambda: [ms.Residual(ms.Linear(5), ms.Sigmoid()), ms.Dropout(0.5), ms.Linear(3)],
     ),
+    "tokens": (
+        (5,),
+        lambda: [ms.Embedding(4, 3), ms.PositionalEmbedding(), ms.RMSNorm(), ms.Mish(), ms.Flatten(), ms.Linear(3)],
+    ),
     "images": (
         (6, 6, 2),
         lambda: [
@@ -47,7 +51,7 @@ def make(name: str, n: int = 11, loss: Any = None, **options: Any) -> Objective:
     network = ms.Network(*layers()).build(shape, seeds=3)
     network.vector += rng.normal(0, 0.3, network.vector.shape).astype("float32")
     network.statistics[...] = rng.uniform(0.5, 2, network.statistics.shape)
-    x = rng.normal(0, 1, (n, *shape))
+    x = rng.integers(0, 4, (n, *shape)) if name == "tokens" else rng.normal(0, 1, (n, *shape))
     y = rng.integers(0, 3, n) if loss is None else rng.uniform(0.1, 0.9, (n, 3))
     return Objective(network, (x, np.r_[0, 1, 2, y[3:]] if loss is None else y), loss=loss, **options)
 
