@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 
@@ -46,14 +46,25 @@ class Ops:
 
     def __init__(self, xp: ModuleType) -> None:
         self.xp = xp
+        self._constants: dict[tuple[float, str], Array] = {}
+        self._rows: dict[tuple[int, str], Array] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        """Record nothing, and be observed by nobody."""
         self._program: Program | None = None
         self._observer: Observer | None = None
         self._phase = ""
         self._layer = ""
         self._loops = 0
         self._block: tuple[int, int] | None = None
-        self._constants: dict[tuple[float, str], Array] = {}
-        self._rows: dict[tuple[int, str], Array] = {}
+
+    def apart(self) -> Self:
+        """Return the same operations on the same device, which record by themselves: in another thread, say."""
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))
+        other._begin()
+        return other
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), ()  # another process finds its own device, and records programs of its own

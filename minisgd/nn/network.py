@@ -364,7 +364,9 @@ class Network(Sequential):
             ArgumentError: If the network has no weights.
         """
         self.require_built()
-        return Inference(self, positive(batch_size, "batch_size")).predict(self._input(x))
+        own: Self = clone(self)  # binding changes layers, and another thread may be predicting as well
+        own.vector, own.statistics = self.vector, self.statistics
+        return Inference(own, positive(batch_size, "batch_size")).predict(self._input(x))
 
     def _input(self, x: Any) -> HostArray:
         if not isinstance(x, np.ndarray):
@@ -412,6 +414,8 @@ def clone(layer: Any) -> Any:
     if isinstance(duplicate, Sequential):
         duplicate.layers = tuple(clone(inner) for inner in duplicate.layers)
         duplicate._trained = duplicate.layers
+    if hasattr(duplicate, "ops"):
+        duplicate.ops = duplicate.ops.apart()
     return duplicate
 
 

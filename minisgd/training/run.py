@@ -14,6 +14,7 @@ from minisgd.data import Dataset, Split
 from minisgd.data.preprocessing import Preprocessing
 from minisgd.errors import ArgumentError
 from minisgd.nn import Loss, Network
+from minisgd.nn.network import clone
 from minisgd.training.evaluation import Evaluator, evaluation_plan
 from minisgd.training.feeds.feed import ExampleSpec, HostData
 from minisgd.training.history import History
@@ -216,11 +217,12 @@ def evaluate(
     Raises:
         MemoryLimitError: If the device has no memory for it.
     """
+    network, loss = network.copy(), clone(loss)  # binding changes them
     ops, dtype = network.ops, network.dtype
     split = split.normalized()
     feed = evaluation_feed(ops, ExampleSpec.of(split, scale, dtype), dtype, len(split))
     with planned_memory(network, lambda: evaluation_plan(network, loss, feed, len(split))):
-        score = Evaluator(network.copy(), loss, HostData.of(split, dtype), feed).score()
+        score = Evaluator(network, loss, HostData.of(split, dtype), feed).score()
     result = {"loss": float(score.loss[0])}
     if score.accuracy is not None:
         result["accuracy"] = float(score.accuracy[0])

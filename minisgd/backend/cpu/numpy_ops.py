@@ -33,9 +33,12 @@ class NumpyOps(Ops):
 
     def __init__(self) -> None:
         super().__init__(np)
-        self._repeats = Repeats()
         self._program_type = program_type()
         self.repeats_programs = self._program_type.executor == "native"
+
+    def _begin(self) -> None:
+        super()._begin()
+        self._repeats = Repeats()
 
     def empty(self, shape: Shape, dtype: Any) -> Array:
         return self._aligned(shape, dtype, np.empty)
