@@ -41,6 +41,8 @@ class Ops:
     device = "abstract"
     steps_per_launch = 1
     """How many updates a training run prepares at once: more where telling the device costs more than a loop does."""
+    waits = False
+    """Whether an operation is done when its call returns, so that looking at a result costs nothing."""
     repeats_programs = False
     """Whether replaying a program many times in a row is sooner done than asking for it as often."""
 

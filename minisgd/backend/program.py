@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from minisgd.typing import Array
 
 Input: TypeAlias = tuple[Array, Array]
@@ -58,16 +60,20 @@ class Program:
         self.order = order
         self._bound = [(self.calls[k].function, self.calls[k].args) for k in order]
 
-    def replay(self, times: int = 1, inputs: Sequence[Input] = ()) -> None:
-        """Execute every call, in the order that was arranged, and all of it so many times in a row.
+    def replay(self, times: int = 1, inputs: Sequence[Input] = (), watched: Array | None = None) -> int:
+        """Execute every call, in the order that was arranged, and all of it so many times in a row; return how many.
 
-        inputs: before the k-th time, row k of each table is copied to its array
+        inputs: before the k-th time, row k of each table is copied to its array   watched: float64 in host memory;
+        the first time after which not all of it is finite is the last
         """
         for k in range(times):
             for table, array in inputs:
                 array[...] = table[k]
             for function, args in self._bound:
                 function(*args)
+            if watched is not None and not np.isfinite(watched).all():
+                return k + 1
+        return times
 
     def executors(self) -> list[str]:
         """Return who executes each call, as they were recorded."""

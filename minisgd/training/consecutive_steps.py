@@ -47,11 +47,14 @@ class ConsecutiveStepsSession(Session):
             self.data.choose(self.ops, np.arange(b), out=index)
             gather.replay()
             self._shared_batch = b
-        self._full_update(b).replay(n, inputs)
-        self._loss_count += n * b
+        self.held = b
+        # a training run of its own ends where its loss is not finite; a stack goes on, for the sake of the others
+        done = self._full_update(b).replay(n, inputs, None if self.network.lead else self.loss_sum)
+        self._move(done - n, b)
+        self._loss_count += done * b
         if self.steps % FLUSH_EVERY == 0:
             self._flush().replay()
-        self._pace = (perf_counter() - begun) / n
+        self._pace = (perf_counter() - begun) / done
 
     def _affordable(self) -> int:
         """Return how many updates fit into the response time, at the pace of the last ones; at first, one."""

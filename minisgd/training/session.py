@@ -69,6 +69,8 @@ class Session:
         self._adopt_weights()
         self._forget_programs()
         self._loss_count = 0
+        self.held = 0
+        """How many examples the arrays of the last gradient belong to."""
         self.meter = GradientMeter.of(batch_size, recipe, data)
         self.measured: GradientMeasure | None = None
         """What the last update measured, where the schedule of the batch size asked for it."""
@@ -145,6 +147,7 @@ class Session:
 
     def _replay(self, index: HostArray, n: int) -> None:
         gather, gradient, target = self._gradient(n)
+        self.held = n
         if not self.recipe.feed.shared:
             self.data.choose(self.ops, index, out=target)
             gather.replay()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import isfinite
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
@@ -17,7 +16,8 @@ from minisgd.nn import Loss, Network
 from minisgd.optim import Optimizer, as_batch_schedule
 from minisgd.optim.batch_size import BatchSize
 from minisgd.training.callbacks import Callback, acts_every_step
-from minisgd.training.health import cure, watch_health
+from minisgd.training.divergence import DivergenceWatch
+from minisgd.training.health import watch_health
 from minisgd.training.history import Record
 from minisgd.training.intake import (
     ClassWeight,
@@ -36,9 +36,6 @@ from minisgd.training.run import Run
 from minisgd.training.session import Session, quiet_arithmetic
 from minisgd.training.state import TrainingState
 from minisgd.typing import Array, HostArray
-
-DIVERGENCE_FACTOR = 1e4
-"""A training loss this many times the first one is a divergence that has not overflowed yet."""
 
 ProgressHook = Callable[[float, Record | None], None]
 
@@ -215,6 +212,7 @@ def _loop(
         callback.on_start(training)
     keeper.start()
     start = perf_counter() - training.seconds
+    watch = DivergenceWatch(training)
 
     def between(index: HostArray, gradient: Array) -> None:
         for callback in callbacks:
@@ -249,12 +247,12 @@ def _loop(
                     training.first_loss = float(session.train_loss()[0])
             training.seconds = perf_counter() - start
             regular = session.epochs >= training.due
+            watch.check(now=regular or done >= 1, last=done >= 1)
             if done >= 1 and not regular:
                 keeper.save()  # a longer training run would not evaluate here, and goes on from before
             if regular or done >= 1:
                 training.due = (session.epochs // evaluate_every + 1) * evaluate_every
                 record = training.evaluate()
-                _check_finite(training, record)
                 watch_health(training, record, last=done >= 1)
                 if on_progress:
                     on_progress(done, record)
@@ -286,15 +284,3 @@ def _share_done(session: Session, epochs: float | None, steps: int | None) -> fl
     by_steps = session.steps / steps if steps is not None else 0.0
     by_epochs = session.epochs / epochs if epochs is not None else 0.0
     return max(by_steps, by_epochs)
-
-
-def _check_finite(training: TrainingState, record: Record) -> None:
-    loss = record["train_loss"]
-    assert loss is not None
-    if not isfinite(loss) or loss > DIVERGENCE_FACTOR * (1 + abs(training.first_loss)):
-        raise DivergedError(
-            "training loss",
-            expected=f"finite, and not far above the {training.first_loss:.3g} it began with",
-            got=f"{loss:.3g} by step {record['step']}, at lr {record['lr']:g} and batch size {record['batch_size']}",
-            fix=f"{cure(training)}; or lower the learning rate, or clip the gradient (clip_norm=1.0)",
-        )

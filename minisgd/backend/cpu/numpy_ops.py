@@ -30,6 +30,7 @@ class NumpyOps(Ops):
     """Array operations in host memory."""
 
     device = "cpu"
+    waits = True
 
     def __init__(self) -> None:
         super().__init__(np)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from minisgd.backend.program import Input, Program
+from minisgd.typing import Array
 
 
 class GraphProgram(Program):
@@ -35,12 +36,13 @@ class GraphProgram(Program):
         self.pool = cupy.cuda.MemoryPool()
         self._warm = False
 
-    def replay(self, times: int = 1, inputs: Sequence[Input] = ()) -> None:
+    def replay(self, times: int = 1, inputs: Sequence[Input] = (), watched: Array | None = None) -> int:
         """Put the whole program on the stream, so many times."""
         for k in range(times):
             for table, array in inputs:
                 array[...] = table[k]
             self._replay()
+        return times
 
     def _replay(self) -> None:
         if self._warm and self.graph is None and self.uncapturable is None:

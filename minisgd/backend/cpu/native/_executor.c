@@ -458,13 +458,24 @@ static int read_chain(const Tape *tape, Chain *chain, npy_intp first, PyObject *
 
 /* ------------------------------------------------------------------ the type */
 
-/* run(times, inputs): before the k-th time, index k of the outermost axis of every input, a copy, is executed */
+/* True if `watched`, float64 in a row or none, holds finite numbers only. */
+static int all_finite(PyArrayObject *watched) {
+    for (npy_intp i = 0; watched && i < PyArray_SIZE(watched); i++)
+        if (!isfinite(((double *)PyArray_DATA(watched))[i])) return 0;
+    return 1;
+}
+
+/* run(times, inputs, watched): before the k-th time, index k of the outermost axis of every input, a copy, is executed;
+ * the first time after which not all numbers in `watched` are finite is the last. How many there were is returned. */
 static PyObject *tape_run(Tape *tape, PyObject *args) {
     Call inputs[INPUTS];
-    npy_intp times = 1;
+    npy_intp times = 1, done = 0;
     PyObject *described = NULL, *kept = NULL;
+    PyArrayObject *watched = NULL;
     int failed = 0, ninputs = 0;
-    if (!PyArg_ParseTuple(args, "|nO!:run", &times, &PyTuple_Type, &described)) return NULL;
+    if (!PyArg_ParseTuple(args, "|nO!O!:run", &times, &PyTuple_Type, &described, &PyArray_Type, &watched)) return NULL;
+    if (watched && (PyArray_TYPE(watched) != NPY_DOUBLE || !PyArray_ISCARRAY_RO(watched)))
+        return refuse("expected float64 in a row to watch"), NULL;
     if (described && PyTuple_GET_SIZE(described)) {
         if (PyTuple_GET_SIZE(described) > INPUTS) return refuse("too many inputs"), NULL;
         if (!(kept = PyList_New(0))) return NULL;
@@ -477,15 +488,14 @@ static PyObject *tape_run(Tape *tape, PyObject *args) {
     }
     if (!failed) {
         PyThreadState *unlocked = PyEval_SaveThread();
-        for (npy_intp k = 0; k < times && !failed; k++) {
-            for (int i = 0; i < ninputs; i++) run_part(inputs + i, k, k + 1);
+        for (; done < times && !failed && (!done || all_finite(watched)); done++) {
+            for (int i = 0; i < ninputs; i++) run_part(inputs + i, done, done + 1);
             failed = run_once(tape, &unlocked);
         }
         PyEval_RestoreThread(unlocked);
     }
     Py_XDECREF(kept);
-    if (failed) return NULL;
-    Py_RETURN_NONE;
+    return failed ? NULL : PyLong_FromSsize_t(done);
 }
 
 static int tape_clear(Tape *tape) {
@@ -538,7 +548,7 @@ failed:
 }
 
 static PyMethodDef tape_methods[] = {
-    {"run", (PyCFunction)tape_run, METH_VARARGS, "run(times=1, inputs=()): execute all calls, so many times in a row, without the interpreter's lock."},
+    {"run", (PyCFunction)tape_run, METH_VARARGS, "run(times=1, inputs=(), watched): execute all calls, so many times in a row, without the interpreter's lock."},
     {NULL, NULL, 0, NULL},
 };
 

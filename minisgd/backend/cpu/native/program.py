@@ -10,6 +10,7 @@ from minisgd.backend.cpu.native.chains import plan
 from minisgd.backend.cpu.native.fused_loops import fuse, without_unread
 from minisgd.backend.cpu.native.translation import translate
 from minisgd.backend.program import Call, Input, Program
+from minisgd.typing import Array
 
 
 class NativeProgram(Program):
@@ -32,10 +33,11 @@ class NativeProgram(Program):
         super().arrange(order)
         self._tape = None
 
-    def replay(self, times: int = 1, inputs: Sequence[Input] = ()) -> None:
+    def replay(self, times: int = 1, inputs: Sequence[Input] = (), watched: Array | None = None) -> int:
         if self._tape is None:
             self._tape = self._translate()
-        self._tape.run(times, tuple(describe_input(table[:times], array) for table, array in inputs))
+        described = tuple(describe_input(table[:times], array) for table, array in inputs)
+        return self._tape.run(times, described, *([] if watched is None else [watched]))
 
     def executors(self) -> list[str]:
         return ["native" if _is_native(call) else "numpy" for call in self.calls]
