@@ -6,6 +6,7 @@ import minisgd.backend.dispatch as dispatch
 from minisgd.nn import initializers as init
 from minisgd.nn.layer import Buffer, Declaration, Layer, Parameter, Statistic
 from minisgd.nn.layers.activations import LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
+from minisgd.nn.layers.attention import Attention, ScaledDotProduct
 from minisgd.nn.layers.batch_norm import BatchNorm
 from minisgd.nn.layers.conv import Conv2d
 from minisgd.nn.layers.dropout import Dropout
@@ -30,6 +31,7 @@ __all__ = [
     "GELU",
     "L1",
     "SELU",
+    "Attention",
     "AvgPool2d",
     "BatchNorm",
     "BinaryCrossEntropy",
@@ -57,6 +59,7 @@ __all__ = [
     "ReLU",
     "RMSNorm",
     "Residual",
+    "ScaledDotProduct",
     "Sequential",
     "SiLU",
     "Sigmoid",

@@ -14,6 +14,7 @@ from minisgd.nn import (
     GELU,
     L1,
     SELU,
+    Attention,
     AvgPool2d,
     BatchNorm,
     BinaryCrossEntropy,
@@ -37,6 +38,7 @@ from minisgd.nn import (
     ReLU,
     Residual,
     RMSNorm,
+    ScaledDotProduct,
     Sequential,
     Sigmoid,
     SiLU,
@@ -121,6 +123,23 @@ def torch_rms_norm(torch: Any, layer: Any, x: Any, p: Any) -> Any:
     channels = 1 if x.ndim == 4 else -1
     last = x.movedim(channels, -1)
     return torch.nn.functional.rms_norm(last, last.shape[-1:], p.gamma, layer.eps).movedim(-1, channels)
+
+
+def plain_attention(layer: Any, x: Any, p: Any) -> Any:
+    b, t, _ = x.shape
+    q, k, v = x.reshape(b, t, 3, layer.heads, -1).transpose(2, 0, 3, 1, 4)
+    scores = np.einsum("bhtd,bhsd->bhts", q, k) / np.sqrt(q.shape[-1])
+    if layer.causal:
+        scores = np.where(np.tri(t) > 0, scores, -np.inf)
+    weights = np.exp(scores)
+    weights /= weights.sum(-1, keepdims=True)
+    return np.einsum("bhts,bhsd->bthd", weights, v).reshape(b, t, -1)
+
+
+def torch_attention(torch: Any, layer: Any, x: Any, p: Any) -> Any:
+    q, k, v = x.unflatten(-1, (3, layer.heads, -1)).permute(2, 0, 3, 1, 4)
+    y = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=layer.causal)
+    return y.transpose(1, 2).flatten(2)
 
 
 ACTIVATIONS: dict[str, LayerRow] = {
@@ -229,6 +248,15 @@ BATCH_NORM = LayerRow(
     least=2,
 )
 
+ATTENTION = LayerRow(
+    lambda shape: ScaledDotProduct(2 if shape[-1] % 6 == 0 else 1),
+    plain_attention,
+    torch_attention,
+    features=False,
+    images=False,
+    sequences=True,
+)
+
 LAYERS: dict[str, LayerRow] = (
     ACTIVATIONS
     | MAPS
@@ -287,6 +315,9 @@ LAYERS: dict[str, LayerRow] = (
             images=False,
             sequences=True,
         ),
+        "ScaledDotProduct": ATTENTION,
+        "ScaledDotProduct causal": ATTENTION.variant(lambda shape: ScaledDotProduct(1, causal=True)),
+        "Attention": LayerRow(lambda shape: Attention(4, 2, causal=True), features=False, images=False, sequences=True),
         "Residual": LayerRow(lambda shape: Residual(Linear(shape[-1]), Tanh()), images=False, sequences=True),
         "Residual of Residual": LayerRow(
             lambda shape: Residual(Residual(Conv2d(shape[-1], 1)), Sigmoid()), features=False
@@ -364,7 +395,7 @@ def shape_of(kind: str, rng: np.random.Generator) -> Shape:
     if kind == "features":
         return (int(rng.integers(1, 6)),)
     if kind == "sequences":
-        return (int(rng.integers(1, 5)), int(rng.integers(1, 4)))
+        return (int(rng.integers(1, 5)), int(rng.choice([3, 6])))
     return (int(rng.integers(3, 5)), int(rng.integers(3, 6)), int(rng.integers(1, 3)))
 
 

@@ -96,7 +96,7 @@ def check_against_torch(bench: Bench, seed: int, batches: list[int]) -> None:
 
 @pytest.mark.parametrize(("name", "kind"), CASES)
 def test_layer(name: str, kind: str) -> None:
-    shape = {"features": (6,), "sequences": (4, 6), "images": (6, 7, 3)}[kind]
+    shape = {"features": (6,), "sequences": (4, 12), "images": (6, 7, 3)}[kind]
     bench = Bench([LAYERS[name].make(shape)], shape, 5)
     check_against_torch(bench, seed=1, batches=[5, 3, 4, 2])
 

@@ -22,6 +22,7 @@ from minisgd.nn import (
     Network,
     ReLU,
     Residual,
+    ScaledDotProduct,
     Sequential,
     Sigmoid,
 )
@@ -65,12 +66,17 @@ def random_batch_norm(rng: Rng, shape: Shape) -> Layer:
     return BatchNorm(ghost=ghost, affine=bool(rng.random() < 0.7), momentum=float(rng.uniform(0, 1)))
 
 
+def random_attention(rng: Rng, shape: Shape) -> Layer:
+    return ScaledDotProduct(int(rng.choice([1, 2])), causal=bool(rng.random() < 0.5))
+
+
 def chain(rng: Rng, shape: Shape) -> list[Layer]:
     return [Linear(int(rng.integers(1, 20))), ReLU(), Linear(shape[-1]), Sigmoid()]
 
 
 RANDOM: dict[type, Callable[[Rng, Shape], Layer]] = {
     Conv2d: random_convolution,
+    ScaledDotProduct: random_attention,
     BatchNorm: random_batch_norm,
     MaxPool2d: lambda rng, shape: MaxPool2d(**random_window(rng, shape)),
     AvgPool2d: lambda rng, shape: AvgPool2d(**random_window(rng, shape)),
@@ -87,7 +93,9 @@ def random_layer(kind: type, rng: Rng) -> tuple[Layer, Shape, int]:
         shape: Shape = (int(rng.integers(1, 9)),)
         return RANDOM[kind](rng, shape), shape, 1
     row = next(row for row in LAYERS.values() if type(row.make((5, 5, 2))) is kind)
-    if row.images and (not row.features or rng.random() < 0.6):
+    if row.sequences and not row.features:
+        shape = (int(rng.integers(1, 40)), int(rng.integers(1, 4)) * 6)
+    elif row.images and (not row.features or rng.random() < 0.6):
         shape = (int(rng.integers(3, 9)), int(rng.integers(3, 9)), int(rng.integers(1, 8)))
     else:
         shape = (int(rng.integers(1, 9)),)

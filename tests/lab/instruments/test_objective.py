@@ -27,6 +27,10 @@ CHAINS: dict[str, tuple[tuple[int, ...], Any]] = {
         (5,),
         lambda: [ms.Embedding(4, 3), ms.PositionalEmbedding(), ms.RMSNorm(), ms.Mish(), ms.Flatten(), ms.Linear(3)],
     ),
+    "attention": (
+        (4, 3),
+        lambda: [ms.Linear(6), ms.Residual(ms.RMSNorm(), ms.Attention(6, 2, causal=True)), ms.Flatten(), ms.Linear(3)],
+    ),
     "images": (
         (6, 6, 2),
         lambda: [

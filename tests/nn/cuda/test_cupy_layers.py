@@ -16,7 +16,7 @@ from tests.nn.layer_bench import Bench, TextbookOps
 from tests.nn.layer_tables import ACTIVATIONS, LAYERS, LOSSES
 from tests.optim.optimizer_table import LAYOUT, OPTIMIZERS
 
-SHAPES = {"features": (6,), "sequences": (3, 6), "images": (5, 6, 3)}
+SHAPES = {"features": (6,), "sequences": (3, 12), "images": (5, 6, 3)}
 CASES = [(name, kind) for name, row in LAYERS.items() for kind in row.kinds]
 SEEDS = {"one": 3, "three": (3, 4, 5)}
 

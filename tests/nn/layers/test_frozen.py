@@ -22,7 +22,7 @@ SHAPES: list[Any] = [(4,), (3, 2, 4)]
 @pytest.mark.parametrize("name", LAYERS)
 def test_forward_of_a_frozen_layer_is_infer_of_the_layer(name: str) -> None:
     row = LAYERS[name]
-    shape = {"features": (4,), "sequences": (4, 2), "images": (5, 4, 2)}[row.kinds[-1]]
+    shape = {"features": (4,), "sequences": (4, 6), "images": (5, 4, 2)}[row.kinds[-1]]
     layer = row.make(shape)
     bench = Bench([layer], shape, 3)
     bench.fill(np.random.default_rng(0))

@@ -1,0 +1,177 @@
+"""Attention: every position of a sequence reads from all others, by how well its query fits their keys."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+from minisgd.backend import Ops
+from minisgd.errors import ArgumentError, ShapeError
+from minisgd.nn.initializers import Initializer, XavierNormal
+from minisgd.nn.layer import Buffer, Declaration, Layer, positive, shape_text
+from minisgd.nn.layers.linear import Linear
+from minisgd.nn.layers.softmax import softmax, softmax_gradient
+from minisgd.nn.sequential import Sequential
+from minisgd.nn.shapes import reshaped, transpose
+from minisgd.typing import Array, Shape
+
+HIDDEN = -1e30
+"""What is added to a score that must not count: its exponential is 0, and no sum of such is NaN."""
+
+
+class ScaledDotProduct(Layer):
+    """Attention of queries, keys and values: P = softmax(q kᵀ / √d), y = P v  (Vaswani et al. 2017, equation 1).
+
+    x (…, B, T, 3·D): q, k and v, each of H heads of d = D/H   P (…, B, H, T, T)   y (…, B, T, D)
+
+    Args:
+        heads: H.
+        causal: Whether position t reads from positions up to t only.
+        name: Of the layer.
+
+    Raises:
+        ArgumentError: If heads is no positive integer.
+    """
+
+    q: Array
+    k: Array
+    v: Array
+    P: Array
+    context: Array
+    slope: Array
+    dS: Array
+    work: Array
+    top: Array
+    mask: Array
+
+    def __init__(self, heads: int, *, causal: bool = False, name: str | None = None) -> None:
+        super().__init__(name)
+        self.heads, self.causal = positive(heads, f"{self.label}: heads"), causal
+
+    def declare(self, x: Shape) -> Declaration:
+        if len(x) != 3 or x[2] % (3 * self.heads):
+            raise ShapeError(
+                f"{self.label}: x",
+                expected=f"queries, keys and values (B, T, 3·D), D a multiple of {self.heads} heads",
+                got=shape_text(x),
+                fix="use ms.Attention, which computes them, and a width that the heads divide",
+            )
+        b, t, d = x[0], x[1], x[2] // (3 * self.heads)
+        heads, scores = (b, self.heads, t, d), (b, self.heads, t, t)
+        buffers = {name: Buffer(heads) for name in ("q", "k", "v")} | {
+            "P": Buffer(scores),
+            "context": Buffer(heads, life="scratch"),
+            "slope": Buffer(heads, life="scratch", inference=False),
+            "dS": Buffer(scores, life="scratch", inference=False),
+            "work": Buffer(scores, life="scratch", inference=False),
+            "top": Buffer((*scores[:-1], 1), life="scratch"),
+        }
+        if self.causal:
+            buffers["mask"] = Buffer((t, t), life="scratch")
+        return Declaration(y=(b, t, x[2] // 3), buffers=buffers)
+
+    def forward(self, ops: Ops, x: Array) -> Array:
+        for heads, part in zip((self.q, self.k, self.v), self.parts_of(x), strict=True):
+            ops.copy(part, out=heads)
+        ops.multiply(self.q, 1 / sqrt(self.q.shape[-1]), out=self.q)
+        ops.matmul(self.q, transpose(self.k), out=self.P)
+        if self.causal:
+            hide_the_future(ops, self.mask)
+            ops.add(self.P, self.mask[..., None, None, :, :], out=self.P)
+        softmax(ops, self.P, self.top, out=self.P)
+        ops.matmul(self.P, self.v, out=self.context)
+        ops.copy(self.context, out=self.by_head(self.y))
+        return self.y
+
+    def backward(self, ops: Ops, dy: Array) -> Array | None:
+        """dv = Pᵀ dy    dP = dy vᵀ    dS = P (dP − Σ dP P)    dq = dS k / √d    dk = dSᵀ q / √d"""
+        if self.dx is None:
+            return None
+        dq, dk, dv = self.parts_of(self.dx)
+        ops.copy(self.by_head(dy), out=self.context)
+        ops.matmul(transpose(self.P), self.context, out=self.slope)
+        ops.copy(self.slope, out=dv)
+        ops.matmul(self.context, transpose(self.v), out=self.dS)
+        softmax_gradient(ops, self.P, self.dS, self.top, self.work, dx=self.dS)
+        ops.matmul(transpose(self.dS), self.q, out=self.slope)
+        ops.copy(self.slope, out=dk)
+        ops.matmul(self.dS, self.k, out=self.slope)
+        ops.multiply(self.slope, 1 / sqrt(self.q.shape[-1]), out=self.slope)
+        ops.copy(self.slope, out=dq)
+        return self.dx
+
+    def by_head(self, a: Array) -> Array:
+        """Return a view of a (…, B, T, D) as (…, B, H, T, d).
+
+        Args:
+            a: Contiguous along its last axis.
+
+        Returns:
+            The same memory.
+        """
+        view: Array = reshaped(a, (*a.shape[:-1], self.heads, a.shape[-1] // self.heads)).swapaxes(-2, -3)
+        return view
+
+    def parts_of(self, x: Array) -> tuple[Array, Array, Array]:
+        """Return views of queries, keys and values in x (…, B, T, 3·D), each (…, B, H, T, d).
+
+        Args:
+            x: Queries, keys and values side by side.
+
+        Returns:
+            Three views.
+        """
+        D = x.shape[-1] // 3
+        q, k, v = (self.by_head(x[..., i * D : (i + 1) * D]) for i in range(3))
+        return q, k, v
+
+    def settings(self) -> str:
+        return str(self.heads) + self.options(causal=False)
+
+
+def hide_the_future(ops: Ops, mask: Array) -> None:
+    """mask (…, T, T) = HIDDEN where key s comes after query t, else 0"""
+    positions = ops.arange(mask.shape[-1])
+    ops.greater(positions, positions[:, None], out=mask)
+    ops.multiply(mask, HIDDEN, out=mask)
+
+
+class Attention(Sequential):
+    """Multi-head self-attention: y = softmax(q kᵀ / √d) v W_o + b_o, with q, k, v = x W + b  (Vaswani et al. 2017).
+
+    x, y (…, B, T, D)   W (…, D, 3·D), queries, keys and values in one product   W_o (…, D, D)
+
+    Args:
+        features: D.
+        heads: H, a divisor of D.
+        causal: Whether position t reads from positions up to t only, as in a language model.
+        init: Draws both matrices; Xavier normal by default.
+        name: Of the layer.
+
+    Raises:
+        ArgumentError: If features or heads is no positive integer, or the heads do not divide the features.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        heads: int,
+        *,
+        causal: bool = False,
+        init: Initializer | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.features, self.heads, self.causal = positive(features, "Attention: features"), heads, causal
+        init = init or XavierNormal()
+        super().__init__(
+            Linear(3 * self.features, init=init),
+            ScaledDotProduct(heads, causal=causal),
+            Linear(self.features, init=init),
+            name=name,
+        )
+        if self.features % heads:
+            raise ArgumentError(
+                f"{self.label}: heads", expected=f"a divisor of {features} features", got=heads, fix="use 1, 2 or 4"
+            )
+
+    def settings(self) -> str:
+        return f"{self.features}, {self.heads}" + self.options(causal=False)
