@@ -33,7 +33,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "nn": (
         "layers",
         "losses",
-        "sequential inference weights network",
+        "sequential inference weights network transformer",
         "models architecture per_example cpu cuda",
         "__init__",
     ),

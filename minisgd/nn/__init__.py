@@ -6,12 +6,12 @@ import minisgd.backend.dispatch as dispatch
 from minisgd.nn import initializers as init
 from minisgd.nn.layer import Buffer, Declaration, Layer, Parameter, Statistic
 from minisgd.nn.layers.activations import LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
-from minisgd.nn.layers.attention import Attention, ScaledDotProduct
+from minisgd.nn.layers.attention import ScaledDotProduct
 from minisgd.nn.layers.batch_norm import BatchNorm
 from minisgd.nn.layers.conv import Conv2d
 from minisgd.nn.layers.dropout import Dropout
 from minisgd.nn.layers.embedding import Embedding, PositionalEmbedding
-from minisgd.nn.layers.flatten import Flatten
+from minisgd.nn.layers.flatten import Flatten, Reshape
 from minisgd.nn.layers.gates import GELU, Hardswish, Mish, SiLU
 from minisgd.nn.layers.layer_norm import LayerNorm
 from minisgd.nn.layers.linear import Linear
@@ -25,6 +25,7 @@ from minisgd.nn.losses.regression import L1, Huber, MeanSquaredError
 from minisgd.nn.losses.token_cross_entropy import TokenCrossEntropy
 from minisgd.nn.network import Network
 from minisgd.nn.sequential import Residual, Sequential
+from minisgd.nn.transformer import Attention, TransformerBlock
 
 __all__ = [
     "ELU",
@@ -58,6 +59,7 @@ __all__ = [
     "PositionalEmbedding",
     "ReLU",
     "RMSNorm",
+    "Reshape",
     "Residual",
     "ScaledDotProduct",
     "Sequential",
@@ -69,6 +71,7 @@ __all__ = [
     "Statistic",
     "Tanh",
     "TokenCrossEntropy",
+    "TransformerBlock",
     "init",
 ]
 

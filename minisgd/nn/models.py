@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from minisgd.errors import ArgumentError, MinisgdError, ShapeError
 from minisgd.nn.imported import run_file
+from minisgd.nn.initializers import XavierNormal
 from minisgd.nn.layer import Layer
 from minisgd.nn.layers.activations import ReLU
 from minisgd.nn.layers.batch_norm import BatchNorm
 from minisgd.nn.layers.conv import Conv2d
-from minisgd.nn.layers.flatten import Flatten
+from minisgd.nn.layers.embedding import PositionalEmbedding
+from minisgd.nn.layers.flatten import Flatten, Reshape
+from minisgd.nn.layers.layer_norm import LayerNorm
 from minisgd.nn.layers.linear import Linear
 from minisgd.nn.layers.pool import MaxPool2d
 from minisgd.nn.network import Network
+from minisgd.nn.transformer import TransformerBlock
 from minisgd.typing import Shape
 
 SMALLEST_IMAGE = 4
@@ -33,6 +38,8 @@ def model(name: str, input_shape: Shape, outputs: int) -> Network:
     mlp:128,64        a dense layer and ReLU for every width, then a dense layer
     mlp-bn:128,64     the same with BatchNorm before every ReLU
     cnn               for images (H, W, C): twice 3×3 convolution, BatchNorm, ReLU, pooling; then a dense layer
+    transformer:32,4,2  attention among the rows of an image, the positions of a sequence (T, D), or the features of a
+                        table: width 32, 4 heads, 2 blocks; then a dense layer
     FILE.py:function  what function(input_shape, outputs) returns
 
     Args:
@@ -75,7 +82,7 @@ def _mlp(name: str, input_shape: Shape) -> list[Layer]:
 
 
 def _widths(name: str, detail: str) -> list[int]:
-    widths = [int(text) if text.strip().isdecimal() else 0 for text in detail.split(",")]
+    widths = _integers(detail)
     if min(widths) < 1:
         raise ArgumentError(
             "model",
@@ -84,6 +91,11 @@ def _widths(name: str, detail: str) -> list[int]:
             fix=f"write {name.partition(':')[0]}:128 or {name.partition(':')[0]}:128,64",
         )
     return widths
+
+
+def _integers(detail: str) -> list[int]:
+    """Return the integers of a list such as 128,64; 0 for what is none."""
+    return [int(text) if text.strip().isdecimal() else 0 for text in detail.split(",")]
 
 
 def _cnn(name: str, input_shape: Shape) -> list[Layer]:
@@ -105,6 +117,27 @@ def _cnn(name: str, input_shape: Shape) -> list[Layer]:
     return [*layers, Flatten()]
 
 
+def _transformer(name: str, input_shape: Shape) -> list[Layer]:
+    numbers = _integers(name.partition(":")[2])
+    if len(numbers) != 3 or min(numbers) < 1 or numbers[0] % numbers[1]:
+        raise ArgumentError(
+            "model",
+            expected="transformer:WIDTH,HEADS,BLOCKS, the heads a divisor of the width",
+            got=repr(name),
+            fix="write transformer:32,4,2",
+        )
+    width, heads, blocks = numbers
+    positions = input_shape[0] if len(input_shape) > 1 else prod(input_shape)
+    return [
+        Reshape(positions, prod(input_shape) // positions),
+        Linear(width, init=XavierNormal(), name="embedding"),
+        PositionalEmbedding(name="positions"),
+        *(TransformerBlock(width, heads, name=f"block{position}") for position in range(1, blocks + 1)),
+        LayerNorm(name="norm"),
+        Flatten(),
+    ]
+
+
 @dataclass(frozen=True)
 class Model:
     """A row of the table of models.
@@ -123,6 +156,7 @@ MODELS = {
         Model("mlp:128,64", _mlp),
         Model("mlp-bn:128,64", _mlp),
         Model("cnn", _cnn),
+        Model("transformer:32,4,2", _transformer),
     )
 }
 
@@ -190,6 +224,6 @@ def _did_you_mean(name: str, known: list[str], detail: str = "") -> str:
     near = get_close_matches(name, known, n=1)
     if not near:
         return ""
-    if near[0].startswith("mlp"):
-        detail = detail or "128"
+    if near[0] in MODELS:
+        detail = detail or MODELS[near[0]].form.partition(":")[2]
     return f"did you mean {':'.join(filter(None, [near[0], detail]))!r}?"

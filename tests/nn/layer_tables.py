@@ -36,6 +36,7 @@ from minisgd.nn import (
     PositionalEmbedding,
     PReLU,
     ReLU,
+    Reshape,
     Residual,
     RMSNorm,
     ScaledDotProduct,
@@ -47,6 +48,7 @@ from minisgd.nn import (
     Softplus,
     Tanh,
     TokenCrossEntropy,
+    TransformerBlock,
     init,
 )
 from minisgd.nn.losses.loss import TargetKind
@@ -285,6 +287,13 @@ LAYERS: dict[str, LayerRow] = (
             lambda layer, x, p: x.reshape(len(x), -1),
             lambda torch, layer, x, p: x.movedim(1, -1).flatten(1),
         ),
+        "Reshape": LayerRow(
+            lambda shape: Reshape(*(*shape[::-1], 1)[:2]),
+            lambda layer, x, p: x.reshape(len(x), *layer.shape),
+            lambda torch, layer, x, p: x.reshape(len(x), *layer.shape),
+            images=False,
+            sequences=True,
+        ),
         "BatchNorm": BATCH_NORM,
         "BatchNorm not affine": BATCH_NORM.variant(lambda shape: BatchNorm(affine=False, eps=1e-3)),
         "BatchNorm ghost": BATCH_NORM.variant(lambda shape: BatchNorm(ghost=2)),
@@ -318,6 +327,9 @@ LAYERS: dict[str, LayerRow] = (
         "ScaledDotProduct": ATTENTION,
         "ScaledDotProduct causal": ATTENTION.variant(lambda shape: ScaledDotProduct(1, causal=True)),
         "Attention": LayerRow(lambda shape: Attention(4, 2, causal=True), features=False, images=False, sequences=True),
+        "TransformerBlock": LayerRow(
+            lambda shape: TransformerBlock(shape[-1], 1, hidden=4), features=False, images=False, sequences=True
+        ),
         "Residual": LayerRow(lambda shape: Residual(Linear(shape[-1]), Tanh()), images=False, sequences=True),
         "Residual of Residual": LayerRow(
             lambda shape: Residual(Residual(Conv2d(shape[-1], 1)), Sigmoid()), features=False

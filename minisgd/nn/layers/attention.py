@@ -5,12 +5,9 @@ from __future__ import annotations
 from math import sqrt
 
 from minisgd.backend import Ops
-from minisgd.errors import ArgumentError, ShapeError
-from minisgd.nn.initializers import Initializer, XavierNormal
+from minisgd.errors import ShapeError
 from minisgd.nn.layer import Buffer, Declaration, Layer, positive, shape_text
-from minisgd.nn.layers.linear import Linear
 from minisgd.nn.layers.softmax import softmax, softmax_gradient
-from minisgd.nn.sequential import Sequential
 from minisgd.nn.shapes import reshaped, transpose
 from minisgd.typing import Array, Shape
 
@@ -133,45 +130,3 @@ def hide_the_future(ops: Ops, mask: Array) -> None:
     positions = ops.arange(mask.shape[-1])
     ops.greater(positions, positions[:, None], out=mask)
     ops.multiply(mask, HIDDEN, out=mask)
-
-
-class Attention(Sequential):
-    """Multi-head self-attention: y = softmax(q kᵀ / √d) v W_o + b_o, with q, k, v = x W + b  (Vaswani et al. 2017).
-
-    x, y (…, B, T, D)   W (…, D, 3·D), queries, keys and values in one product   W_o (…, D, D)
-
-    Args:
-        features: D.
-        heads: H, a divisor of D.
-        causal: Whether position t reads from positions up to t only, as in a language model.
-        init: Draws both matrices; Xavier normal by default.
-        name: Of the layer.
-
-    Raises:
-        ArgumentError: If features or heads is no positive integer, or the heads do not divide the features.
-    """
-
-    def __init__(
-        self,
-        features: int,
-        heads: int,
-        *,
-        causal: bool = False,
-        init: Initializer | None = None,
-        name: str | None = None,
-    ) -> None:
-        self.features, self.heads, self.causal = positive(features, "Attention: features"), heads, causal
-        init = init or XavierNormal()
-        super().__init__(
-            Linear(3 * self.features, init=init),
-            ScaledDotProduct(heads, causal=causal),
-            Linear(self.features, init=init),
-            name=name,
-        )
-        if self.features % heads:
-            raise ArgumentError(
-                f"{self.label}: heads", expected=f"a divisor of {features} features", got=heads, fix="use 1, 2 or 4"
-            )
-
-    def settings(self) -> str:
-        return f"{self.features}, {self.heads}" + self.options(causal=False)

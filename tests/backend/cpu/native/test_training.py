@@ -83,7 +83,12 @@ def test_every_layer(name: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> N
         )
 
     counts = assert_same(monkeypatch, make)
-    through_numpy = {"Dropout": {"uniform"}, "GELU": {"erf"}, "Embedding": {"copy", "add_rows"}}.get(name, set())
+    through_numpy = {
+        "Dropout": {"uniform"},
+        "GELU": {"erf"},
+        "TransformerBlock": {"erf"},
+        "Embedding": {"copy", "add_rows"},
+    }.get(name, set())
     assert set(counts) - {"native"} == through_numpy, counts
 
 

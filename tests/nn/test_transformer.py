@@ -1,4 +1,4 @@
-"""Attention: against PyTorch's module, its memory, what causality hides, and what it refuses."""
+"""Multi-head attention: against PyTorch's module, its memory, what causality hides, and what it refuses."""
 
 from __future__ import annotations
 
@@ -78,3 +78,9 @@ def test_refusals() -> None:
     with pytest.raises(ms.ShapeError, match=r"ScaledDotProduct: x must be queries, keys and values \(B, T, 3·D\)"):
         ms.Network(ms.Attention(6, 2)).build((7,))
     assert repr(ms.Attention(6, 2, causal=True)) == "Attention(6, 2, causal=True)"
+
+
+def test_a_transformer_trains_on_digits_by_name() -> None:
+    data = ms.datasets.digits(images=True, seed=0).subset(300)
+    run = ms.train(ms.model("transformer:16,2,1", (8, 8, 1), 10), data, optimizer=ms.Adam(lr=0.01), epochs=12, seed=0)
+    assert run.evaluate()["accuracy"] > 0.85
