@@ -36,6 +36,8 @@ BUGS = (
     Bug("MISSING_BARRIER_IN_TREE", "block_sum", "wrong"),
     Bug("UNWRITTEN_SHARED", "block_sum", "wrong"),
     Bug("MISSING_SYNCWARP", "shared_warp_sum", "wrong"),
+    Bug("MISSING_WAIT", "mirrored_copy", "wrong"),
+    Bug("MISSING_BARRIER_AFTER_WAIT", "mirrored_copy", "wrong"),
     Bug("BARRIER_IN_BRANCH", "block_sum", "fault", r"line \d+: divergent __syncthreads|line \d+: deadlock"),
     Bug("TWO_BARRIERS", "block_sum", "fault", r"line \d+: divergent __syncthreads: thread 0 waits here, thread \d+ at"),
     Bug("EXIT_BEFORE_BARRIER", "block_sum", "fault", r"line \d+: deadlock .* wait at __syncthreads, 212 have returned"),
@@ -101,6 +103,9 @@ def _case(kernel: str) -> tuple[Any, Any, int, tuple[Any, ...], npt.NDArray[Any]
     if kernel == "twice":
         y = np.full_like(x, np.nan)
         return (1, 1, 1), (256, 1, 1), 0, (x, y, np.int32(x.size)), y, 2 * x
+    if kernel == "mirrored_copy":
+        y = np.full(64, np.nan, np.float32)
+        return (1, 1, 1), (64, 1, 1), 0, (x[:64], y), y, x[63::-1]
     if kernel == "mirror":
         y = np.full(5, np.nan, np.float32)
         return (1, 1, 1), (32, 1, 1), 0, (x[:5], y, np.int32(5)), y, x[4::-1]

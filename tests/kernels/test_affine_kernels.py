@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 
 from minisgd.backend.cuda.kernels.affine import ACTIVATIONS, Affine
 from minisgd.backend.cuda.kernels.splits import Workspace
-from minisgd.backend.cuda.kernels.tiles import FLAT, LARGE, MEDIUM, NARROW, SMALL, TILES, Cut, choose_cut
+from minisgd.backend.cuda.kernels.tiles import FLAT, LARGE, MEDIUM, NARROW, SMALL, TILES, Cut, choose_cut, choose_cuts
 from minisgd.errors import ArgumentError, ShapeError
 from tests.kernels.kernel_bench import BATCHES, REPLICAS, address, assert_close, empty, normal, workspace
 
@@ -54,7 +54,7 @@ class Layer:
         (self.W, self.b), (self.dW, self.db) = views
         self.x, self.dy = normal((R, B, I), self.dtype, seed=2), normal((R, B, O), self.dtype, seed=3)
         self.y, self.dx = empty((R, B, O), self.dtype), empty((R, B, I), self.dtype)
-        self.workspace = workspace(32 * R * max(B * O, B * I, I * O + O), self.dtype)
+        self.workspace = workspace(32 * R * (max(B * O, B * I) + I * O + O), self.dtype)
 
     def run(self, affine: Affine, *, activation: str = "none", **options) -> None:
         known = {"activation": activation, "slope": SLOPE, "workspace": self.workspace} | options
@@ -62,6 +62,14 @@ class Layer:
         affine.forward(self.x, self.W, self.b, self.y, **known)
         affine.input_gradient(self.dy, self.W, self.dx, x=self.x, **known)
         affine.weight_gradient(self.x, self.dy, self.dW, self.db, **gradient)
+
+    def run_both(self, affine: Affine, cuts: tuple[Cut, Cut], *, activation: str = "none") -> None:
+        """Let both gradients come from one launch."""
+        affine.forward(self.x, self.W, self.b, self.y, activation=activation, slope=SLOPE)
+        affine.gradients(
+            self.x, self.dy, self.W, self.dW, self.db, self.dx, cuts,
+            activation=activation, slope=SLOPE, workspace=self.workspace,
+        )  # fmt: skip
 
     def check(self, activation: str = "none") -> None:
         x, W, b, dy = (a.astype("float64") for a in (self.x, self.W, self.b, self.dy))
@@ -95,6 +103,53 @@ def test_wide_loads_where_all_rows_are_aligned(float32, tile):
     layer = Layer(float32, 2, 36, 68, 132, offset=4)
     layer.run(Affine(float32, address, H100), cut=Cut(tile, 2))
     layer.check()
+
+
+@pytest.mark.parametrize("tile", TILES, ids=("large", "medium", "small", "flat", "narrow"))
+@pytest.mark.parametrize("splits", [1, 2])
+def test_copies_past_the_registers(float32, tile, splits):
+    """K of 36, 68 and 132: rings of panels that are full, and one step and a rest."""
+    layer = Layer(float32, 2, 36, 68, 132, offset=4)
+    layer.run(Affine(float32, address, H100, copies=True), activation="leaky_relu", cut=Cut(tile, splits))
+    layer.check("leaky_relu")
+
+
+@pytest.mark.parametrize("K", [4, 16, 20, 32, 48])
+def test_rings_of_few_panels(float32, K):
+    layer = Layer(float32, 1, K, K, K, offset=4)
+    layer.run(Affine(float32, address, H100, copies=True), cut=Cut(MEDIUM, 1))
+    layer.check()
+
+
+@pytest.mark.parametrize("copies", [False, True])
+@pytest.mark.parametrize("splits", [(1, 1), (2, 1), (1, 4), (2, 2)], ids=str)
+@pytest.mark.parametrize("tile", TILES[1:], ids=("medium", "small", "flat", "narrow"))
+def test_both_gradients_in_one_launch(float32, tile, splits, copies):
+    layer = Layer(float32, 2, 36, 68, 72, offset=4)
+    cuts = Cut(tile, splits[0]), Cut(tile, splits[1])
+    layer.run_both(Affine(float32, address, H100, copies), cuts, activation="relu")
+    layer.check("relu")
+
+
+@pytest.mark.parametrize("B", BATCHES)
+@pytest.mark.parametrize("R", REPLICAS)
+def test_both_gradients_as_the_launcher_cuts_them(library, R, B):
+    affine, layer = Affine(library, address, H100), Layer(library, R, B, 19, 10, offset=3)
+    cuts = affine.cuts(R, B, 19, 10)
+    assert cuts is not None
+    layer.workspace = workspace(affine.workspace_of_both(cuts, R, B, 19, 10), library.dtype)
+    layer.run_both(affine, cuts)
+    layer.check()
+
+
+def test_both_gradients_are_those_of_two_launches_bit_for_bit(float32):
+    one, two = Layer(float32, 2, 40, 33, 18), Layer(float32, 2, 40, 33, 18)
+    one.run_both(Affine(float32, address, H100), (Cut(SMALL, 1), Cut(SMALL, 2)), activation="tanh")
+    affine = Affine(float32, address, H100)
+    affine.input_gradient(two.dy, two.W, two.dx, x=two.x, activation="tanh", cut=Cut(SMALL, 1))
+    affine.weight_gradient(two.x, two.dy, two.dW, two.db, workspace=two.workspace, cut=Cut(SMALL, 2))
+    assert_array_equal(one.g, two.g)
+    assert_array_equal(one.dx, two.dx)
 
 
 @pytest.mark.parametrize("tile", [SMALL, MEDIUM], ids=("small", "medium"))
@@ -158,6 +213,12 @@ def test_the_cut_follows_the_shape():
     assert choose_cut(1, 128, 512, 4096, H100, may_split=False).splits == 1
     assert choose_cut(1, 1, 512, 64, H100).tile == FLAT
     assert choose_cut(1, 4096, 10, 64, H100).tile == NARROW
+
+
+def test_two_products_share_a_launch_where_none_fills_the_device():
+    cuts = choose_cuts(1, (128, 512, 512), (512, 512, 128), H100)
+    assert cuts is not None and cuts[0].tile == cuts[1].tile
+    assert choose_cuts(64, (128, 512, 512), (512, 512, 128), H100) is None  # each fills it by itself
 
 
 def test_workspace_is_what_the_products_need(float32):

@@ -168,7 +168,8 @@ class CupyVocabulary(Ops):
 
     def affine_kernels(self, dtype: Any) -> Affine:
         """Return our kernels for products of a dtype."""
-        affine: Affine = self.family(Affine, dtype, self.address, self.kernels.multiprocessors)
+        kernels = self.kernels
+        affine: Affine = self.family(Affine, dtype, self.address, kernels.multiprocessors, kernels.copies)
         return affine
 
     def reason_for_cublas(self, a: Array, b: Array, out: Array) -> str | None:

@@ -31,7 +31,10 @@ class CudaKernels:
 
     def __init__(self, cupy: Any, zeros: Callable[[tuple[int, ...], str], Array]) -> None:
         self.zeros = zeros
-        self.multiprocessors = int(cupy.cuda.Device().attributes["MultiProcessorCount"])
+        device = cupy.cuda.Device()
+        self.multiprocessors = int(device.attributes["MultiProcessorCount"])
+        self.copies = int(device.compute_capability) >= 80
+        """Whether it copies to shared memory by itself."""
         compiler = CupyCompiler(cupy)
         self.libraries = {dtype: KernelLibrary(compiler, dtype) for dtype in FLOATS}
         self._scratch: dict[str, Array] = {}

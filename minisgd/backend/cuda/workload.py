@@ -54,12 +54,16 @@ def _block() -> HostArray:
 
 @dataclass(frozen=True)
 class Device:
-    """What workloads need to know of a device: its array module, its kernels, and how to find an array."""
+    """What workloads need to know of a device: its array module, its kernels, and how to find an array.
+
+    copies: whether it copies to shared memory by itself
+    """
 
     xp: Any
     library: KernelLibrary
     address: Callable[[Array], int]
     multiprocessors: int
+    copies: bool = False
 
     def reals(self, *shape: int) -> Array:
         """Return an array of random numbers from 0 to 1 in the dtype of the kernels."""

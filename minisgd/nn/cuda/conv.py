@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
 from minisgd.backend.cuda.kernels.shapes import blocks, require_int32, require_shape, stride
-from minisgd.backend.cuda.kernels.splits import Workspace, partial_results, workspace_elements
+from minisgd.backend.cuda.kernels.splits import Room, Workspace, workspace_elements
 from minisgd.backend.cuda.kernels.tiles import MEDIUM, NARROW, SMALL, Cut, choose_cut
 from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, scalar
 from minisgd.backend.cuda.workload import Device, Floor, Workload, Workloads
@@ -120,7 +120,7 @@ class ConvKernels:
         self._require("conv_dW", (R, B), x=x, W=dW, b=db, y=dy)
         KH, KW, C, O = g.weights  # noqa: E741
         M, cut = KH * KW * C, cut or self._cut_weights(R, B, workspace is not None)
-        room = partial_results("conv_dW", workspace, cut, R, M, O, columns=O)
+        room = Room("conv_dW", workspace).take(cut, R, M, O, columns=O)
         self.library.kernel(DW, **cut.tile.macros)(
             (blocks(O, cut.tile.n), blocks(M, cut.tile.m), R * cut.splits), (cut.tile.threads, 1, 1),
             x, dy, dW, db, *room, cut.splits, *g.numbers(B), *map(_replica, (x, dy, dW, db)),

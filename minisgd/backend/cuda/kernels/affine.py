@@ -1,12 +1,14 @@
-"""The dense layer: three matrix products with everything around them fused in."""
+"""The dense layer: three matrix products with everything around them fused in, one by one or both gradients at once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import numpy as np
+
 from minisgd.backend.cuda.kernels.shapes import blocks, require_rows, require_shape, stride
-from minisgd.backend.cuda.kernels.splits import Workspace, partial_results, workspace_elements
-from minisgd.backend.cuda.kernels.tiles import TILES, Cut, choose_cut
+from minisgd.backend.cuda.kernels.splits import Room, Workspace, workspace_elements
+from minisgd.backend.cuda.kernels.tiles import TILES, Cut, choose_cut, choose_cuts
 from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, scalar
 from minisgd.backend.cuda.workload import Device, Floor, Workload, Workloads
 from minisgd.errors import ArgumentError
@@ -15,12 +17,14 @@ from minisgd.typing import Array
 ACTIVATIONS = ("none", "relu", "leaky_relu", "sigmoid", "tanh", "softplus")
 """Those whose derivative can be had from their output; the position is the number that the kernel knows."""
 
-VARIANTS = tuple({**tile.macros, "WIDE_LOADS": wide} for tile in TILES for wide in (0, 1))
+VARIANTS = tuple(
+    {**tile.macros, "WIDE_LOADS": wide, "ASYNC": past} for tile in TILES for wide, past in ((0, 0), (1, 0), (1, 1))
+)
 
 
-def _definition(name: str, arrays: str, sizes: str, strides: str, numbers: bool = True) -> Definition:
+def _definition(name: str, arrays: str, arrivals: str, sizes: str, strides: str, numbers: bool = True) -> Definition:
     pointers = [array(a.rstrip("?"), "real", optional=a.endswith("?"), strided=True) for a in arrays.split()]
-    pointers.append(array("arrived", "int32", optional=True))
+    pointers += [array(a, "int32", optional=True) for a in arrivals.split()]
     scalars = [scalar(n, "int32") for n in sizes.split()] + [scalar(n, "int64") for n in strides.split()]
     ends = [scalar("activation", "int32"), scalar("slope", "real")] if numbers else []
     return Definition("gemm", Signature(name, (*pointers, *scalars, *ends)), VARIANTS)
@@ -29,23 +33,33 @@ def _definition(name: str, arrays: str, sizes: str, strides: str, numbers: bool 
 AFFINE = _definition(
     "affine",
     "x W bias? y results?",
+    "arrived",
     "B I O splits",
     "x_replica x_row W_replica W_row bias_replica y_replica y_row",
 )
 DX = _definition(
     "affine_dx",
     "dy W x? dx results?",
+    "arrived",
     "B I O splits",
     "dy_replica dy_row W_replica W_row x_replica x_row dx_replica dx_row",
 )
 DW = _definition(
     "affine_dW",
     "x dy dW db? results? columns?",
+    "arrived",
     "B I O splits",
     "x_replica x_row dy_replica dy_row dW_replica dW_row db_replica",
     numbers=False,
 )
-DEFINITIONS = (AFFINE, DX, DW)
+GRADIENTS = _definition(
+    "affine_gradients",
+    "x dy W dW db? dx dx_results? dW_results? columns?",
+    "dx_arrived dW_arrived",
+    "B I O dx_splits dW_splits",
+    "x_replica x_row dy_replica dy_row W_replica W_row dW_replica dW_row db_replica dx_replica dx_row",
+)
+DEFINITIONS = (AFFINE, DX, DW, GRADIENTS)
 
 
 class Affine:
@@ -58,10 +72,14 @@ class Affine:
 
     address: of the first element of an array, in bytes, as `Ops.address`.
     multiprocessors: of the device; with cut=None the tiling is chosen for so many.
+    copies: whether the device copies to shared memory by itself, as those from sm_80 on do.
     """
 
-    def __init__(self, library: KernelLibrary, address: Callable[[Array], int], multiprocessors: int) -> None:
+    def __init__(
+        self, library: KernelLibrary, address: Callable[[Array], int], multiprocessors: int, copies: bool = False
+    ) -> None:
         self.library, self.address, self.multiprocessors = library, address, multiprocessors
+        self.copies = copies and library.dtype == np.float32
 
     def workspace(self, R: int, B: int, I: int, O: int) -> int:  # noqa: E741
         """Return the elements of workspace that the fastest cuts of the three products need, 0 if they do not split."""
@@ -88,7 +106,7 @@ class Affine:
         (R, B, I), O = x.shape, W.shape[-1]  # noqa: E741
         self._require("affine", (x, "x", (R, B, I)), (W, "W", (R, I, O)), (b, "b", (R, 1, O)), (y, "y", (R, B, O)))
         cut = cut or self._cut(R, B, O, I, workspace is not None)
-        room = partial_results("affine", workspace, cut, R, B, O)
+        room = Room("affine", workspace).take(cut, R, B, O)
         act, bias = _number(activation), 0 if b is None else stride(b, 0)
         macros = self._macros(cut, x, W)
         self.library.kernel(AFFINE, **macros)(
@@ -112,7 +130,7 @@ class Affine:
         (R, B, O), I = dy.shape, W.shape[-2]  # noqa: E741
         self._require("dx", (dy, "dy", (R, B, O)), (W, "W", (R, I, O)), (dx, "dx", (R, B, I)), (x, "x", (R, B, I)))
         cut = cut or self._cut(R, B, I, O, workspace is not None)
-        room = partial_results("affine_dx", workspace, cut, R, B, I)
+        room = Room("affine_dx", workspace).take(cut, R, B, I)
         act, below = _number(activation), (0, 0) if x is None else _strides(x)
         macros = self._macros(cut, dy, W)
         self.library.kernel(DX, **macros)(
@@ -134,12 +152,53 @@ class Affine:
         (R, B, I), O = x.shape, dy.shape[-1]  # noqa: E741
         self._require("dW", (x, "x", (R, B, I)), (dy, "dy", (R, B, O)), (dW, "dW", (R, I, O)), (db, "db", (R, 1, O)))
         cut = cut or self._cut(R, I, O, B, workspace is not None)
-        room = partial_results("affine_dW", workspace, cut, R, I, O, columns=O)
+        room = Room("affine_dW", workspace).take(cut, R, I, O, columns=O)
         of_bias = 0 if db is None else stride(db, 0)
         macros = self._macros(cut, x, dy)
         self.library.kernel(DW, **macros)(
             _grid(cut, R, I, O), (cut.tile.threads, 1, 1), x, dy, dW, db, *room, B, I, O, cut.splits,
             *_strides(x, dy, dW), of_bias,
+        )  # fmt: skip
+
+    def cuts(self, R: int, B: int, I: int, O: int) -> tuple[Cut, Cut] | None:  # noqa: E741
+        """Return the cuts of dx and of dW for one launch of both, or None where they are faster one by one."""
+        return choose_cuts(R, (B, I, O), (I, O, B), self.multiprocessors)
+
+    def workspace_of_both(self, cuts: tuple[Cut, Cut], R: int, B: int, I: int, O: int) -> int:  # noqa: E741
+        """Return the elements of workspace that both gradients need in one launch with these cuts."""
+        of_dx, of_dW = cuts
+        return workspace_elements(of_dx, R, B * I) + workspace_elements(of_dW, R, I * O, O)
+
+    def gradients(
+        self,
+        x: Array,
+        dy: Array,
+        W: Array,
+        dW: Array,
+        db: Array | None,
+        dx: Array,
+        cuts: tuple[Cut, Cut],
+        *,
+        activation: str = "none",
+        slope: float = 0.01,
+        workspace: Workspace | None = None,
+    ) -> None:
+        """dW = xᵀ dy    db = Σ_B dy    dx = (dy Wᵀ) act′(x), in one launch
+
+        cuts: of dx and of dW, with one tile
+        """
+        (R, B, I), O = x.shape, dy.shape[-1]  # noqa: E741
+        self._require("gradients", (x, "x", (R, B, I)), (dy, "dy", (R, B, O)), (W, "W", (R, I, O)))
+        self._require("gradients", (dW, "dW", (R, I, O)), (db, "db", (R, 1, O)), (dx, "dx", (R, B, I)))
+        room, (of_dx, of_dW) = Room("affine_gradients", workspace), cuts
+        results, dx_arrived = room.take(of_dx, R, B, I)
+        *sums, dW_arrived = room.take(of_dW, R, I, O, columns=O)
+        blocks_x = _grid(of_dx, R, B, I)[0] + _grid(of_dW, R, I, O)[0]
+        of_bias = 0 if db is None else stride(db, 0)
+        self.library.kernel(GRADIENTS, **self._macros(of_dx, x, dy, W))(
+            (blocks_x, R, 1), (of_dx.tile.threads, 1, 1), x, dy, W, dW, db, dx, results, *sums, dx_arrived, dW_arrived,
+            B, I, O, of_dx.splits, of_dW.splits, *_strides(x, dy, W, dW), of_bias, *_strides(dx),
+            _number(activation), slope,
         )  # fmt: skip
 
     def _cut(self, R: int, M: int, N: int, K: int, may_split: bool) -> Cut:
@@ -151,7 +210,7 @@ class Affine:
         wide = all(
             self.address(a) % 16 == 0 and all(n % lanes == 0 for n in (a.shape[-1], *_strides(a))) for a in operands
         )
-        return {**cut.tile.macros, "WIDE_LOADS": int(wide)}
+        return {**cut.tile.macros, "WIDE_LOADS": int(wide), "ASYNC": int(wide and self.copies)}
 
     def _require(self, form: str, *operands: tuple[Array | None, str, tuple[int, ...]]) -> None:
         for operand, name, shape in operands:
@@ -165,7 +224,7 @@ def _strides(*operands: Array) -> tuple[int, ...]:
 
 
 def _grid(cut: Cut, R: int, M: int, N: int) -> tuple[int, int, int]:
-    return blocks(N, cut.tile.n), blocks(M, cut.tile.m), R * cut.splits
+    return blocks(N, cut.tile.n) * blocks(M, cut.tile.m) * cut.splits, R, 1
 
 
 def _number(activation: str) -> int:
@@ -184,7 +243,7 @@ def _number(activation: str) -> int:
 
 def products(device: Device, R: int, B: int, I: int, O: int) -> Iterator[Workload]:  # noqa: E741
     """Yield the three products of a dense layer; a small product with a long sum is split over blocks."""
-    affine = Affine(device.library, device.address, device.multiprocessors)
+    affine = Affine(device.library, device.address, device.multiprocessors, device.copies)
     x, dx, y, dy = device.reals(R, B, I), device.reals(R, B, I), device.reals(R, B, O), device.reals(R, B, O)
     W, dW, b, db = device.reals(R, I, O), device.reals(R, I, O), device.reals(R, 1, O), device.reals(R, 1, O)
     workspace = device.workspace(affine.workspace(R, B, I, O))
@@ -211,6 +270,16 @@ def products(device: Device, R: int, B: int, I: int, O: int) -> Iterator[Workloa
         floor,
         {"affine_dW": floor},
     )
+    cuts = affine.cuts(R, B, I, O)
+    if cuts is not None:
+        room = device.workspace(affine.workspace_of_both(cuts, R, B, I, O))
+        both = Floor(flop=2 * floor.flop)
+        yield Workload(
+            f"affine_gradients {shape}",
+            lambda: affine.gradients(x, dy, W, dW, db, dx, cuts, activation="relu", workspace=room),
+            both,
+            {"affine_gradients": both},
+        )
 
 
 WORKLOADS = Workloads(

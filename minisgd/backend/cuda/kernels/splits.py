@@ -28,31 +28,39 @@ def workspace_elements(cut: Cut, R: int, *sizes: int) -> int:
     return cut.splits * R * sum(sizes) if cut.splits > 1 else 0
 
 
-def partial_results(
-    kernel: str, workspace: Workspace | None, cut: Cut, R: int, M: int, N: int, columns: int = 0
-) -> list[Array | None]:
-    """Return parts of the workspace: for results, for sums of columns if there are any, and for arrivals.
+class Room:
+    """The parts of a workspace that one launch takes, one after another."""
 
-    All are None where nothing is split.
+    def __init__(self, kernel: str, workspace: Workspace | None) -> None:
+        self.kernel, self.workspace = kernel, workspace
+        self.elements = self.tiles = 0
 
-    Raises:
-        ShapeError: If the workspace is too small.
-    """
-    sizes = (M * N, columns) if columns else (M * N,)
-    if cut.splits == 1:
-        return [None] * (len(sizes) + 1)
-    elements, tiles = workspace_elements(cut, R, *sizes), R * blocks(M, cut.tile.m) * blocks(N, cut.tile.n)
-    if workspace is None or workspace.results.size < elements or workspace.arrived.size < tiles:
-        raise ShapeError(
-            f"{kernel}: workspace",
-            expected=f"at least {elements} elements, and {tiles} for arrivals",
-            got="none" if workspace is None else (workspace.results.shape, workspace.arrived.shape),
-            fix="size it with workspace(), or choose a cut with splits=1",
-        )
-    parts: list[Array | None] = []
-    flat, start = workspace.results.reshape(-1), 0
-    for size in sizes:
-        stop = start + cut.splits * R * size
-        parts.append(flat[start:stop])
-        start = stop
-    return [*parts, workspace.arrived]
+    def take(self, cut: Cut, R: int, M: int, N: int, columns: int = 0) -> list[Array | None]:
+        """Return parts for the results of R products, for sums of columns if there are any, and for arrivals.
+
+        All are None where nothing is split.
+
+        Raises:
+            ShapeError: If the workspace is too small.
+        """
+        sizes = (M * N, columns) if columns else (M * N,)
+        if cut.splits == 1:
+            return [None] * (len(sizes) + 1)
+        start, first = self.elements, self.tiles
+        self.elements += workspace_elements(cut, R, *sizes)
+        self.tiles += R * blocks(M, cut.tile.m) * blocks(N, cut.tile.n)
+        given = self.workspace
+        if given is None or given.results.size < self.elements or given.arrived.size < self.tiles:
+            raise ShapeError(
+                f"{self.kernel}: workspace",
+                expected=f"at least {self.elements} elements, and {self.tiles} for arrivals",
+                got="none" if given is None else (given.results.shape, given.arrived.shape),
+                fix="size it with workspace(), or choose a cut with splits=1",
+            )
+        parts: list[Array | None] = []
+        flat = given.results.reshape(-1)
+        for size in sizes:
+            stop = start + cut.splits * R * size
+            parts.append(flat[start:stop])
+            start = stop
+        return [*parts, given.arrived[first : self.tiles]]

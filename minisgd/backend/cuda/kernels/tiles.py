@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from minisgd.backend.cuda.kernels.shapes import blocks
 
@@ -48,8 +49,10 @@ LEAST_STEPS = 4
 """Steps of k that a block must have left to be worth its start."""
 LAUNCH = 1e6
 """FLOP that one multiprocessor could have done while another kernel starts, about 2 µs."""
-FLOP_PER_BYTE = 18.0
-"""Arithmetic that a device does in the time that one byte takes from memory."""
+MEETING = 3e5
+"""The same while a block writes its partial sums, fences and counts itself done."""
+FLOP_PER_BYTE = 6.0
+"""Arithmetic that one multiprocessor does in the time that one byte takes from the shared cache."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Cut:
     splits: int
 
 
+@cache
 def choose_cut(
     R: int,
     M: int,
@@ -72,16 +76,39 @@ def choose_cut(
 ) -> Cut:
     """Return the cut of R products (M, K) (K, N) that an estimate of time prefers.
 
-    time = waves · tile work / rate, and for a split product the second kernel and its traffic. A wave is as
+    time = waves · tile work / rate, and for a split product what its last blocks do after the others. A wave is as
     many blocks as there are multiprocessors: with few blocks most of them idle, which is what small tiles and
     splits are for. The constants are estimates; only their order of magnitude matters to the choice.
     """
+    product = M, N, K
 
     def preference(cut: Cut) -> tuple[float, int, int]:
         padded = blocks(M, cut.tile.m) * cut.tile.m * blocks(N, cut.tile.n) * cut.tile.n
-        return _time(cut, R, M, N, K, multiprocessors), cut.splits, padded
+        return _time(R, multiprocessors, (cut, product)), cut.splits, padded
 
     return min(_candidates(tiles, K, may_split), key=preference)
+
+
+@cache
+def choose_cuts(
+    R: int, first: tuple[int, int, int], second: tuple[int, int, int], multiprocessors: int
+) -> tuple[Cut, Cut] | None:
+    """Return the cuts, of one tile, for two products (M, N, K) in one launch; None where two launches are faster.
+
+    Products that fill the device with large tiles, each for itself, have nothing to gain.
+    """
+    apart = LAUNCH + sum(
+        _time(R, multiprocessors, (choose_cut(R, *product, multiprocessors), product)) for product in (first, second)
+    )
+    pairs = [
+        (one, other)
+        for tile in TILES
+        if tile is not LARGE
+        for one in _candidates((tile,), first[2], True)
+        for other in _candidates((tile,), second[2], True)
+    ]
+    times = [_time(R, multiprocessors, (one, first), (other, second)) for one, other in pairs]
+    return pairs[times.index(min(times))] if min(times) < apart else None
 
 
 def _candidates(tiles: tuple[Tile, ...], K: int, may_split: bool) -> Iterator[Cut]:
@@ -91,11 +118,14 @@ def _candidates(tiles: tuple[Tile, ...], K: int, may_split: bool) -> Iterator[Cu
                 yield Cut(tile, splits)
 
 
-def _time(cut: Cut, R: int, M: int, N: int, K: int, multiprocessors: int) -> float:
-    tile, splits = cut.tile, cut.splits
-    depth = blocks(blocks(K, tile.k), splits) * tile.k
-    waves = blocks(R * splits * blocks(M, tile.m) * blocks(N, tile.n), multiprocessors)
-    time = waves * 2 * tile.m * tile.n * depth / tile.rate
-    if splits > 1:
-        time += LAUNCH + 4 * (2 * splits + 1) * R * M * N * FLOP_PER_BYTE / multiprocessors
-    return time
+def _time(R: int, multiprocessors: int, *products: tuple[Cut, tuple[int, int, int]]) -> float:
+    """Return the time of products in one launch, in FLOP of one multiprocessor."""
+    count, work, longest, after = 0, 0.0, 0.0, 0.0
+    for cut, (M, N, K) in products:
+        tile, tiles = cut.tile, R * blocks(M, cut.tile.m) * blocks(N, cut.tile.n)
+        one = 2 * tile.m * tile.n * blocks(blocks(K, tile.k), cut.splits) * tile.k / tile.rate
+        if cut.splits > 1:
+            sums = 4 * cut.splits * tile.m * tile.n * FLOP_PER_BYTE
+            after = max(after, MEETING + blocks(tiles, multiprocessors) * sums)
+        count, work, longest = count + tiles * cut.splits, work + tiles * cut.splits * one, max(longest, one)
+    return max(blocks(count, multiprocessors) * work / max(count, 1), longest) + after
