@@ -6,22 +6,40 @@
 //   g       (R, P)   gradient of the mean loss, only read
 //   lr      (R)      learning rate; in device memory, so that a recorded graph sees a schedule move
 //   v m s   (R, P)   what the optimizer remembers
+//   w_row, g_row, s_row   elements from one replica of w, of g and of what is remembered to the next
 //   t, correction, eps_hat   ()   float64, of Adam: the updates done, and two numbers that derive from them
 //
-// launch   grid (ceil(P / (BLOCK * ELEMENTS)), R)   block BLOCK
+// launch   grid (ceil(P / (BLOCK * WIDTH)), R)   block BLOCK
 // moves    bytes a parameter in float32: sgd 12, momentum and nesterov 20, rmsprop 20, adam 28
 //
 // There is nothing to reuse, so memory bandwidth is the floor and the only craft is to keep many loads in
-// flight: a thread takes ELEMENTS parameters a whole block apart. Neighbouring threads then touch neighbouring
-// addresses whatever P is, which vector loads could not promise for row r > 0 of an odd P.
+// flight: a thread takes WIDTH neighbouring parameters, 16 bytes a load in float32, where all rows begin on a multiple
+// of that (`wide`). Rows of replicas are padded so that they do.
 //
-// macros   REAL (float or double)   BLOCK   ELEMENTS
+// macros   REAL (float or double)   BLOCK   WIDTH
 
-#define FOR_EVERY_PARAMETER(i)                                                              \
-  const long long row = (long long)blockIdx.y * P;                                          \
-  const long long first = (long long)blockIdx.x * (BLOCK * ELEMENTS) + threadIdx.x;         \
-  _Pragma("unroll") for (int e = 0; e < ELEMENTS; e++)                                      \
-    if (const long long p = first + e * BLOCK, i = row + p; p < P)
+struct __align__(16) Few { REAL at[WIDTH]; };
+
+template <class Formula, class... Each>
+__device__ __forceinline__ void for_each(Formula formula, const Few& g, Each&... state) {
+#pragma unroll
+  for (int e = 0; e < WIDTH; e++) formula(g.at[e], state.at[e]...);
+}
+
+// formula(g, state...) for every parameter of this block's replica: g is read, the others are read and written.
+template <class Formula, class... State>
+__device__ __forceinline__ void update(long long P, int wide, Formula formula, const REAL* g, State*... state) {
+  const long long first = ((long long)blockIdx.x * BLOCK + threadIdx.x) * WIDTH;
+  if (wide && first + WIDTH <= P) {
+    const auto move = [&](Few slope, auto... now) {
+      for_each(formula, slope, now...);
+      ((*reinterpret_cast<Few*>(state + first) = now), ...);
+    };
+    move(*reinterpret_cast<const Few*>(g + first), *reinterpret_cast<const Few*>(state + first)...);
+  } else {
+    for (long long p = first; p < first + WIDTH && p < P; p++) formula(g[p], state[p]...);
+  }
+}
 
 // t <- t + 1, and the two numbers that undo Adam's start at zero (Kingma and Ba 2015, end of section 2):
 //   correction = sqrt(1 - beta2^t) / (1 - beta1^t)      eps_hat = eps sqrt(1 - beta2^t)
@@ -38,62 +56,70 @@ extern "C" __global__ void adam_bias_correction(double* __restrict__ t, double* 
 
 // w <- w - lr (g + decay w)
 extern "C" __global__ void __launch_bounds__(BLOCK)
-sgd(REAL* __restrict__ w, const REAL* __restrict__ g, const REAL* __restrict__ lr, long long P, REAL decay) {
-  const REAL rate = lr[blockIdx.y];
-  FOR_EVERY_PARAMETER(i) w[i] -= rate * (g[i] + decay * w[i]);
+sgd(REAL* __restrict__ w, const REAL* __restrict__ g, const REAL* __restrict__ lr, long long P, long long w_row,
+    long long g_row, int wide, REAL decay) {
+  const int r = blockIdx.y;
+  const REAL rate = lr[r];
+  const auto formula = [=](REAL g, REAL& w) { w -= rate * (g + decay * w); };
+  update(P, wide, formula, g + r * g_row, w + r * w_row);
 }
 
 // v <- mu v + g      w <- w - lr v                                      (Polyak 1964)
 extern "C" __global__ void __launch_bounds__(BLOCK)
 momentum(REAL* __restrict__ w, REAL* __restrict__ v, const REAL* __restrict__ g, const REAL* __restrict__ lr,
-         long long P, REAL mu, REAL decay) {
-  const REAL rate = lr[blockIdx.y];
-  FOR_EVERY_PARAMETER(i) {
-    const REAL velocity = mu * v[i] + (g[i] + decay * w[i]);
-    v[i] = velocity;
-    w[i] -= rate * velocity;
-  }
+         long long P, long long w_row, long long g_row, long long s_row, int wide, REAL mu, REAL decay) {
+  const int r = blockIdx.y;
+  const REAL rate = lr[r];
+  const auto formula = [=](REAL g, REAL& w, REAL& v) {
+    v = mu * v + (g + decay * w);
+    w -= rate * v;
+  };
+  update(P, wide, formula, g + r * g_row, w + r * w_row, v + r * s_row);
 }
 
 // v <- mu v + g      w <- w - lr (g + mu v)                             (Sutskever et al. 2013)
 extern "C" __global__ void __launch_bounds__(BLOCK)
 nesterov(REAL* __restrict__ w, REAL* __restrict__ v, const REAL* __restrict__ g, const REAL* __restrict__ lr,
-         long long P, REAL mu, REAL decay) {
-  const REAL rate = lr[blockIdx.y];
-  FOR_EVERY_PARAMETER(i) {
-    const REAL slope = g[i] + decay * w[i];
-    const REAL velocity = mu * v[i] + slope;
-    v[i] = velocity;
-    w[i] -= rate * (slope + mu * velocity);
-  }
+         long long P, long long w_row, long long g_row, long long s_row, int wide, REAL mu, REAL decay) {
+  const int r = blockIdx.y;
+  const REAL rate = lr[r];
+  const auto formula = [=](REAL g, REAL& w, REAL& v) {
+    const REAL slope = g + decay * w;
+    v = mu * v + slope;
+    w -= rate * (slope + mu * v);
+  };
+  update(P, wide, formula, g + r * g_row, w + r * w_row, v + r * s_row);
 }
 
 // s <- alpha s + (1 - alpha) g^2      w <- w - lr g / (sqrt(s) + eps)   (Tieleman and Hinton 2012)
 extern "C" __global__ void __launch_bounds__(BLOCK)
 rmsprop(REAL* __restrict__ w, REAL* __restrict__ s, const REAL* __restrict__ g, const REAL* __restrict__ lr,
-        long long P, REAL alpha, REAL beta /* 1 - alpha, rounded once on the host */, REAL eps, REAL decay) {
-  const REAL rate = lr[blockIdx.y];
-  FOR_EVERY_PARAMETER(i) {
-    const REAL slope = g[i] + decay * w[i];
-    const REAL square = alpha * s[i] + beta * (slope * slope);
-    s[i] = square;
-    w[i] -= rate * (slope / (sqrt(square) + eps));
-  }
+        long long P, long long w_row, long long g_row, long long s_row, int wide, REAL alpha,
+        REAL beta /* 1 - alpha, rounded once on the host */, REAL eps, REAL decay) {
+  const int r = blockIdx.y;
+  const REAL rate = lr[r];
+  const auto formula = [=](REAL g, REAL& w, REAL& s) {
+    const REAL slope = g + decay * w;
+    s = alpha * s + beta * (slope * slope);
+    w -= rate * (slope / (sqrt(s) + eps));
+  };
+  update(P, wide, formula, g + r * g_row, w + r * w_row, s + r * s_row);
 }
 
 // s as above      v <- mu v + g / (sqrt(s) + eps)      w <- w - lr v;   28 bytes a parameter
 extern "C" __global__ void __launch_bounds__(BLOCK)
 rmsprop_momentum(REAL* __restrict__ w, REAL* __restrict__ s, REAL* __restrict__ v, const REAL* __restrict__ g,
-                 const REAL* __restrict__ lr, long long P, REAL alpha, REAL beta, REAL eps, REAL mu, REAL decay) {
-  const REAL rate = lr[blockIdx.y];
-  FOR_EVERY_PARAMETER(i) {
-    const REAL slope = g[i] + decay * w[i];
-    const REAL square = alpha * s[i] + beta * (slope * slope);
-    const REAL velocity = mu * v[i] + slope / (sqrt(square) + eps);
-    s[i] = square;
-    v[i] = velocity;
-    w[i] -= rate * velocity;
-  }
+                 const REAL* __restrict__ lr, long long P, long long w_row, long long g_row, long long s_row, int wide,
+                 REAL alpha, REAL beta, REAL eps, REAL mu, REAL decay) {
+  const int r = blockIdx.y;
+  const REAL rate = lr[r];
+  const auto formula = [=](REAL g, REAL& w, REAL& s, REAL& v) {
+    const REAL slope = g + decay * w;
+    s = alpha * s + beta * (slope * slope);
+    v = mu * v + slope / (sqrt(s) + eps);
+    w -= rate * v;
+  };
+  update(P, wide, formula, g + r * g_row, w + r * w_row, s + r * s_row, v + r * s_row);
 }
 
 // m <- beta1 m + (1 - beta1) g      v <- beta2 v + (1 - beta2) g^2
@@ -111,19 +137,26 @@ adam_update(REAL& w, REAL& m, REAL& v, REAL slope, REAL step, REAL eps_hat, REAL
 extern "C" __global__ void __launch_bounds__(BLOCK)
 adam(REAL* __restrict__ w, REAL* __restrict__ m, REAL* __restrict__ v, const REAL* __restrict__ g,
      const REAL* __restrict__ lr, const double* __restrict__ correction, const double* __restrict__ eps_hat,
-     long long P, REAL beta1, REAL rest1 /* 1 - beta1 */, REAL beta2, REAL rest2 /* 1 - beta2 */, REAL decay) {
-  const REAL step = (REAL)*correction * lr[blockIdx.y], eps = (REAL)*eps_hat;
-  FOR_EVERY_PARAMETER(i) adam_update(w[i], m[i], v[i], g[i] + decay * w[i], step, eps, beta1, rest1, beta2, rest2);
+     long long P, long long w_row, long long g_row, long long s_row, int wide, REAL beta1, REAL rest1 /* 1 - beta1 */,
+     REAL beta2, REAL rest2 /* 1 - beta2 */, REAL decay) {
+  const int r = blockIdx.y;
+  const REAL step = (REAL)*correction * lr[r], eps = (REAL)*eps_hat;
+  const auto formula = [=](REAL g, REAL& w, REAL& m, REAL& v) {
+    adam_update(w, m, v, g + decay * w, step, eps, beta1, rest1, beta2, rest2);
+  };
+  update(P, wide, formula, g + r * g_row, w + r * w_row, m + r * s_row, v + r * s_row);
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK)
 adamw(REAL* __restrict__ w, REAL* __restrict__ m, REAL* __restrict__ v, const REAL* __restrict__ g,
       const REAL* __restrict__ lr, const double* __restrict__ correction, const double* __restrict__ eps_hat,
-      long long P, REAL beta1, REAL rest1, REAL beta2, REAL rest2, REAL shrink) {
-  const REAL step = (REAL)*correction * lr[blockIdx.y], eps = (REAL)*eps_hat;
-  const REAL keep = 1 - lr[blockIdx.y] * shrink;
-  FOR_EVERY_PARAMETER(i) {
-    w[i] *= keep;
-    adam_update(w[i], m[i], v[i], g[i], step, eps, beta1, rest1, beta2, rest2);
-  }
+      long long P, long long w_row, long long g_row, long long s_row, int wide, REAL beta1, REAL rest1, REAL beta2,
+      REAL rest2, REAL shrink) {
+  const int r = blockIdx.y;
+  const REAL step = (REAL)*correction * lr[r], eps = (REAL)*eps_hat, keep = 1 - lr[r] * shrink;
+  const auto formula = [=](REAL g, REAL& w, REAL& m, REAL& v) {
+    w *= keep;
+    adam_update(w, m, v, g, step, eps, beta1, rest1, beta2, rest2);
+  };
+  update(P, wide, formula, g + r * g_row, w + r * w_row, m + r * s_row, v + r * s_row);
 }

@@ -35,6 +35,7 @@ class Request:
     """An array that somebody needs: its shape without replica axes, and who answers for the memory.
 
     A shared request is not repeated for every replica (the data set, an evaluation batch).
+    row_bytes: replicas begin at multiples of it in storage, and nobody sees what is between them
     """
 
     key: str
@@ -42,10 +43,16 @@ class Request:
     dtype: str
     owner: Owner
     shared: bool = False
+    row_bytes: int = 1
 
     @property
     def itemsize(self) -> int:
         return np.dtype(self.dtype).itemsize
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of one replica."""
+        return -(-prod(self.shape) * self.itemsize // self.row_bytes) * self.row_bytes
 
 
 class Plan:
@@ -66,7 +73,7 @@ class Plan:
         """Return bytes of R replicas by owner."""
         total: dict[Owner, int] = defaultdict(int)
         for r in self.largest.values():
-            total[r.owner] += prod(r.shape) * r.itemsize * (1 if r.shared else replicas)
+            total[r.owner] += r.bytes * (1 if r.shared else replicas)
         return {owner: total[owner] for owner in OWNERS}
 
     def bytes(self, replicas: int = 1) -> int:
@@ -82,7 +89,7 @@ class Arena:
         self.storage: dict[str, Array] = {}
         for key, r in plan.largest.items():
             rows = 1 if r.shared else prod(lead)
-            self.storage[key] = ops.zeros((rows, prod(r.shape)), r.dtype)
+            self.storage[key] = ops.zeros((rows, r.bytes // r.itemsize), r.dtype)[:, : prod(r.shape)]
 
     def view(self, request: Request, lead: Shape) -> Array:
         """Return the array of a request: the first elements of the first replicas of its storage.

@@ -43,6 +43,8 @@ class Ops:
     """How many updates a training run prepares at once: more where telling the device costs more than a loop does."""
     waits = False
     """Whether an operation is done when its call returns, so that looking at a result costs nothing."""
+    row_bytes = 1
+    """Where the flat vectors of replicas begin: at multiples of so many bytes."""
     repeats_programs = False
     """Whether replaying a program many times in a row is sooner done than asking for it as often."""
 

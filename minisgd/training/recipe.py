@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from minisgd.backend import Request
 from minisgd.nn import Loss, Network
 from minisgd.optim import ClipNorm, Optimizer
 from minisgd.training.binding import bind_training
 from minisgd.training.feeds.feed import Feed
+
+FLAT = ("parameters", "gradients", "optimizer state")
+"""Owners of vectors that hold a replica each."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Recipe:
     def requests(self) -> list[Request]:
         """Return all the memory of a training step."""
         net = self.network
-        return [
+        requests = [
             *self.fixed_requests().values(),
             *self.optimizer.requests(net.layout, net.dtype),
             *(self.clip.requests(net.dtype) if self.clip else []),
@@ -46,6 +49,8 @@ class Recipe:
             *self.feed.held().values(),
             *(self.multi_step_requests().values() if self.steps_per_launch > 1 else []),
         ]
+        row_bytes = net.ops.row_bytes
+        return [replace(r, row_bytes=row_bytes) if r.owner in FLAT else r for r in requests]
 
     def fixed_requests(self) -> dict[str, Request]:
         """Return the arrays that every training run has, by what they are called here."""

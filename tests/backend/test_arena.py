@@ -87,3 +87,12 @@ def test_numbers_have_no_axes() -> None:
     assert arena.view(request(shape=()), (3,)).shape == (3,)
     single = Arena(NumpyOps(), Plan([request(shape=())]), ())
     assert np.shares_memory(single.view(request(shape=()), ()), single.storage["a"])
+
+
+def test_rows_of_replicas_begin_at_multiples_of_their_bytes():
+    ops, padded = NumpyOps(), Request("w", (5,), "float32", "parameters", row_bytes=128)
+    plan = Plan([padded])
+    assert plan.bytes(3) == 3 * 128
+    view = Arena(ops, plan, (3,)).view(padded, (3,))
+    assert view.shape == (3, 5)
+    assert view.strides == (128, 4)

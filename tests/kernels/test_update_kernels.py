@@ -11,7 +11,7 @@ from minisgd.errors import ArgumentError, DtypeError, ShapeError
 from minisgd.nn.layout import Layout
 from minisgd.optim import SGD, Adam, Optimizer
 from minisgd.optim.cuda.updates import FORMULAS, launch
-from tests.kernels.kernel_bench import REPLICAS, assert_close, empty, normal
+from tests.kernels.kernel_bench import REPLICAS, address, assert_close, empty, normal
 from tests.optim.optimizer_table import OPTIMIZERS as TABLE
 
 OPTIMIZERS: dict[str, Optimizer] = {name: o for name, o in TABLE.items() if type(o) in FORMULAS}
@@ -49,13 +49,34 @@ def test_three_steps_are_the_optimizer(library, optimizer, R, P):
         before = g.copy()
         lr /= 2  # a schedule writes to the array that the kernel reads
         duplicate.lr /= 2
-        launch(library, optimizer, w, g, lr, state, clocks)
+        launch(library, address, optimizer, w, g, lr, state, clocks)
         duplicate.step(g)
         assert_array_equal(g, before)
         assert [float(clock) for clock in clocks[:1]] == [t + 1][: len(clocks)]
     assert_close(w, duplicate.w)
     for name in optimizer.slots:
         assert_close(state[name], duplicate.buffers.slots[name])
+
+
+@each
+@pytest.mark.parametrize("padded", [40, 41])
+def test_rows_that_lie_apart_aligned_or_not(library, optimizer, padded):
+    """What is between the rows of replicas is left alone."""
+    R, P, dtype = 3, 37, library.dtype
+    slots = optimizer.slots
+    w, g, *state = (empty((R, padded), dtype) for _ in range(2 + len(slots)))
+    w[:, :P], g[:, :P] = normal((R, P), dtype), normal((R, P), dtype, seed=1)
+    for vector in state:
+        vector[:, :P] = 0
+    lr = np.full((R, 1), 0.1, dtype)
+    reference = Reference(optimizer, w[:, :P], lr)
+    reference.step(g[:, :P])
+    clocks = [np.zeros(()) for _ in optimizer.clocks]
+    views = dict(zip(slots, (vector[:, :P] for vector in state), strict=True))
+    launch(library, address, optimizer, w[:, :P], g[:, :P], lr, views, clocks)
+    assert_close(w[:, :P], reference.w)
+    for vector in (w, *state):
+        assert np.isnan(vector[:, P:]).all()
 
 
 @each
@@ -66,7 +87,7 @@ def test_nan_and_inf_show(float32, optimizer):
     reference = Reference(optimizer, w, lr)
     with np.errstate(invalid="ignore"):
         reference.step(g)
-    launch(float32, optimizer, w, g, lr, state, [np.zeros(()) for _ in optimizer.clocks])
+    launch(float32, address, optimizer, w, g, lr, state, [np.zeros(()) for _ in optimizer.clocks])
     assert_array_equal(np.isfinite(w), np.isfinite(reference.w))
     assert np.isnan(w[0, 1])
 
@@ -75,7 +96,7 @@ def test_refuses_what_does_not_fit(float32):
     w, lr = empty((2, 5), "float32"), np.ones((2, 1), "float32")
 
     def sgd(w, g, lr):
-        launch(float32, SGD(0.1), w, g, lr, {})
+        launch(float32, address, SGD(0.1), w, g, lr, {})
 
     with pytest.raises(ShapeError, match="sgd: vectors must be of shape"):
         sgd(w, empty((2, 6), "float32"), lr)
@@ -83,9 +104,9 @@ def test_refuses_what_does_not_fit(float32):
         sgd(w, w.copy(), lr[0])
     with pytest.raises(DtypeError, match="sgd: g must be an array of float32"):
         sgd(w, w.astype("float64"), lr)
-    with pytest.raises(ShapeError, match="sgd: w must be C-contiguous"):
+    with pytest.raises(ShapeError, match="sgd: vectors must be contiguous along the last axis"):
         sgd(empty((5, 2), "float32").T, w.copy(), lr)
     with pytest.raises(ArgumentError, match="must be"):
         sgd(w[:, :0], w[:, :0], lr)
     with pytest.raises(ShapeError, match="t must be of shape"):
-        launch(float32, Adam(0.1), w, w.copy(), lr, {"m": w.copy(), "v": w.copy()}, [np.zeros(1)] * 3)
+        launch(float32, address, Adam(0.1), w, w.copy(), lr, {"m": w.copy(), "v": w.copy()}, [np.zeros(1)] * 3)

@@ -35,6 +35,8 @@ class CupyVocabulary(Ops):
     matrices to 10 bits of mantissa where it multiplies (large products; our kernels never do).
     """
 
+    row_bytes = 128  # a line of the cache: loads of 16 bytes stay possible in every replica
+
     def __init__(self, cupy: Any, precision: str = "full") -> None:
         super().__init__(cupy)
         self.precision = precision

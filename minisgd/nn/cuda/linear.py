@@ -54,7 +54,7 @@ def _both_gradients(layer: Linear, ops: CupyVocabulary, dy: Array, dx: Array, ac
         for x_, slopes, W, dW, db_, out in parts:
             affine.gradients(x_, slopes, W, dW, db_, out, cuts, activation=activation, slope=slope, workspace=work)
 
-    ops.launch("matmul", emit, (transpose(x), dy, transpose(layer.W)), dx)
+    ops.launch("matmul", emit, (dy, transpose(layer.W), x), dx)
     return True
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
-from minisgd.backend.cuda.kernels.shapes import blocks, require_shape
+from minisgd.backend.cuda.kernels.shapes import blocks, require_rows, require_shape, stride
 from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, scalar
 from minisgd.backend.cuda.workload import LONG, REAL, Device, Floor, Workload, Workloads
 from minisgd.backend.dispatch import tuned
@@ -26,15 +26,20 @@ from minisgd.optim.rmsprop import RMSProp
 from minisgd.optim.sgd import SGD
 from minisgd.typing import Array
 
-BLOCK, ELEMENTS = 256, 4
-MACROS = {"BLOCK": BLOCK, "ELEMENTS": ELEMENTS}
+BLOCK, WIDTH = 256, 4
+MACROS = {"BLOCK": BLOCK, "WIDTH": WIDTH}
+BYTES_A_LOAD = 16
 CLOCKS = ("t", "correction", "eps_hat")
 
 
 def _definition(name: str, vectors: Sequence[str], numbers: Sequence[str], clocks: Sequence[str] = ()) -> Definition:
-    arrays = [array(v, "real") for v in (*vectors, "lr")] + [array(c, "float64") for c in clocks]
+    arrays = [array(v, "real", strided=True) for v in vectors] + [array("lr", "real")]
+    arrays += [array(c, "float64") for c in clocks]
+    sizes = [scalar(n, "int64") for n in ("P", "w_row", "g_row", "s_row")[: 3 + (len(vectors) > 2)]]
     return Definition(
-        "update", Signature(name, (*arrays, scalar("P", "int64"), *(scalar(n, "real") for n in numbers))), (MACROS,)
+        "update",
+        Signature(name, (*arrays, *sizes, scalar("wide", "int32"), *(scalar(n, "real") for n in numbers))),
+        (MACROS,),
     )
 
 
@@ -100,6 +105,7 @@ FORMULAS: dict[type[Optimizer], Callable[[Any], Formula]] = {
 
 def launch(
     library: KernelLibrary,
+    address: Callable[[Array], int],
     optimizer: Optimizer,
     w: Array,
     g: Array,
@@ -109,23 +115,29 @@ def launch(
 ) -> None:
     """Move R flat vectors by the formula of an optimizer.
 
-    w, g and slots (R, P), g only read   lr (R, 1)
+    address: of the first element of an array, in bytes, as `Ops.address`; it decides whether rows are aligned
+    w, g and slots (R, P), g only read, rows any distance apart, those of all slots the same   lr (R, 1)
     clocks: of Adam, three arrays () float64: t, and the two numbers that the update derives from it first
     """
     formula = FORMULAS[type(optimizer)](optimizer)
     (R, P), name = w.shape, formula.definition.name
-    vectors = [slots[slot] for slot in formula.slots] + [g]
+    remembered = [slots[slot] for slot in formula.slots]
+    vectors = [w, *remembered, g]
     for vector in vectors:
         require_shape(vector, f"{name}: vectors", w.shape)
+        require_rows(vector, f"{name}: vectors")
     require_shape(lr, f"{name}: lr", (R, 1))
     if isinstance(optimizer, MomentOptimizer):
         for clock, what in zip(clocks, CLOCKS, strict=True):
             require_shape(clock, f"{name}: {what}", ())
         correct = library.kernel(BIAS_CORRECTION, **MACROS)
         correct((1, 1, 1), (1, 1, 1), *clocks, *optimizer.betas, optimizer.eps)
+    rows = [stride(vector, 0) for vector in (w, g, *remembered[:1])]
+    wide = all((address(v) | v.strides[0] if R > 1 else address(v)) % BYTES_A_LOAD == 0 for v in vectors)
     library.kernel(formula.definition, **MACROS)(
-        (blocks(P, BLOCK * ELEMENTS), R, 1), (BLOCK, 1, 1), w, *vectors, lr, *clocks[1:], P, *formula.numbers
-    )
+        (blocks(P, BLOCK * WIDTH), R, 1), (BLOCK, 1, 1), *vectors, lr, *clocks[1:], P, *rows, int(wide),
+        *formula.numbers,
+    )  # fmt: skip
 
 
 def move(self: Optimizer, ops: CupyVocabulary, b: UpdateBuffers) -> None:
@@ -135,7 +147,7 @@ def move(self: Optimizer, ops: CupyVocabulary, b: UpdateBuffers) -> None:
     library, clocks = ops.kernels.library(b.w.dtype), [b.clocks[name] for name in self.clocks]
     ops.launch(
         "update",
-        lambda: launch(library, self, w, g, lr, slots, clocks),
+        lambda: launch(library, ops.address, self, w, g, lr, slots, clocks),
         (b.w, b.g, b.lr, *b.slots.values()),
         b.w,
     )
@@ -172,7 +184,7 @@ def updates(device: Device, P: int) -> Iterator[Workload]:
         name, floor = FORMULAS[type(optimizer)](optimizer).definition.name, Floor((3 + 2 * len(slots)) * REAL * P)
 
         def run(o: Any = optimizer, w: Any = w, g: Any = g, lr: Any = lr, s: Any = slots, c: Any = clocks) -> None:
-            launch(device.library, o, w, g, lr, s, c)
+            launch(device.library, device.address, o, w, g, lr, s, c)
 
         corrections = {BIAS_CORRECTION.name: Floor(4 * LONG)} if clocks else {}
         yield Workload(name, run, floor, {**corrections, name: floor})
