@@ -31,7 +31,8 @@
 #define RESIDENT_DW (THREAD_M * THREAD_N < 64 ? RESIDENT : 1)  // dW also adds up db: with 64 sums a thread, one block
 #define PAD 4  // shifts the rows of a panel to other banks, and keeps them aligned to 16 bytes
 #define VECTOR (WIDE_LOADS ? 16 / (int)sizeof(REAL) : 1)  // elements a load from memory
-#define PANELS (ASYNC ? 3 : 2)
+#define COPIES (ASYNC && sizeof(REAL) == 4)  // three panels of doubles would not fit
+#define PANELS (COPIES ? 3 : 2)
 #define WARP 32
 
 template <int COUNT> struct __align__(COUNT * sizeof(REAL) < 16 ? COUNT * sizeof(REAL) : 16) Few { REAL at[COUNT]; };
@@ -126,7 +127,7 @@ template <bool ALONG_K, int SPAN, int WIDTH> struct Load {
 // Outside (last_k, last) a panel is zero, which adds nothing to a sum.
 template <bool ALONG_K, int SPAN> struct Panel {
   using Wide = Load<ALONG_K, SPAN, VECTOR>;
-  Few<VECTOR> held[ASYNC ? 1 : Wide::EACH];
+  Few<VECTOR> held[COPIES ? 1 : Wide::EACH];
 
   static __device__ __forceinline__ const REAL* find(Matrix operand, int k, int at) {
     return operand.first + (ALONG_K ? at * operand.row + k : k * operand.row + at);
@@ -244,7 +245,7 @@ __device__ __forceinline__ void product(Panels& panels, Tile tile, Matrix a, Mat
         for (int k = 0; k < TILE_K; k++) column += panels.b[now][k][threadIdx.x];
   };
 
-  if constexpr (ASYNC) {
+  if constexpr (COPIES) {
     const auto send = [&](int k0, int panel) {
       if (k0 < last_k) {
         PanelA::send(a, k0, last_k, tile.m, M, panels.a[panel]);
