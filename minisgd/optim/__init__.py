@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from functools import partial
-from inspect import isabstract
+from inspect import Parameter, isabstract, signature
+from typing import Any
 
 import minisgd.backend.dispatch as dispatch
+import minisgd.errors as errors
 from minisgd.optim.adagrad import Adagrad
 from minisgd.optim.adam import Adam
 from minisgd.optim.adamw import AdamW
@@ -88,6 +91,31 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     if isinstance(kind := globals()[name], type) and issubclass(kind, Optimizer) and not isabstract(kind)
 } | {"nesterov": partial(SGD, momentum=0.9, nesterov=True)}
 """Every optimizer by its name on the command line."""
+
+DEFAULT_LR = 0.1
+"""For the optimizers that have no learning rate of their own."""
+
+
+def as_optimizer(value: Any) -> Optimizer:
+    """Return an optimizer: as it is, or by its name, with the learning rate that is its default.
+
+    Raises:
+        ArgumentError: For a name of no optimizer.
+        DtypeError: For what is neither.
+    """
+    if isinstance(value, Optimizer):
+        return value
+    if not isinstance(value, str):
+        fix = "for example ms.SGD(lr=0.1, momentum=0.9)"
+        raise errors.DtypeError("optimizer", expected="an optimizer object, or its name", got=value, fix=fix)
+    kind = OPTIMIZERS.get(value.lower())
+    if kind is None:
+        near = get_close_matches(value.lower(), OPTIMIZERS, n=1)
+        fix = f"did you mean {near[0]!r}?" if near else "choose one"
+        raise errors.ArgumentError("optimizer", expected=f"one of {', '.join(OPTIMIZERS)}", got=repr(value), fix=fix)
+    needs = signature(kind).parameters["lr"].default is Parameter.empty
+    return kind(lr=DEFAULT_LR) if needs else kind()
+
 
 SCHEDULES: dict[str, Callable[..., LearningRateSchedule]] = {
     "constant": Constant,

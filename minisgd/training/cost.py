@@ -78,6 +78,7 @@ COSTS: dict[str, Cost] = {
     "copy": Cost(_none, "{0}"),
     "take": Cost(_none, "{0}[{1}]"),
     "add_rows": Cost(_each_operand, "Σ {0} by {1}"),
+    "function": Cost(_none, "f({0}, {1})"),
     "one_hot": Cost(_none, "one-hot({0})"),
     "uniform": Cost(_none, "uniform(seed, {0})"),
 }

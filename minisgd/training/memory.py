@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from minisgd.backend import Plan
-from minisgd.errors import ArgumentError, DtypeError, MemoryLimitError
+from minisgd.errors import ArgumentError, MemoryLimitError
 from minisgd.nn import BinaryCrossEntropy, Loss, MeanSquaredError, Network, SoftmaxCrossEntropy
+from minisgd.nn.losses import LossLike, as_loss
 from minisgd.nn.network import clone
 from minisgd.optim import SGD, ClipNorm, Optimizer
 from minisgd.optim.checks import positive
@@ -236,11 +237,9 @@ def clip_to(norm: float) -> ClipNorm:
     return ClipNorm(positive("clip_norm", norm, "1.0 is customary; leave it out for no clipping"))
 
 
-def loss_for(loss: Loss | None, task: str) -> Loss:
+def loss_for(loss: LossLike | None, task: str) -> Loss:
     """Return the loss that was chosen, or else that of the task; refuse what is no loss."""
-    if loss is not None and not isinstance(loss, Loss):
-        raise DtypeError("loss", expected="a loss object", got=loss, fix="for example ms.SoftmaxCrossEntropy()")
-    return default_loss(task) if loss is None else loss
+    return default_loss(task) if loss is None else as_loss(loss)
 
 
 def default_loss(task: str) -> Loss:

@@ -18,6 +18,9 @@ Mode: TypeAlias = Literal["min", "max"]
 Needs: TypeAlias = Literal["values", "labels", "scores"]
 Function: TypeAlias = Callable[..., float]
 
+Metrics: TypeAlias = Mapping[str, Any] | Sequence[str | Callable[..., float]] | str | Callable[..., float]
+"""Names, functions, or both by names of their own."""
+
 RESERVED = ("step", "epoch", "examples", "seconds", "lr", "batch_size", "loss", "accuracy")
 """Names that the records of a training run use for something else."""
 
@@ -173,18 +176,22 @@ METRICS: dict[str, Metric] = {
 """The metrics that have a name."""
 
 
-def as_metrics(metrics: Mapping[str, Any] | Sequence[str] | str | None, task: str) -> dict[str, Metric]:
-    """Return metrics by name: names from the table, or functions (target, prediction) by names of their own.
+def as_metrics(metrics: Metrics | None, task: str) -> dict[str, Metric]:
+    """Return metrics by name: names from the table, or functions (target, prediction) by their own or given names.
 
     Raises:
         ArgumentError: For an unknown or reserved name, for what is no function, and for a metric of another task.
     """
     if metrics is None:
         return {}
-    if isinstance(metrics, str):
+    if isinstance(metrics, str) or callable(metrics):
         metrics = [metrics]
-    pairs = metrics.items() if isinstance(metrics, Mapping) else [(name, name) for name in metrics]
+    pairs = metrics.items() if isinstance(metrics, Mapping) else [(_name(each), each) for each in metrics]
     return {str(name): _metric(str(name), value, task) for name, value in pairs}
+
+
+def _name(metric: str | Callable[..., float]) -> str:
+    return metric if isinstance(metric, str) else getattr(metric, "__name__", type(metric).__name__)
 
 
 def _metric(name: str, value: Any, task: str) -> Metric:

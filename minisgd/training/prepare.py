@@ -13,12 +13,14 @@ from minisgd.data.checks import about
 from minisgd.data.sampling import Sampler, Sequential, Shuffled, WithReplacement
 from minisgd.errors import ArgumentError, DataError, DtypeError, ShapeError
 from minisgd.nn import Loss, Network
+from minisgd.nn.losses import LossLike
 from minisgd.nn.network import clone
 from minisgd.optim import (
     BatchSizeSchedule,
     ConstantBatch,
     Optimizer,
     as_batch_schedule,
+    as_optimizer,
     measures_every,
 )
 from minisgd.optim.batch_size import BatchSize
@@ -110,9 +112,9 @@ class Prepared:
 def prepare(
     network: Network,
     data: Dataset,
-    optimizer: Optimizer,
+    optimizer: Optimizer | str,
     *,
-    loss: Loss | None = None,
+    loss: LossLike | None = None,
     batch_size: BatchSize = 32,
     clip_norm: float | None = None,
     micro_batch: int | None = None,
@@ -131,15 +133,12 @@ def prepare(
         raise DtypeError(
             "network", expected="an ms.Network", got=type(network).__name__, fix="wrap the layers: ms.Network(...)"
         )
-    if not isinstance(optimizer, Optimizer):
-        raise DtypeError(
-            "optimizer", expected="an optimizer object", got=optimizer, fix="for example ms.SGD(lr=0.1, momentum=0.9)"
-        )
+    optimizer = as_optimizer(optimizer)
     schedule = as_batch_schedule(batch_size, len(data))
     net = _built(network, data, dtype, device, precision, seeds)
-    loss = clone(loss_for(loss, data.task))  # a loss carries the arrays of one training run
+    loss_fn: Loss = clone(loss_for(loss, data.task))  # a loss carries the arrays of one training run
     spec = ExampleSpec.of(data.train, data.scale, dtype)
-    _check_outputs(net, loss, data, spec)
+    _check_outputs(net, loss_fn, data, spec)
     full = schedule == ConstantBatch(len(data)) and micro_batch is None and memory_limit is None
     shared = full and not net.order_matters  # where the order matters, even the full batch is shuffled
     clip = None if clip_norm is None else clip_to(clip_norm)
@@ -153,7 +152,7 @@ def prepare(
         foreseeable = kind is ResidentFeed and measures_every(schedule) is None
         steps_per_launch = net.ops.steps_per_launch if foreseeable else 1
         return StepSize(
-            net, loss, optimizer, kind(spec, dtype, shared=shared, n=len(data)), clip, steps_per_launch, other_bytes
+            net, loss_fn, optimizer, kind(spec, dtype, shared=shared, n=len(data)), clip, steps_per_launch, other_bytes
         )
 
     def evaluation(kind: type[Feed]) -> int:
@@ -162,7 +161,7 @@ def prepare(
             return 0
         spec = ExampleSpec.of(part, data.scale, dtype)
         feed = evaluation_feed(net.ops, spec, dtype, len(part), kind)
-        return evaluation_plan(net, loss, feed, len(part)).bytes(len(each))
+        return evaluation_plan(net, loss_fn, feed, len(part)).bytes(len(each))
 
     def training(kind: type[Feed]) -> int:
         wanted = size(kind)

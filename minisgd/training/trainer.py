@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
@@ -12,7 +12,8 @@ from minisgd.backend.cpu.threads import blas_threads, choose_threads
 from minisgd.data import Split
 from minisgd.data.target import Task
 from minisgd.errors import DivergedError
-from minisgd.nn import Loss, Network
+from minisgd.nn import Network
+from minisgd.nn.losses import LossLike, as_loss
 from minisgd.optim import Optimizer, as_batch_schedule
 from minisgd.optim.batch_size import BatchSize
 from minisgd.training.callbacks import Callback, acts_every_step
@@ -29,7 +30,7 @@ from minisgd.training.intake import (
 )
 from minisgd.training.interruption import Interruption
 from minisgd.training.keeper import Keeper
-from minisgd.training.metrics import as_metrics
+from minisgd.training.metrics import Metrics, as_metrics
 from minisgd.training.placement import planned_memory
 from minisgd.training.prepare import Sampling, prepare
 from minisgd.training.run import Run
@@ -44,8 +45,8 @@ def train(
     network: Network,
     data: Any,
     *,
-    optimizer: Optimizer | None = None,
-    loss: Loss | None = None,
+    optimizer: Optimizer | str | None = None,
+    loss: LossLike | None = None,
     task: Task | None = None,
     batch_size: BatchSize | None = None,
     epochs: float | None = None,
@@ -53,7 +54,7 @@ def train(
     sampling: Sampling = "shuffle",
     last_batch: Literal["use", "drop"] = "use",
     validation: float | tuple[Any, ...] | Split | None = None,
-    metrics: Mapping[str, Any] | Sequence[str] | str | None = None,
+    metrics: Metrics | None = None,
     class_weight: ClassWeight | None = None,
     callbacks: Sequence[Callback] = (),
     clip_norm: float | None = None,
@@ -79,9 +80,11 @@ def train(
         network: The network to start from.
         data: A Dataset, arrays (x, y) with x (N, …) and y (N,) or (N, O), or a data frame whose last column is the
             target.
-        optimizer: The optimizer, with its learning rate or schedule; by default SGD(lr=0.1), SGD(lr=0.05) for
-            tables, and Adam(lr=0.001) for regression, Adam(lr=0.03) with one layer.
-        loss: The loss; by default softmax cross-entropy for classes, mean squared error for values.
+        optimizer: The optimizer, with its learning rate or schedule, or a name such as "adam"; by default SGD(lr=0.1),
+            SGD(lr=0.05) for tables, and Adam(lr=0.001) for regression, Adam(lr=0.03) with one layer.
+        loss: The loss, a name such as "huber", or a function (z, target) → losses (B,) of NumPy arrays, z (B, O) and
+            target (B,) or (B, O), whose gradient is then taken by differences; by default softmax cross-entropy for
+            classes, mean squared error for values.
         task: "classification", "regression" or "multilabel"; by default guessed from y.
         batch_size: Examples of a batch: 1 is stochastic, "full" is full-batch; or a schedule such as GrowBatch. By
             default 32, or all examples where these are fewer.
@@ -91,9 +94,9 @@ def train(
         last_batch: "use" the short one at the end of an epoch, or "drop" it; where the batch size varies, a single
             example left over is dropped before BatchNorm, which cannot take it.
         validation: A fraction of the training data to hold out, or (x, y), where the data set has no such split.
-        metrics: Names such as ["r2", "mae"] or ["f1", "auc"]; or functions (target, prediction) → number by name, given
-            a prediction in the shape and units of y, class codes for classes; or ``ms.Metric``. Evaluated on the
-            validation split, and tried on a few rows of it before the first step.
+        metrics: Names such as ["r2", "mae"] or ["f1", "auc"]; or functions (target, prediction) → number, by names of
+            their own or of yours, given a prediction in the shape and units of y, class codes for classes; or
+            ``ms.Metric``. Evaluated on the validation split, and tried on a few rows of it before the first step.
         class_weight: "balanced", or a weight by class name: what the training examples of a class count.
         callbacks: What to do between steps and evaluations.
         clip_norm: Limit of the gradient's norm; larger gradients are scaled down to it.
@@ -126,6 +129,7 @@ def train(
         CheckpointError: If there is no checkpoint to resume, or it is of another training run.
         OutputError: If checkpoints cannot be written.
     """
+    loss = None if loss is None else as_loss(loss)
     dataset = as_dataset(data, validation, seed, task=task, loss=loss, class_weight=class_weight)
     measured = as_metrics(metrics, dataset.task)
     if batch_size is None:

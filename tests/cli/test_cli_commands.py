@@ -21,12 +21,11 @@ import minisgd as ms
 from minisgd import cli
 from minisgd.cli import doctor, options, probe
 from minisgd.cli import train as train_command
-from minisgd.cli.options.defaults import DEFAULT_LR
 from minisgd.cli.parser import Parser
 from minisgd.data import sources
 from minisgd.nn.losses import LOSSES
 from minisgd.nn.models import FORMS, model
-from minisgd.optim import OPTIMIZERS, SCHEDULES
+from minisgd.optim import DEFAULT_LR, OPTIMIZERS, SCHEDULES
 
 PROBES = [f"probe {name}" for name in probe.PROBES]
 

@@ -31,7 +31,7 @@ def test_every_operation_of_the_vocabulary_has_a_cost() -> None:
     source = "".join((folder / name).read_text() for name in files)
     used = set(re.findall(r'self\.(?:run|elementwise|launch|_fold|_product)\(\s*"(\w+)"', source))
     assert len(used) > 25
-    assert used == COSTS.keys()
+    assert used | {"function"} == COSTS.keys()  # a loss that is a function of its user
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from inspect import signature
 
-DEFAULT_LR = 0.1
-"""For the optimizers that have no default of their own."""
-
 
 def by_default(option: str) -> dict[float, list[str]]:
     """Return the optimizers that have an option, by its default; that of most comes first."""
-    from minisgd.optim import OPTIMIZERS
+    from minisgd.optim import DEFAULT_LR, OPTIMIZERS
 
     found: dict[float, list[str]] = {}
     for name, kind in OPTIMIZERS.items():

@@ -38,8 +38,9 @@ from minisgd.lab.study.sweep import FIRST_SEEDS, Outcome, Search
 from minisgd.lab.timing.clock import StepTimes, measure_steps
 from minisgd.lab.timing.fit import falling
 from minisgd.lab.trial import Trial, with_validation
-from minisgd.nn import Loss, Network
-from minisgd.optim import SGD, Optimizer
+from minisgd.nn import Network
+from minisgd.nn.losses import LossLike, as_loss
+from minisgd.optim import SGD, Optimizer, as_optimizer
 from minisgd.training.memory import format_bytes, parse_bytes
 from minisgd.training.session import quiet_arithmetic
 from minisgd.typing import HostArray
@@ -94,8 +95,8 @@ def study(
     network: Network,
     data: Dataset | tuple[Any, Any],
     *,
-    optimizer: Optimizer | None = None,
-    loss: Loss | None = None,
+    optimizer: Optimizer | str | None = None,
+    loss: LossLike | None = None,
     batch_sizes: Sequence[int | str] | None = None,
     learning_rates: Sequence[float] | None = None,
     seeds: int = 5,
@@ -125,8 +126,8 @@ def study(
     Args:
         network: The architecture; its weights, if any, are not used.
         data: A data set, or (x, y). Without a validation split, 20% is held out.
-        optimizer: SGD(lr=0.1) by default, as in ``ms.train``; its learning rate is tuned.
-        loss: By default that of the task.
+        optimizer: An optimizer or its name; SGD(lr=0.1) by default, as in ``ms.train``. Its learning rate is tuned.
+        loss: As in ``ms.train``; by default that of the task.
         batch_sizes: Integers and "full"; powers of four from 1 to N and "full" by default.
         learning_rates: A grid of your own, which is not extended.
         seeds: Number of training runs at every batch size and learning rate.
@@ -167,7 +168,8 @@ def study(
     fixed = fixed_steps(train_for, len(dataset))
     limit = None if memory_limit is None else parse_bytes(memory_limit)
     each = resolve_seeds(seeds, seed)
-    optimizer = optimizer or SGD(lr=0.1)
+    optimizer = as_optimizer(optimizer or SGD(lr=0.1))
+    loss = None if loss is None else as_loss(loss)
     ops = get_ops(device)
     device, free = ops.device, ops.free_memory()
     # a GPU works on one stack at a time
