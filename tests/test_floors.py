@@ -13,6 +13,7 @@ FLOORS: dict[str, int] = {
     "version": 0,
     "typing": 0,
     "files": 0,
+    "tables": 0,
     "packing": 0,
     "backend": 1,
     "nn": 2,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from html import escape
 from math import prod
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +20,7 @@ from minisgd.nn.layout import Layout
 from minisgd.nn.lending import lend, without_lent
 from minisgd.nn.sequential import Sequential
 from minisgd.nn.weights import load_weights, save_weights
+from minisgd.tables import Table
 from minisgd.typing import Array, HostArray, Seed, Shape
 
 DTYPES = ("float32", "float64")
@@ -385,6 +387,42 @@ class Network(Sequential):
         if x.size:
             self.check_input(x, self.input_scale if x.dtype == np.uint8 else 1.0)
         return x
+
+    def summary(self, input_shape: Shape | None = None) -> Table:
+        """Return a table of the layers: their outputs and how many values they learn.
+
+        Args:
+            input_shape: Shape of one example; a network that was trained or built knows its own.
+
+        Returns:
+            A table, which prints as text and shows in notebooks.
+
+        Raises:
+            ArgumentError: If the shape of an example is not known.
+            ShapeError: If a layer does not fit the one before it.
+        """
+        shape = self.input_shape if input_shape is None else input_shape
+        if shape is None:
+            fix = "pass the shape of one example, such as net.summary((64,)), or train the network first"
+            raise ArgumentError("input_shape", expected="given for a network without shapes", got=None, fix=fix)
+        rows = [
+            (
+                f"{leaf.path}  {type(leaf.layer).__name__}",
+                "×".join(map(str, leaf.declaration.y[1:])),
+                f"{sum(prod(p.shape) for p in leaf.declaration.parameters.values()):,}",
+            )
+            for leaf in self.describe(shape)
+        ]
+        total = sum(int(row[2].replace(",", "")) for row in rows)
+        whole = ("in all", "", f"{total:,}")
+        return Table(
+            ("layer", "output", "parameters"),
+            [*rows, whole],
+            f"Network, input {'×'.join(map(str, _input_shape(shape)))}",
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(repr(self))}</pre>" if self.input_shape is None else self.summary()._repr_html_()
 
     def _check_names(self) -> None:
         names = [layer.name for layer in self.walk() if layer.name]

@@ -14,6 +14,7 @@ from minisgd.nn.losses import LossLike, as_loss
 from minisgd.nn.network import clone
 from minisgd.optim import SGD, ClipNorm, Optimizer
 from minisgd.optim.checks import positive
+from minisgd.tables import Shown
 from minisgd.training.feeds.feed import ExampleSpec, Feed
 from minisgd.training.recipe import Recipe
 from minisgd.typing import Shape
@@ -23,7 +24,7 @@ LARGEST_BATCH = 1 << 31
 
 
 @dataclass(frozen=True)
-class MemoryPlan:
+class MemoryPlan(Shown):
     """Bytes of a training step at one batch size, and how they grow: bytes(B) = bytes_fixed + B · bytes_per_example.
 
     The data set itself is not counted: it is the caller's, and stays as it is.

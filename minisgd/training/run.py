@@ -15,6 +15,7 @@ from minisgd.data.preprocessing import Preprocessing
 from minisgd.errors import ArgumentError
 from minisgd.nn import Loss, Network
 from minisgd.nn.network import clone
+from minisgd.tables import Table, curves
 from minisgd.training.evaluation import Evaluator, evaluation_plan
 from minisgd.training.feeds.feed import ExampleSpec, HostData
 from minisgd.training.history import History
@@ -186,6 +187,18 @@ class Run:
             "memory_bytes": self.memory_bytes,
             "device": self.device,
         }
+
+    def __str__(self) -> str:
+        return str(self._table())
+
+    def _repr_html_(self) -> str:
+        return self._table()._repr_html_() + curves(self.history.curves("loss"), "epoch", "loss")
+
+    def _table(self) -> Table:
+        """Return the figures of the last evaluation and the cost, with what went wrong."""
+        figures = {name: value for name, value in self.to_dict().items() if value is not None}
+        rows = [(name, f"{value:.4g}" if isinstance(value, float) else str(value)) for name, value in figures.items()]
+        return Table(("", ""), rows, f"Run on {self.data.name}: {self.stopped}", self.warnings)
 
 
 def find_split(data: Dataset, split: str | Split) -> Split:

@@ -15,11 +15,12 @@ import numpy as np
 
 from minisgd.errors import DataError
 from minisgd.files import write_atomically
+from minisgd.tables import Shown
 from minisgd.typing import HostArray
 
 
 @dataclass(frozen=True, eq=False)
-class TraceResult:
+class TraceResult(Shown):
     """Norms inside a network while it trained; NaN where a layer has none.
 
     Attributes:

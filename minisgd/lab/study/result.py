@@ -16,6 +16,7 @@ from typing import Any
 from minisgd.files import to_json, write_atomically
 from minisgd.lab import words
 from minisgd.lab.study.statistics import CensoredMedian
+from minisgd.tables import Shown, Table, curves
 
 
 @dataclass(frozen=True)
@@ -255,7 +256,7 @@ class RunnerUp:
 
 
 @dataclass(frozen=True)
-class Recommendation:
+class Recommendation(Shown):
     """Which batch size to use, at what cost, and why.
 
     Attributes:
@@ -341,6 +342,29 @@ class StudyResult:
     learned: bool = True
     measurable: bool = True
     left_open: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "\n".join([str(self._table()), "", str(self.recommendation)])
+
+    def _repr_html_(self) -> str:
+        steps = [(float(b.batch_size), b.steps_to_target.median) for b in self.batch_sizes]
+        picture = curves({"steps to target": steps}, "batch size", "", logarithmic=True)
+        return self._table()._repr_html_() + picture + self.recommendation._repr_html_()
+
+    def _table(self) -> Table:
+        """Return what was found, a row a batch size."""
+        rows = [
+            (
+                str(b.batch_size),
+                words.number(b.lr),
+                words.count(b.steps_to_target.median) if math.isfinite(b.steps_to_target.median) else "not reached",
+                words.seconds(b.seconds_to_target.median) if math.isfinite(b.seconds_to_target.median) else "–",
+                words.memory(b.memory_bytes),
+            )
+            for b in self.batch_sizes
+        ]
+        header = ("batch size", "learning rate", "steps to target", "seconds", "memory")
+        return Table(header, rows, f"{self.data}, {self.model}, to {self.target}")
 
     def to_json(self) -> str:
         """Write the document of study.json: strictly valid JSON, null for what is infinite or missing."""

@@ -72,6 +72,12 @@ class Study:
         """The batch size and learning rate to use, what they cost, why, the runner-up, and the confidence."""
         return self.result.recommendation
 
+    def __str__(self) -> str:
+        return str(self.result)
+
+    def _repr_html_(self) -> str:
+        return self.result._repr_html_()
+
     def save(self, folder: str | Path) -> Path:
         """Write study.json, report.html and its pictures.
 

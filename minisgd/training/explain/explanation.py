@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from minisgd.tables import Shown
 from minisgd.training.memory import format_bytes
 from minisgd.typing import Shape
 
@@ -52,7 +53,7 @@ class Total:
 
 
 @dataclass(frozen=True)
-class Explanation:
+class Explanation(Shown):
     """A training step, line by line: gathering the batch, forward, loss, backward, update."""
 
     batch_size: int

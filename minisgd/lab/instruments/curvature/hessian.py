@@ -11,6 +11,7 @@ from minisgd.errors import ArgumentError
 from minisgd.lab.instruments.curvature.lanczos import End, Extremes, lanczos
 from minisgd.lab.instruments.curvature.smooth import Examples, Smooth, Subject, as_smooth, examples_of, require_finite
 from minisgd.nn.layer import positive
+from minisgd.tables import Shown
 from minisgd.typing import HostArray, Seed
 
 TOLERANCE = 1e-6
@@ -98,7 +99,7 @@ def extremes(
 
 
 @dataclass(frozen=True)
-class HessianTrace:
+class HessianTrace(Shown):
     """tr H as Hutchinson's estimator gives it.
 
     Attributes:

@@ -10,6 +10,7 @@ import numpy as np
 from minisgd.lab.instruments.curvature.hessian import extremes
 from minisgd.lab.instruments.curvature.smooth import Examples, Smooth, Subject, as_smooth, examples_of, require_finite
 from minisgd.nn.layer import within
+from minisgd.tables import Shown
 from minisgd.typing import HostArray, Seed
 
 ITERATIONS = 30
@@ -32,7 +33,7 @@ NOTHING = 1e-10
 
 
 @dataclass(frozen=True)
-class Keskar:
+class Keskar(Shown):
     """φ = 100 (max f(x + z) − f(x)) / (1 + f(x)) over the box |z_i| ≤ ε (|x_i| + 1), in percent (Keskar et al. 2017).
 
     A maximum found by search is a lower bound of the true one.

@@ -10,6 +10,7 @@ import numpy as np
 from minisgd.lab.instruments.curvature.hessian import extremes
 from minisgd.lab.instruments.curvature.smooth import Examples, Subject, as_smooth, examples_of, require_finite
 from minisgd.nn.layer import within
+from minisgd.tables import Shown
 from minisgd.typing import HostArray, Seed
 
 STATIONARY = 1e-12
@@ -17,7 +18,7 @@ STATIONARY = 1e-12
 
 
 @dataclass(frozen=True)
-class SAM:
+class SAM(Shown):
     """L(w + ρ d) − L(w) (Foret et al. 2021).
 
     Attributes:

@@ -13,6 +13,7 @@ from minisgd.lab.instruments.curvature.keskar import keskar_sharpness
 from minisgd.lab.instruments.curvature.sam import sam_sharpness
 from minisgd.lab.instruments.curvature.smooth import Examples, Subject, as_smooth, examples_of, require_finite
 from minisgd.nn.layer import positive, within
+from minisgd.tables import Shown
 from minisgd.typing import Seed
 
 EPSILONS = (1e-3, 5e-4)
@@ -20,7 +21,7 @@ EPSILONS = (1e-3, 5e-4)
 
 
 @dataclass(frozen=True)
-class Sharpness:
+class Sharpness(Shown):
     """The curvature of the mean loss of a fixed set of examples at one point.
 
     Attributes:

@@ -12,6 +12,7 @@ from minisgd.errors import ArgumentError
 from minisgd.lab.instruments.examples.subject import Examples
 from minisgd.nn import Loss, Network
 from minisgd.nn.network import clone
+from minisgd.tables import Shown
 from minisgd.training.binding import bind_training
 from minisgd.training.example_pass import SquaredNorms
 from minisgd.training.session import quiet_arithmetic
@@ -22,7 +23,7 @@ ELEMENTS = 1 << 22
 
 
 @dataclass(frozen=True)
-class ExampleNorms:
+class ExampleNorms(Shown):
     """Squared norms of per-example gradients.
 
     Attributes:

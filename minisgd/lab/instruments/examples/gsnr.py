@@ -12,6 +12,7 @@ from minisgd.errors import ArgumentError, DivergedError
 from minisgd.lab.instruments.examples.subject import Examples
 from minisgd.nn import Loss, Network
 from minisgd.nn.layout import Layout
+from minisgd.tables import Shown
 from minisgd.training.example_pass import SumOfSquares
 from minisgd.typing import HostArray
 
@@ -20,7 +21,7 @@ ROUNDING = 1e-13
 
 
 @dataclass(frozen=True)
-class GSNR:
+class GSNR(Shown):
     """Signal-to-noise ratio of the gradient, parameter by parameter: G_j² / Var_i(g_ij).
 
     Attributes:

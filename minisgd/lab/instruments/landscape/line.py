@@ -17,11 +17,12 @@ from minisgd.lab.instruments.landscape.picture import draw_line
 from minisgd.lab.instruments.objective import Objective
 from minisgd.nn import Network
 from minisgd.nn.layer import positive
+from minisgd.tables import Shown
 from minisgd.typing import HostArray, Seed
 
 
 @dataclass(frozen=True)
-class LossLine:
+class LossLine(Shown):
     """The loss at w(t) = w + t d.
 
     Attributes:

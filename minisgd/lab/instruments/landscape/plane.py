@@ -15,6 +15,7 @@ from minisgd.lab.instruments.landscape.directions import hold_mixture, points_of
 from minisgd.lab.instruments.landscape.line import places
 from minisgd.lab.instruments.landscape.picture import draw_plane
 from minisgd.nn import Network
+from minisgd.tables import Shown
 from minisgd.typing import HostArray, Seed
 
 MARGIN = 0.25
@@ -22,7 +23,7 @@ MARGIN = 0.25
 
 
 @dataclass(frozen=True)
-class LossPlane:
+class LossPlane(Shown):
     """The loss at w + a d₁ + b d₂.
 
     Attributes:

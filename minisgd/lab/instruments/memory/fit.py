@@ -21,6 +21,7 @@ from minisgd.lab.statistics import RESAMPLES, Interval, intervals
 from minisgd.lab.trial import Trial
 from minisgd.nn import Loss, Network
 from minisgd.optim import SGD, Optimizer
+from minisgd.tables import Shown
 from minisgd.training.intake import as_dataset
 from minisgd.training.memory import format_bytes
 from minisgd.training.prepare import Prepared
@@ -46,7 +47,7 @@ class MemoryPoint:
 
 
 @dataclass(frozen=True)
-class MemoryFit:
+class MemoryFit(Shown):
     """The line measured = a · planned + M0 over batch sizes.
 
     Intervals hold 95% of the estimates from resampled batch sizes.

@@ -16,6 +16,7 @@ from minisgd.lab.instruments.noise.interval import NoiseInterval, interval_of_ex
 from minisgd.lab.instruments.noise.predict import StepPrediction
 from minisgd.lab.instruments.objective import Objective
 from minisgd.nn import Loss, Network
+from minisgd.tables import Shown
 from minisgd.training.example_pass import InnerProducts, SquaredNorms
 from minisgd.typing import HostArray, Seed
 
@@ -24,7 +25,7 @@ LEAST_EXAMPLES = 4
 
 
 @dataclass(frozen=True)
-class GradientNoise:
+class GradientNoise(Shown):
     """The noise of a gradient at a point: G is the mean gradient, Σ the covariance of single examples' gradients.
 
     Where the estimate of |G|² is negative, the gradient is lost in the noise: the estimate is reported as it is,

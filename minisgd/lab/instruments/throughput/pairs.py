@@ -18,6 +18,7 @@ from minisgd.lab.timing.clock import ProgressHook, time_steps
 from minisgd.lab.trial import Trial
 from minisgd.nn import Loss, Network
 from minisgd.optim import SGD, Optimizer
+from minisgd.tables import Shown
 from minisgd.training.intake import as_dataset
 from minisgd.typing import HostArray, Seed
 
@@ -48,7 +49,7 @@ class PowerOfTwo:
 
 
 @dataclass(frozen=True)
-class PowersOfTwo:
+class PowersOfTwo(Shown):
     """The ratios of several powers of two, and their geometric mean.
 
     Intervals are t intervals over builds: where its arrays fall in memory is what a build decides by chance.

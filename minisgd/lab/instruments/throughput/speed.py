@@ -17,6 +17,7 @@ from minisgd.lab.timing.fit import fit_step_time
 from minisgd.lab.trial import Trial
 from minisgd.nn import Loss, Network
 from minisgd.optim import SGD, Optimizer
+from minisgd.tables import Shown
 from minisgd.training.intake import as_dataset
 from minisgd.typing import Generator, HostArray, Seed
 
@@ -24,7 +25,7 @@ __all__ = ["Speed", "SpeedPoint", "speed"]
 
 
 @dataclass(frozen=True)
-class SpeedPoint:
+class SpeedPoint(Shown):
     """Seconds of a training step on B examples.
 
     Attributes:
@@ -43,7 +44,7 @@ class SpeedPoint:
 
 
 @dataclass(frozen=True)
-class Speed:
+class Speed(Shown):
     """The line t(B) = t0 + B/r through the times of a step, and its knee, the batch size t0·r.
 
     Below the knee a larger batch is nearly free, above it a step takes longer in proportion to the batch. Intervals
