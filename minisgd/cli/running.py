@@ -22,9 +22,22 @@ def machine(args: Namespace) -> dict[str, Any]:
     return {name: getattr(args, name) for name in ("dtype", "device", "threads", "seed")}
 
 
+def without_report(what: str) -> str | None:
+    """Say before the work what it will be without, where the report cannot be drawn; None where it can."""
+    missing = _missing()
+    if not missing:
+        return None
+    return f"no {what}, for want of {' and '.join(missing)}: pip install 'minisgd[report]' adds it, with its pictures"
+
+
+def _missing() -> list[str]:
+    """Return which packages of the report are not installed."""
+    return [package for package in ("matplotlib", "jinja2") if find_spec(package) is None]
+
+
 def require_report(what: str) -> None:
     """Refuse before hours of work, not after them, when the report could not be drawn."""
-    missing = [package for package in ("matplotlib", "jinja2") if find_spec(package) is None]
+    missing = _missing()
     if missing:
         raise MissingExtraError(
             what,

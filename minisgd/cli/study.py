@@ -50,7 +50,9 @@ def run(args: Namespace) -> int:
     network, _ = options.load_model(args, data)
     optimizer = options.make_optimizer(args)
     sizes, seeds = _plan(args, len(data))
-    running.require_report("the report of a study")
+    unreported = running.without_report("report.html")
+    if unreported:
+        output.note(unreported, args.quiet)
     output.require_writable(args.out)
     output.note(data.describe(), args.quiet)
     try:
@@ -74,7 +76,7 @@ def run(args: Namespace) -> int:
                 on_event=running.reporter(bar),
                 **running.machine(args),
             )
-        report = found.save(args.out)
+        saved = found.result.save(args.out) if unreported else found.save(args.out)
     except KeyboardInterrupt:
         output.note(
             f"minisgd: interrupted; every finished training run is in {args.out / 'cells.jsonl'}. "
@@ -85,7 +87,7 @@ def run(args: Namespace) -> int:
         print(found.result.to_json(), end="")
     else:
         _print(found)
-        print(f"\nReport: {report}")
+        print(f"\nSaved: {saved}" if unreported else f"\nReport: {saved}")
     return 0
 
 

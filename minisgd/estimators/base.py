@@ -138,6 +138,7 @@ class MinisgdEstimator(BaseEstimator):  # type: ignore[misc]
             dtype=split.x.dtype.name,
             device=self.device,
             threads=self.threads,
+            progress=False,
             seed=self._seed + len(progress.losses),
         )
         self.model_: Predictor = run.model

@@ -33,6 +33,7 @@ from minisgd.training.keeper import Keeper
 from minisgd.training.metrics import Metrics, as_metrics
 from minisgd.training.placement import planned_memory
 from minisgd.training.prepare import Sampling, prepare
+from minisgd.training.progress import ProgressLine
 from minisgd.training.run import Run
 from minisgd.training.session import Session, quiet_arithmetic
 from minisgd.training.state import TrainingState
@@ -66,6 +67,7 @@ def train(
     precision: Precision = "full",
     threads: int | None = None,
     seed: int = 0,
+    progress: bool | None = None,
     on_progress: ProgressHook | None = None,
     checkpoint: str | Path | None = None,
     checkpoint_every: float | None = None,
@@ -109,6 +111,8 @@ def train(
         precision: "full", or "tf32" for matrix products of float32 on the GPU with 10 bits of mantissa.
         threads: BLAS threads; by default chosen by the size of the matrix products.
         seed: Seed of initial weights, shuffling, dropout and the validation split.
+        progress: Whether to show a line of progress on stderr; by default in a terminal or a notebook, once the
+            training run has taken two seconds, and never where ``on_progress`` is given.
         on_progress: Called with the share of the training run done and, after an evaluation, its record.
         checkpoint: A folder in which the training run is kept while it goes, and at its end; by default that of
             ``resume``. The last two checkpoints stay.
@@ -162,6 +166,7 @@ def train(
         "seed": seed,
         "evaluate_every": evaluate_every,
     }
+    line = ProgressLine(progress if on_progress is None else False)
     keeper = Keeper(training, callbacks, checkpoint, checkpoint_every, resume, settings)
     with (
         blas_threads(choose_threads(session.largest_product(), threads)),
@@ -170,10 +175,14 @@ def train(
         Interruption() as interruption,
     ):
         try:
-            stopped = _loop(training, callbacks, epochs, steps, evaluate_every, on_progress, keeper, interruption)
+            stopped = _loop(
+                training, callbacks, epochs, steps, evaluate_every, on_progress or line, keeper, interruption
+            )
         except DivergedError as error:
             error.run = _finished(training, "diverged")
             raise
+        finally:
+            line.close()
     return _finished(training, stopped)
 
 
@@ -205,7 +214,7 @@ def _loop(
     epochs: float | None,
     steps: int | None,
     evaluate_every: float,
-    on_progress: ProgressHook | None,
+    on_progress: ProgressHook,
     keeper: Keeper,
     interruption: Interruption,
 ) -> str:
@@ -258,12 +267,11 @@ def _loop(
                 training.due = (session.epochs // evaluate_every + 1) * evaluate_every
                 record = training.evaluate()
                 watch_health(training, record, last=done >= 1)
-                if on_progress:
-                    on_progress(done, record)
+                on_progress(done, record)
                 # every callback sees every evaluation, whichever asks to stop
                 if any([callback.on_evaluation(training, record) for callback in callbacks]) and done < 1:
                     stopped = "stopped by a callback"
-            elif on_progress:
+            else:
                 on_progress(done, None)
             sound = regular or done < 1
             if interruption.requested and done < 1:

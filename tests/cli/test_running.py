@@ -42,3 +42,10 @@ def test_a_report_that_cannot_be_drawn_is_refused_first(monkeypatch: pytest.Monk
     monkeypatch.setattr(running, "find_spec", lambda package: None)
     with pytest.raises(ms.MissingExtraError, match="no matplotlib and no jinja2"):
         running.require_report("the report")
+
+
+def test_a_report_that_will_be_missing_is_said_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert running.without_report("report.html") is None
+    monkeypatch.setattr(running, "find_spec", lambda package: None)
+    said = running.without_report("report.html")
+    assert said is not None and "no report.html, for want of matplotlib and jinja2" in said
