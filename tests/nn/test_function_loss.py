@@ -23,7 +23,7 @@ def cross_entropy(z, target):
 def trained(loss, y, dtype="float64"):
     x = np.random.default_rng(0).standard_normal((64, 3))
     net = ms.Network(ms.Linear(8), ms.Tanh(), ms.Linear(2 if y.dtype.kind == "f" else 3))
-    return ms.train(net, (x, y), loss=loss, optimizer=ms.SGD(lr=0.1), epochs=3, dtype=dtype)
+    return ms.train(net, (x, y), loss=loss, optimizer=ms.SGD(lr=0.1), epochs=3, batch_size=24, dtype=dtype)
 
 
 @pytest.mark.parametrize("kind", ["values", "classes"])

@@ -42,31 +42,35 @@ class FunctionLoss(Loss):
                 "loss", expected="an ms.Loss on a GPU", got=repr(self), fix="subclass ms.Loss, or use device='cpu'"
             )
         lend(self, "target", target)
-        ops.run("function", self._evaluate, (self.z, target, self.losses), (self.z, target), self.losses)
+        shape = self.losses.shape
+        ops.run("function", self._evaluate, (self.z, target, shape, self.losses), (self.z, target), self.losses)
 
     def backward(self, ops: Ops) -> None:
-        ops.run("function", self._differentiate, (self.z, self.target, self.dz), (self.z, self.target), self.dz)
+        arguments = (self.z, self.target, self.losses.shape, self.dz)
+        ops.run("function", self._differentiate, arguments, (self.z, self.target), self.dz)
 
-    def _evaluate(self, z: HostArray, target: HostArray, out: HostArray) -> None:
-        out[...] = self._values(z.astype(np.float64), target)
+    # what is recorded is given all it needs: ``self`` is bound again for the next batch size
 
-    def _differentiate(self, z: HostArray, target: HostArray, out: HostArray) -> None:
+    def _evaluate(self, z: HostArray, target: HostArray, shape: Shape, out: HostArray) -> None:
+        out[...] = self._values(z.astype(np.float64), target, shape)
+
+    def _differentiate(self, z: HostArray, target: HostArray, shape: Shape, out: HostArray) -> None:
         exact = z.astype(np.float64)
-        for o in np.ndindex(*z.shape[len(self.losses.shape) :]):
+        for o in np.ndindex(*z.shape[len(shape) :]):
             at = (..., *o)
             middle = exact[at].copy()
             exact[at] = middle + STEP
-            above = self._values(exact, target)
+            above = self._values(exact, target, shape)
             exact[at] = middle - STEP
-            out[at] = (above - self._values(exact, target)) / (2 * STEP)
+            out[at] = (above - self._values(exact, target, shape)) / (2 * STEP)
             exact[at] = middle
 
-    def _values(self, z: HostArray, target: HostArray) -> HostArray:
+    def _values(self, z: HostArray, target: HostArray, shape: Shape) -> HostArray:
         values = np.asarray(self.function(z, target))
-        if values.shape != self.losses.shape:
+        if values.shape != shape:
             raise ArgumentError(
                 "loss",
-                expected=f"a function (z, target) → losses of shape {self.losses.shape}, one for every example",
+                expected=f"a function (z, target) → losses of shape {shape}, one for every example",
                 got=f"shape {values.shape}",
                 fix="average over outputs with .mean(axis=-1), and leave the mean over examples to minisgd",
             )
