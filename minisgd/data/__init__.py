@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from minisgd.data import datasets
+from minisgd.data.augmentation import Crop, Flip, Mixup, Noise, Shift
 from minisgd.data.dataset import Dataset
 from minisgd.data.sources import load
 from minisgd.data.split import Split
 from minisgd.data.standardization import Standardization
 
 __all__ = [
+    "Crop",
     "Dataset",
+    "Flip",
+    "Mixup",
+    "Noise",
+    "Shift",
     "Split",
     "Standardization",
     "datasets",

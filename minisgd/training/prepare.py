@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 from minisgd.backend import Plan, Precision, get_ops
 from minisgd.data import Dataset
+from minisgd.data.augmentation import Transform, as_transforms
 from minisgd.data.checks import about
 from minisgd.data.sampling import Sampler, Sequential, Shuffled, WithReplacement
 from minisgd.errors import ArgumentError, DataError, DtypeError, ShapeError
@@ -122,6 +123,7 @@ def prepare(
     dtype: str = "float32",
     device: str | None = None,
     precision: Precision = "full",
+    transform: Transform | Sequence[Transform] | None = None,
     seeds: int | Sequence[int] = 0,
 ) -> Prepared:
     """Check that network, data, loss and optimizer fit together, and decide the memory of a step.
@@ -140,7 +142,12 @@ def prepare(
     spec = ExampleSpec.of(data.train, data.scale, dtype)
     _check_outputs(net, loss_fn, data, spec)
     full = schedule == ConstantBatch(len(data)) and micro_batch is None and memory_limit is None
-    shared = full and not net.order_matters  # where the order matters, even the full batch is shuffled
+    transforms = as_transforms(transform)
+    if transforms and net.ops.device != "cpu":
+        fix = "train on the CPU, or transform the data set beforehand"
+        raise ArgumentError("transform", expected="left out on a GPU", got=transforms, fix=fix)
+    # where the order matters, even the full batch is shuffled, and what is transformed is gathered every time
+    shared = full and not net.order_matters and not transforms
     clip = None if clip_norm is None else clip_to(clip_norm)
     each = (int(seeds),) if isinstance(seeds, Integral) else tuple(int(s) for s in seeds)  # type: ignore[union-attr]
     largest = min(schedule.largest, _checked(micro_batch) or schedule.largest)
@@ -170,7 +177,7 @@ def prepare(
     kind = place(net.ops, room(net.ops, limit), training)
     if limit is not None:
         largest = size(kind).micro_batch(schedule.largest, limit, largest)
-    recipe = size(kind).recipe(schedule.largest, largest)
+    recipe = replace(size(kind).recipe(schedule.largest, largest), transforms=transforms)
     return Prepared(recipe, data, schedule, each)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from minisgd.backend import Request
+from minisgd.data.augmentation import Transform
 from minisgd.nn import Loss, Network
 from minisgd.optim import ClipNorm, Optimizer
 from minisgd.training.binding import bind_training
@@ -21,6 +22,7 @@ class Recipe:
     micro_batch: the most examples whose activations are in memory at once; larger batches are made of
     several micro-batches, and their gradients added up.
     steps_per_launch: updates whose batches and learning rates are sent to the device together
+    transforms: what is done to every batch on the host
     """
 
     network: Network
@@ -31,6 +33,7 @@ class Recipe:
     micro_batch: int
     clip: ClipNorm | None = None
     steps_per_launch: int = 1
+    transforms: tuple[Transform, ...] = ()
 
     @property
     def accumulates(self) -> bool:

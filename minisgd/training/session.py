@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from minisgd.backend import Arena, Plan, Program
+from minisgd.data.augmentation import augment
 from minisgd.data.sampling import Sampler
 from minisgd.errors import ArgumentError
 from minisgd.optim import BatchSizeSchedule, ConstantBatch, GradientMeasure, Progress
@@ -292,6 +293,11 @@ class Session:
         batch = bound.realize(self.arena, net.lead)
         with ops.record() as gather, ops.scope("gather", "batch"):
             ops.method(feed, "gather")(ops, self.arena, self.data, b, net.lead)
+            if self.recipe.transforms:
+                x, y = batch["x"], batch["target"]
+                given = (self.recipe.transforms, self.seeds, len(net.lead), x, y, self.clock)
+                ops.run("function", augment, given, (x, y), x)
+                ops.run("function", _nothing, (), (x, y), y)  # so that nobody reads the targets before
         with ops.record() as gradient:
             with ops.scope("forward"):
                 net.forward(ops, batch["x"])
@@ -301,7 +307,8 @@ class Session:
                 with ops.scope(layer=type(loss).__name__):
                     dz = loss.gradient(ops)
                 net.backward(ops, dz)
-            if any(leaf.declaration.clock for leaf in net.describe(net.input_shape)):
+            clocked = any(leaf.declaration.clock for leaf in net.describe(net.input_shape))
+            if clocked or self.recipe.transforms:
                 with ops.scope("backward", "clock"):
                     ops.add(self.clock, 1, out=self.clock)
         return gather, gradient, feed.index(self.arena, b, net.lead)
@@ -357,6 +364,10 @@ class Session:
     def replicas(self) -> int:
         """R, the number of networks in the stack."""
         return prod(self.network.lead)
+
+
+def _nothing() -> None:
+    """Stand for the second result of a call that has two."""
 
 
 BUFFER = 2048

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from minisgd.backend import Precision
 from minisgd.backend.cpu.threads import blas_threads, choose_threads
 from minisgd.data import Split
+from minisgd.data.augmentation import Transform, as_transforms, with_soft_labels
 from minisgd.data.target import Task
 from minisgd.errors import DivergedError
 from minisgd.nn import Network
@@ -57,6 +58,7 @@ def train(
     validation: float | tuple[Any, ...] | Split | None = None,
     metrics: Metrics | None = None,
     class_weight: ClassWeight | None = None,
+    transform: Transform | Sequence[Transform] | None = None,
     callbacks: Sequence[Callback] = (),
     clip_norm: float | None = None,
     evaluate_every: float = 1.0,
@@ -100,6 +102,8 @@ def train(
             their own or of yours, given a prediction in the shape and units of y, class codes for classes; or
             ``ms.Metric``. Evaluated on the validation split, and tried on a few rows of it before the first step.
         class_weight: "balanced", or a weight by class name: what the training examples of a class count.
+        transform: What is done to every training batch on the CPU: objects such as ms.Flip(), or functions
+            (x, y, rng) → (x, y).
         callbacks: What to do between steps and evaluations.
         clip_norm: Limit of the gradient's norm; larger gradients are scaled down to it.
         evaluate_every: Epochs between evaluations.
@@ -135,6 +139,7 @@ def train(
     """
     loss = None if loss is None else as_loss(loss)
     dataset = as_dataset(data, validation, seed, task=task, loss=loss, class_weight=class_weight)
+    dataset = with_soft_labels(dataset, transforms := as_transforms(transform))
     measured = as_metrics(metrics, dataset.task)
     if batch_size is None:
         batch_size = default_batch_size(len(dataset), getattr(network, "couples_batch", False))
@@ -153,6 +158,7 @@ def train(
         dtype=dtype,
         device=device,
         precision=precision,
+        transform=transforms,
         seeds=seed,
     )
     session = prepared.session(sampling=sampling, last_batch=last_batch, epochs=epochs, steps=steps)
@@ -163,6 +169,7 @@ def train(
         "last_batch": last_batch,
         "clip_norm": clip_norm,
         "precision": precision,
+        "transform": transforms,
         "seed": seed,
         "evaluate_every": evaluate_every,
     }
