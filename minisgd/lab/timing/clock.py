@@ -26,6 +26,9 @@ VISITS = 11
 SECONDS = 0.02
 """About how long a visit lasts, at least one call."""
 
+PARTS = 15
+"""Parts of a visit that are timed by themselves."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -43,11 +46,16 @@ class Task:
         self.ops.synchronize()
         return np.array([(perf_counter() - begun) / calls])
 
-    def mean_and_work(self, calls: int) -> HostArray:
-        """Return the mean seconds of so many calls, by the clock and of the processor, (2,)."""
-        worked = process_time()
-        wall = self.mean(calls)
-        return np.append(wall, (process_time() - worked) / calls)
+    def typical(self, calls: int) -> HostArray:
+        """Return the seconds of a call, the median over PARTS of them, and the processor's share of all of it, (2,).
+
+        Where others want the processor too, a part in which it was given away takes several times as long; the median
+        is of those in which it was not.
+        """
+        parts = min(PARTS, calls)
+        begun, worked = perf_counter(), process_time()
+        wall = np.median([self.mean(calls // parts) for _ in range(parts)])
+        return np.array([wall, (process_time() - worked) / max(perf_counter() - begun, 1e-9)])
 
     def each(self, calls: int) -> HostArray:
         """Return the seconds of every call by itself, (calls,)."""
@@ -86,11 +94,11 @@ def in_turn(
             task = tasks[k]
             with blas_threads(task.threads), quiet_arithmetic():
                 task.call()  # brings its arrays back into the cache
-                times = lap(task, calls[k])
-            if visit == 0:
-                calls[k] = min(max(1, round(seconds / float(times[0]))), most)
-            else:
-                taken[k].append(times)
+                if visit == 0:  # the quickest of three calls: one alone may have been interrupted
+                    quickest = min(float(lap(task, 1)[0]) for _ in range(3))
+                    calls[k] = min(max(1, round(seconds / quickest)), most)
+                else:
+                    taken[k].append(lap(task, calls[k]))
         if on_progress:
             on_progress((visit + 1) / (visits + 1))
     return taken
@@ -98,10 +106,10 @@ def in_turn(
 
 @dataclass(frozen=True)
 class StepTimes:
-    """Seconds per update at every visit.
+    """Seconds per update at every visit, and how much of the processor it had.
 
-    wall (V, K): by the clock   cpu (V, K): of the processor, all threads together. A single thread that has a core for
-    itself spends both alike; where cpu is less than wall, the machine was at work for others meanwhile.
+    wall (V, K): by the clock   cpu (V, K): seconds of the processor, all threads together, per second of the clock. A
+    thread that has a core for itself has all of it; less, and the machine was at work for others meanwhile.
     """
 
     wall: HostArray
@@ -109,8 +117,8 @@ class StepTimes:
 
     @property
     def cpu_share(self) -> float:
-        """Return the median of cpu / wall over all visits: 1 or more on a quiet machine."""
-        return float(np.median(self.cpu / self.wall))
+        """Return the median share over all visits: 1 or more on a quiet machine."""
+        return float(np.median(self.cpu))
 
 
 def time_steps(
@@ -147,6 +155,6 @@ def measure_steps(
     for b in batch_sizes:
         session = prepare(b).session(last_batch="drop")
         tasks.append(Task(session.step, session.ops, choose_threads(session.largest_product(), threads)))
-    taken = in_turn(tasks, Task.mean_and_work, rng, visits=visits, seconds=seconds, on_progress=on_progress)
+    taken = in_turn(tasks, Task.typical, rng, visits=visits, seconds=seconds, on_progress=on_progress)
     seen: HostArray = np.array(taken)  # (K, V, 2)
     return StepTimes(seen[:, :, 0].T, seen[:, :, 1].T)
