@@ -39,9 +39,9 @@ def study(device: str, dry: bool) -> dict[str, Any]:
 def main(leg: Leg) -> int:
     """Write a row for each device."""
     if leg.dry:
-        from minisgd.lab.study import pilot
+        from minisgd.lab.study import pilot_runs
 
-        pilot.STEPS = 40
+        pilot_runs.STEPS = 40
     return write_rows(leg, (study(device, leg.dry) for device in ("cuda", "cpu")))
 
 

@@ -17,7 +17,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import minisgd as ms
 from minisgd import cli
 from minisgd.backend import get_ops
-from minisgd.lab.study import pilot
+from minisgd.lab.study import pilot_runs
 from minisgd.training import prepare as preparation
 from minisgd.training.feeds.device_feeds import ResidentFeed, StreamedFeed
 from minisgd.training.multi_step import MultiStepSession
@@ -169,7 +169,7 @@ def test_a_stack_of_replicas(model: str) -> None:
 
 
 def test_a_study_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pilot, "STEPS", 80)
+    monkeypatch.setattr(pilot_runs, "STEPS", 80)
     options: dict[str, Any] = {
         "batch_sizes": [16, 64], "learning_rates": [0.03, 0.1], "seeds": 2, "train_for": "steps:24",
         "target_accuracy": 0.5, "threads": 1,

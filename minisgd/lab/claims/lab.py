@@ -7,15 +7,18 @@ from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from threading import Event, Lock
+from threading import Lock
+from time import perf_counter, thread_time
 from typing import Any, TypeVar
 
 from minisgd.data import Dataset
 from minisgd.lab.claims.experiment import Experiment, Unsuitable
 from minisgd.lab.claims.setting import OPTIMIZERS, Setting
+from minisgd.lab.deadline import Deadline
 from minisgd.lab.environment import half_of_memory
 from minisgd.lab.study.cell import Cell, Entry, Journal
-from minisgd.lab.study.pilot import SHARE, Pilot, run_pilot
+from minisgd.lab.study.pilot import Pilot
+from minisgd.lab.study.pilot_runs import PilotRuns, judge_pilot, train_pilot
 from minisgd.lab.timing.clock import SECONDS, VISITS
 from minisgd.lab.trial import Trial
 
@@ -25,6 +28,8 @@ SMALLEST, LARGEST, RATIO = 4, 1024, 4
 FEWEST_SIZES = 3
 """A curve against batch size needs three."""
 
+METRIC = "val_loss"
+"""The metric of targets: it goes on falling when all examples are right."""
 
 FEWEST_RATES = 4
 """A best learning rate among fewer is nearly always on an edge."""
@@ -63,6 +68,7 @@ class Lab:
         folder: Of the journals, or None to keep everything in memory.
         settings: All that a journal depends on, apart from the experiment itself.
         stop: Set when the time is up.
+        pace: Seconds of the clock and of the processor that pilots took: on a busy machine the first are more.
         on_cells: Called with the number of training runs just finished.
         visits, visit_seconds: Of the clock, to everything that is timed.
         coarse: Whether only every other learning rate is tried.
@@ -74,11 +80,12 @@ class Lab:
     threads: int | None
     folder: Path | None
     settings: Mapping[str, Any]
-    stop: Event = field(default_factory=Event)
+    stop: Deadline = field(default_factory=Deadline)
     on_cells: Callable[[int], None] = lambda cells: None
     visits: int = VISITS
     visit_seconds: float = SECONDS
     coarse: bool = False
+    pace: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.facts: Journal[Cell] = Journal(self.folder, self.settings, Cell)
@@ -92,6 +99,11 @@ class Lab:
         fewer = copy(self)
         fewer.seeds = self.seeds[:seeds]
         return fewer
+
+    @property
+    def hurried(self) -> bool:
+        """Whether what is timed is visited less often."""
+        return self.visits == HURRIED_VISITS
 
     def hurry(self) -> None:
         """Visit what is timed less often, and for a shorter time."""
@@ -111,6 +123,11 @@ class Lab:
         """Train no longer at the smallest batch size, which takes most steps, where enough others remain."""
         if len(self.sizes) > FEWEST_SIZES:
             self.sizes = self.sizes[1:]
+
+    def leave_out_the_largest(self) -> None:
+        """Train no longer at the largest batch size, whose steps take longest, where enough others remain."""
+        if len(self.sizes) > FEWEST_SIZES:
+            self.sizes = self.sizes[:-1]
 
     @property
     def data(self) -> Dataset:
@@ -156,16 +173,21 @@ class Lab:
         if name in self.facts.facts:
             return Pilot.from_dict(self.facts.facts[name])
         goal = None if goal_of == setting else self.pilot(goal_of, goal_of).target
-        trial = self.trial(setting)
-        near = None
+        runs = self._once(f"pilot runs {setting.name}", partial(self._pilot_runs, setting))
+        pilot = judge_pilot(runs, self.trial(setting), METRIC, goal)
+        self.facts.remember(**{name: asdict(pilot)})
+        return pilot
+
+    def _pilot_runs(self, setting: Setting) -> PilotRuns:
+        trial, near = self.trial(setting), None
         if setting != Setting() and setting.optimizer == "sgd" and setting.model is None:
             # a departure from the reader's problem moves its best rate by less than a decade
             near = [self.pilot(Setting()).lr * 10 ** (k / 2) for k in range(-2, 3)]
-        # all the way to what was reached may be a loss of nothing, which not every seed gets to
-        sizes = self.within(trial)
-        pilot = run_pilot(trial, sizes, goal, near, self.seeds, self.stop, metric="val_loss", shares=(SHARE,))
-        self.facts.remember(**{name: asdict(pilot)})
-        return pilot
+        begun, worked = perf_counter(), thread_time()
+        runs = train_pilot(trial, self.within(trial), METRIC, near, self.seeds, self.stop)
+        taken = perf_counter() - begun, thread_time() - worked
+        self.pace[setting.name] = taken
+        return replace(runs, replica_step_seconds=runs.replica_step_seconds * taken[1] / taken[0])
 
     def trouble(self) -> str:
         """Say that nothing is learned from the reader's data, where that is so; empty where something is."""
@@ -183,25 +205,36 @@ class Lab:
             raise Unsuitable(source.trouble[0].lower() + source.trouble[1:].rstrip("."))
         return self.pilot(setting, target_of)
 
-    def within(self, trial: Trial, sizes: tuple[int, ...] = ()) -> tuple[int, ...]:
-        """Return those batch sizes, by default the lab's, that the training set of a trial holds; FULL is all of it.
+    def held(self, trial: Trial, sizes: tuple[int, ...] = ()) -> tuple[int, ...]:
+        """Return those batch sizes, by default all that are compared, that the training set of a trial holds.
+
+        FULL is all of it.
 
         Raises:
             Unsuitable: Too few remain for a curve.
         """
-        n = len(trial.data)
-        found = tuple(n if b is FULL else b for b in sizes or self.full_sizes if b <= n)
-        kept = tuple(b for b in found if b >= self.sizes[0])
-        found = kept if len(kept) >= FEWEST_SIZES else found
-        if len(found) < min(FEWEST_SIZES, len(sizes or self.sizes)):
+        n, wanted = len(trial.data), sizes or self.full_sizes
+        found = tuple(n if b is FULL else b for b in wanted if b <= n)
+        if len(found) < min(FEWEST_SIZES, len(wanted)):
             raise Unsuitable(f"{n} examples leave too few batch sizes to compare")
         return found
+
+    def within(self, trial: Trial, sizes: tuple[int, ...] = ()) -> tuple[int, ...]:
+        """Return the same of what is trained at, from which the smallest and the largest may be left out.
+
+        Raises:
+            Unsuitable: Too few remain for a curve.
+        """
+        found = self.held(trial, sizes)
+        kept = tuple(b for b in found if b >= self.sizes[0] and (b <= self.sizes[-1] or b not in self.full_sizes))
+        return kept if len(kept) >= FEWEST_SIZES else found
 
     def journal(self, experiment: Experiment[Any], kind: type[C]) -> Journal[C]:
         """Return the journal of an experiment's training runs, with whatever an interrupted run left in it."""
         name = experiment.name
         if self.sizes != self.full_sizes:
-            name += f"-from-{self.sizes[0]}"  # what grows from the smallest size is another training run
+            # what grows from the smallest size, or to the largest, is another training run
+            name += f"-from-{self.sizes[0]}-to-{self.sizes[-1]}"
         folder = None if self.folder is None else self.folder / "training-runs" / name
         return self._once(f"journal {name}", lambda: Journal(folder, self.settings, kind))
 

@@ -72,6 +72,6 @@ def nearest(lr: float) -> int:
     return round(PER_DECADE * log10(lr))
 
 
-def window(center: int) -> list[int]:
-    """Return the lattice points around a center."""
-    return list(range(center - HALF_WINDOW, center + HALF_WINDOW + 1))
+def window(center: int, half: int = HALF_WINDOW) -> list[int]:
+    """Return the lattice points around a center, so many on each side."""
+    return list(range(center - half, center + half + 1))

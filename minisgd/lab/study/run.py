@@ -31,8 +31,10 @@ from minisgd.lab.study.cell import Cell, Journal
 from minisgd.lab.study.constant import balanced, best_constant, usual_metric
 from minisgd.lab.study.grid import HALF_WINDOW, resolve_batch_sizes, resolve_learning_rates
 from minisgd.lab.study.instructions import Instructions
-from minisgd.lab.study.pilot import Pilot, run_pilot
+from minisgd.lab.study.pilot import Pilot
+from minisgd.lab.study.pilot_runs import run_pilot
 from minisgd.lab.study.result import Curve, Recommendation, StudyResult
+from minisgd.lab.study.stack import Stopped
 from minisgd.lab.study.statistics import best_learning_rate
 from minisgd.lab.study.sweep import FIRST_SEEDS, Outcome, Search
 from minisgd.lab.timing.clock import StepTimes, measure_steps
@@ -49,6 +51,9 @@ EventHook = Callable[[str, Mapping[str, Any]], None]
 
 CHAINS = 2
 """Searches side by side: upwards and downwards from the pilot's batch size."""
+
+SHARE_OF_PILOT = 0.25
+"""Share of the budget by which the pilot is over."""
 
 SHARE_OF_SEARCH = 0.9
 """Share of the budget by which the search is over; timing and the report take the rest."""
@@ -223,7 +228,10 @@ def study(
             emit("note", {"text": f"continuing: {len(journal.cells)} training runs are in the journal"})
         else:
             emit("note", {"text": "pilot: short training runs to find a target and where to search"})
-            pilot = run_pilot(trial, sizes, goal, rates, each, stop)
+            try:
+                pilot = run_pilot(trial, sizes, goal, rates, each, stop, deadline=begun + SHARE_OF_PILOT * seconds)
+            except Stopped:
+                raise _too_short(words.seconds(seconds)) from None
             journal.remember(pilot=asdict(pilot))
         if pilot.trouble and not (goal and pilot.learned):
             emit("note", {"text": pilot.trouble})
@@ -260,8 +268,8 @@ def study(
             tally,
             stop,
             first,
-            begun + SHARE_OF_SEARCH * seconds,
-            rough,
+            deadline=begun + SHARE_OF_SEARCH * seconds,
+            step_seconds=rough,
         )
         outcomes = _sweep(search, sizes, pilot, workers)
     emit("note", {"text": "timing single networks"})
@@ -336,7 +344,7 @@ def _within_budget(
     """
     said = [outcome for outcome in outcomes if outcome.cells]
     if not said:
-        raise ArgumentError("budget", expected="time for one batch size at least", got=budget, fix="allow more")
+        raise _too_short(budget)
     sentences = []
     missing = [str(b) for b in sizes if b not in [outcome.batch_size for outcome in said]]
     if missing:
@@ -353,6 +361,10 @@ def _within_budget(
     if fewest < len(seeds):
         sentences.append(f"The budget of {budget} allowed {words.plural(fewest, 'seed')} instead of {len(seeds)}.")
     return said, seeds[:fewest], tuple(sentences)
+
+
+def _too_short(budget: str) -> ArgumentError:
+    return ArgumentError("budget", expected="time for one batch size at least", got=budget, fix="allow more")
 
 
 def _complete(outcome: Outcome) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 
 from minisgd.backend import Plan
 from minisgd.lab.study.cell import Cell, Journal
-from minisgd.lab.study.grid import lattice, nearest, window
+from minisgd.lab.study.grid import HALF_WINDOW, lattice, nearest, window
 from minisgd.lab.study.pilot import Pilot
 from minisgd.lab.study.result import Target
 from minisgd.lab.study.stack import CENSORING_FACTOR, FEW_STEPS, Budget, metric_of, train_stack
@@ -83,6 +83,7 @@ class Search:
 
     fixed_steps: the budget of a fixed number of steps at a batch size, or None to run to the target
     first_seeds: how many seeds every learning rate gets before the losers are dropped, or None for all
+    half_window: learning rates tried on each side of the expected best one, at first
     deadline: by time.perf_counter, when it must be over
     step_seconds: seconds of a step of a single network at each batch size; where given, a batch size that has taken
     SLOWER times the seconds of the best one so far is left open
@@ -99,6 +100,7 @@ class Search:
     """Called with cells done, cells added to the plan, and the best so far."""
     stop: Event
     first_seeds: int | None = None
+    half_window: int = HALF_WINDOW
     deadline: float = math.inf
     step_seconds: Mapping[int, float] = field(default_factory=dict)
     seconds: dict[int, float] = field(default_factory=dict)
@@ -136,7 +138,7 @@ class Search:
         then the best, its neighbours and whoever is close get the other seeds, until none of these is missing.
         """
         budget = self._budget(batch_size, expected_steps, deadline)
-        points = [] if self.learning_rates is not None else window(nearest(lr))
+        points = [] if self.learning_rates is not None else window(nearest(lr), self.half_window)
         rates = list(self.learning_rates or []) or [lattice(k) for k in points]
         first = self.seeds[: self.first_seeds]
         group = _Group(self, batch_size, budget)

@@ -102,9 +102,9 @@ def test_the_batch_grows_as_far_as_the_memory_limit(fake_cupy, leg, monkeypatch,
 
 
 def test_the_study_tells_of_both_devices(fake_cupy, leg, monkeypatch, known_step_times):
-    from minisgd.lab.study import pilot
+    from minisgd.lab.study import pilot_runs
 
-    monkeypatch.setattr(pilot, "STEPS", 40)
+    monkeypatch.setattr(pilot_runs, "STEPS", 40)
     assert gpu_study.main(leg) == 0
     there, here = read(leg)
     assert (there["name"], here["name"]) == ("study on cuda", "study on cpu")

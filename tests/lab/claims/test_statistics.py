@@ -98,7 +98,15 @@ def hyperbola(rng, b_crit: float, seeds: int, easy: np.ndarray) -> TargetRuns:
     sizes = (4, 8, 16, 32, 64, 128, 256)
     steps = [40 * (1 + b_crit / b) * np.exp(0.106 * (easy + rng.normal(size=(1, seeds)))) for b in sizes]
     lrs = tuple(np.array([0.1]) for _ in sizes)
-    return TargetRuns(sizes, lrs, tuple(steps), tuple(0 * s for s in steps), 1000, Target("val_loss", 0.1))
+    return TargetRuns(
+        sizes,
+        lrs,
+        tuple(steps),
+        tuple(0 * s for s in steps),
+        tuple(s > 0 for s in steps),
+        1000,
+        Target("val_loss", 0.1),
+    )
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ LENGTH = 2.0
 SHARE = 0.5
 """Of the pilot's best learning rate: the smallest batch must be stable at it too."""
 
-LOOKS = 4
+LOOKS = 2
 """Looks at every phase, the last at its end; one more comes right after the batch has changed."""
 
 
@@ -96,8 +96,8 @@ class SwitchToSmall(Experiment[Escape]):
         for step in steps:
             while session.steps < step:
                 session.step()
-            if lab.stop.is_set():
-                raise Stopped
+                if lab.stop.is_set():
+                    raise Stopped
             seen["train_loss"].append(on_train.score().loss)
             seen["val_loss"].append(on_validation.score().loss)
             networks = [session.network.replica(k) for k in range(len(lab.seeds))]

@@ -214,8 +214,8 @@ class FixedBudget(Experiment[Endings]):
         for number in range(1, EVALUATIONS + 1):
             while session.steps < round(number * steps / EVALUATIONS):
                 session.step()
-            if lab.stop.is_set():
-                raise Stopped
+                if lab.stop.is_set():
+                    raise Stopped
             losses, score = session.take_train_loss(), evaluator.score()
             for curve, train, val in zip(curves, losses, score.loss, strict=True):
                 curve.append((float(session.steps), float(train), float(val)))

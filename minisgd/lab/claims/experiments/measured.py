@@ -40,11 +40,11 @@ class TimeSteps(Experiment[StepTimes]):
 
     def seconds(self, lab: Lab) -> float:
         trial = lab.trial(self.setting)
-        return 3 * lab.visit_seconds * lab.visits * len(lab.within(trial, self.batch_sizes or (1, *lab.sizes)))
+        return 3 * lab.visit_seconds * lab.visits * len(lab.held(trial, self.batch_sizes or (1, *lab.full_sizes)))
 
     def run(self, lab: Lab) -> StepTimes:
         trial = lab.trial(self.setting)
-        sizes = lab.within(trial, self.batch_sizes or (1, *lab.sizes))
+        sizes = lab.held(trial, self.batch_sizes or (1, *lab.full_sizes))
         rng = np.random.default_rng([lab.seed, 0x71])
         prepare = trial.still(lab.seed)
         taken = time_steps(prepare, sizes, lab.threads, rng, visits=lab.visits, seconds=lab.visit_seconds)
@@ -78,11 +78,11 @@ class MeasureMemory(Experiment[Memory]):
         return "-".join([self.setting.name, "memory", *map(str, self.batch_sizes)])
 
     def seconds(self, lab: Lab) -> float:
-        return 0.1 * len(lab.within(lab.trial(self.setting), self.batch_sizes))
+        return 0.1 * len(lab.held(lab.trial(self.setting), self.batch_sizes))
 
     def run(self, lab: Lab) -> Memory:
         trial = lab.trial(self.setting)
-        sizes = lab.within(trial, self.batch_sizes or (1, *lab.sizes))
+        sizes = lab.held(trial, self.batch_sizes or (1, *lab.full_sizes))
         measured, plans = [], []
         for b in sizes:
             prepared = trial.prepare(b, lab.seed)

@@ -46,12 +46,12 @@ class MeasureUtilisation(Experiment[Utilisation]):
         return f"{self.setting.name}-utilisation"
 
     def seconds(self, lab: Lab) -> float:
-        sizes = lab.within(lab.trial(self.setting))
+        sizes = lab.held(lab.trial(self.setting))
         return lab.visits * (3 * lab.visit_seconds * len(sizes) + 0.2)
 
     def run(self, lab: Lab) -> Utilisation:
         trial = lab.trial(self.setting)
-        sizes, prepare = lab.within(trial), trial.still(lab.seed)
+        sizes, prepare = lab.held(trial), trial.still(lab.seed)
         sessions = [prepare(b).session(last_batch="drop") for b in sizes]
         threads = [choose_threads(session.largest_product(), lab.threads) for session in sessions]
         tasks = [Task(s.step, s.ops, t) for s, t in zip(sessions, threads, strict=True)]
@@ -61,7 +61,7 @@ class MeasureUtilisation(Experiment[Utilisation]):
         out = ops.zeros((WIDTH, WIDTH), trial.dtype)
         most = choose_threads(2 * WIDTH**3, lab.threads)
         tasks.append(Task(partial(ops.matmul, a, a, out=out), ops, most))
-        taken = in_turn(tasks, Task.mean, rng, visits=lab.visits, seconds=lab.visit_seconds)
+        taken = in_turn(tasks, Task.typical, rng, visits=lab.visits, seconds=lab.visit_seconds)
         seconds: HostArray = np.array(taken)[:, :, 0].T  # (V, K + 1)
         shape = trial.data.input_shape
         work = [

@@ -92,8 +92,8 @@ class SharpnessAtTarget(Experiment[Endings]):
         while session.steps < limit and max(there.values()) < len(lab.seeds):
             for _ in range(max(1, math.ceil((GROWTH - 1) * session.steps))):
                 session.step()
-            if lab.stop.is_set():
-                raise Stopped
+                if lab.stop.is_set():
+                    raise Stopped
             for k, loss in enumerate(evaluator.score().loss):
                 if k not in arrived and loss <= pilot.target.value:
                     arrived[k] = session.network.replica(k), session.steps, float(loss)

@@ -12,12 +12,18 @@ from minisgd.lab.claims.lab import Lab
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.study.cell import Cell
 from minisgd.lab.study.fit import FitInterval, fit_with_interval
-from minisgd.lab.study.grid import HALF_WINDOW
 from minisgd.lab.study.pilot import MEASURABLE
 from minisgd.lab.study.result import Target
 from minisgd.lab.study.statistics import BestLearningRate, best_learning_rate
-from minisgd.lab.study.sweep import Outcome, Search
+from minisgd.lab.study.sweep import FIRST_SEEDS, Outcome, Search
 from minisgd.typing import HostArray
+
+HALF_WINDOW = 2
+"""Learning rates tried on each side of the expected best one, at first: fewer than in a study, which is also asked for
+the usable range."""
+
+IN_RACE = 3
+"""Learning rates that get all seeds, about: the best and its neighbours."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +32,15 @@ class TargetRuns:
 
     batch_sizes (K,) ascending; at each, learning_rates (L,) ascending, steps (L, S) to the target, infinite where
     it was never reached, and loss (L, S), the validation loss at the end. L differs from one batch size to the
-    next: a grid is extended until its best is inside. Seeds are paired throughout.
+    next: a grid is extended until its best is inside. Seeds are paired throughout. Learning rates that lost the race
+    were not tried with all seeds: there ran (L, S) is false, and steps are infinite.
     """
 
     batch_sizes: tuple[int, ...]
     learning_rates: tuple[HostArray, ...]
     steps: tuple[HostArray, ...]
     loss: tuple[HostArray, ...]
+    ran: tuple[HostArray, ...]
     n_train: int
     target: Target
 
@@ -44,16 +52,17 @@ class TargetRuns:
     @property
     def training_runs(self) -> int:
         """The number of training runs in all."""
-        return sum(table.size for table in self.steps)
+        return sum(int(table.sum()) for table in self.ran)
 
     def first(self, seeds: int) -> TargetRuns:
         """Return the training runs of the first seeds."""
-        steps, loss = (tuple(table[:, :seeds] for table in tables) for tables in (self.steps, self.loss))
-        return replace(self, steps=steps, loss=loss)
+        steps, loss, ran = (tuple(t[:, :seeds] for t in tables) for tables in (self.steps, self.loss, self.ran))
+        return replace(self, steps=steps, loss=loss, ran=ran)
 
     def best(self) -> list[BestLearningRate]:
         """Return the best learning rate at every batch size, and whether it is on the edge of its grid."""
-        return [best_learning_rate(*row) for row in zip(self.learning_rates, self.steps, self.loss, strict=True)]
+        tables = zip(self.learning_rates, self.steps, self.loss, self.ran, strict=True)
+        return [best_learning_rate(*row) for row in tables]
 
     @property
     def best_steps(self) -> HostArray:
@@ -98,6 +107,8 @@ class TargetRuns:
 class RunToTarget(Experiment[TargetRuns]):
     """Train at every batch size until the target, over a grid of learning rates that extends itself.
 
+    Every learning rate gets FIRST_SEEDS; those that may be the best get the others.
+
     batch_sizes: by default the lab's   target_of: the setting whose pilot sets the target, by default that of the
     same data and network under plain SGD, so that optimizers race to the same line
     """
@@ -114,7 +125,8 @@ class RunToTarget(Experiment[TargetRuns]):
 
     def seconds(self, lab: Lab) -> float:
         pilot, trial = lab.pilot(self.setting, self.target_of), lab.trial(self.setting)
-        cells = len(lab.seeds) * (2 * HALF_WINDOW + 1)
+        first = min(FIRST_SEEDS, len(lab.seeds))
+        cells = first * (2 * HALF_WINDOW + 1) + (len(lab.seeds) - first) * IN_RACE
         steps = [1.5 * pilot.steps * max(1.0, pilot.batch_size / b) for b in lab.within(trial, self.batch_sizes)]
         sizes = lab.within(trial, self.batch_sizes)
         each = [0.5 + 0.5 * b / pilot.batch_size for b in sizes]  # of the pilot's step, near enough
@@ -133,6 +145,8 @@ class RunToTarget(Experiment[TargetRuns]):
             journal,
             lambda done, more, best: lab.on_cells(done),
             lab.stop,
+            FIRST_SEEDS,
+            HALF_WINDOW,
         )
         sizes = lab.within(trial, self.batch_sizes)
         down = [b for b in reversed(sizes) if b <= pilot.batch_size]
@@ -147,8 +161,9 @@ def target_runs(outcomes: list[Outcome], n_train: int, target: Target) -> Target
     return TargetRuns(
         tuple(o.batch_size for o in outcomes),
         tuple(np.array(o.learning_rates) for o in outcomes),
-        tuple(o.table(lambda c: c.steps_to_target) for o in outcomes),
+        tuple(np.where(o.ran, o.table(lambda c: c.steps_to_target), np.inf) for o in outcomes),
         tuple(o.table(lambda c: math.nan if c.val_loss is None else c.val_loss) for o in outcomes),
+        tuple(o.ran for o in outcomes),
         n_train,
         target,
     )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from threading import Timer
 from time import perf_counter
 from typing import Any
 
@@ -24,18 +22,25 @@ WORKERS = 2
 FEWEST = 3
 """Seeds below which an experiment is left out rather than made smaller: t intervals of two are 13 standard errors."""
 
-SLACK = 1.5
-"""Times the estimate of all training runs that must fit, or they become smaller: it is that of a quiet start."""
+MORE = 5
+"""Seeds between the fewest and all: t intervals have become half as wide."""
 
-MARGIN = 1.5
-"""Times the estimate of all single measurements that is kept for them."""
+SLACK = 1.3
+"""Times the estimate of all training runs that must fit, or they become smaller."""
+
+MARGIN = 1.2
+"""Times the estimate of all single measurements that is kept for them, at least: more on a busy machine."""
 
 
 @dataclass(frozen=True)
 class Missing:
-    """An experiment that was not made, and why, as a clause."""
+    """An experiment that was not made, and why, as a clause.
+
+    late: for want of time
+    """
 
     why: str
+    late: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,19 +72,27 @@ def in_order(
 
 
 class Runner:
-    """Runs experiments within a budget: training runs side by side, then single measurements by themselves.
+    """Runs experiments within a budget: training runs side by side, and single measurements by themselves.
 
-    Where not all fits, experiments become smaller before any is left out: fewer seeds, as few as FEWEST; shorter visits
-    of the clock; no training runs at the smallest batch size, which take longest; every other learning rate. What then
-    still does not fit is left out from the end of the order. How long they take is corrected by how long those before
-    took.
+    Where not all fits, experiments become smaller before any is left out: first FEWEST seeds for all; if even these are
+    too many, shorter visits of the clock, no training runs at the smallest batch size, which take longest, every other
+    learning rate, and none at the largest batch size. Then everything is measured that nothing else may run beside.
+    What time is left after that buys more seeds, from the beginning of the order, whatever the verdicts are by then.
+    How long training runs take is corrected by how long those before took.
     """
 
-    def __init__(self, lab: Lab, deadline: float, workers: int, on_done: Callable[[str, Outcome], None]) -> None:
-        self.lab, self.deadline, self.workers, self.on_done = lab, deadline, workers, on_done
+    def __init__(
+        self, lab: Lab, end: float, workers: int, on_done: Callable[[str, Outcome], None], after: float = 0.0
+    ) -> None:
+        """Begin the budget.
+
+        end: by time.perf_counter   after: seconds that judging and drawing take after that on a quiet machine
+        """
+        self.lab, self.end, self.workers, self.on_done, self.after = lab, end, workers, on_done, after
         self.outcomes: dict[Experiment[Any], Outcome] = {}
-        self.until = deadline
         self._expected = self._taken = 0.0
+        self._most_after = (end - perf_counter()) / 2
+        lab.stop.until = perf_counter() + self._left()
 
     def run(
         self,
@@ -91,108 +104,120 @@ class Runner:
 
         on_estimate: called with the seconds of each by name, and of all together   first: those that matter most
         """
-        timer = self._timer(self.deadline)
+        stop = self.lab.stop
         try:
             seconds = self._fitted(readers)
-            alone = sum(s for e, s in seconds.items() if e.alone)
-            side_by_side = sum(s for e, s in seconds.items() if not e.alone) / self.workers
-            on_estimate({e.name: s for e, s in seconds.items()}, alone + side_by_side)
+            on_estimate({e.name: s for e, s in seconds.items()}, self._alone(seconds) + self._trained(seconds))
             order = in_order(readers, seconds, first)
-            timer.cancel()
-            self.until = self.deadline - min(MARGIN * alone, (self.deadline - perf_counter()) / 2)
-            timer = self._timer(self.until)
-            self._side_by_side([e for e in order if not e.alone], seconds)
-            timer.cancel()
-            self.until = self.deadline
-            self.lab.stop.clear()
-            timer = self._timer(self.deadline)
+            trained = [e for e in order if not e.alone]
+            full = len(self.lab.seeds)
+            levels = sorted({min(full, n) for n in (FEWEST, MORE, full)})
+            deadline = perf_counter() + self._left()
+            stop.until = deadline - min(self._alone(seconds), self._left() / 2)
+            fitting = [n for n in levels if SLACK * self._trained(seconds) * n / full <= stop.left]
+            self._side_by_side(trained, seconds, max(fitting, default=levels[0]))
+            stop.until = deadline
             for experiment in order:
                 if experiment.alone:
-                    self._keep(experiment, self._run(experiment, seconds[experiment]))
+                    self._keep(experiment, self._run(experiment, seconds[experiment], full))
+            for seeds in levels:
+                self._side_by_side([e for e in trained if self._wants(e, seeds)], seconds, seeds)
+            for experiment, outcome in self.outcomes.items():
+                if isinstance(outcome.result, Missing) and outcome.result.late:
+                    self.on_done(experiment.name, outcome)
         except BaseException:
-            self.lab.stop.set()
+            stop.set()  # the others end at their next evaluation; what is finished is in the journal
             raise
-        finally:
-            timer.cancel()
 
-    def _timer(self, until: float) -> Timer:
-        """Set the stop at a time, if it is not over before."""
-        timer = Timer(max(0.0, until - perf_counter()), self.lab.stop.set)
-        timer.daemon = True
-        timer.start()
-        return timer
+    def _trained(self, seconds: Mapping[Experiment[Any], float]) -> float:
+        """Return the seconds of all training runs, side by side and at the pace so far."""
+        return self._pace() * sum(s for e, s in seconds.items() if not e.alone) / self.workers
+
+    def _alone(self, seconds: Mapping[Experiment[Any], float]) -> float:
+        """Return the seconds that are kept for all single measurements."""
+        return max(MARGIN, self._pace() / 4) * sum(s for e, s in seconds.items() if e.alone)
+
+    def _left(self) -> float:
+        """Return the seconds until judging and drawing must begin, which take one core, at the pace so far."""
+        return self.end - perf_counter() - min(self._most_after, self.after * max(1.0, self._pace() / self.workers))
 
     def _fitted(self, readers: Mapping[Experiment[Any], int]) -> dict[Experiment[Any], float]:
         """Estimate the experiments; where even few seeds do not fit, make the laboratory smaller and do so again."""
         seconds = estimates(readers, self.lab, self.workers)
         least = min(1.0, FEWEST / len(self.lab.seeds))
-        for smaller in (self.lab.hurry, self.lab.leave_out_the_smallest, self.lab.coarsen):
-            alone = sum(s for e, s in seconds.items() if e.alone)
-            trained = SLACK * least * sum(s for e, s in seconds.items() if not e.alone) / self.workers
-            if MARGIN * alone + trained <= self.deadline - perf_counter():
+        lab = self.lab
+        for smaller in (lab.hurry, lab.leave_out_the_smallest, lab.coarsen, lab.leave_out_the_largest):
+            if self._alone(seconds) + SLACK * least * self._trained(seconds) <= self._left():
                 break
             smaller()
-            seconds = estimates(readers, self.lab, self.workers)
+            seconds = estimates(readers, lab, self.workers)
         return seconds
 
-    def _seeds(self, seconds: float) -> int:
-        """Return how many seeds all that is still to be made can have: those that were asked for, or fewer."""
-        full = len(self.lab.seeds)
-        share = self.workers * max(0.0, self.until - perf_counter()) / max(self._pace() * seconds, 1e-9)
-        return min(full, max(min(FEWEST, full), math.floor(share * full)))
-
     def _pace(self) -> float:
-        """Return how many times as long as expected the training runs take."""
-        return self._taken / self._expected if self._expected > 1.0 else 1.0
+        """Return how many times as long as expected training runs take: those so far, or else the pilots."""
+        if self._expected > 1.0:
+            return self._taken / self._expected
+        taken, worked = (sum(each) for each in zip(*self.lab.pace.values(), strict=True)) if self.lab.pace else (1, 1)
+        return max(1.0, taken / worked)
 
-    def _side_by_side(self, order: list[Experiment[Any]], seconds: Mapping[Experiment[Any], float]) -> None:
+    def _wants(self, experiment: Experiment[Any], seeds: int) -> bool:
+        """Return whether an experiment can still be made with so many seeds, or was made with fewer."""
+        made = self.outcomes[experiment]
+        return made.result.late if isinstance(made.result, Missing) else made.seeds < seeds
+
+    def _side_by_side(self, order: list[Experiment[Any]], seconds: Mapping[Experiment[Any], float], seeds: int) -> None:
         waiting, running = list(order), dict[Future[Outcome], Experiment[Any]]()
         with blas_threads(1), ThreadPoolExecutor(max_workers=self.workers) as pool:
             try:
                 while waiting or running:
                     while waiting and len(running) < self.workers:
-                        seeds = self._seeds(sum(seconds[e] for e in waiting))
                         experiment = waiting.pop(0)
                         running[pool.submit(self._run, experiment, seconds[experiment], seeds)] = experiment
                     done, _ = wait(running, return_when=FIRST_COMPLETED)
                     for future in done:
-                        experiment, outcome = running.pop(future), future.result()
-                        if not isinstance(outcome.result, Missing):
-                            self._expected += seconds[experiment] * outcome.seeds / len(self.lab.seeds)
-                            self._taken += outcome.seconds
-                        self._keep(experiment, outcome)
+                        self._keep(running.pop(future), future.result())
             except BaseException:
-                self.lab.stop.set()  # the others end at their next evaluation; what is finished is in the journal
+                self.lab.stop.set()
                 raise
 
     def _keep(self, experiment: Experiment[Any], outcome: Outcome) -> None:
+        late = isinstance(outcome.result, Missing) and outcome.result.late
+        if late and experiment in self.outcomes:
+            return  # what was made with fewer seeds stands
+        known = self.outcomes.get(experiment)
         self.outcomes[experiment] = outcome
-        self.on_done(experiment.name, outcome)
+        if not late and (known is None or isinstance(known.result, Missing)):
+            self.on_done(experiment.name, outcome)
 
-    def _run(self, experiment: Experiment[Any], estimate: float, seeds: int | None = None) -> Outcome:
-        begun = perf_counter()
-        left = self.until - begun
-        lab = self.lab if seeds is None else self.lab.with_seeds(seeds)
-        estimate *= 1.0 if experiment.alone else self._pace() * len(lab.seeds) / len(self.lab.seeds)
-        if left <= 0 or estimate > left:
-            why = f"it would take about {words.seconds(estimate)}, and {words.seconds(max(left, 0.0))} are left"
-            return Outcome(Missing(why), 0.0, len(lab.seeds))
+    def _run(self, experiment: Experiment[Any], estimate: float, seeds: int) -> Outcome:
+        begun, left, full = perf_counter(), self.lab.stop.left, len(self.lab.seeds)
+        before = self.outcomes.get(experiment)
+        known = 0 if before is None or isinstance(before.result, Missing) else before.seeds
+        share = (seeds - known) / full  # what was trained before is in the journal
+        expected = estimate if experiment.alone else self._pace() * estimate * share
+        if expected > left or left == 0:
+            why = f"it would take about {words.seconds(expected)}, and {words.seconds(left)} are left"
+            return Outcome(Missing(why, late=True), 0.0, seeds)
         result: Any
         try:
             if experiment.alone:  # chooses its own threads
-                result = experiment.run(lab)
+                result = experiment.run(self.lab)
             else:
                 with quiet_arithmetic():  # NumPy's error state belongs to a thread
-                    result = experiment.run(lab)
+                    result = experiment.run(self.lab.with_seeds(seeds))
         except Stopped:
-            result = Missing("the time was up before it was done")
+            result = Missing("the time was up before it was done", late=True)
         except Unsuitable as reason:
             result = Missing(str(reason))
         except OutputError:
             raise
         except MinisgdError as problem:
             result = Missing(f"it was refused: {problem}")
-        return Outcome(result, perf_counter() - begun, len(lab.seeds))
+        spent = perf_counter() - begun
+        if not experiment.alone and not isinstance(result, Missing):
+            self._expected += estimate * share
+            self._taken += spent
+        return Outcome(result, spent + (before.seconds if before else 0.0), seeds)
 
 
 def estimates(readers: Iterable[Experiment[Any]], lab: Lab, workers: int = 1) -> dict[Experiment[Any], float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, ClassVar
 
@@ -11,7 +11,8 @@ import pytest
 import minisgd as ms
 from minisgd.data.synthetic import gaussian_blobs
 from minisgd.lab.claims.experiment import Experiment
-from minisgd.lab.claims.run.plan import FEWEST, Missing, Runner
+from minisgd.lab.claims.lab import FULL
+from minisgd.lab.claims.run.plan import FEWEST, MORE, Missing, Outcome, Runner
 from minisgd.lab.timing.clock import VISITS
 from tests.lab.claims.labs import small_lab
 
@@ -55,13 +56,38 @@ def test_a_long_budget_has_everything_in_full():
         assert len(seeds) == 8 and sizes == (4, 16, 64, 256) and visits == VISITS
 
 
-def test_a_shorter_one_has_fewer_seeds():
-    found = spent([Told("a", 900.0), Told("b", 1000.0)], 1600.0)
-    assert FEWEST < len(found["a"][0]) < 8 and found["a"][1] == (4, 16, 64, 256)
+def test_a_shorter_one_begins_with_fewer_seeds_and_buys_more_with_what_is_left():
+    a, b, made = Told("a", 900.0), Told("b", 1000.0), list[tuple[str, int]]()
+
+    class Recorded(Runner):
+        def _run(self, experiment: Experiment[Any], estimate: float, seeds: int) -> Outcome:
+            made.append((experiment.name, seeds))
+            return super()._run(experiment, estimate, seeds)
+
+    runner = Recorded(small_lab(NETWORK, DATA, seeds=8), perf_counter() + 1600, 1, lambda name, outcome: None)
+    runner.run({a: 1, b: 1}, lambda seconds, total: None)
+    assert made == [("a", MORE), ("b", MORE), ("a", 8), ("b", 8)]
+    assert [len(outcome.result[0]) for outcome in runner.outcomes.values()] == [8, 8]
+
+
+def test_what_time_does_not_allow_with_more_seeds_stands_with_fewer():
+    lab = small_lab(NETWORK, DATA, seeds=8)
+    runner = Runner(lab, perf_counter() + 1000, 1, lambda name, outcome: None)
+    experiment = Told("a", 1.0)
+    runner._keep(experiment, runner._run(experiment, 1.0, FEWEST))
+    runner._keep(experiment, runner._run(experiment, 1e6, 8))
+    assert len(runner.outcomes[experiment].result[0]) == FEWEST
+
+
+def test_a_busy_machine_is_known_from_the_pilots():
+    lab = small_lab(NETWORK, DATA, seeds=8)
+    lab.pace["one"], lab.pace["other"] = (6.0, 1.0), (6.0, 2.0)
+    runner = Runner(lab, perf_counter() + 1000, 2, lambda name, outcome: None, after=10.0)
+    assert runner._pace() == 4.0 and 975 < runner._left() < 981
 
 
 def test_a_still_shorter_one_leaves_out_the_smallest_batch_and_shortens_visits():
-    found = spent([Told("a", 3000.0), Told("b", 1000.0), Alone("c", 10.0)], 1000.0)
+    found = spent([Told("a", 2600.0), Told("b", 1000.0), Alone("c", 10.0)], 1000.0)
     for seeds, sizes, visits in (found["b"], found["c"]):
         assert sizes == (16, 64, 256) and visits < VISITS and len(seeds) >= FEWEST
 
@@ -94,3 +120,13 @@ def test_batch_sizes_of_an_experiment_leave_out_the_smallest_too_if_three_remain
     trial = lab.base
     assert lab.within(trial) == (16, 64, 256)
     assert lab.within(trial, (4, *sizes)) == (sizes if len(sizes) == 3 else (4, *sizes))
+    assert lab.held(trial) == (4, 16, 64, 256)  # what is timed takes no longer there
+
+
+def test_the_largest_is_left_out_but_where_it_was_asked_for():
+    lab = replace(small_lab(NETWORK, DATA, seeds=2), sizes=(2, 4, 16, 64))
+    lab.leave_out_the_largest()
+    assert lab.within(lab.base) == (2, 4, 16)
+    assert lab.within(lab.base, (4, 10, 100)) == (4, 10, 100) and lab.within(lab.base, (FULL,)) == (320,)
+    lab.leave_out_the_largest()
+    assert lab.sizes == (2, 4, 16)  # three remain

@@ -69,7 +69,15 @@ def target_runs(
         rates.append(grid)
         tables.append(table)
     losses = tuple(np.full(table.shape, 0.1) for table in tables)
-    return TargetRuns(tuple(sizes), tuple(rates), tuple(tables), losses, n_train, Target("val_loss", 0.1))
+    return TargetRuns(
+        tuple(sizes),
+        tuple(rates),
+        tuple(tables),
+        losses,
+        tuple(t > 0 for t in tables),
+        n_train,
+        Target("val_loss", 0.1),
+    )
 
 
 def step_times(
