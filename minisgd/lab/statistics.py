@@ -53,6 +53,22 @@ def mean_draws(values: HostArray, rng: Generator, n: int = RESAMPLES) -> HostArr
     return np.asarray(mean + (weights @ (y - mean[:, None]).T) * scale[:, None])
 
 
+def noise_draws(values: HostArray, rng: Generator, n: int = RESAMPLES) -> HostArray:
+    """Draw the errors of the logarithms of K positive quantities, each measured S times side by side.
+
+    values (S, K) to (n, K)
+    """
+    logs = np.log(values).T
+    return np.asarray(mean_draws(logs, rng, n) - logs.mean(axis=1))
+
+
+def log_interval(values: HostArray) -> Interval:
+    """Return the t interval of the mean logarithm of S positive values, as values; it contains their median."""
+    low, high = mean_interval(np.log(values))
+    median = float(np.median(values))
+    return min(math.exp(low), median), max(math.exp(min(high, 700.0)), median)
+
+
 def percentiles(sample: HostArray, level: float = LEVEL) -> tuple[HostArray, HostArray]:
     """Return the two ends of the central `level` of a sample along axis 0, each an element of it.
 

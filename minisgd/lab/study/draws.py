@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minisgd.lab.statistics import RESAMPLES, mean_draws, percentiles
+from minisgd.lab.statistics import RESAMPLES, mean_draws, noise_draws, percentiles
 from minisgd.typing import Generator, HostArray
 
 
@@ -75,8 +75,7 @@ def _drawn_noise(visits: HostArray | None, rng: Generator, n: int) -> HostArray:
     """Draw the error of the logarithm of the step times, (n, K)."""
     if visits is None or len(visits) < 2:
         return np.zeros((1, 1))
-    logs = np.log(visits).T
-    return np.asarray(mean_draws(logs, rng, n) - logs.mean(axis=1))
+    return noise_draws(visits, rng, n)
 
 
 def draw_step_seconds(step_seconds: HostArray, visits: HostArray | None, rng: Generator, n: int = 200) -> HostArray:

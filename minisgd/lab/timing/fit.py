@@ -51,7 +51,7 @@ def fit_step_time(batch_sizes: Sequence[int] | HostArray, seconds: Sequence[floa
         )
     if len(np.unique(sizes)) < 2:
         return None
-    t0, per_example, residual = fit_affine(sizes, t)
+    t0, per_example, residual = map(float, fit_affine(sizes, t))
     return StepTimeFit(t0, 1 / per_example if per_example > 0 else math.inf, residual)
 
 
@@ -70,19 +70,20 @@ def falling(batch_sizes: Sequence[int] | HostArray, visits: HostArray) -> list[t
     return found
 
 
-def fit_affine(x: HostArray, y: HostArray) -> tuple[float, float, float]:
-    """Fit y = a + b·x by least squares on relative errors, a, b ≥ 0; returns a, b, relative residual. x, y (K,).
+def fit_affine(x: HostArray, y: HostArray) -> tuple[HostArray, HostArray, HostArray]:
+    """Fit y = a + b·x by least squares on relative errors, a, b ≥ 0; returns a, b, relative residual, (…).
 
     Σ ((a + b·x)/y − 1)² is linear in (a, b); where its minimum has a negative coefficient, that one is zero.
+    x (K,), y (…, K): any number of fits at once
     """
-    design = np.stack([1 / y, x / y], axis=1)  # (K, 2), to be matched with ones
-    a, b = np.linalg.lstsq(design, np.ones_like(y), rcond=None)[0]
-    if a < 0 or b < 0:
-        column = design[:, 1 if a < 0 else 0]
-        alone = column.sum() / np.square(column).sum()
-        a, b = (0.0, alone) if a < 0 else (alone, 0.0)
-    residual = np.sqrt(np.mean(np.square(design @ [a, b] - 1)))
-    return float(a), float(b), float(residual)
+    design = np.stack([1 / y, x / y], axis=-1)  # (…, K, 2), to be matched with ones
+    length = np.sqrt(np.square(design).sum(axis=-2))  # (…, 2): columns of length 1 lose nothing to rounding
+    q, r = np.linalg.qr(design / length[..., None, :])
+    a, b = np.moveaxis(np.linalg.solve(r, q.sum(axis=-2)[..., None])[..., 0] / length, -1, 0)
+    alone = design.sum(axis=-2) / length**2  # (…, 2)
+    a, b = np.where(b < 0, alone[..., 0], np.maximum(a, 0)), np.where(a < 0, alone[..., 1], np.maximum(b, 0))
+    residual = np.sqrt(np.mean(np.square(design @ np.stack([a, b], axis=-1)[..., None] - 1), axis=(-2, -1)))
+    return a, b, residual
 
 
 def positive_sizes(batch_sizes: Sequence[int] | HostArray) -> HostArray:

@@ -112,13 +112,14 @@ def hyperbola(rng, b_crit: float, seeds: int, easy: np.ndarray) -> TargetRuns:
 @pytest.mark.slow
 @SEEDS
 def test_ratios_of_critical_batch_sizes_cover_at_their_level(seeds):
+    """400 repetitions have a standard error of a point: 93% is what 95% may look like."""
     rng = np.random.default_rng(seeds)
 
     def make() -> Estimate:
         easy = rng.normal(size=seeds)
         return trend((0, 1), [hyperbola(rng, b, seeds, easy) for b in (32.0, 64.0)], rng)
 
-    assert covered(make, math.log(2), 100) >= 0.9
+    assert covered(make, math.log(2), 400) >= 0.93
 
 
 # ------------------------------------------------ censored runs

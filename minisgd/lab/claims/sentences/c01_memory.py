@@ -29,9 +29,9 @@ RULE = Rule(
 def judge(rng: Generator, memory: Memory) -> Finding:
     """Fit M(B) = M0 + a·B to the measured bytes, and ask who grew."""
     sizes, total = np.array(memory.batch_sizes, float), memory.measured
-    fixed, each, _ = fit_affine(sizes, total)
+    fixed, each, _ = map(float, fit_affine(sizes, total))
     explained = 1 - np.square(total - fixed - each * sizes).sum() / max(np.square(total - total.mean()).sum(), 1e-300)
-    low, high = _spread(sizes, total)
+    low, high = _spread(sizes, total, each)
     evidence = {"memory": _growth(total)}
     evidence |= {name: _growth(memory.owners.get(name)) for name in ("activations", "gradients")}
     verdict = RULE.verdict(evidence)
@@ -63,11 +63,11 @@ def judge(rng: Generator, memory: Memory) -> Finding:
     )
 
 
-def _spread(sizes: HostArray, total: HostArray) -> tuple[float, float]:
-    """Return the least and the greatest slope when one batch size is left out (jackknife)."""
+def _spread(sizes: HostArray, total: HostArray, slope: float) -> tuple[float, float]:
+    """Return the least and the greatest slope when no batch size or one of them is left out (jackknife)."""
     kept = [np.arange(len(sizes)) != k for k in range(len(sizes))]
-    slopes = [fit_affine(sizes[rows], total[rows])[1] for rows in kept]
-    return min(slopes), max(slopes)
+    slopes = [float(fit_affine(sizes[rows], total[rows])[1]) for rows in kept]
+    return min(slope, *slopes), max(slope, *slopes)
 
 
 def _growth(row: HostArray | None) -> Estimate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,21 +14,19 @@ from minisgd.backend.cpu.threads import choose_threads
 from minisgd.data import Dataset
 from minisgd.lab.instruments.batch_sizes import choose_batch_sizes
 from minisgd.lab.instruments.throughput.speed import Speed, SpeedPoint, require_visits, summarise
-from minisgd.lab.statistics import Interval, intervals
+from minisgd.lab.statistics import LEVEL, Interval, mean_interval
 from minisgd.lab.timing.clock import VISITS, ProgressHook, Task, in_turn
 from minisgd.lab.trial import Trial
 from minisgd.nn import Network
 from minisgd.nn.inference import Inference
 from minisgd.training.cost import largest_product
 from minisgd.training.intake import as_dataset
-from minisgd.typing import Generator, HostArray, Seed
+from minisgd.typing import HostArray, Seed
 
 __all__ = ["LatencyPoint", "latency"]
 
 CALLS = 200
 """At most so many calls a visit: p99 needs some hundreds in all."""
-
-RESAMPLES = 200
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def latency(
     middle = np.array([np.median(each, axis=1) for each in taken]).T  # (V, K)
     how = f"median and 99th percentile of the calls at {visits} visits to each of {len(sizes)} batch sizes"
     line = summarise(sizes, middle, len(dataset), f"{how}, in a random order anew in every round", rng)
-    points = tuple(_point(point, each, rng) for point, each in zip(line.points, taken, strict=True))
+    points = tuple(_point(point, each) for point, each in zip(line.points, taken, strict=True))
     return replace(line, points=points)
 
 
@@ -111,19 +110,32 @@ def _task(network: Network, data: Dataset, b: int, threads: int | None) -> Task:
     return Task(partial(inference.predict, x), network.ops, choose_threads(largest_product(programs), threads))
 
 
-def _point(point: SpeedPoint, calls: HostArray, rng: Generator) -> LatencyPoint:
-    """Add the slow end to a point; visits are resampled as a whole.  calls (V, n) seconds"""
-    v, b = len(calls), point.batch_size
-    slow = [np.quantile(calls[rng.integers(v, size=v)], 0.99) for _ in range(RESAMPLES)]
-    (p99_interval,) = intervals(np.array(slow)[:, None])
+def _point(point: SpeedPoint, calls: HostArray) -> LatencyPoint:
+    """Add the slow end to a point.  calls (V, n) seconds"""
     return LatencyPoint(
-        b,
+        point.batch_size,
         point.step_seconds,
         point.interval,
-        b * calls.size / float(calls.sum()),
+        point.batch_size * calls.size / float(calls.sum()),
         point.residual,
         p50_seconds=point.step_seconds,
         p99_seconds=float(np.quantile(calls, 0.99)),
-        p99_interval=p99_interval,
+        p99_interval=_slow_interval(calls),
         calls=calls.size,
     )
+
+
+def _slow_interval(calls: HostArray) -> Interval:
+    """Return the interval of the 99th percentile, on a logarithmic scale: the t interval of that of the visits.
+
+    Or that of its jackknife over visits, if wider: most slow calls are those of a busy visit. So few calls that all of
+    them may be quicker than the 99th percentile do not bound it above.  calls (V, n)
+    """
+    v, slow = len(calls), math.log(np.quantile(calls, 0.99))
+    without = np.log([np.quantile(np.delete(calls, k, axis=0), 0.99) for k in range(v)])
+    half = 0.0
+    for each in (np.log(np.quantile(calls, 0.99, axis=1)), (v - 1) * without):
+        low, high = mean_interval(each)
+        half = max(half, (high - low) / 2)
+    bounded = 0.99**calls.size <= (1 - LEVEL) / 2
+    return math.exp(slow - half), math.exp(slow + half) if bounded else math.inf

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,9 +11,9 @@ import numpy as np
 from minisgd.data import Dataset
 from minisgd.errors import ArgumentError
 from minisgd.lab.instruments.batch_sizes import choose_batch_sizes
-from minisgd.lab.statistics import RESAMPLES, Interval, intervals
+from minisgd.lab.statistics import RESAMPLES, Interval, intervals, log_interval, noise_draws
 from minisgd.lab.timing.clock import VISITS, ProgressHook, time_steps
-from minisgd.lab.timing.fit import fit_step_time
+from minisgd.lab.timing.fit import fit_affine, fit_step_time
 from minisgd.lab.trial import Trial
 from minisgd.nn import Loss, Network
 from minisgd.optim import SGD, Optimizer
@@ -48,7 +48,7 @@ class Speed(Shown):
     """The line t(B) = t0 + B/r through the times of a step, and its knee, the batch size t0·r.
 
     Below the knee a larger batch is nearly free, above it a step takes longer in proportion to the batch. Intervals
-    hold 95% of the estimates from resampled visits and batch sizes: they cover noise and lack of fit.
+    hold 95% of the lines drawn from the t of the visits and of the points' distances from the line.
 
     Attributes:
         t0_seconds: Overhead of a step, t0.
@@ -152,28 +152,29 @@ def summarise(sizes: Sequence[int], taken: HostArray, examples: int, how: str, r
     t = np.median(taken, axis=0)
     line = fit_step_time(sizes, t)
     assert line is not None  # there are two sizes at least
-    lines = np.array(list(_resampled_lines(np.asarray(sizes), taken, rng)))  # (resamples, 3)
-    t0, rate, knee = intervals(lines)
-    draws = rng.integers(len(taken), size=(RESAMPLES, len(taken)))
+    t0, rate, knee = intervals(_drawn_lines(np.asarray(sizes), taken, t / line.seconds(np.asarray(sizes)) - 1, rng))
     points = [
-        SpeedPoint(b, s, interval, b / s, s / float(line.seconds(b)) - 1)
-        for b, s, interval in zip(sizes, t.tolist(), intervals(np.median(taken[draws], axis=1)), strict=True)
+        SpeedPoint(b, s, log_interval(visits), b / s, s / float(line.seconds(b)) - 1)
+        for b, s, visits in zip(sizes, t.tolist(), taken.T, strict=True)
     ]
     return Speed(line.t0, t0, line.r, rate, line.knee, knee, line.residual, tuple(points), examples, how)
 
 
-def _resampled_lines(sizes: HostArray, taken: HostArray, rng: Generator) -> Iterator[tuple[float, float, float]]:
-    """Yield (t0, r, knee) of resampled visits and batch sizes.
+def _drawn_lines(sizes: HostArray, taken: HostArray, residuals: HostArray, rng: Generator) -> HostArray:
+    """Draw lines with the errors of the visits and of the line itself, to (n, 3) of t0, r and knee.
 
-    A round is resampled as a whole, for a busy moment slows all its visits; batch sizes are resampled because the
-    line is a model of them, which holds more or less.
+    The errors of the visits are those of their t, a round as a whole, for a busy moment slows all its visits. The line
+    is a model, which holds more or less: its errors have the t of its K residuals, K − 2 of which are free.
+    taken (V, K)   residuals (K,), relative
     """
-    v, k = taken.shape
-    for _ in range(RESAMPLES):
-        rounds, chosen = rng.integers(v, size=v), rng.integers(k, size=k)
-        line = fit_step_time(sizes[chosen], np.median(taken[rounds][:, chosen], axis=0))
-        if line is not None:  # not the same batch size each time
-            yield line.t0, line.r, line.knee
+    k, n = len(sizes), RESAMPLES
+    errors = noise_draws(taken, rng, n)
+    if k > 2:
+        misfit = np.sqrt(np.square(residuals).sum() / rng.chisquare(k - 2, (n, 1)))
+        errors = errors + misfit * rng.normal(size=(n, k))
+    t0, per_example, _ = fit_affine(sizes, np.median(taken, axis=0) * np.exp(np.clip(errors, -20, 20)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.stack([t0, 1 / per_example, np.where(t0 > 0, t0 / per_example, 0.0)], axis=1)
 
 
 def require_visits(visits: int) -> None:

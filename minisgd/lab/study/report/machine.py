@@ -74,7 +74,7 @@ def memory_parts(result: StudyResult) -> tuple[float, float] | None:
     if len(result.batch_sizes) < 2:
         return None
     total = np.array([b.memory_bytes for b in result.batch_sizes], dtype=np.float64)
-    fixed, each, residual = fit_affine(_sizes(result), total)
+    fixed, each, residual = map(float, fit_affine(_sizes(result), total))
     return (fixed, each) if residual < 0.05 and each > 0 else None
 
 

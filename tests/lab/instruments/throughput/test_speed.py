@@ -32,14 +32,21 @@ def test_exact_times_give_the_line_and_intervals_of_no_width() -> None:
     assert_allclose(found.seconds(64), 2e-3)
 
 
-def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
-    found = [estimated(seed) for seed in range(40)]
+@pytest.mark.parametrize("visits", [3, 11])
+def test_intervals_hold_the_truth_as_often_as_they_say(visits: int) -> None:
+    """Noise of the visits, a busy moment that slows a round as a whole, and a line that is off by 5% here and there."""
+    rng, found, times = np.random.default_rng(visits), [], []
+    for _ in range(300):
+        truth = TRUTH * np.exp(0.05 * rng.standard_normal(len(SIZES)))
+        noise = 0.05 * rng.standard_normal((visits, len(SIZES))) + 0.05 * rng.standard_normal((visits, 1))
+        found.append(summarise(SIZES, truth * np.exp(noise), 2000, "", rng))
+        times.append(truth)
     for value, interval in ((T0, "t0_interval"), (RATE, "examples_per_second_interval"), (64.0, "knee_interval")):
         held = [low <= value <= high for low, high in (getattr(each, interval) for each in found)]
-        assert np.mean(held) >= 0.85, interval
-    points = [low <= s <= high for each in found for (low, high), s in zip(
-        (p.interval for p in each.points), TRUTH, strict=True)]  # fmt: skip
-    assert np.mean(points) >= 0.85
+        assert np.mean(held) >= 0.93, interval
+    points = [low <= s <= high for each, truth in zip(found, times, strict=True) for (low, high), s in zip(
+        (p.interval for p in each.points), truth, strict=True)]  # fmt: skip
+    assert np.mean(points) >= 0.92  # of medians, which scatter a little more than means
 
 
 def test_a_busy_moment_does_not_move_the_medians() -> None:
