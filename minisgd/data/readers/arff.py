@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from minisgd.data.readers.reader import TableReader, existing
+from minisgd.data.readers.reader import TableReader, existing, refusing
 from minisgd.data.tables.table import Table
-from minisgd.errors import DataError, MissingExtraError
+from minisgd.errors import MissingExtraError
 
 
 def read_arff(path: str | Path, header: bool | None = None) -> Table:
@@ -26,16 +26,10 @@ def read_arff(path: str | Path, header: bool | None = None) -> Table:
         raise MissingExtraError(
             "scipy", expected=f"installed to read {path}", got="no such package", fix="pip install scipy"
         ) from error
-    try:
+    with refusing(path, "an ARFF table of numeric and nominal attributes", "export it as CSV"):
         rows, about = arff.loadarff(path)
-    except (arff.ArffError, NotImplementedError, ValueError, StopIteration, OSError) as error:
-        raise DataError(
-            str(path),
-            expected="an ARFF table of numeric and nominal attributes",
-            got=str(error) or type(error).__name__,
-            fix="export it as CSV",
-        ) from error
-    return Table.of(str(path), {name: np.asarray(rows[name]) for name in about.names()})
+        columns = {name: np.asarray(rows[name]) for name in about.names()}
+    return Table.of(str(path), columns)
 
 
 ARFF = TableReader("FILE.arff", "the same in the format of Weka, where scipy is installed", read_arff)

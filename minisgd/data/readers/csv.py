@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import csv
+import gzip
 import warnings
 from collections.abc import Iterator
 from importlib import import_module
+from math import prod
+from mmap import mmap
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
-from minisgd.data.readers.reader import TableReader, existing
-from minisgd.data.tables.dialect import Dialect, cut, dialect_of, number, open_text
+from minisgd.data.readers.reader import TableReader, existing, refusing, require_room, room
+from minisgd.data.tables.dialect import Dialect, cut, dialect_of, is_zipped, number, open_text
 from minisgd.data.tables.table import MISSING, Table, Text
-from minisgd.errors import DataError, MinisgdError
-from minisgd.typing import HostArray
+from minisgd.errors import DataError
+from minisgd.typing import HostArray, Shape
 
 _CELLS = 1 << 21
 """Cells that are read together: what they take beside the table itself is bounded."""
+
+_PIECE = 1 << 20  # bytes that are unzipped together
 
 _MARKS = sorted({form for mark in MISSING - {""} for form in (mark, mark.upper(), mark.capitalize())} | {"NaN", "N/A"})
 
@@ -32,19 +36,24 @@ def read_csv(path: str | Path, header: bool | None = None) -> Table:
         DataError: Naming the line where the file cannot be read.
     """
     path = existing(Path(path))
-    try:
+    with refusing(path, "a readable CSV table in UTF-8", "export it again as CSV in UTF-8"):
+        if is_zipped(path):
+            _require_room_for_text(path)
         dialect = dialect_of(path, header)
         try:
             pandas = import_module("pandas")
         except ImportError:
             return _read_plainly(path, dialect)
         return _read_by_pandas(pandas, path, dialect)
-    except MinisgdError:
-        raise
-    except (csv.Error, EOFError, OSError, UnicodeError) as error:
-        raise DataError(
-            str(path), expected="a readable CSV table in UTF-8", got=str(error), fix="export it again as CSV in UTF-8"
-        ) from error
+
+
+def _require_room_for_text(path: Path) -> None:
+    """Unzip a file once without keeping anything, so that one of compressed nothing is refused before it is read."""
+    size, most = 0, room(path)
+    with gzip.open(path, "rb") as stream:
+        while size <= most and (piece := stream.read(_PIECE)):
+            size += len(piece)
+    require_room(path, size, "text")
 
 
 # ------------------------------------------------ with pandas
@@ -128,7 +137,9 @@ class _Pieces:
         for name in empty:
             self.codes[name].append(np.full(len(chunk), -1, dtype=np.int32))
         numbers = chunk if len(numeric) == len(self.names) else chunk[numeric]
-        self.blocks.append((numeric, numbers.to_numpy(np.float64)))
+        block = _mapped(numbers.shape)
+        block[...] = numbers.to_numpy(np.float64)
+        self.blocks.append((numeric, block))
         self.rows += len(chunk)
 
     def _add_text(self, pandas: Any, name: str, column: Any) -> None:
@@ -156,6 +167,12 @@ class _Pieces:
         text = {name: Text(np.concatenate(codes), tuple(self.values[name])) for name, codes in self.codes.items()}
         booleans = frozenset(name for name, always in self.booleans.items() if always and name in numeric)
         return Table(source, self.names, numbers, numeric, text, booleans=booleans, notes=notes)
+
+
+def _mapped(shape: Shape) -> HostArray:
+    """Return an array in pages of its own: they go back to the system at once when it is let go."""
+    size = 8 * prod(shape)
+    return np.frombuffer(mmap(-1, size), dtype=np.float64).reshape(shape) if size else np.empty(shape)
 
 
 # ------------------------------------------------ without

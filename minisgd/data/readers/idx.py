@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import re
 import struct
-import zlib
 from math import prod
 from pathlib import Path
 from typing import IO
@@ -17,7 +16,8 @@ from typing import IO
 import numpy as np
 
 from minisgd.data.checks import as_images
-from minisgd.data.readers.reader import Arrays, Reader, existing
+from minisgd.data.readers.reader import Arrays, Reader, existing, refusing, require_room
+from minisgd.data.tables.dialect import is_zipped
 from minisgd.errors import DataError
 from minisgd.typing import HostArray
 
@@ -25,6 +25,7 @@ _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E
 _NAME = re.compile(r"(?P<stem>.*?)[-_.]?(?P<kind>images|labels)[-_.]?idx\d[-_.]?\w*(\.gz)?", re.IGNORECASE)
 _ROLES = {"train": "train", "t10k": "test", "test": "test", "val": "validation"}
 _PIECE = 1 << 20
+_MOST_AXES = 8
 
 
 def read_idx(path: str | Path) -> HostArray:
@@ -34,21 +35,21 @@ def read_idx(path: str | Path) -> HostArray:
         DataError: For a file that is no IDX file or damaged; says what was expected and what is there.
     """
     path = existing(Path(path))
-    try:
+    with refusing(path, "a complete gzip or IDX file", _AGAIN):
         with _open(path) as stream:
             dtype, shape = _header(stream, path)
             expected = prod(shape) * dtype.itemsize
+            if isinstance(stream, gzip.GzipFile):
+                require_room(path, expected, f"shape {shape}")
             values = _read(stream, expected + 1)
-    except (EOFError, zlib.error, OSError) as error:
-        raise DataError(str(path), expected="a complete gzip or IDX file", got=str(error), fix=_AGAIN) from error
-    if len(values) != expected:
-        raise DataError(
-            str(path),
-            expected=f"{expected} bytes of values for shape {shape}",
-            got=f"{len(values)} bytes" if len(values) < expected else "more bytes",
-            fix=_AGAIN,
-        )
-    return np.frombuffer(values, dtype=dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+        if len(values) != expected:
+            raise DataError(
+                str(path),
+                expected=f"{expected} bytes of values for shape {shape}",
+                got=f"{len(values)} bytes" if len(values) < expected else "more bytes",
+                fix=_AGAIN,
+            )
+        return np.frombuffer(values, dtype=dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
 def read_idx_folder(folder: str | Path) -> Arrays:
@@ -106,17 +107,15 @@ _AGAIN = "fetch or write the file again"
 
 def _open(path: Path) -> IO[bytes]:
     """Open a file, through gzip where its first bytes say so."""
-    with path.open("rb") as stream:
-        zipped = stream.read(2) == b"\x1f\x8b"
-    return gzip.open(path, "rb") if zipped else path.open("rb")  # type: ignore[return-value]
+    return gzip.open(path, "rb") if is_zipped(path) else path.open("rb")  # type: ignore[return-value]
 
 
 def _header(stream: IO[bytes], path: Path) -> tuple[np.dtype[np.generic], tuple[int, ...]]:
     magic = stream.read(4)
-    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _DTYPES or not magic[3]:
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _DTYPES or not 0 < magic[3] <= _MOST_AXES:
         raise DataError(
             str(path),
-            expected="an IDX file: 2 zero bytes, a type from 08 to 0e, the number of dimensions",
+            expected=f"an IDX file: 2 zero bytes, a type from 08 to 0e, the number of dimensions, 1 to {_MOST_AXES}",
             got=f"first bytes {magic.hex(' ')}" if magic else "an empty file",
             fix="check that the file is what its name says",
         )

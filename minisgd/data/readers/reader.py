@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from minisgd.errors import DataError
+from minisgd.errors import DataError, MinisgdError
 from minisgd.typing import HostArray
 
 Arrays: TypeAlias = dict[str, tuple[HostArray, HostArray, HostArray | None]]
 """What a file of several splits holds: split name to (x, y, weight or None)."""
+
+MOST_EXPANDED, AT_LEAST = 256, 64 << 20
+"""What a file may take in memory: so many times its size, or so many bytes where that is more. What forged sizes and
+compressed nothing claim beyond is refused before it is reserved."""
 
 
 @dataclass(frozen=True)
@@ -76,3 +81,31 @@ def existing(path: Path, *, folder: bool = False) -> Path:
         there = "a folder" if path.is_dir() else "a file" if path.exists() else "nothing at this path"
         raise DataError(str(path), expected=f"an existing {kind}", got=there, fix=f"check the {kind} name")
     return path
+
+
+@contextmanager
+def refusing(path: Path, expected: str, fix: str) -> Iterator[None]:
+    """Refuse a file in whatever way the reading of it fails: damaged and hostile files fail in all of them."""
+    try:
+        yield
+    except MinisgdError:
+        raise
+    except Exception as error:
+        reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+        raise DataError(str(path), expected=expected, got=reason, fix=fix) from error
+
+
+def room(path: Path) -> int:
+    """Return how many bytes a file may hold."""
+    return max(AT_LEAST, MOST_EXPANDED * path.stat().st_size)
+
+
+def require_room(path: Path, size: int, what: str) -> None:
+    """Refuse a file that claims to hold more bytes than one of its size may."""
+    if size > room(path):
+        raise DataError(
+            str(path),
+            expected=f"at most {MOST_EXPANDED} times as large in memory as it is, or {AT_LEAST >> 20} MiB",
+            got=f"{what} of {size:,} bytes in a file of {path.stat().st_size:,}",
+            fix="check where it comes from; if it is sound, write it uncompressed",
+        )

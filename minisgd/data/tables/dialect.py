@@ -17,6 +17,8 @@ from minisgd.errors import DataError
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars", " ": "spaces"}
 _SAMPLE, _LEAST, _CHARACTERS = 100, 10, 1 << 18  # lines looked at; fewer where they are long, but so many at least
+MOST_COLUMNS = 1 << 17
+"""Every column is decided on and reported by itself; what has more is an array."""
 _WIDEST = 1 << 24  # characters of a line; a longer one is no table
 _NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?%?")
 _DECIMAL_COMMA, _DECIMAL_POINT = re.compile(r"[+-]?\d*,\d+"), re.compile(r"[+-]?\d*\.\d+")
@@ -34,11 +36,15 @@ class Dialect:
     notes: tuple[str, ...]
 
 
+def is_zipped(path: Path) -> bool:
+    """Tell whether the first bytes of a file are those of gzip."""
+    with path.open("rb") as stream:
+        return stream.read(2) == b"\x1f\x8b"
+
+
 def open_text(path: Path, *, comments: bool = False) -> TextIO:
     """Open a file as UTF-8 text without its byte order mark, through gzip where its first bytes say so."""
-    with path.open("rb") as stream:
-        zipped = stream.read(2) == b"\x1f\x8b"
-    binary = gzip.open(path, "rb") if zipped else path.open("rb")
+    binary = gzip.open(path, "rb") if is_zipped(path) else path.open("rb")
     text = io.TextIOWrapper(binary, encoding="utf-8-sig", newline="")
     return _WithoutComments(text) if comments else text  # type: ignore[return-value]
 
@@ -61,6 +67,11 @@ def dialect_of(path: Path, header: bool | None = None) -> Dialect:
     cut_lines = list(cut(plain, separator))
     rows = [row for _, row in cut_lines]
     first, rest = [cell.strip() for cell in rows[0]], rows[1:]
+    if len(first) > MOST_COLUMNS:
+        raise DataError(
+            str(path), expected=f"a table of at most {MOST_COLUMNS:,} columns", got=f"{len(first):,}",
+            fix="save it as x.npy,y.npy",
+        )  # fmt: skip
     decimal = "," if separator != "," and _has_decimal_commas(rest or rows) else "."
     if header is None and not (first[0] == "" and _is_index(rest)):
         _require_header(first, rest, path)

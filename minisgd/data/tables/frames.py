@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minisgd.data.tables.columns import listed
-from minisgd.data.tables.table import Table, require_distinct
+from minisgd.data.tables.table import Table, Text, require_distinct
 from minisgd.errors import DataError, ShapeError
 from minisgd.typing import HostArray
 
@@ -91,10 +91,19 @@ def _columns(frame: Any, source: str) -> dict[str, Any]:
         ) from error
 
 
-def _values(column: Any) -> HostArray:
-    """Return a column as an array, times with a zone of pandas as UTC."""
+def _values(column: Any) -> HostArray | Text:
+    """Return a column as an array, categories of text as they are coded, times with a zone of pandas as UTC."""
     if isinstance(column, np.ndarray):
         return column
+    if hasattr(getattr(column, "type", None), "index_type"):  # pyarrow's
+        whole = column.unify_dictionaries().combine_chunks()
+        levels = whole.dictionary.to_pylist()
+        if all(isinstance(level, str | None) for level in levels):
+            return Text.coded(whole.indices.fill_null(-1).to_numpy(), levels)
+    if hasattr(column, "cat") and hasattr(column.cat, "codes"):  # pandas'
+        levels = column.cat.categories.to_list()
+        if all(isinstance(level, str) for level in levels):
+            return Text.coded(column.cat.codes.to_numpy(), levels)
     if getattr(column.dtype if hasattr(column, "dtype") else None, "tz", None) is not None:
         column = column.dt.tz_convert(None)
     values: HostArray = column.to_numpy()

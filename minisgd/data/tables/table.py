@@ -32,6 +32,16 @@ class Text:
             codes[row] = -1 if value.lower() in MISSING else number.setdefault(value, len(number))
         return cls(codes, tuple(number))
 
+    @classmethod
+    def coded(cls, codes: HostArray, values: Sequence[Any]) -> Text:
+        """Return codes (N,) into any values, which may come again or stand for nothing, as a column of text."""
+        own = cls.of(values)
+        return cls(np.append(own.codes, np.int32(-1))[codes], own.values)
+
+    def __len__(self) -> int:
+        """N, the number of rows."""
+        return len(self.codes)
+
     def strings(self) -> HostArray:
         """Return the column as strings (N,), "" where a value is missing."""
         strings: HostArray = np.array([*self.values, ""], dtype=np.str_)[self.codes]
@@ -67,13 +77,18 @@ class Table:
 
     @classmethod
     def of(cls, source: str, columns: Mapping[str, Any], notes: tuple[str, ...] = ()) -> Table:
-        """Sort columns, array-likes (N,) by name, by what they hold.
+        """Sort columns, array-likes (N,) or Text by name, by what they hold.
 
         Raises:
             DataError: For columns of unequal length and for cells that are no numbers, text, booleans or dates.
         """
-        arrays = {str(name): _plain(f"{source}: column {name!r}", values) for name, values in columns.items()}
-        lengths = {name: len(values) for name, values in arrays.items()}
+        text = {str(name): values for name, values in columns.items() if isinstance(values, Text)}
+        arrays = {
+            str(name): _plain(f"{source}: column {name!r}", values)
+            for name, values in columns.items()
+            if not isinstance(values, Text)
+        }
+        lengths = {name: len(values) for name, values in (arrays | text).items()}
         if len(set(lengths.values())) > 1:
             raise DataError(source, expected="columns of equal length", got=lengths, fix="pass a cell per row")
         n = next(iter(lengths.values()), 0)
@@ -83,10 +98,10 @@ class Table:
             numbers[:, place] = arrays[name]
         return cls(
             source,
-            tuple(arrays),
+            tuple(map(str, columns)),
             numbers,
             numeric,
-            text={name: Text.of(values.tolist()) for name, values in arrays.items() if values.dtype.kind == "O"},
+            text=text | {name: Text.of(values.tolist()) for name, values in arrays.items() if values.dtype.kind == "O"},
             dates={name: values for name, values in arrays.items() if values.dtype.kind == "M"},
             booleans=frozenset(name for name, values in arrays.items() if values.dtype.kind == "b"),
             notes=notes,

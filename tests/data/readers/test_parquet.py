@@ -42,7 +42,7 @@ class TestWithPyarrow:
         np.testing.assert_array_equal(table.text["label"].strings(), ["b", "a"])
 
     def test_bad_tables(self):
-        with pytest.raises(DataError, match="column 'a' must be one value per cell, got a"):
+        with pytest.raises(DataError, match="column 'a' must be one value per cell, got list"):
             read_parquet(self.write(a=[[1], [2, 3]], y=[0, 1]))
         self.path.write_bytes(b"PAR1 nonsense")
         with pytest.raises(DataError, match="t.parquet must be a Parquet table"):
