@@ -144,7 +144,7 @@ class Preprocessing:
         try:
             values = json.loads(text)
             version = values["version"]
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise _damaged(f"{type(error).__name__}: {error}") from error
         if version != VERSION:
             raise DataError(
@@ -152,7 +152,7 @@ class Preprocessing:
             )
         try:
             return cls._checked(values)
-        except (TypeError, KeyError, ValueError, MinisgdError) as error:
+        except (TypeError, KeyError, ValueError, AttributeError, OverflowError, MinisgdError) as error:
             raise _damaged(str(error)) from error
 
     @classmethod
@@ -163,7 +163,8 @@ class Preprocessing:
         _require(bool(shape) and all(isinstance(n, int) and n > 0 for n in shape), "input_shape")
         _require(isinstance(values["scalar"], bool), "scalar")
         _require(isinstance(values["scale"], float) and 0 < values["scale"] < float("inf"), "scale")
-        _require(classes is None or (len(classes) > 1 and all(isinstance(c, str) for c in classes)), "classes")
+        _require(classes is None or (isinstance(classes, list) and len(classes) > 0), "classes")
+        _require(all(isinstance(name, str) for name in classes or ()), "classes")
         _require((classes is None) == (values["task"] == "regression"), "classes")
         _require(values["labels"] in get_args(LabelKind), "labels")
         _require(all(isinstance(name, str) for name in (*columns, *values["targets"])), "columns")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minisgd.errors import CheckpointError
+from minisgd.errors import CheckpointError, ShapeError
 from minisgd.files import write_atomically
+from minisgd.nn.tensor_file import read_tensors
 from minisgd.typing import HostArray
 
 if TYPE_CHECKING:
@@ -73,7 +75,8 @@ def with_weights(network: Network, tensors: Mapping[str, HostArray], about: Mapp
         CheckpointError: If they belong to another network.
     """
     tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(SETTINGS)}
-    shape = tuple(json.loads(about["input_shape"])) if "input_shape" in about else network.input_shape
+    own = _said(about, "input_shape", where, "the shape of one example", _is_shape)
+    shape = network.input_shape if own is None else tuple(own)
     if shape is None:
         raise CheckpointError(
             where,
@@ -82,36 +85,66 @@ def with_weights(network: Network, tensors: Mapping[str, HostArray], about: Mapp
             fix="call network.build(input_shape) first",
         )
     dtype = "float64" if any(t.dtype == np.float64 for t in tensors.values()) else "float32"
-    duplicate = network.copy().build(shape, dtype=dtype, ops=network.ops if network.is_built else None)
-    _fill(duplicate, tensors, where)
-    duplicate.input_scale = float(about.get("input_scale", "1.0"))
-    classes = json.loads(about.get("classes", "null"))
-    duplicate.classes = tuple(classes) if classes else None
-    duplicate.output_scale = _output_scale(json.loads(about.get("output_scale", "null")), duplicate, where)
+    ops = network.ops if network.is_built else None
+    try:
+        planned = network.copy().shape_only(shape, dtype, ops)  # which takes no memory, whatever the shape
+    except ShapeError as error:
+        raise CheckpointError(
+            f"{where}: input_shape", expected=error.expected, got=error.got, fix="load it into its own network"
+        ) from error
+    _require_alike(planned, tensors, where)
+    duplicate = network.copy().build(shape, dtype=dtype, ops=ops)
+    for name, view in (duplicate.parameters() | duplicate.running_statistics()).items():
+        duplicate.ops.upload(tensors[name].astype(dtype), out=view)
+    outputs = duplicate.output_shape[-1]
+    scale = _said(about, "input_scale", where, "a positive number", lambda scale: _is_number(scale) and scale > 0)
+    duplicate.input_scale = 1.0 if scale is None else float(scale)
+    names = _said(
+        about, "classes", where, f"at most {outputs} names, each once", lambda names: _are_names(names, outputs)
+    )
+    duplicate.classes = None if names is None else tuple(names)
+    expected = f"means and standard deviations of {outputs} outputs"
+    scales = _said(about, "output_scale", where, expected, lambda scales: _are_scales(scales, outputs))
+    if scales is not None:
+        mean, std = (np.array(each, dtype=np.float64) for each in scales)
+        duplicate.output_scale = mean, std
     return duplicate
 
 
-def _output_scale(values: Any, network: Network, where: str) -> tuple[HostArray, HostArray] | None:
-    if values is None:
+def _said(about: Mapping[str, str], name: str, where: str, expected: str, is_sound: Callable[[Any], bool]) -> Any:
+    """Return what the metadata say about one thing, None where they say nothing, or refuse it."""
+    if name not in about:
         return None
     try:
-        mean, std = (np.array(each, dtype=np.float64) for each in values)
-        sound = mean.shape == std.shape == network.output_shape[-1:]
-        sound = sound and bool(np.isfinite(mean + std).all() and (std > 0).all())
-    except (TypeError, ValueError):
-        sound = False
-    if not sound:
-        raise CheckpointError(
-            f"{where}: output_scale",
-            expected=f"means and standard deviations of {network.output_shape[-1]} outputs",
-            got=values,
-            fix="train and save the model again",
-        )
-    return mean, std
+        value = json.loads(about[name])
+        if value is None or is_sound(value):
+            return value
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        pass
+    fix = "train and save the model again"
+    raise CheckpointError(f"{where}: {name}", expected=expected, got=about[name], fix=fix)
 
 
-def _fill(network: Network, tensors: dict[str, HostArray], where: str) -> None:
-    own = network.parameters() | network.running_statistics()
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+
+
+def _is_shape(shape: Any) -> bool:
+    return len(shape) > 0 and all(type(n) is int and 0 < n < 1 << 31 for n in shape)
+
+
+def _are_names(names: Any, most: int) -> bool:
+    return 0 < len(set(names)) == len(names) <= most and all(isinstance(name, str) for name in names)
+
+
+def _are_scales(scales: Any, outputs: int) -> bool:
+    mean, std = scales
+    return len(mean) == len(std) == outputs and all(map(_is_number, (*mean, *std))) and all(each > 0 for each in std)
+
+
+def _require_alike(network: Network, tensors: Mapping[str, HostArray], where: str) -> None:
+    """Refuse tensors that are not the network's by name, shape and kind, and values that are not finite."""
+    own = {segment.name: segment.shape for segment in (*network.layout, *network.statistics_layout)}
     if own.keys() != tensors.keys():
         missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
         found = [f"no {', '.join(missing)}"] * bool(missing) + [f"unknown {', '.join(extra)}"] * bool(extra)
@@ -121,15 +154,20 @@ def _fill(network: Network, tensors: dict[str, HostArray], where: str) -> None:
             got=f"one with {' and '.join(found)}",
             fix="load it into the network it was saved from",
         )
-    for name, view in own.items():
-        if tensors[name].shape != view.shape:
+    for name, shape in own.items():
+        tensor, fix = tensors[name], "load it into the network it was saved from"
+        if tensor.shape != shape:
+            raise CheckpointError(f"{where}: {name}", expected=f"of shape {shape}", got=tensor.shape, fix=fix)
+        if tensor.dtype.kind != "f":
+            raise CheckpointError(f"{where}: {name}", expected="of floats", got=f"dtype {tensor.dtype}", fix=fix)
+        if not np.isfinite(tensor).all():
+            bad = tensor[~np.isfinite(tensor)]
             raise CheckpointError(
                 f"{where}: {name}",
-                expected=f"of shape {view.shape}",
-                got=tensors[name].shape,
-                fix="load it into the network it was saved from",
+                expected="finite everywhere",
+                got=f"{len(bad):,} of {tensor.size:,} values like {bad[0]}",
+                fix="load weights from before the training run diverged",
             )
-        network.ops.upload(tensors[name].astype(network.dtype), out=view)
 
 
 def read_weights(path: str | Path) -> tuple[dict[str, HostArray], dict[str, str]]:
@@ -138,15 +176,4 @@ def read_weights(path: str | Path) -> tuple[dict[str, HostArray], dict[str, str]
     Raises:
         CheckpointError: If the file is missing or damaged.
     """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(str(path), framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
-    except (OSError, SafetensorError) as problem:
-        raise CheckpointError(
-            f"weights file {str(path)!r}",
-            expected="a readable safetensors file",
-            got=str(problem),
-            fix="check the path; a file that was cut short cannot be repaired",
-        ) from problem
+    return read_tensors(Path(path), f"weights file {str(path)!r}")
