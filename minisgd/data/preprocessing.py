@@ -160,7 +160,7 @@ class Preprocessing:
         shape, classes, columns = values["input_shape"], values["classes"], values["columns"]
         rule, encoding = values["standardization"], values["encoding"]
         _require(values["task"] in get_args(Task), "task")
-        _require(bool(shape) and all(isinstance(n, int) and n > 0 for n in shape), "input_shape")
+        _require(bool(shape) and all(type(n) is int and n > 0 for n in shape), "input_shape")
         _require(isinstance(values["scalar"], bool), "scalar")
         _require(isinstance(values["scale"], float) and 0 < values["scale"] < float("inf"), "scale")
         _require(classes is None or (isinstance(classes, list) and len(classes) > 0), "classes")
@@ -168,7 +168,7 @@ class Preprocessing:
         _require((classes is None) == (values["task"] == "regression"), "classes")
         _require(values["labels"] in get_args(LabelKind), "labels")
         _require(all(isinstance(name, str) for name in (*columns, *values["targets"])), "columns")
-        _require(isinstance(values["outputs"], int) and values["outputs"] > 0, "outputs")
+        _require(type(values["outputs"]) is int and values["outputs"] > 0, "outputs")
         standardization = None
         if rule is not None:
             standardization = Standardization(np.array(rule["mean"], np.float64), np.array(rule["std"], np.float64))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +22,7 @@ from minisgd.data.tables.frames import is_frame, read_frame
 from minisgd.data.tables.table import Table
 from minisgd.data.tabular import dataset_of
 from minisgd.data.target import Task
-from minisgd.errors import ArgumentError, DtypeError
+from minisgd.errors import ArgumentError, DataError, DtypeError
 from minisgd.typing import HostArray, Seed
 
 BUILT_IN = {"digits": digits}
@@ -75,7 +76,8 @@ def load(
     chosen = {"drop": _names("drop", drop), "categorical": _names("categorical", categorical)}
     if (table := _table(name, header)) is not None:
         options = TableOptions(**chosen, missing=missing, keep_index=keep_index, standardize=standardize is not False)
-        return dataset_of(table, target=target, task=task, options=options, validation=validation, seed=seed)
+        with _within_memory(table.source):
+            return dataset_of(table, target=target, task=task, options=options, validation=validation, seed=seed)
     name = os.fspath(name)
     given = {"target": target, **chosen, "missing": missing != "impute", "keep_index": keep_index, "header": header}
     for argument, value in given.items():
@@ -86,8 +88,20 @@ def load(
     if name in BUILT_IN:
         data = BUILT_IN[name](validation=validation, seed=seed, images=images)
     else:
-        data = _assemble(_reader(name).arrays(name), name, validation, seed, images, task)
+        with _within_memory(name):
+            data = _assemble(_reader(name).arrays(name), name, validation, seed, images, task)
     return data.standardized() if standardize else data
+
+
+@contextmanager
+def _within_memory(name: str) -> Iterator[None]:
+    """Refuse data for which this machine has no memory."""
+    try:
+        yield
+    except MemoryError as error:
+        raise DataError(
+            name, expected="small enough for this machine's memory", got=str(error) or "more", fix="take fewer rows"
+        ) from error
 
 
 def read_table(name: str | os.PathLike[str], header: bool | None = None) -> Table | HostArray:

@@ -60,7 +60,7 @@ class Header(NamedTuple):
         if read is None:  # later versions are of arrays with named fields
             raise DataError(where, expected=_EXPECTED, got=f"version {version} of the format", fix=_FIX)
         shape, fortran, dtype = read(stream)
-        if dtype.kind not in "biufcSUmM" or not dtype.itemsize:
+        if dtype.kind not in "biufSUmM" or not dtype.itemsize:
             raise DataError(where, expected=_EXPECTED, got=f"dtype {dtype}", fix=_FIX)
         own, there = prod(shape) * dtype.itemsize, size - stream.tell()
         if min(shape, default=0) < 0 or own != there:

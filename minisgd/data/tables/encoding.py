@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Literal
 
 import numpy as np
@@ -43,6 +44,11 @@ class Encoding:
                 column = as_numbers(table, name, kind, decision.detail)[rows]
                 middle, spread = float(np.nanmean(column)), float(np.nanstd(column)) or 1.0
                 gap = bool(np.isnan(column).any())
+            if not isfinite(middle + spread):
+                raise DataError(
+                    f"{table.source}: column {name!r}", expected="numbers of finite variance",
+                    got="values near 1e308", fix="divide them by a power of 10",
+                )  # fmt: skip
             shift, scale = (middle, spread) if options.standardize and kind != "boolean" else (0.0, 1.0)
             rules.append(Rule(name, kind, shift, scale, middle, gap, format=decision.detail))
         return cls(tuple(rules), options.missing)
@@ -160,10 +166,12 @@ def _moments(table: Table, rows: HostArray) -> tuple[HostArray, HostArray, HostA
     for some in blocks(rows, k):
         block = table.numbers[some]
         count += (~np.isnan(block)).sum(axis=0)
-        total += np.nansum(block, axis=0)
+        with np.errstate(over="ignore"):
+            total += np.nansum(block, axis=0)
     mean = total / np.maximum(count, 1)
-    for some in blocks(rows, k):
-        squares += np.nansum(np.square(table.numbers[some] - mean), axis=0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for some in blocks(rows, k):
+            squares += np.nansum(np.square(table.numbers[some] - mean), axis=0)
     std = np.sqrt(squares / np.maximum(count, 1))
     std[~(std > 1e-12 * np.abs(mean))] = 1.0
     return mean, std, len(rows) - count

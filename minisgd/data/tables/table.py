@@ -28,6 +28,7 @@ class Text:
         number: dict[str, int] = {}
         codes = np.empty(len(cells), dtype=np.int32)
         for row, cell in enumerate(cells):
+            cell = cell.decode("utf-8", "replace") if isinstance(cell, bytes) else cell
             value = "" if cell is None else str(cell).strip()
             codes[row] = -1 if value.lower() in MISSING else number.setdefault(value, len(number))
         return cls(codes, tuple(number))
