@@ -6,6 +6,7 @@ and shape, as text), and the values. (numpy.lib.format)
 
 from __future__ import annotations
 
+from io import SEEK_CUR
 from math import prod
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
@@ -62,7 +63,7 @@ class Header(NamedTuple):
         shape, fortran, dtype = read(stream)
         if dtype.kind not in "biufSUmM" or not dtype.itemsize:
             raise DataError(where, expected=_EXPECTED, got=f"dtype {dtype}", fix=_FIX)
-        own, there = prod(shape) * dtype.itemsize, size - stream.tell()
+        own, there = prod(shape) * dtype.itemsize, size - stream.seek(0, SEEK_CUR)
         if min(shape, default=0) < 0 or own != there:
             raise DataError(
                 where,
@@ -96,7 +97,7 @@ def _read(path: Path, *, mapped: bool = False) -> HostArray:
         stream.seek(0)
         header = Header.of(stream, str(path), path.stat().st_size)
         if mapped and 0 not in header.shape:
-            return np.memmap(path, header.dtype, "r", stream.tell(), header.shape, header.order)
+            return np.memmap(path, header.dtype, "r", stream.seek(0, SEEK_CUR), header.shape, header.order)
         return header.values(stream, str(path))
 
 

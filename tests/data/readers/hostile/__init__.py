@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.data.readers.hostile.arrays import LABELS, Cases, idx_cases, npy, npy_cases, npz_cases
+from tests.data.readers.hostile.arrays import LABELS, LABELS_AS_NPY, Cases, idx_cases, npy_cases, npz_cases
 from tests.data.readers.hostile.models import weights_cases
 from tests.data.readers.hostile.tables import arff_cases, csv_cases, parquet_cases
 
@@ -27,7 +27,7 @@ def _features() -> Read:
     import minisgd as ms
 
     def read(path: Path) -> Any:
-        path.with_name("y.npy").write_bytes(npy(descr="'<i8'", shape="(4,)"))
+        path.with_name("y.npy").write_bytes(LABELS_AS_NPY)
         return ms.load(f"{path},{path.with_name('y.npy')}", validation=None)
 
     return read

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import resource
 import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from time import process_time
@@ -22,9 +21,7 @@ ROOM = 1 << 30
 
 def main(kind: str, folder: Path) -> None:
     name, cases, prepare = KINDS[kind]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the tools that make the files
-        made = cases()
+    made = cases()
     read = prepare()
     try:
         read(folder / "absent")  # what is imported when it is used takes its room now

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import struct
+import warnings
 import zipfile
 import zlib
 from typing import Any, TypeAlias
@@ -93,7 +94,8 @@ def npy_cases() -> Cases:
 def npz(entries: dict[str, bytes] | list[tuple[str, bytes]], by: int = zipfile.ZIP_DEFLATED, **forged: Any) -> bytes:
     """Return an archive; forged: fields of the first entry of the directory, as (offset, format, value)."""
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", by) as archive:
+    with warnings.catch_warnings(), zipfile.ZipFile(out, "w", by) as archive:
+        warnings.simplefilter("ignore")  # that a name comes twice
         for name, content in entries.items() if isinstance(entries, dict) else entries:
             archive.writestr(name, content)
     raw = bytearray(out.getvalue())

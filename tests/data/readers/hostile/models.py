@@ -12,7 +12,8 @@ PREPROCESSING: dict[str, Any] = {
     "version": 1, "task": "classification", "input_shape": [3], "scalar": True, "scale": 1.0, "classes": ["a", "b"],
     "labels": "text", "standardization": None, "encoding": None, "columns": [], "targets": [], "outputs": 2,
 }  # fmt: skip
-ARCHITECTURE = '{"version": 1}'
+ARRAYS = bytes(range(32))
+"""Values of the tensors, all of them finite."""
 TENSORS = {"0.W": ([3, 2], "F32", 24), "0.b": ([2], "F32", 8)}
 
 
