@@ -40,7 +40,7 @@ def test_halves_become_float32(path: Path) -> None:
 @pytest.mark.parametrize(
     ("about", "message"),
     [
-        ({"input_shape": "[1000000, 1000]"}, r"input_shape must be \(B, features\), got"),
+        ({"input_shape": "[1000000, 1000]"}, r"0.W must be of shape \(1000, 3\), got \(4, 3\)"),
         ({"input_shape": "[1000000000]"}, r"0.W must be of shape \(1000000000, 3\), got \(4, 3\)"),
         ({"input_shape": "[4, 0]"}, r"input_shape must be the shape of one example, got \[4, 0\]"),
         ({"input_shape": "[4.0]"}, "input_shape must be"),
