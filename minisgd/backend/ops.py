@@ -20,7 +20,6 @@ import numpy as np
 
 from minisgd.backend.batch_transfer import BatchTransfer
 from minisgd.backend.dispatch import method
-from minisgd.backend.loop_unrolling import append_translates
 from minisgd.backend.program import Call, Program
 from minisgd.errors import DtypeError
 from minisgd.typing import Array, HostArray, Shape
@@ -60,8 +59,8 @@ class Ops:
         self._observer: Observer | None = None
         self._phase = ""
         self._layer = ""
-        self._loops = 0
         self._block: tuple[int, int] | None = None
+        """Of what is being recorded, on a device that records loops over blocks: see `Call`."""
 
     def apart(self) -> Self:
         """Return the same operations on the same device, which record by themselves: in another thread, say."""
@@ -92,28 +91,6 @@ class Ops:
 
     def arrange(self, program: Program) -> None:
         """Choose the order in which the calls of a recorded program are executed, where it is free."""
-
-    def blocks(self, count: int, size: int) -> Iterator[slice]:
-        """Yield 0 … count in slices of a size. What is recorded meanwhile is a loop, which may be joined with others.
-
-        From the second on, what is done with a slice must depend on it alone: of a long loop only the first three
-        slices are yielded while recording, and the last one if it is shorter.
-
-        count: of examples   size: of a block; the last one is shorter
-        """
-        self._loops += 1
-        program, slices = self._program, [slice(k, min(k + size, count)) for k in range(0, count, size)]
-        k, begins = 0, []
-        try:
-            while k < len(slices):
-                self._block = (self._loops, k)
-                begins.append(0 if program is None else len(program))
-                yield slices[k]
-                k += 1
-                if k == 3 and program is not None:
-                    k += append_translates(program, begins, count // size - k)
-        finally:
-            self._block = None
 
     def join(self, *programs: Program) -> Program:
         """Return the calls of several programs, in their order, as one program."""

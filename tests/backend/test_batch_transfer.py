@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from minisgd.backend import NumpyOps, get_ops
-from minisgd.backend.batch_transfer import DoubleBufferedTransfer
+from minisgd.backend.cuda.batch_transfer import DoubleBufferedTransfer
 
 
 @pytest.fixture(params=["cpu", "cuda"])

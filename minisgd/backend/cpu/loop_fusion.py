@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from minisgd.backend.loop_unrolling import root
+from minisgd.backend.cpu.loop_unrolling import root
 from minisgd.backend.program import Call
 from minisgd.typing import HostArray
 

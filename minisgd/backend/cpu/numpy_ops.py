@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from math import prod
 from typing import Any
@@ -13,6 +13,7 @@ from minisgd.backend.cpu.contiguous import as_runs
 from minisgd.backend.cpu.erf import erf_into
 from minisgd.backend.cpu.executor import program_type
 from minisgd.backend.cpu.loop_fusion import block_order
+from minisgd.backend.cpu.loop_unrolling import append_translates
 from minisgd.backend.cpu.products import multiply_pieces, pieces
 from minisgd.backend.cpu.rowwise import Repeats, Widened, repeat_and_compute, widened
 from minisgd.backend.ops import Operand, Ops
@@ -40,6 +41,7 @@ class NumpyOps(Ops):
     def _begin(self) -> None:
         super()._begin()
         self._repeats = Repeats()
+        self._loops = 0
 
     def empty(self, shape: Shape, dtype: Any) -> Array:
         return self._aligned(shape, dtype, np.empty)
@@ -59,6 +61,28 @@ class NumpyOps(Ops):
 
     def arrange(self, program: Program) -> None:
         program.arrange(block_order(program.calls))
+
+    def blocks(self, count: int, size: int) -> Iterator[slice]:
+        """Yield 0 … count in slices of a size. What is recorded meanwhile is a loop, which may be joined with others.
+
+        From the second on, what is done with a slice must depend on it alone: of a long loop only the first three
+        slices are yielded while recording, and the last one if it is shorter.
+
+        count: of examples   size: of a block; the last one is shorter
+        """
+        self._loops += 1
+        program, slices = self._program, [slice(k, min(k + size, count)) for k in range(0, count, size)]
+        k, begins = 0, []
+        try:
+            while k < len(slices):
+                self._block = (self._loops, k)
+                begins.append(0 if program is None else len(program))
+                yield slices[k]
+                k += 1
+                if k == 3 and program is not None:
+                    k += append_translates(program, begins, count // size - k)
+        finally:
+            self._block = None
 
     def elementwise(self, op: str, *operands: Operand, out: Array) -> None:
         wide = widened(operands, out)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from minisgd.backend.batch_transfer import BatchTransfer, DoubleBufferedTransfer
+from minisgd.backend.batch_transfer import BatchTransfer
+from minisgd.backend.cuda.batch_transfer import DoubleBufferedTransfer
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
 from minisgd.backend.cuda.device_kernels import ARRIVALS, FLOATS, SCRATCH
 from minisgd.backend.cuda.diagnosis import find_trouble, no_cupy

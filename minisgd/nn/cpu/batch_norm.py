@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
-from minisgd.backend import Ops
+from minisgd.backend import NumpyOps
 from minisgd.backend.dispatch import tuned
 from minisgd.nn.cpu import block_size
 from minisgd.nn.cpu.block_size import images_per_block
@@ -54,7 +54,7 @@ def declare(self: Arrays, x: Shape) -> Declaration:
 
 
 @tuned("cpu", BatchNorm, "forward")
-def forward(self: Arrays, ops: Ops, x: Array) -> Array:
+def forward(self: Arrays, ops: NumpyOps, x: Array) -> Array:
     """y = x′ s + t  with  x′ = x − k,  s = γ/√(σ²+ε),  t = β − (μ − k) s,  k the mean of the first block
 
     All that is summed are x′ and x′², so x is read once for both. Subtracting k first keeps σ² = mean(x′²) −
@@ -84,7 +84,7 @@ def forward(self: Arrays, ops: Ops, x: Array) -> Array:
     return self.y
 
 
-def _finish_moments(self: Arrays, ops: Ops, of: Ghosts, n: int) -> None:
+def _finish_moments(self: Arrays, ops: NumpyOps, of: Ghosts, n: int) -> None:
     """mean = Σ x′ / n    var = Σ x′² / n − mean²    inv = 1/√(var + ε)"""
     mean, var, inv = of.pick(self.mean), of.pick(self.var), of.pick(self.inv)
     ops.multiply(mean, 1 / n, out=mean)
@@ -96,7 +96,7 @@ def _finish_moments(self: Arrays, ops: Ops, of: Ghosts, n: int) -> None:
     ops.divide(1.0, inv, out=inv)
 
 
-def _scale_and_shift(self: Arrays, ops: Ops, of: Ghosts) -> tuple[Array, Array]:
+def _scale_and_shift(self: Arrays, ops: NumpyOps, of: Ghosts) -> tuple[Array, Array]:
     """s = γ inv    t = β − mean s"""
     scale, shift = of.pick(self.scale), of.pick(self.shift)
     if self.affine:
@@ -112,7 +112,7 @@ def _scale_and_shift(self: Arrays, ops: Ops, of: Ghosts) -> tuple[Array, Array]:
 
 
 @tuned("cpu", BatchNorm, "backward")
-def backward(self: Arrays, ops: Ops, dy: Array) -> Array | None:
+def backward(self: Arrays, ops: NumpyOps, dy: Array) -> Array | None:
     """dγ = Σ dy x̂    dβ = Σ dy    dx = γ/√(σ²+ε) · (dy − mean(dy) − x̂ mean(dy x̂))"""
     groups = _ghosts(self)
     for of in groups:
@@ -136,7 +136,7 @@ def backward(self: Arrays, ops: Ops, dy: Array) -> Array | None:
     return self.dx
 
 
-def _input_gradient(self: Arrays, ops: Ops, of: Ghosts, dy: Array, dx: Array) -> None:
+def _input_gradient(self: Arrays, ops: NumpyOps, of: Ghosts, dy: Array, dx: Array) -> None:
     """dx = s dy + p x′ + q  with  p = −s inv mean(dy x̂),  q = −s mean(dy) − p mean"""
     dy_, moved, dx_ = (of.rows(a) for a in (dy, self.moved, dx))
     n = dy_.shape[-2]
@@ -159,7 +159,7 @@ def _input_gradient(self: Arrays, ops: Ops, of: Ghosts, dy: Array, dx: Array) ->
 
 
 @tuned("cpu", BatchNorm, "infer")
-def infer(self: Arrays, ops: Ops, x: Array) -> Array:
+def infer(self: Arrays, ops: NumpyOps, x: Array) -> Array:
     """y = x s + t  with  s = γ/√(r_var + ε),  t = β − r_mean s: two passes in place of three"""
     scale, shift = self.row, self.shift[..., 0, :, :]
     ops.add(self.running_var, self.eps, out=scale)
@@ -213,7 +213,7 @@ def _ghosts(layer: BatchNorm) -> list[Ghosts]:
     return groups
 
 
-def _blocks(layer: Arrays, ops: Ops, of: Ghosts, n: int) -> Iterator[tuple[Any, Array]]:
+def _blocks(layer: Arrays, ops: NumpyOps, of: Ghosts, n: int) -> Iterator[tuple[Any, Array]]:
     """Yield runs of rows (…, G, m, C) that fit into the cache, and scratch for each.
 
     One ghost batch of images is cut as all layers cut images, so that they can take turns.
@@ -230,7 +230,7 @@ def _blocks(layer: Arrays, ops: Ops, of: Ghosts, n: int) -> Iterator[tuple[Any, 
         yield (..., some, slice(None)), work
 
 
-def _add_sum(layer: Arrays, ops: Ops, of: Ghosts, block: Any, a: Array, *, out: Array) -> None:
+def _add_sum(layer: Arrays, ops: NumpyOps, of: Ghosts, block: Any, a: Array, *, out: Array) -> None:
     """out (…, G, 1, C) ← Σ a for the first block of rows, out + Σ a for the others"""
     if block[1].start == 0:
         ops.sum_batch(a, out=out)

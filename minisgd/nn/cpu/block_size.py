@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from minisgd.backend import Ops
+from minisgd.backend import NumpyOps
 from minisgd.nn.layer import Layer
 from minisgd.nn.shapes import reshaped
 from minisgd.typing import Array, Shape
@@ -37,7 +37,7 @@ def images_per_block(layer: Layer, x: Shape) -> int:
     return max(1, CACHED.elements // (layer.largest_image or prod(x[1:])))
 
 
-def blocks(layer: Layer, ops: Ops, x: Array) -> Iterator[tuple[Any, Any]]:
+def blocks(layer: Layer, ops: NumpyOps, x: Array) -> Iterator[tuple[Any, Any]]:
     """Yield the blocks of images x (…, B, H, W, C): one index for arrays of the batch, one for work arrays."""
     replicas = (slice(None),) * len(layer.lead)
     shape = x.shape[len(layer.lead) :]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from minisgd.backend import Ops
+from minisgd.backend import NumpyOps
 from minisgd.backend.dispatch import tuned
 from minisgd.nn.cpu import block_size
 from minisgd.nn.cpu.block_size import blocks, images_per_block
@@ -65,7 +65,7 @@ def declare(self: Arrays, x: Shape) -> Declaration:
 
 
 @tuned("cpu", Conv2d, "forward")
-def forward(self: Arrays, ops: Ops, x: Array) -> Array:
+def forward(self: Arrays, ops: NumpyOps, x: Array) -> Array:
     W = reshaped(self.W, (*self.lead, -1, self.channels))  # (…, K·K·C, O)
     for images in _chunks(self, ops):
         y = _matrices(self, self.y[images])
@@ -77,7 +77,7 @@ def forward(self: Arrays, ops: Ops, x: Array) -> Array:
 
 
 @tuned("cpu", Conv2d, "backward")
-def backward(self: Arrays, ops: Ops, dy: Array) -> Array | None:
+def backward(self: Arrays, ops: NumpyOps, dy: Array) -> Array | None:
     """db = Σ_{B,H,W} dy    dW, dx: see _correlate, and where that does not do, _add_overlaps"""
     correlates = self.dx is not None and _correlates(self)
     if correlates:
@@ -99,7 +99,7 @@ def backward(self: Arrays, ops: Ops, dy: Array) -> Array | None:
     return self.dx
 
 
-def _weight_gradient(self: Arrays, ops: Ops, patches: Array, other: Array, total: Array, *, first: bool) -> None:
+def _weight_gradient(self: Arrays, ops: NumpyOps, patches: Array, other: Array, total: Array, *, first: bool) -> None:
     """total ← Σ_n patchesᵀ other, or total + that if these are not the first images.
 
     patches (…, n, pixels, K·K·C)   other (…, n, pixels, O)   total (…, K·K·C, O), or with C and O exchanged
@@ -115,7 +115,7 @@ def _weight_gradient(self: Arrays, ops: Ops, patches: Array, other: Array, total
         ops.add(total, out, out=total)
 
 
-def _multiply(self: Arrays, ops: Ops, a: Array, b: Array, *, out: Array) -> None:
+def _multiply(self: Arrays, ops: NumpyOps, a: Array, b: Array, *, out: Array) -> None:
     """out = a b.  a (…, n, pixels, K)   b (…, K, O)   out (…, n, pixels, O)"""
     if _apart(self, a, b.shape[-1]):
         ops.matmul(a, b[..., None, :, :], out=out)
@@ -146,7 +146,7 @@ def _correlates(self: Arrays) -> bool:
     return self.stride == (1, 1) and min(_complement(self)) >= 0
 
 
-def _correlate(self: Arrays, ops: Ops, dy: Array, images: tuple[Any, ...], *, first: bool) -> None:
+def _correlate(self: Arrays, ops: NumpyOps, dy: Array, images: tuple[Any, ...], *, first: bool) -> None:
     """Both gradients from the patches of dy, as forward with dy in place of x and W flipped.
 
     dx[h,w,c] = Σ_{k,l,o} dy[h+k−Q, w+l−Q, o] W[K−1−k, K−1−l, c, o]
@@ -165,7 +165,7 @@ def _correlate(self: Arrays, ops: Ops, dy: Array, images: tuple[Any, ...], *, fi
     _multiply(self, ops, patches, flipped, out=dx)
 
 
-def _add_overlaps(self: Arrays, ops: Ops, dy: Array, dx: Array) -> None:
+def _add_overlaps(self: Arrays, ops: NumpyOps, dy: Array, dx: Array) -> None:
     """dx = the patches of dy Wᵀ, added up where they overlap"""
     some = _first(self, dx.shape[len(self.lead)])
     dpatches, dpadded = self.dpatches[some], self.dpadded[some]
@@ -181,7 +181,7 @@ def _add_overlaps(self: Arrays, ops: Ops, dy: Array, dx: Array) -> None:
 # ------------------------------------------------ patches
 
 
-def _unroll(self: Arrays, ops: Ops, x: Array) -> Array:
+def _unroll(self: Arrays, ops: NumpyOps, x: Array) -> Array:
     """Copy the patches of some images.  x (…, n, H, W, C)   result (…, n, OH·OW, K·K·C)
 
     In memory a patch is contiguous where that copies long runs; with few channels, position in the patch
@@ -205,7 +205,7 @@ def _unroll(self: Arrays, ops: Ops, x: Array) -> Array:
     return reshaped(patches, (*lead, n, pixels, patch))
 
 
-def _chunks(self: Arrays, ops: Ops) -> Iterator[tuple[Any, ...]]:
+def _chunks(self: Arrays, ops: NumpyOps) -> Iterator[tuple[Any, ...]]:
     """Yield the images of each block, and of those only as many at a time as there is room for patches."""
     oh, ow = self.y.shape[-3:-1]
     n = self.patches.shape[-1] // (oh * ow * self.kernel[0] * self.kernel[1] * self.x.shape[-1])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from copy import copy
 from typing import Any
 
-from minisgd.backend import Ops
+from minisgd.backend import NumpyOps
 from minisgd.backend.dispatch import tuned
 from minisgd.nn.cpu.block_size import blocks
 from minisgd.nn.layer import Layer
@@ -29,7 +29,7 @@ def in_blocks(name: str, result: str) -> Callable[..., Any]:
     result: the attribute with the array that it returns
     """
 
-    def body(self: Layer, ops: Ops, array: Array) -> Array | None:
+    def body(self: Layer, ops: NumpyOps, array: Array) -> Array | None:
         found: Array | None
         if self.x.ndim != len(self.lead) + 4:
             found = getattr(self, name)(ops, array)

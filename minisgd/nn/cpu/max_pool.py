@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minisgd.backend import Ops
+from minisgd.backend import NumpyOps
 from minisgd.backend.dispatch import tuned
 from minisgd.nn.cpu.block_size import as_runs, blocks, images_per_block
 from minisgd.nn.layer import Buffer, Declaration
@@ -48,7 +48,7 @@ def declare(self: Arrays, x: Shape) -> Declaration:
 
 
 @tuned("cpu", MaxPool2d, "forward")
-def forward(self: Arrays, ops: Ops, x: Array) -> Array:
+def forward(self: Arrays, ops: NumpyOps, x: Array) -> Array:
     for some, n in blocks(self, ops, x):
         columns = _across(self, ops, x[some], self.across[n], self.exceeds[n], self.right[some])
         _down(self, ops, columns, self.down[n], self.exceeds[n], self.below[some], out=self.y[some])
@@ -56,7 +56,7 @@ def forward(self: Arrays, ops: Ops, x: Array) -> Array:
 
 
 @tuned("cpu", MaxPool2d, "infer")
-def infer(self: Arrays, ops: Ops, x: Array) -> Array:
+def infer(self: Arrays, ops: NumpyOps, x: Array) -> Array:
     for some, n in blocks(self, ops, x):
         columns = _across(self, ops, x[some], self.across[n])
         _down(self, ops, columns, self.down[n], out=self.y[some])
@@ -64,7 +64,7 @@ def infer(self: Arrays, ops: Ops, x: Array) -> Array:
 
 
 def _across(
-    self: Arrays, ops: Ops, x: Array, best: Array, exceeds: Array | None = None, right: Array | None = None
+    self: Arrays, ops: NumpyOps, x: Array, best: Array, exceeds: Array | None = None, right: Array | None = None
 ) -> Array:
     """Return the maximum over the columns of windows that begin at every pixel.  x, result (…, n, H, W, C)"""
     found, c = x, x.shape[-1]
@@ -81,7 +81,7 @@ def _across(
 
 def _down(
     self: Arrays,
-    ops: Ops,
+    ops: NumpyOps,
     columns: Array,
     best: Array,
     exceeds: Array | None = None,
@@ -110,7 +110,7 @@ def _taken(self: Arrays, columns: Array) -> Array:
 
 
 @tuned("cpu", MaxPool2d, "backward")
-def backward(self: Arrays, ops: Ops, dy: Array) -> Array | None:
+def backward(self: Arrays, ops: NumpyOps, dy: Array) -> Array | None:
     """dx = dy at the first maximum of each window, 0 elsewhere; windows that overlap add up"""
     if self.dx is None:
         return None
@@ -121,7 +121,9 @@ def backward(self: Arrays, ops: Ops, dy: Array) -> Array | None:
     return self.dx
 
 
-def _to_first_maximum(self: Arrays, ops: Ops, dy: Array, right: Array, below: Array, n: Any, *, out: Array) -> None:
+def _to_first_maximum(
+    self: Arrays, ops: NumpyOps, dy: Array, right: Array, below: Array, n: Any, *, out: Array
+) -> None:
     """From the last row of a window to its first, and in each from the last column: to the latest that exceeded"""
     (kh, kw), counts = self.kernel, self.y.shape[-3:-1]
     rows_left = dy
@@ -141,7 +143,7 @@ def _to_first_maximum(self: Arrays, ops: Ops, dy: Array, right: Array, below: Ar
                 ops.add(dx, pixel, out=dx)
 
 
-def _split(ops: Ops, d: Array, mask: Array, inside: Array, outside: Array) -> tuple[Array, Array]:
+def _split(ops: NumpyOps, d: Array, mask: Array, inside: Array, outside: Array) -> tuple[Array, Array]:
     """inside = d where the mask is set, outside = d where it is not"""
     ops.multiply(d, mask, out=inside)
     ops.subtract(d, inside, out=outside)
