@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,42 +15,59 @@ if TYPE_CHECKING:
     from minisgd.nn.network import Network
 
 
+KEPT = 8
+"""Batch sizes whose programs are kept: the full one, and short ones that ended the examples of a call."""
+
+
 class Inference:
-    """The forward pass of a network in evaluation, for host arrays of any length."""
+    """The forward pass of a network in evaluation, for host arrays of any length; threads take turns."""
 
     def __init__(self, network: Network, batch_size: int) -> None:
         self.network, self.batch_size = network, batch_size
+        self.weights, self.output_shape = (network.vector, network.statistics), network.output_shape
         self.programs: dict[int, tuple[Program, Array, Array]] = {}
-        self.arena: Arena | None = None
+        self.largest = 0
+        self.lock = Lock()
+
+    def serves(self, network: Network, batch_size: int) -> bool:
+        """Tell whether a call of another network object, whose weights may be these, can be answered here and now."""
+        ours, theirs = self.network, network
+        same = all(a is b for a, b in zip(self.weights, (theirs.vector, theirs.statistics), strict=True))
+        scales = ours.input_scale == theirs.input_scale and ours.output_scale is theirs.output_scale
+        return same and scales and self.batch_size == batch_size and not self.lock.locked()
 
     def predict(self, x: HostArray) -> HostArray:
         """Return the outputs.  x (N, …)   result (…R, N, *output)"""
         net, n = self.network, len(x)
         axis = len(net.lead)
-        out = np.empty((*net.lead, n, *net.output_shape), net.dtype)
-        for start in range(0, n, self.batch_size):
-            part = x[start : start + self.batch_size]
-            program, batch, y = self._program(len(part), min(self.batch_size, n))
-            if part.dtype == np.uint8:
-                part = part * np.asarray(net.input_scale, net.dtype)
-            net.ops.upload(part, out=batch)  # converts floats of another dtype on the way
-            program.replay()
-            out[(*[slice(None)] * axis, slice(start, start + len(part)))] = net.ops.to_host(y)
+        out = np.empty((*net.lead, n, *self.output_shape), net.dtype)
+        with self.lock:
+            for start in range(0, n, self.batch_size):
+                part = x[start : start + self.batch_size]
+                program, batch, y = self._program(len(part), min(self.batch_size, n))
+                if part.dtype == np.uint8:
+                    part = part * np.asarray(net.input_scale, net.dtype)
+                net.ops.upload(part, out=batch)  # converts floats of another dtype on the way
+                program.replay()
+                out[(*[slice(None)] * axis, slice(start, start + len(part)))] = net.ops.to_host(y)
         if net.output_scale is not None:
             mean, std = net.output_scale
             out = (out * std + mean).astype(net.dtype)
         return out
 
     def _program(self, b: int, largest: int) -> tuple[Program, Array, Array]:
+        if largest > self.largest:  # than memory has been allocated for
+            plan = Plan(inference_requests(self.network, (largest, *_shape(self.network))))
+            self.arena, self.largest = Arena(self.network.ops, plan, self.network.lead), largest
+            self.programs.clear()
         if b not in self.programs:
-            self.programs[b] = self._record(b, largest)
+            while len(self.programs) >= KEPT:
+                del self.programs[next(iter(self.programs))]
+            self.programs[b] = self._record(b)
         return self.programs[b]
 
-    def _record(self, b: int, largest: int) -> tuple[Program, Array, Array]:
+    def _record(self, b: int) -> tuple[Program, Array, Array]:
         net = self.network
-        if self.arena is None:
-            plan = Plan(inference_requests(net, (largest, *_shape(net))))
-            self.arena = Arena(net.ops, plan, net.lead)
         binder, x, y = bind_inference(net, (b, *_shape(net)))
         net.attach(_shape(net), net.vector, net.statistics, None)
         binder.realize(self.arena, net.lead)

@@ -366,9 +366,14 @@ class Network(Sequential):
             ArgumentError: If the network has no weights.
         """
         self.require_built()
-        own: Self = clone(self)  # binding changes layers, and another thread may be predicting as well
-        own.vector, own.statistics = self.vector, self.statistics
-        return Inference(own, positive(batch_size, "batch_size")).predict(self._input(x))
+        batch_size = positive(batch_size, "batch_size")
+        inference: Inference | None = getattr(self, "_inference", None)
+        if inference is None or not inference.serves(self, batch_size):
+            own: Self = clone(self)  # binding changes layers, and another thread may be predicting as well
+            own.vector, own.statistics = self.vector, self.statistics
+            inference = Inference(own, batch_size)
+            lend(self, "_inference", inference)  # for the next call; copies record their own
+        return inference.predict(self._input(x))
 
     def _input(self, x: Any) -> HostArray:
         if not isinstance(x, np.ndarray):

@@ -19,6 +19,7 @@ from tests.optim.optimizer_table import OPTIMIZERS
 
 NAMED = {
     "take": "rows by their indices",
+    "add_rows": "to rows by their indices",
     "one_hot": "rows of the identity by labels",
     "argmax": "gives an index",
     "uniform": "reads a clock",
@@ -42,7 +43,7 @@ def what(call: Call, dtype: str) -> str | None:
         return "hits" if out == "float64" != dtype else "compare" if set(reads) != {out} or out == dtype else None
     if not mixed:
         return None
-    if call.op in ("take", "one_hot", "argmax", "uniform", "copy"):
+    if call.op in ("take", "add_rows", "one_hot", "argmax", "uniform", "copy"):
         return call.op
     if call.op == "multiply" and "uint8" in reads and out == dtype:
         return "rescale"
@@ -81,7 +82,7 @@ def data(x: Any, outputs: int = 3) -> ms.Dataset:
 def test_every_layer(name: str, kind: str) -> None:
     shape = shape_of(kind, np.random.default_rng(1))
     net = ms.Network(LAYERS[name].make(shape), ms.Flatten(), ms.Linear(3))
-    dataset = data(RNG.standard_normal((23, *shape)))
+    dataset = data(LAYERS[name].draw(RNG, (23, *shape)))
     assert mixed(prepare(net, dataset, ms.SGD(lr=0.01), batch_size=7, seeds=0)) <= set(NAMED)
 
 
@@ -96,6 +97,7 @@ def test_every_optimizer(name: str) -> None:
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_loss(name: str) -> None:
     y = LOSSES[name].draw(np.random.default_rng(0), (20, 3))
+    y = np.maximum(y, 0) if y.dtype.kind == "i" else y  # every example has its class
     dataset = ms.Dataset.from_arrays(RNG.standard_normal((20, 5)), y, weight=RNG.uniform(0.5, 2, 20), validation=0.2)
     net, loss = ms.Network(ms.Linear(6), ms.Tanh(), ms.Linear(3)), LOSSES[name].make()
     prepared = prepare(net, dataset, ms.Adam(lr=0.01), loss=loss, batch_size=7, micro_batch=3)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from math import prod, sqrt
 from typing import Any
 
-from minisgd.backend import Ops
+from minisgd.backend import NumpyOps
 from minisgd.backend.dispatch import tuned
 from minisgd.nn.cpu import block_size
 from minisgd.nn.layer import Buffer, Declaration
@@ -48,7 +48,7 @@ def declare(self: ScaledDotProduct, x: Shape) -> Declaration:
 
 
 @tuned("cpu", ScaledDotProduct, "forward")
-def forward(self: Any, ops: Ops, x: Array) -> Array:
+def forward(self: Any, ops: NumpyOps, x: Array) -> Array:
     """m = max S    l = Σ e^(S − m)    y = e^(S − m) v / l    log Σ eˢ = m + ln l"""
     if self.causal:
         hide_the_future(ops, self.mask)
@@ -73,7 +73,7 @@ def forward(self: Any, ops: Ops, x: Array) -> Array:
 
 
 @tuned("cpu", ScaledDotProduct, "backward")
-def backward(self: Any, ops: Ops, dy: Array) -> Array | None:
+def backward(self: Any, ops: NumpyOps, dy: Array) -> Array | None:
     """P = e^(S − log Σ eˢ)    dv = Pᵀ dy    dS = P (dy vᵀ − Σ dy y)    dq = dS k / √d    dk = dSᵀ q / √d"""
     if self.dx is None:
         return None
@@ -106,7 +106,7 @@ def backward(self: Any, ops: Ops, dy: Array) -> Array | None:
     return dx
 
 
-def scores(layer: Any, ops: Ops, q: Array, k: Array, rows: slice, keys: slice) -> Array:
+def scores(layer: Any, ops: NumpyOps, q: Array, k: Array, rows: slice, keys: slice) -> Array:
     """Return S = q kᵀ / √d of the queries of a block and the keys that they see, (…, n, H, queries, keys)."""
     S = viewed(layer, "P", (*q.shape[:-2], rows.stop - rows.start, keys.stop))
     ops.matmul(q[..., rows, :], transpose(k[..., keys, :]), out=S)
@@ -117,7 +117,7 @@ def scores(layer: Any, ops: Ops, q: Array, k: Array, rows: slice, keys: slice) -
     return S
 
 
-def example_blocks(layer: Any, ops: Ops, x: Array) -> Iterator[Any]:
+def example_blocks(layer: Any, ops: NumpyOps, x: Array) -> Iterator[Any]:
     """Yield indices of some of the examples.  x (…, B, T, D)"""
     b, t, _ = x.shape[len(layer.lead) :]
     for some in ops.blocks(b, sizes(layer.heads, b, t)[0]):
