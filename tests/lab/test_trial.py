@@ -29,4 +29,4 @@ def test_weights_stay_as_they_are_while_a_step_is_timed():
 
 def test_what_is_no_optimizer_is_refused_when_a_run_is_prepared():
     with pytest.raises(ms.DtypeError, match="optimizer must be an optimizer object"):
-        Trial(NETWORK, DATA, "sgd").still(0)(10)
+        Trial(NETWORK, DATA, 0.1).still(0)(10)

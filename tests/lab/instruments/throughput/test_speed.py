@@ -113,7 +113,7 @@ def test_default_sizes_are_those_that_can_be_trained_on() -> None:
         ({"batch_sizes": [1, 2000]}, "integers from 1 to N = 1797"),
         ({"batch_sizes": [1, 2.5]}, "integers from 1 to N = 1797"),
         ({"visits": 2}, "visits must be an integer of at least 3"),
-        ({"optimizer": "adam"}, "optimizer must be an optimizer object"),
+        ({"optimizer": 0.1}, "optimizer must be an optimizer object"),
         ({"threads": 0}, "threads must be a positive integer"),
     ],
 )
