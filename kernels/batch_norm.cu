@@ -13,13 +13,24 @@
 //
 // moves    12 R n C bytes in float32 forward (x twice, y), 20 backward (x and dy twice, dx)
 //
+// launch   grid (ceil(C / CHANNELS), slabs, R G)   block (CHANNELS, DEEP), where nothing else is said
+//
 // A sum over the batch is a sum down columns. A block takes CHANNELS neighbouring columns, so that its loads are
 // contiguous, and DEEP rows at a time; a slab of rows for each block, so that enough blocks run. The slabs' results
-// are merged by a second kernel in a fixed order: the same bits every run.
+// are merged by a second kernel in a fixed order: the same bits every run. A thread has one channel of one ghost batch,
+// whose numbers it reads once, and goes down it ROWS rows at a time: as many loads on their way, and no division for
+// each element, neither of floats nor to find out where it belongs.
 //
 // macros   REAL   CHANNELS   DEEP (powers of two)          n C fewer than 2^31
 
 #define BLOCK (CHANNELS * DEEP)
+#define ROWS 4
+
+// The place of a thread: its channel, and the rows of its ghost batch and slab.
+#define PLACE                                                                                                  \
+  const int c = blockIdx.x * CHANNELS + threadIdx.x, depth = threadIdx.y;                                      \
+  const int r = blockIdx.z / G, g = blockIdx.z % G, slab = blockIdx.y, slabs = gridDim.y;                      \
+  const Rows rows(g, G, ghost, n, slab, slabs);
 
 // The rows of one slab of one ghost batch.
 struct Rows {
@@ -30,17 +41,36 @@ struct Rows {
     last = min(stop, first + share);
   }
   __device__ __forceinline__ int count() const { return last > first ? last - first : 0; }
+
+  // Hand the offsets of a thread's elements of column c to `take`, ROWS at a time and then one by one.
+  template <class Take> __device__ __forceinline__ void down(int c, int C, int depth, Take take) const {
+    int i = first + depth;
+    for (; i + (ROWS - 1) * DEEP < last; i += ROWS * DEEP) {
+      long long at[ROWS];
+#pragma unroll
+      for (int e = 0; e < ROWS; e++) at[e] = (long long)(i + e * DEEP) * C + c;
+      take(at);
+    }
+    for (; i < last; i += DEEP) {
+      const long long at[1] = {(long long)i * C + c};
+      take(at);
+    }
+  }
 };
 
-// Mean and summed squared deviations of `count` numbers. Numbers join one by one (Welford 1962) and groups two by
-// two (Chan et al. 1979), never through sum x^2 - n mean^2, whose digits cancel where the mean is large.
+// Mean and summed squared deviations of `count` numbers. Numbers join in small groups and these two by two (Chan et al.
+// 1979), never through sum x^2 - n mean^2, whose digits cancel where the mean is large. One division a group.
 struct Moments {
   REAL mean, squares;
   int count;
-  __device__ __forceinline__ void add(REAL x) {
-    const REAL off = x - mean;
-    mean += off / ++count;
-    squares += off * (x - mean);
+  template <int COUNT> __device__ __forceinline__ void add(const REAL (&x)[COUNT]) {
+    Moments group{0, 0, COUNT};
+#pragma unroll
+    for (int e = 0; e < COUNT; e++) group.mean += x[e];
+    group.mean *= (REAL)1 / COUNT;
+#pragma unroll
+    for (int e = 0; e < COUNT; e++) group.squares += (x[e] - group.mean) * (x[e] - group.mean);
+    merge(group);
   }
   __device__ __forceinline__ void merge(const Moments& other) {
     if (!other.count) return;
@@ -54,21 +84,35 @@ struct Moments {
 
 // ------------------------------------------------------------------ forward
 
-// grid (ceil(C / CHANNELS), slabs, R G)   block (CHANNELS, DEEP)
+// y = slope (x - centre) scale + shift, for elements whose loads are all on their way before the first is stored.
+template <int COUNT>
+__device__ __forceinline__ void put(const REAL* x, REAL* y, const long long* at, REAL centre, REAL scale, REAL slope,
+                                    REAL shift) {
+  REAL values[COUNT];
+#pragma unroll
+  for (int e = 0; e < COUNT; e++) values[e] = x[at[e]];
+#pragma unroll
+  for (int e = 0; e < COUNT; e++) y[at[e]] = slope * ((values[e] - centre) * scale) + shift;
+}
+
 extern "C" __global__ void __launch_bounds__(BLOCK)
 moments(const REAL* __restrict__ x, REAL* __restrict__ partial_mean /* (R, G, slabs, C) */,
         REAL* __restrict__ partial_squares /* (R, G, slabs, C) */, int n, int C, int G, int ghost,
         long long x_replica) {
   __shared__ REAL means[DEEP][CHANNELS], squares[DEEP][CHANNELS];
   __shared__ int counts[DEEP];
-  const int c = blockIdx.x * CHANNELS + threadIdx.x, depth = threadIdx.y;
-  const int r = blockIdx.z / G, g = blockIdx.z % G, slab = blockIdx.y, slabs = gridDim.y;
-  const Rows rows(g, G, ghost, n, slab, slabs);
+  PLACE
   x += r * x_replica;
 
   Moments own{0, 0, 0};
   if (c < C)
-    for (int i = rows.first + depth; i < rows.last; i += DEEP) own.add(x[(long long)i * C + c]);
+    rows.down(c, C, depth, [&](auto& at) {
+      constexpr int COUNT = sizeof at / sizeof *at;
+      REAL values[COUNT];
+#pragma unroll
+      for (int e = 0; e < COUNT; e++) values[e] = x[at[e]];
+      own.add(values);
+    });
   means[depth][threadIdx.x] = own.mean;
   squares[depth][threadIdx.x] = own.squares;
   if (threadIdx.x == 0) counts[depth] = own.count;  // the first channel of a block is never past the last
@@ -111,57 +155,62 @@ moments_finish(const REAL* __restrict__ partial_mean, const REAL* __restrict__ p
   running_var[c] = kept_var;
 }
 
-// y = gamma xhat + beta.   grid (ceil(n C / BLOCK), R)   block BLOCK; y may be x
+// y = gamma xhat + beta.   y may be x
 extern "C" __global__ void __launch_bounds__(BLOCK)
 normalise(const REAL* x, const REAL* __restrict__ mean, const REAL* __restrict__ inv, const REAL* __restrict__ gamma,
           const REAL* __restrict__ beta, REAL* y, int n, int C, int G, int ghost, long long x_replica,
           long long y_replica, long long gamma_replica, long long beta_replica) {
-  const int element = blockIdx.x * BLOCK + threadIdx.x;  // 32 bits: 64-bit divisions are slow
-  if (element >= n * C) return;
-  const int r = blockIdx.y, c = element % C, g = min(element / C / ghost, G - 1);
-  const long long at = ((long long)r * G + g) * C + c;
-  REAL value = (x[r * x_replica + element] - mean[at]) * inv[at];
-  if (gamma) value = gamma[r * gamma_replica + c] * value + beta[r * beta_replica + c];
-  y[r * y_replica + element] = value;
+  PLACE
+  if (c >= C) return;
+  x += r * x_replica;
+  y += r * y_replica;
+  const REAL centre = mean[(long long)blockIdx.z * C + c], scale = inv[(long long)blockIdx.z * C + c];
+  const REAL slope = gamma ? gamma[r * gamma_replica + c] : (REAL)1, shift = gamma ? beta[r * beta_replica + c] : (REAL)0;
+  rows.down(c, C, depth, [&](auto& at) { put<sizeof at / sizeof *at>(x, y, at, centre, scale, slope, shift); });
 }
 
-// Evaluation: y = gamma (x - running_mean) / sqrt(running_var + eps) + beta.   launch as normalise
+// Evaluation: y = gamma (x - running_mean) / sqrt(running_var + eps) + beta.   grid (ceil(C / CHANNELS), slabs, R)
 extern "C" __global__ void __launch_bounds__(BLOCK)
 infer(const REAL* x, const REAL* __restrict__ running_mean, const REAL* __restrict__ running_var,
       const REAL* __restrict__ gamma, const REAL* __restrict__ beta, REAL* y, int n, int C, long long x_replica,
       long long y_replica, long long running_replica, long long gamma_replica, long long beta_replica, REAL eps) {
-  const int element = blockIdx.x * BLOCK + threadIdx.x;  // 32 bits: 64-bit divisions are slow
-  if (element >= n * C) return;
-  const int r = blockIdx.y, c = element % C;
-  const long long at = r * running_replica + c;
-  REAL value = (x[r * x_replica + element] - running_mean[at]) / sqrt(running_var[at] + eps);
-  if (gamma) value = gamma[r * gamma_replica + c] * value + beta[r * beta_replica + c];
-  y[r * y_replica + element] = value;
+  const int G = 1, ghost = n;
+  PLACE
+  if (c >= C) return;
+  x += r * x_replica;
+  y += r * y_replica;
+  const REAL centre = running_mean[r * running_replica + c], scale = 1 / sqrt(running_var[r * running_replica + c] + eps);
+  const REAL slope = gamma ? gamma[r * gamma_replica + c] : (REAL)1, shift = gamma ? beta[r * beta_replica + c] : (REAL)0;
+  rows.down(c, C, depth, [&](auto& at) { put<sizeof at / sizeof *at>(x, y, at, centre, scale, slope, shift); });
 }
 
 // ------------------------------------------------------------------ backward
 
-// Sums of dy and of dy xhat down the rows of a slab.   launch as moments
+// Sums of dy and of dy xhat down the rows of a slab.
 extern "C" __global__ void __launch_bounds__(BLOCK)
 gradient_sums(const REAL* __restrict__ x, const REAL* __restrict__ dy, const REAL* __restrict__ mean,
               const REAL* __restrict__ inv, REAL* __restrict__ partial_dy /* (R, G, slabs, C) */,
               REAL* __restrict__ partial_dy_xhat /* (R, G, slabs, C) */, int n, int C, int G, int ghost,
               long long x_replica, long long dy_replica) {
   __shared__ REAL sums_dy[DEEP][CHANNELS], sums_dy_xhat[DEEP][CHANNELS];
-  const int c = blockIdx.x * CHANNELS + threadIdx.x, depth = threadIdx.y;
-  const int r = blockIdx.z / G, g = blockIdx.z % G, slab = blockIdx.y, slabs = gridDim.y;
-  const Rows rows(g, G, ghost, n, slab, slabs);
+  PLACE
   x += r * x_replica;
   dy += r * dy_replica;
 
   REAL sum_dy = 0, sum_dy_xhat = 0;
   if (c < C) {
     const REAL centre = mean[(long long)blockIdx.z * C + c], scale = inv[(long long)blockIdx.z * C + c];
-    for (int i = rows.first + depth; i < rows.last; i += DEEP) {
-      const long long at = (long long)i * C + c;
-      sum_dy += dy[at];
-      sum_dy_xhat += dy[at] * ((x[at] - centre) * scale);
-    }
+    rows.down(c, C, depth, [&](auto& at) {
+      constexpr int COUNT = sizeof at / sizeof *at;
+      REAL slopes[COUNT], values[COUNT];
+#pragma unroll
+      for (int e = 0; e < COUNT; e++) slopes[e] = dy[at[e]], values[e] = x[at[e]];
+#pragma unroll
+      for (int e = 0; e < COUNT; e++) {
+        sum_dy += slopes[e];
+        sum_dy_xhat += slopes[e] * ((values[e] - centre) * scale);
+      }
+    });
   }
   sums_dy[depth][threadIdx.x] = sum_dy;
   sums_dy_xhat[depth][threadIdx.x] = sum_dy_xhat;
@@ -204,18 +253,28 @@ gradient_sums_finish(const REAL* __restrict__ partial_dy, const REAL* __restrict
   }
 }
 
-// dx = gamma inv (dy - sum_dy / count - xhat sum_dy_xhat / count).   launch as normalise; dx may be dy
+// dx = gamma inv (dy - sum_dy / count - xhat sum_dy_xhat / count).   dx may be dy
 extern "C" __global__ void __launch_bounds__(BLOCK)
 input_gradient(const REAL* __restrict__ x, const REAL* dy, const REAL* __restrict__ mean,
                const REAL* __restrict__ inv, const REAL* __restrict__ gamma, const REAL* __restrict__ sum_dy,
                const REAL* __restrict__ sum_dy_xhat, REAL* dx, int n, int C, int G, int ghost, long long x_replica,
                long long dy_replica, long long dx_replica, long long gamma_replica) {
-  const int element = blockIdx.x * BLOCK + threadIdx.x;  // 32 bits: 64-bit divisions are slow
-  if (element >= n * C) return;
-  const int r = blockIdx.y, c = element % C, g = min(element / C / ghost, G - 1);
-  const int count = Rows(g, G, ghost, n, 0, 1).count();
-  const long long at = ((long long)r * G + g) * C + c;
-  const REAL xhat = (x[r * x_replica + element] - mean[at]) * inv[at];
-  const REAL slope = (dy[r * dy_replica + element] - sum_dy[at] / count - xhat * (sum_dy_xhat[at] / count)) * inv[at];
-  dx[r * dx_replica + element] = gamma ? gamma[r * gamma_replica + c] * slope : slope;
+  PLACE
+  if (c >= C) return;
+  x += r * x_replica;
+  dy += r * dy_replica;
+  dx += r * dx_replica;
+  const long long of = (long long)blockIdx.z * C + c;
+  const REAL centre = mean[of], scale = inv[of], share = (REAL)1 / Rows(g, G, ghost, n, 0, 1).count();
+  const REAL mean_dy = sum_dy[of] * share, mean_dy_xhat = sum_dy_xhat[of] * share;
+  const REAL factor = gamma ? gamma[r * gamma_replica + c] * scale : scale;
+  rows.down(c, C, depth, [&](auto& at) {
+    constexpr int COUNT = sizeof at / sizeof *at;
+    REAL slopes[COUNT], values[COUNT];
+#pragma unroll
+    for (int e = 0; e < COUNT; e++) slopes[e] = dy[at[e]], values[e] = x[at[e]];
+#pragma unroll
+    for (int e = 0; e < COUNT; e++)
+      dx[at[e]] = factor * (slopes[e] - mean_dy - (values[e] - centre) * scale * mean_dy_xhat);
+  });
 }

@@ -19,17 +19,26 @@
 //
 // Where an element of a lies is the sum of two spots, one that belongs to m and one that belongs to k. Finding them
 // takes divisions, so a block does it once for each of its rows and once for each step's TILE_K, into tables in
-// shared memory; an element then costs two additions and four comparisons. The product itself is that of gemm.cu,
-// without alternating panels: a step is table, barrier, panels, barrier, multiplication.
+// shared memory; an element then costs two additions and four comparisons, or four of them together, where C and O are
+// multiples of four: neighbouring channels are neighbours in memory and in or out of the image together. The product
+// itself is that of gemm.cu, without alternating panels: a step is table, barrier, panels, barrier, multiplication.
 //
 // conv_dW sums over every pixel of the batch into a small result: with splits > 1 blocks share that sum, and the one
 // that is done last adds their parts in order, as in gemm.cu. The same bits every run.
 //
 // macros   REAL   TILE_M TILE_N TILE_K   THREAD_M THREAD_N          fewer than 2^31 elements a replica
+//          WIDE_LOADS (1: 16 bytes a load, where C and O are multiples of as many elements and all arrays are aligned)
 
 #define THREADS_N (TILE_N / THREAD_N)
 #define THREADS (TILE_M / THREAD_M * THREADS_N)
-#define PAD 4  // shifts the rows of a panel to other banks
+#define PAD 4  // shifts the rows of a panel to other banks, and keeps them aligned to 16 bytes
+#define VECTOR (WIDE_LOADS ? 16 / (int)sizeof(REAL) : 1)  // elements a load from memory
+#define WARP 32
+
+template <int COUNT> struct __align__(COUNT * sizeof(REAL) < 16 ? COUNT * sizeof(REAL) : 16) Few { REAL at[COUNT]; };
+using Neighbours = Few<VECTOR>;
+
+__device__ __forceinline__ Neighbours load(const REAL* first) { return *reinterpret_cast<const Neighbours*>(first); }
 
 struct Shape {
   int B, H, W, C, O, OH, OW, KH, KW, SH, SW, PH, PW;
@@ -68,11 +77,11 @@ struct Forward {
     const Split at(k / s.C, s.KH, s.KW);
     return {at.i, at.j, (at.i * s.W + at.j) * s.C + k % s.C, k * s.O};
   }
-  __device__ REAL a(const Spot& m, const Spot& k) const {
+  __device__ Neighbours a(const Spot& m, const Spot& k) const {
     const int i = m.i + k.i, j = m.j + k.j;
-    return i >= 0 && i < s.H && j >= 0 && j < s.W ? x[m.offset + k.offset] : (REAL)0;
+    return i >= 0 && i < s.H && j >= 0 && j < s.W ? load(x + m.offset + k.offset) : Neighbours{};
   }
-  __device__ REAL b(const Spot& k, int n) const { return W[k.of_b + n]; }
+  __device__ Neighbours b(const Spot& k, int n) const { return load(W + k.of_b + n); }
   __device__ void put(int m, int n, REAL sum) const { y[m * s.O + n] = bias ? sum + bias[n] : sum; }
 };
 
@@ -90,14 +99,14 @@ struct InputGradient {
     const int o = k % s.O;
     return {-at.i, -at.j, o, (at.i * s.KW + at.j) * s.C * s.O + o};
   }
-  __device__ REAL a(const Spot& m, const Spot& k) const {
+  __device__ Neighbours a(const Spot& m, const Spot& k) const {
     const int i = m.i + k.i, j = m.j + k.j;  // of the padded image; output rows start at multiples of the stride
-    if (i < 0 || j < 0) return 0;
+    if (i < 0 || j < 0) return {};
     const int oi = s.SH == 1 ? i : i / s.SH, oj = s.SW == 1 ? j : j / s.SW;
     const bool starts = oi * s.SH == i && oj * s.SW == j && oi < s.OH && oj < s.OW;
-    return starts ? dy[m.offset + (oi * s.OW + oj) * s.O + k.offset] : (REAL)0;
+    return starts ? load(dy + m.offset + (oi * s.OW + oj) * s.O + k.offset) : Neighbours{};
   }
-  __device__ REAL b(const Spot& k, int n) const { return W[k.of_b + n * s.O]; }
+  __device__ Neighbours b(const Spot& k, int n) const { return load(W + k.of_b + n * s.O); }
   __device__ void put(int m, int n, REAL sum) const { dx[m * s.C + n] = sum; }
 };
 
@@ -115,21 +124,46 @@ struct WeightGradient {
     const int i = at.i * s.SH - s.PH, j = at.j * s.SW - s.PW;
     return {i, j, ((at.first * s.H + i) * s.W + j) * s.C, k * s.O};
   }
-  __device__ REAL a(const Spot& m, const Spot& k) const {
+  __device__ Neighbours a(const Spot& m, const Spot& k) const {
     const int i = m.i + k.i, j = m.j + k.j;
-    return i >= 0 && i < s.H && j >= 0 && j < s.W ? x[m.offset + k.offset] : (REAL)0;
+    return i >= 0 && i < s.H && j >= 0 && j < s.W ? load(x + m.offset + k.offset) : Neighbours{};
   }
-  __device__ REAL b(const Spot& k, int n) const { return dy[k.of_b + n]; }
+  __device__ Neighbours b(const Spot& k, int n) const { return load(dy + k.of_b + n); }
   __device__ void put(int m, int n, REAL sum) const { dW[m * s.O + n] = sum; }
   __device__ void column(int n, REAL sum) const { if (db) db[n] = sum; }
 };
 
 // ------------------------------------------------------------------ the product
 
+// Which neighbours of a panel, stored as [k][span], a thread brings; see gemm.cu for what they do to the banks.
+template <bool ALONG_K, int SPAN> struct Load {
+  static constexpr int COUNT = TILE_K * SPAN / VECTOR, EACH = (COUNT + THREADS - 1) / THREADS;
+  static constexpr int NEAR = 8 / VECTOR, ROWS = WARP / NEAR, FAR = TILE_K / 8;
+  int k, at;
+  bool exists;
+  __device__ __forceinline__ explicit Load(int i) {
+    const int number = threadIdx.x + i * THREADS, warp = number / WARP, lane = number % WARP;
+    exists = COUNT % THREADS == 0 || number < COUNT;
+    k = ALONG_K ? (warp % FAR * NEAR + lane % NEAR) * VECTOR : number / (SPAN / VECTOR);
+    at = ALONG_K ? warp / FAR * ROWS + lane / NEAR : number % (SPAN / VECTOR) * VECTOR;
+  }
+  __device__ __forceinline__ void store(REAL (&panel)[TILE_K][SPAN + PAD], const Neighbours& found) const {
+    if (ALONG_K) {
+#pragma unroll
+      for (int e = 0; e < VECTOR; e++) panel[k + e][at] = found.at[e];
+    } else {
+      *reinterpret_cast<Neighbours*>(&panel[k][at]) = found;
+    }
+  }
+};
+
 template <class Operands>
 __device__ __forceinline__ void product(const Operands& operands, int M, int N, int K, int split, int splits) {
+  using LoadA = Load<Operands::A_ALONG_K, TILE_M>;
+  using LoadB = Load<Operands::B_ALONG_K, TILE_N>;
   __shared__ Spot row[TILE_M], step[TILE_K];
-  __shared__ REAL a_panel[TILE_K][TILE_M + PAD], b_panel[TILE_K][TILE_N + PAD];
+  __shared__ __align__(16) REAL a_panel[TILE_K][TILE_M + PAD];
+  __shared__ __align__(16) REAL b_panel[TILE_K][TILE_N + PAD];
 
   const int m0 = blockIdx.y * TILE_M, n0 = blockIdx.x * TILE_N;
   const int thread_m = threadIdx.x / THREADS_N, thread_n = threadIdx.x % THREADS_N;
@@ -142,29 +176,28 @@ __device__ __forceinline__ void product(const Operands& operands, int M, int N, 
     for (int k = threadIdx.x; k < TILE_K; k += THREADS) step[k] = operands.step(min(k0 + k, K - 1));
     __syncthreads();  // the table is written, and everyone has left the panels
 #pragma unroll
-    for (int load = threadIdx.x; load < TILE_K * TILE_M; load += THREADS) {
-      const int k = Operands::A_ALONG_K ? load % TILE_K : load / TILE_M;
-      const int m = Operands::A_ALONG_K ? load / TILE_K : load % TILE_M;
-      a_panel[k][m] = k0 + k < last_k && m0 + m < M ? operands.a(row[m], step[k]) : (REAL)0;
+    for (int i = 0; i < LoadA::EACH; i++) {
+      const LoadA load(i);
+      if (!load.exists) continue;
+      const bool inside = k0 + load.k < last_k && m0 + load.at < M;
+      load.store(a_panel, inside ? operands.a(row[load.at], step[load.k]) : Neighbours{});
     }
 #pragma unroll
-    for (int load = threadIdx.x; load < TILE_K * TILE_N; load += THREADS) {
-      const int k = Operands::B_ALONG_K ? load % TILE_K : load / TILE_N;
-      const int n = Operands::B_ALONG_K ? load / TILE_K : load % TILE_N;
-      b_panel[k][n] = k0 + k < last_k && n0 + n < N ? operands.b(step[k], n0 + n) : (REAL)0;
+    for (int i = 0; i < LoadB::EACH; i++) {
+      const LoadB load(i);
+      if (!load.exists) continue;
+      const bool inside = k0 + load.k < last_k && n0 + load.at < N;
+      load.store(b_panel, inside ? operands.b(step[load.k], n0 + load.at) : Neighbours{});
     }
     __syncthreads();
 #pragma unroll
     for (int k = 0; k < TILE_K; k++) {
-      REAL a_mine[THREAD_M], b_mine[THREAD_N];
-#pragma unroll
-      for (int i = 0; i < THREAD_M; i++) a_mine[i] = a_panel[k][thread_m * THREAD_M + i];
-#pragma unroll
-      for (int j = 0; j < THREAD_N; j++) b_mine[j] = b_panel[k][thread_n * THREAD_N + j];
+      const Few<THREAD_M> a_mine = *reinterpret_cast<const Few<THREAD_M>*>(&a_panel[k][thread_m * THREAD_M]);
+      const Few<THREAD_N> b_mine = *reinterpret_cast<const Few<THREAD_N>*>(&b_panel[k][thread_n * THREAD_N]);
 #pragma unroll
       for (int i = 0; i < THREAD_M; i++)
 #pragma unroll
-        for (int j = 0; j < THREAD_N; j++) sum[i][j] += a_mine[i] * b_mine[j];
+        for (int j = 0; j < THREAD_N; j++) sum[i][j] += a_mine.at[i] * b_mine.at[j];
     }
     if constexpr (Operands::COLUMN_SUMS)  // a thread a column, in the first row of tiles only: every row has the same b
       if (m0 == 0 && threadIdx.x < TILE_N)

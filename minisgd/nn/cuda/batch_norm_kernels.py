@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from minisgd.backend.cuda.kernels.shapes import blocks, power_of_two, require_int32, require_rows, require_shape, stride
-from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Macros, Signature, array, scalar
+from minisgd.backend.cuda.launcher import MAX_GRID, Definition, Extent, KernelLibrary, Macros, Signature, array, scalar
 from minisgd.backend.cuda.workload import REAL, Device, Floor, Workload, Workloads
 from minisgd.errors import ShapeError
 from minisgd.typing import Array
@@ -17,6 +17,8 @@ SLAB = 512
 """Rows of a ghost batch that one block reads, at least."""
 MOST_SLABS = 64
 """More would make the merging kernel, one thread a channel, the slower part."""
+PASS = 64
+"""Rows that one block reads and writes where there is nothing to merge."""
 
 
 def _definition(name: str, arrays: str, scalars: str, reals: str = "") -> Definition:
@@ -89,6 +91,11 @@ class Ghosts:
         longest = max(self.size, n - (self.count - 1) * self.size)
         return min(MOST_SLABS, blocks(longest, SLAB))
 
+    def parts(self, n: int) -> int:
+        """Return how many blocks share the rows of one ghost batch where nothing is added up."""
+        longest = max(self.size, n - (self.count - 1) * self.size)
+        return min(MAX_GRID[1], blocks(longest, PASS))
+
     def workspace(self, R: int, n: int, C: int) -> int:
         """Return the elements of workspace that the two sums of one pass need."""
         return 2 * R * self.count * self.slabs(n) * C
@@ -128,7 +135,7 @@ class BatchNormKernels:
             require_shape(statistic, "batch_norm: mean, inv", (R, G, C))
         first, second = _halves(workspace, ghosts.workspace(R, n, C))
         self.library.kernel(MOMENTS, **macros)(
-            (blocks(C, int(macros["CHANNELS"])), slabs, R * G), (int(macros["CHANNELS"]), int(macros["DEEP"]), 1),
+            *_shape(C, macros, slabs, R * G),
             x, first, second, n, C, G, size, stride(x, 0),
         )  # fmt: skip
         self.library.kernel(MOMENTS_FINISH, **macros)(
@@ -137,7 +144,7 @@ class BatchNormKernels:
             stride(running_mean, 0), momentum, eps,
         )  # fmt: skip
         self.library.kernel(NORMALISE, **macros)(
-            (blocks(n * C, BLOCK), R, 1), (BLOCK, 1, 1),
+            *_shape(C, macros, ghosts.parts(n), R * G),
             x, mean, inv, gamma, beta, y, n, C, G, size, *map(_replica, (x, y, gamma, beta)),
         )  # fmt: skip
 
@@ -154,8 +161,9 @@ class BatchNormKernels:
     ) -> None:
         """y = γ (x − r_mean) / √(r_var + ε) + β"""
         R, n, C = self._check(x, y, running_mean, running_var)
-        self.library.kernel(INFER, **self._macros(C))(
-            (blocks(n * C, BLOCK), R, 1), (BLOCK, 1, 1),
+        macros = self._macros(C)
+        self.library.kernel(INFER, **macros)(
+            *_shape(C, macros, Ghosts(1, n).parts(n), R),
             x, running_mean, running_var, gamma, beta, y, n, C, *map(_replica, (x, y, running_mean, gamma, beta)), eps,
         )  # fmt: skip
 
@@ -182,7 +190,7 @@ class BatchNormKernels:
             require_shape(statistic, "batch_norm: mean, inv, sums", (R, G, C))
         first, second = _halves(workspace, ghosts.workspace(R, n, C))
         self.library.kernel(SUMS, **macros)(
-            (blocks(C, int(macros["CHANNELS"])), slabs, R * G), (int(macros["CHANNELS"]), int(macros["DEEP"]), 1),
+            *_shape(C, macros, slabs, R * G),
             x, dy, mean, inv, first, second, n, C, G, size, stride(x, 0), stride(dy, 0),
         )  # fmt: skip
         self.library.kernel(SUMS_FINISH, **macros)(
@@ -193,7 +201,7 @@ class BatchNormKernels:
             return
         self._check(dy, dx)
         self.library.kernel(DX, **macros)(
-            (blocks(n * C, BLOCK), R, 1), (BLOCK, 1, 1),
+            *_shape(C, macros, ghosts.parts(n), R * G),
             x, dy, mean, inv, gamma, sum_dy, sum_dy_xhat, dx, n, C, G, size, *map(_replica, (x, dy, dx, gamma)),
         )  # fmt: skip
 
@@ -218,6 +226,12 @@ class BatchNormKernels:
             require_shape(statistic, "batch_norm: running statistics", (R, 1, C))
             require_rows(statistic, "batch_norm: running statistics")
         return R, n, C
+
+
+def _shape(C: int, macros: Macros, slabs: int, ghosts: int) -> tuple[Extent, Extent]:
+    """Return grid and block of the kernels that go down columns."""
+    channels, deep = int(macros["CHANNELS"]), int(macros["DEEP"])
+    return (blocks(C, channels), slabs, ghosts), (channels, deep, 1)
 
 
 def _replica(parameter: Array | None) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
@@ -18,7 +18,8 @@ from minisgd.nn.layers.conv import Conv2d
 from minisgd.typing import Array, Shape
 
 TILES = (MEDIUM, SMALL, NARROW)
-VARIANTS = tuple(tile.macros for tile in TILES)
+VARIANTS = tuple({**tile.macros, "WIDE_LOADS": wide} for tile in TILES for wide in (0, 1))
+BYTES_A_LOAD = 16
 _GEOMETRY = tuple(scalar(s, "int32") for s in "B H W C O OH OW KH KW SH SW PH PW".split())
 
 
@@ -72,11 +73,15 @@ class ConvKernels:
     x, dx (R, B, H, W, C)   W, dW (R, KH, KW, C, O)   b, db (R, 1, O)   y, dy (R, B, OH, OW, O)
 
     Each replica of an array is contiguous; replicas may lie any distance apart.
+    address: of the first element of an array, in bytes, as `Ops.address`; it decides whether loads are wide.
     multiprocessors: of the device, for which the tiling is chosen.
     """
 
-    def __init__(self, library: KernelLibrary, geometry: Geometry, multiprocessors: int) -> None:
-        self.library, self.geometry, self.multiprocessors = library, geometry, multiprocessors
+    def __init__(
+        self, library: KernelLibrary, address: Callable[[Array], int], geometry: Geometry, multiprocessors: int
+    ) -> None:
+        self.library, self.address, self.geometry = library, address, geometry
+        self.multiprocessors = multiprocessors
 
     def workspace(self, R: int, B: int) -> int:
         """Return the elements of workspace that the weight gradient needs, 0 if it does not split."""
@@ -89,7 +94,7 @@ class ConvKernels:
         self._require("conv", (R, B), x=x, W=W, b=b, y=y)
         (OH, OW, O), (KH, KW, C, _) = g.output, g.weights  # noqa: E741
         cut = cut or self._cut(R, B * OH * OW, O, KH * KW * C)
-        self.library.kernel(CONV, **cut.tile.macros)(
+        self.library.kernel(CONV, **self._macros(cut, x, W))(
             (blocks(O, cut.tile.n), blocks(B * OH * OW, cut.tile.m), R), (cut.tile.threads, 1, 1),
             x, W, b, y, *g.numbers(B), *map(_replica, (x, W, b, y)),
         )  # fmt: skip
@@ -100,7 +105,7 @@ class ConvKernels:
         self._require("conv_dx", (R, B), x=dx, W=W, b=None, y=dy)
         (H, Wd, C), (KH, KW, _, O) = g.image, g.weights  # noqa: E741
         cut = cut or self._cut(R, B * H * Wd, C, KH * KW * O)
-        self.library.kernel(DX, **cut.tile.macros)(
+        self.library.kernel(DX, **self._macros(cut, dy, W))(
             (blocks(C, cut.tile.n), blocks(B * H * Wd, cut.tile.m), R), (cut.tile.threads, 1, 1),
             dy, W, dx, *g.numbers(B), *map(_replica, (dy, W, dx)),
         )  # fmt: skip
@@ -121,10 +126,16 @@ class ConvKernels:
         KH, KW, C, O = g.weights  # noqa: E741
         M, cut = KH * KW * C, cut or self._cut_weights(R, B, workspace is not None)
         room = Room("conv_dW", workspace).take(cut, R, M, O, columns=O)
-        self.library.kernel(DW, **cut.tile.macros)(
+        self.library.kernel(DW, **self._macros(cut, x, dy))(
             (blocks(O, cut.tile.n), blocks(M, cut.tile.m), R * cut.splits), (cut.tile.threads, 1, 1),
             x, dy, dW, db, *room, cut.splits, *g.numbers(B), *map(_replica, (x, dy, dW, db)),
         )  # fmt: skip
+
+    def _macros(self, cut: Cut, *operands: Array) -> dict[str, str | int]:
+        """Loads of 16 bytes need channels by as many, and every replica of both operands on a multiple of them."""
+        many, (*_, C, O) = BYTES_A_LOAD // self.library.dtype.itemsize, self.geometry.weights  # noqa: E741
+        aligned = all(self.address(a) % BYTES_A_LOAD == 0 == stride(a, 0) % many for a in operands)
+        return {**cut.tile.macros, "WIDE_LOADS": int(aligned and C % many == 0 == O % many)}
 
     def _cut(self, R: int, M: int, N: int, K: int, may_split: bool = False) -> Cut:
         return choose_cut(R, M, N, K, self.multiprocessors, may_split=may_split, tiles=TILES)
@@ -180,7 +191,7 @@ def backward(self: Conv2d, ops: CupyVocabulary, dy: Array) -> Array | None:
 
 def _kernels(layer: Conv2d, ops: CupyVocabulary) -> ConvKernels:
     geometry = Geometry(layer.x.shape[-3:], layer.channels, layer.kernel, layer.stride, layer.padding)
-    return ConvKernels(ops.kernels.library(layer.y.dtype), geometry, ops.kernels.multiprocessors)
+    return ConvKernels(ops.kernels.library(layer.y.dtype), ops.address, geometry, ops.kernels.multiprocessors)
 
 
 # ------------------------------------------------ what is timed
@@ -189,7 +200,7 @@ def _kernels(layer: Conv2d, ops: CupyVocabulary) -> ConvKernels:
 def images(device: Device, B: int) -> Iterator[Workload]:
     """Yield the three products of a convolution."""
     geometry = Geometry((28, 28, 16), 32, (3, 3), padding=(1, 1))
-    conv = ConvKernels(device.library, geometry, device.multiprocessors)
+    conv = ConvKernels(device.library, device.address, geometry, device.multiprocessors)
     (OH, OW, O), (KH, KW, C, _) = geometry.output, geometry.weights  # noqa: E741
     M, pixels = KH * KW * C, B * OH * OW
     x, dx, y, dy = (device.reals(1, B, *shape) for shape in (geometry.image,) * 2 + (geometry.output,) * 2)
