@@ -34,6 +34,8 @@
 #define COPIES (ASYNC && sizeof(REAL) == 4)  // three panels of doubles would not fit
 #define PANELS (COPIES ? 3 : 2)
 #define WARP 32
+#define LANES_N 8
+#define LANES_M (WARP / LANES_N)
 
 template <int COUNT> struct __align__(COUNT * sizeof(REAL) < 16 ? COUNT * sizeof(REAL) : 16) Few { REAL at[COUNT]; };
 
@@ -224,7 +226,9 @@ __device__ __forceinline__ void product(Panels& panels, Tile tile, Matrix a, Mat
                                         Meeting meeting, Put put) {
   using PanelA = Panel<!A_TRANSPOSED, TILE_M>;
   using PanelB = Panel<B_TRANSPOSED, TILE_N>;
-  const int thread_m = threadIdx.x / THREADS_N, thread_n = threadIdx.x % THREADS_N;
+  // a warp is LANES_M x LANES_N threads: what it reads of a and b together is less than two long rows of threads would
+  const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, across = THREADS_N / LANES_N;
+  const int thread_m = warp / across * LANES_M + lane / LANES_N, thread_n = warp % across * LANES_N + lane % LANES_N;
   const int steps = (K + TILE_K - 1) / TILE_K, share = (steps + tile.splits - 1) / tile.splits * TILE_K;
   const int first_k = tile.split * share, last_k = min(K, first_k + share);
   REAL sum[THREAD_M][THREAD_N] = {}, column = 0;

@@ -1,4 +1,4 @@
-"""The matrix product step by step, for the reader who studies: seven rungs below the shipped one."""
+"""The matrix product step by step, for the reader who studies: ten rungs below the shipped one."""
 
 from __future__ import annotations
 
@@ -44,6 +44,9 @@ RUNGS = (
     Rung("5_squares", "a thread computes a square", (256, 1), (64, 64)),
     Rung("6_wide", "four numbers a load, a transposed in shared memory", (256, 1), (64, 64), multiple=4),
     Rung("7_alternating", "the next panels load while these are multiplied", (256, 1), (64, 64), multiple=4),
+    Rung("8_banks", "stores that transpose fall on 32 different banks", (256, 1), (64, 64), multiple=4),
+    Rung("9_warps", "a warp computes a patch that is nearly square", (256, 1), (128, 128), multiple=4),
+    Rung("10_copies", "panels come past the registers, two steps ahead", (256, 1), (128, 128), multiple=4),
 )
 
 DEFINITIONS = tuple(rung.definition for rung in RUNGS)

@@ -159,13 +159,14 @@ inline Copies& copies() {
 inline void copy(const Copy& c) {
   if (c.zeros) memset(c.to, 0, c.size);
   else if (c.size == 16) *(Sixteen*)c.to = *(const Sixteen*)c.from;  // aligned, or the checks of the build object
+  else if (c.size == 8) *(long long*)c.to = *(const long long*)c.from;
   else *(int*)c.to = *(const int*)c.from;
 }
 }  // namespace emulator
 
 inline void __pipeline_memcpy_async(void* to, const void* from, size_t size, size_t zeros = 0) {
   auto& mine = emulator::copies();
-  if ((size != 4 && size != 16) || (zeros && zeros != size) || mine.count == 64) __builtin_trap();
+  if ((size != 4 && size != 8 && size != 16) || (zeros && zeros != size) || mine.count == 64) __builtin_trap();
   memset(to, 0xff, size);
   mine.waiting[mine.count++] = {to, from, size, zeros, mine.group};
 }

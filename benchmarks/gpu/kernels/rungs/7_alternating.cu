@@ -9,10 +9,6 @@
 // for the next panels, into registers; multiplies the panels it has; and only then stores what has arrived in the
 // other pair. Two pairs of panels also save a barrier: the pair that is written is the one everybody left at the
 // last barrier.
-//
-// From here to ../gemm.cu nothing new happens to the product: tiles of several sizes for results of several shapes,
-// distances between rows and replicas, transposed operands, what follows the sum fused into its end, and splits of K
-// for results with few tiles.
 
 #define TILE 64
 #define DEEP 16
