@@ -34,6 +34,7 @@
 #define PAD 4  // shifts the rows of a panel to other banks, and keeps them aligned to 16 bytes
 #define VECTOR (WIDE_LOADS ? 16 / (int)sizeof(REAL) : 1)  // elements a load from memory
 #define WARP 32
+#define RESIDENT (sizeof(REAL) == 4 ? 2 : 1)  // blocks on a multiprocessor: doubles need the registers of two
 
 template <int COUNT> struct __align__(COUNT * sizeof(REAL) < 16 ? COUNT * sizeof(REAL) : 16) Few { REAL at[COUNT]; };
 using Neighbours = Few<VECTOR>;
@@ -219,7 +220,7 @@ __device__ __forceinline__ void product(const Operands& operands, int M, int N, 
 
 // ------------------------------------------------------------------ the kernels
 
-extern "C" __global__ void __launch_bounds__(THREADS, 2)
+extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
 conv(const REAL* __restrict__ x, const REAL* __restrict__ W, const REAL* __restrict__ bias /* or null */,
      REAL* __restrict__ y, int B, int H, int Wd, int C, int O, int OH, int OW, int KH, int KW, int SH, int SW, int PH,
      int PW, long long x_replica, long long W_replica, long long bias_replica, long long y_replica) {
@@ -229,7 +230,7 @@ conv(const REAL* __restrict__ x, const REAL* __restrict__ W, const REAL* __restr
           B * OH * OW, O, KH * KW * C, 0, 1);
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, 2)
+extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
 conv_dx(const REAL* __restrict__ dy, const REAL* __restrict__ W, REAL* __restrict__ dx, int B, int H, int Wd, int C,
         int O, int OH, int OW, int KH, int KW, int SH, int SW, int PH, int PW, long long dy_replica,
         long long W_replica, long long dx_replica) {
@@ -239,7 +240,7 @@ conv_dx(const REAL* __restrict__ dy, const REAL* __restrict__ W, REAL* __restric
           1);
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, 2)
+extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
 conv_dW(const REAL* __restrict__ x, const REAL* __restrict__ dy, REAL* dW, REAL* db,
         REAL* results /* (splits, R, KH KW C, O), or null without splits */,
         REAL* columns /* (splits, R, O) or null */, int* arrived /* (R, tiles), zero between launches */, int splits,
