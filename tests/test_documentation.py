@@ -7,13 +7,26 @@ from pathlib import Path
 
 import minisgd
 
-PAGES = Path(__file__).resolve().parent.parent / "docs" / "pages"
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ROOT / "docs" / "pages"
 
 
 def test_every_public_name_is_in_the_reference() -> None:
     markers = [re.findall(r"<!-- public names: (.*) -->", page.read_text()) for page in (PAGES / "api").glob("*.md")]
     documented = {package for (names,) in filter(None, markers) for package in names.split()}
     assert documented == {f"minisgd.{floor}" for floor in minisgd._FLOORS}
+
+
+def test_every_file_of_the_glossary_is_there() -> None:
+    """A path is written once whole; a file beside it by its name."""
+    text = (PAGES / "glossary.md").read_text()
+    paths = re.findall(r"`([\w/]+/[\w.]+\.py)`", text)
+    assert len(paths) > 15
+    folders = {(ROOT / path).parent for path in paths}
+    for path in paths:
+        assert (ROOT / path).is_file(), path
+    for name in re.findall(r"`(\w+\.py)`", text):
+        assert any((folder / name).is_file() for folder in folders), name
 
 
 def test_every_page_is_in_the_navigation() -> None:
