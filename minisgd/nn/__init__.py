@@ -9,6 +9,7 @@ from minisgd.nn.layers.activations import LeakyReLU, ReLU, Sigmoid, Softplus, Ta
 from minisgd.nn.layers.attention import ScaledDotProduct
 from minisgd.nn.layers.batch_norm import BatchNorm
 from minisgd.nn.layers.conv import Conv2d
+from minisgd.nn.layers.conv_transpose import ConvTranspose2d
 from minisgd.nn.layers.dropout import Dropout
 from minisgd.nn.layers.embedding import Embedding, PositionalEmbedding
 from minisgd.nn.layers.flatten import Flatten, Reshape
@@ -19,6 +20,7 @@ from minisgd.nn.layers.pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from minisgd.nn.layers.rectifiers import ELU, SELU, PReLU
 from minisgd.nn.layers.rms_norm import RMSNorm
 from minisgd.nn.layers.softmax import Softmax
+from minisgd.nn.layers.upsample import Upsample
 from minisgd.nn.losses.cross_entropy import BinaryCrossEntropy, SoftmaxCrossEntropy
 from minisgd.nn.losses.loss import Loss
 from minisgd.nn.losses.regression import L1, Huber, MeanSquaredError
@@ -38,6 +40,7 @@ __all__ = [
     "BinaryCrossEntropy",
     "Buffer",
     "Conv2d",
+    "ConvTranspose2d",
     "Declaration",
     "Dropout",
     "Embedding",
@@ -72,6 +75,7 @@ __all__ = [
     "Tanh",
     "TokenCrossEntropy",
     "TransformerBlock",
+    "Upsample",
     "init",
 ]
 

@@ -19,6 +19,7 @@ from minisgd.nn import (
     BatchNorm,
     BinaryCrossEntropy,
     Conv2d,
+    ConvTranspose2d,
     Dropout,
     Embedding,
     Flatten,
@@ -49,6 +50,7 @@ from minisgd.nn import (
     Tanh,
     TokenCrossEntropy,
     TransformerBlock,
+    Upsample,
     init,
 )
 from minisgd.nn.losses.loss import TargetKind
@@ -99,6 +101,15 @@ def plain_convolution(layer: Any, x: Any, p: Any) -> Any:
     (ph, pw) = layer.padding
     x = np.pad(x, ((0, 0), (ph, ph), (pw, pw), (0, 0)))
     return windows(x, layer, lambda part: np.einsum("bklc,klco->bo", part, p.W)) + p.b
+
+
+def plain_transposed_convolution(layer: Any, x: Any, p: Any) -> Any:
+    (kh, kw), (sh, sw), (ph, pw) = layer.kernel, layer.stride, layer.padding
+    b, h, w, _ = x.shape
+    y = np.zeros((b, (h - 1) * sh + kh, (w - 1) * sw + kw, layer.channels))
+    for i, j in np.ndindex(h, w):
+        y[:, i * sh : i * sh + kh, j * sw : j * sw + kw] += np.einsum("bc,cklo->bklo", x[:, i, j], p.W)
+    return y[:, ph : y.shape[1] - ph, pw : y.shape[2] - pw] + p.b
 
 
 def plain_layer_norm(layer: Any, x: Any, p: Any) -> Any:
@@ -231,6 +242,14 @@ CONVOLUTION = LayerRow(
     ),
     features=False,
 )
+TRANSPOSED = LayerRow(
+    lambda shape: ConvTranspose2d(2, 2, stride=2),
+    plain_transposed_convolution,
+    lambda torch, layer, x, p: torch.nn.functional.conv_transpose2d(
+        x, p.W.permute(0, 3, 1, 2).contiguous(), p.b, layer.stride, layer.padding
+    ),
+    features=False,
+)
 MAX_POOL = LayerRow(
     lambda shape: MaxPool2d(2),
     lambda layer, x, p: windows(x, layer, lambda part: part.max((1, 2))),
@@ -271,6 +290,16 @@ LAYERS: dict[str, LayerRow] = (
         "Conv2d rectangle": CONVOLUTION.variant(lambda shape: Conv2d(2, (1, 3), stride=(2, 1), padding=(1, 0))),
         "Conv2d 1x1": CONVOLUTION.variant(lambda shape: Conv2d(2, 1)),
         "Conv2d wide border": CONVOLUTION.variant(lambda shape: Conv2d(1, 3, stride=3, padding=2)),
+        "ConvTranspose2d": TRANSPOSED,
+        "ConvTranspose2d overlap": TRANSPOSED.variant(
+            lambda shape: ConvTranspose2d(1, (3, 2), stride=(2, 1), padding=(1, 0), bias=False)
+        ),
+        "Upsample": LayerRow(
+            lambda shape: Upsample((2, 1)),
+            lambda layer, x, p: x.repeat(2, 1),
+            lambda torch, layer, x, p: torch.nn.functional.interpolate(x, scale_factor=layer.factor),
+            features=False,
+        ),
         "MaxPool2d": MAX_POOL,
         "MaxPool2d overlap": MAX_POOL.variant(lambda shape: MaxPool2d((3, 2), stride=1)),
         "MaxPool2d gaps": MAX_POOL.variant(lambda shape: MaxPool2d(1, stride=2)),

@@ -13,6 +13,7 @@ from minisgd.nn import (
     AvgPool2d,
     BatchNorm,
     Conv2d,
+    ConvTranspose2d,
     Dropout,
     Flatten,
     GlobalAvgPool2d,
@@ -25,6 +26,7 @@ from minisgd.nn import (
     ReLU,
     Residual,
     Sequential,
+    Upsample,
 )
 
 
@@ -102,6 +104,9 @@ def test_numbers_of_numpy_are_numbers() -> None:
 SHAPES: list[tuple[Layer, Any, tuple[str, ...]]] = [
     (Conv2d(2), (784,), ("Conv2d: x", "(B, H, W, C)", "(B, 784)", "channels last")),
     (Conv2d(2), (28, 28), ("Conv2d: x", "(B, H, W, C)", "(B, 28, 28)")),
+    (ConvTranspose2d(2), (784,), ("ConvTranspose2d: x", "(B, H, W, C)", "channels last")),
+    (ConvTranspose2d(2, 2, padding=2), (2, 2, 1), ("ConvTranspose2d: padding", "3×3", "(2, 2)", "smaller padding")),
+    (Upsample(2), (784,), ("Upsample: x", "(B, H, W, C)")),
     (MaxPool2d(2), (784,), ("MaxPool2d: x", "(B, H, W, C)")),
     (AvgPool2d(2), (784,), ("AvgPool2d: x", "(B, H, W, C)")),
     (GlobalAvgPool2d(), (784,), ("GlobalAvgPool2d: x", "(B, H, W, C)")),
