@@ -33,6 +33,8 @@ def configure(parser: Parser) -> None:
     group.add_argument("--learning-rates", type=listed(number), metavar="LR,LR,…", help="(searched)")
     group.add_argument("--seeds", type=integer, metavar="N", help="seeds for every batch size and learning rate (5)")
     group.add_argument("--target-accuracy", type=number, metavar="A", help="to reach, 0.95 (a pilot finds one)")
+    group.add_argument("--target-balanced-accuracy", type=number, metavar="A", help="to reach: the mean over classes")
+    group.add_argument("--target-r2", type=number, metavar="R", help="to reach, of a regression")
     group.add_argument("--target-loss", type=number, metavar="L", help="to reach, instead")
     group.add_argument("--train-for", default="target", metavar="B", help="target, epochs:N or steps:N (target)")
     group.add_argument("--budget", default="5min", metavar="TIME", help="90s, 5min, 1h, or none: all it takes (5min)")
@@ -65,6 +67,8 @@ def run(args: Namespace) -> int:
                 learning_rates=args.learning_rates,
                 seeds=seeds,
                 target_accuracy=args.target_accuracy,
+                target_balanced_accuracy=args.target_balanced_accuracy,
+                target_r2=args.target_r2,
                 target_loss=args.target_loss,
                 train_for=args.train_for,
                 budget=args.budget,
@@ -110,6 +114,8 @@ STUDY_ONLY = {
     "--learning-rates": 1,
     "--seeds": 1,
     "--target-accuracy": 1,
+    "--target-balanced-accuracy": 1,
+    "--target-r2": 1,
     "--target-loss": 1,
     "--budget": 1,
     "--train-for": 1,

@@ -3,36 +3,48 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from minisgd.data import Dataset
 from minisgd.errors import ArgumentError, DataError
+from minisgd.lab.study.constant import loss_of_mean
 from minisgd.lab.study.identity import fingerprint, initial_weights, network_settings, settings_of
 from minisgd.lab.study.result import Target
 from minisgd.lab.trial import Trial
 from minisgd.version import __version__
 
 
-def given_target(data: Dataset, accuracy: float | None, loss: float | None) -> Target | None:
-    """Return the target that was asked for, or None."""
-    if accuracy is not None and loss is not None:
+def given_target(data: Dataset, targets: Mapping[str, float | None]) -> Target | None:
+    """Return the target that was asked for, or None.
+
+    targets: by "accuracy", "balanced_accuracy", "r2" and "loss", of which one at most is given
+
+    Raises:
+        ArgumentError: Two are given, or one is out of range.
+        DataError: The task of the data has no such metric.
+    """
+    given = {kind: value for kind, value in targets.items() if value is not None}
+    if not given:
+        return None
+    (kind, value), *more = given.items()
+    if more:
+        other, got = more[0]
         raise ArgumentError(
-            "target_loss", expected="None with target_accuracy", got=loss, fix="give one of the two targets"
+            f"target_{other}", expected=f"None with target_{kind}", got=got, fix="give one of the targets"
         )
-    for name, value, high in (("target_accuracy", accuracy, 1.0), ("target_loss", loss, math.inf)):
-        if value is not None and not (isinstance(value, int | float) and 0 < value <= high and math.isfinite(value)):
-            raise ArgumentError(
-                name, expected=f"a number in (0, {high:g}]", got=value, fix="0.95 for 95%" if high == 1 else "try 0.1"
-            )
-    if accuracy is not None:
-        if data.task != "classification":
-            raise DataError(
-                "target_accuracy", expected="asked of labelled data", got="regression", fix="use target_loss"
-            )
-        return Target("val_accuracy", float(accuracy))
-    return None if loss is None else Target("val_loss", float(loss))
+    high = math.inf if kind == "loss" else 1.0
+    if isinstance(value, bool) or not (isinstance(value, int | float) and 0 < value <= high and math.isfinite(value)):
+        fix = "try 0.1" if kind == "loss" else "0.95 for 95%" if kind != "r2" else "0 is always answering the mean"
+        raise ArgumentError(f"target_{kind}", expected=f"a number in (0, {high:g}]", got=value, fix=fix)
+    if kind == "r2" and data.task != "regression":
+        raise DataError("target_r2", expected="asked of a regression", got=data.task, fix="use target_accuracy")
+    if kind == "balanced_accuracy" and data.task != "classification":
+        raise DataError("target_balanced_accuracy", expected="asked of classes", got=data.task, fix="use target_loss")
+    if kind == "accuracy" and data.task == "regression":
+        raise DataError("target_accuracy", expected="asked of labelled data", got=data.task, fix="use target_r2")
+    return Target(f"val_{kind}", float(value), loss_of_mean(data) if kind == "r2" else None)
 
 
 def fixed_steps(train_for: str, n: int) -> Callable[[int], int] | None:

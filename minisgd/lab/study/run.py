@@ -112,6 +112,8 @@ def study(
     learning_rates: Sequence[float] | None = None,
     seeds: int = 5,
     target_accuracy: float | None = None,
+    target_balanced_accuracy: float | None = None,
+    target_r2: float | None = None,
     target_loss: float | None = None,
     train_for: str = "target",
     budget: float | str | None = "5min",
@@ -143,6 +145,8 @@ def study(
         learning_rates: A grid of your own, which is not extended.
         seeds: Number of training runs at every batch size and learning rate.
         target_accuracy: Validation accuracy to reach; by default a pilot finds a target.
+        target_balanced_accuracy: The mean of the accuracies of all classes to reach instead.
+        target_r2: Validation R² to reach instead, of a regression.
         target_loss: Validation loss to reach instead.
         train_for: When a training run ends: at the "target", or after "epochs:N" or "steps:N".
         budget: Time for the whole study, such as 90, "5min" or "1h"; None for all it takes. What it leaves open is
@@ -175,7 +179,8 @@ def study(
     dataset = with_validation(data, validation, seed)
     sizes = resolve_batch_sizes(batch_sizes, len(dataset))
     rates = resolve_learning_rates(learning_rates)
-    goal = given_target(dataset, target_accuracy, target_loss)
+    targets = {"accuracy": target_accuracy, "balanced_accuracy": target_balanced_accuracy, "r2": target_r2}
+    goal = given_target(dataset, {**targets, "loss": target_loss})
     fixed = fixed_steps(train_for, len(dataset))
     limit = None if memory_limit is None else parse_bytes(memory_limit)
     each = resolve_seeds(seeds, seed)

@@ -222,6 +222,37 @@ def test_fixed_budgets_train_every_cell_to_the_end(blobs, tmp_path, budget, step
     assert {cell["steps"] for cell in cells if not cell["diverged"]} == {steps}
 
 
+def test_a_target_in_balanced_accuracy_counts_every_class_alike():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((600, 4)).astype(np.float32)
+    data = ms.Dataset.from_arrays(x, (x[:, 0] > 1.2).astype(int), validation=0.3, seed=0)
+    network = ms.Network(ms.Linear(2))
+    result = ms.study(network, data, batch_sizes=[8, 32], seeds=2, target_balanced_accuracy=0.9).result
+    assert str(result.target) == "90% balanced validation accuracy"
+    assert all(b.steps_to_target.reached == 2 for b in result.batch_sizes) and result.baseline.value == 0.5
+
+
+def test_a_target_in_r2_is_relative_to_the_mean():
+    data = linear_problem()
+    result = ms.study(ms.Network(ms.Linear(1)), data, batch_sizes=[8, 32], seeds=2, target_r2=0.9).result
+    assert result.target.metric == "val_r2" and result.target.loss_of_mean > 0
+    assert all(b.steps_to_target.reached == 2 for b in result.batch_sizes)
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric"), [("classes", "r2"), ("values", "accuracy"), ("values", "balanced_accuracy")]
+)
+def test_a_metric_that_the_task_does_not_have_is_refused(blobs, kind, metric):
+    data = blobs if kind == "classes" else linear_problem()
+    with pytest.raises(ms.DataError, match=f"target_{metric} must be asked of"):
+        ms.study(net(), data, **{f"target_{metric}": 0.9})
+
+
+def test_a_budget_bounds_the_pilot(blobs):
+    with pytest.raises(ms.ArgumentError, match="budget must be time for one batch size"):
+        small(blobs, budget="0.00001s")
+
+
 def test_momentum_raises_the_critical_batch_size():
     data = ms.datasets.digits(validation=0.2, seed=0)
     network = ms.Network(ms.Linear(32), ms.ReLU(), ms.Linear(10))
@@ -275,6 +306,9 @@ BAD = [
     ({"target_accuracy": 1.5}, "target_accuracy must be a number in (0, 1]"),
     ({"target_accuracy": 0.9, "target_loss": 0.1}, "target_loss must be None with target_accuracy"),
     ({"target_accuracy": 0.01}, "harder than"),
+    ({"target_r2": 1.5}, "target_r2 must be a number in (0, 1]"),
+    ({"target_accuracy": 0.9, "target_balanced_accuracy": 0.9}, "target_balanced_accuracy must be None with"),
+    ({"target_balanced_accuracy": 0.34}, "harder than"),
     ({"train_for": "epoch:5"}, "train_for must be 'target', 'epochs:N' or 'steps:N'"),
     ({"batch_sizes": [0]}, "batch_sizes must be integers"),
     ({"learning_rates": [-1.0]}, "learning_rates must be positive"),

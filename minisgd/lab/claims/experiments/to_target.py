@@ -22,6 +22,12 @@ HALF_WINDOW = 2
 """Learning rates tried on each side of the expected best one, at first: fewer than in a study, which is also asked for
 the usable range."""
 
+CHOSEN = (
+    "The learning rate of a batch size is the one that takes the fewest median steps; it is chosen once, from the same "
+    "seeds, and the interval keeps it."
+)
+"""How the experiments that compare steps to a target choose learning rates, in words."""
+
 IN_RACE = 3
 """Learning rates that get all seeds, about: the best and its neighbours."""
 

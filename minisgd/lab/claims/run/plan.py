@@ -112,15 +112,15 @@ class Runner:
             trained = [e for e in order if not e.alone]
             full = len(self.lab.seeds)
             levels = sorted({min(full, n) for n in (FEWEST, MORE, full)})
-            deadline = perf_counter() + self._left()
-            stop.until = deadline - min(self._alone(seconds), self._left() / 2)
+            stop.until = perf_counter() + self._left() - min(self._alone(seconds), self._left() / 2)
             fitting = [n for n in levels if SLACK * self._trained(seconds) * n / full <= stop.left]
             self._side_by_side(trained, seconds, max(fitting, default=levels[0]))
-            stop.until = deadline
             for experiment in order:
                 if experiment.alone:
+                    stop.until = perf_counter() + self._left()
                     self._keep(experiment, self._run(experiment, seconds[experiment], full))
             for seeds in levels:
+                stop.until = perf_counter() + self._left()
                 self._side_by_side([e for e in trained if self._wants(e, seeds)], seconds, seeds)
             for experiment, outcome in self.outcomes.items():
                 if isinstance(outcome.result, Missing) and outcome.result.late:

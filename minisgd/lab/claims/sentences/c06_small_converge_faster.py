@@ -6,7 +6,7 @@ from minisgd.lab.claims.claim import Claim, Finding
 from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, fails
 from minisgd.lab.claims.experiments import three_axes
 from minisgd.lab.claims.experiments.measured import StepTimes, TimeSteps
-from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
+from minisgd.lab.claims.experiments.to_target import CHOSEN, RunToTarget, TargetRuns
 from minisgd.typing import Generator
 
 RULE = Rule(
@@ -44,7 +44,8 @@ CLAIM = Claim(
     number=6,
     says="Small batches update the weights more often, and so converge faster.",
     sources=("S1",),
-    experiment="Train to the same target at every batch size, each at its tuned learning rate; count examples.",
+    experiment="Train to the same target at every batch size, each at its tuned learning rate; count examples. "
+    f"{CHOSEN}",
     effect="Ratio of the examples to target of the largest and the smallest batch size; 95% over paired seeds.",
     rule=RULE,
     would_change="A critical batch size beyond the batches tried: then examples do not depend on the batch. On a "

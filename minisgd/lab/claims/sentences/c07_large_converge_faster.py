@@ -9,7 +9,7 @@ from minisgd.lab.claims.claim import Claim, Effect, Finding
 from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, fails
 from minisgd.lab.claims.experiments import three_axes
 from minisgd.lab.claims.experiments.measured import StepTimes, TimeSteps
-from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
+from minisgd.lab.claims.experiments.to_target import CHOSEN, RunToTarget, TargetRuns
 from minisgd.typing import Generator
 
 RULE = Rule(
@@ -53,7 +53,7 @@ CLAIM = Claim(
     number=7,
     says="Large batches converge faster.",
     sources=("S1", "S2"),
-    experiment="Train to the same target at every batch size, each at its tuned learning rate; count steps.",
+    experiment=f"Train to the same target at every batch size, each at its tuned learning rate; count steps. {CHOSEN}",
     effect="Ratio of the steps to target of the largest and the smallest batch size; 95% over paired seeds.",
     rule=RULE,
     would_change="More gradient noise (a harder target, a larger and more varied data set) moves the critical batch "

@@ -6,7 +6,7 @@ from minisgd.lab.claims.claim import Claim, Finding
 from minisgd.lab.claims.decision import QUARTER, Rule, Statement, some
 from minisgd.lab.claims.experiments import three_axes
 from minisgd.lab.claims.experiments.measured import StepTimes, TimeSteps
-from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
+from minisgd.lab.claims.experiments.to_target import CHOSEN, RunToTarget, TargetRuns
 from minisgd.typing import Generator
 
 RULE = Rule(
@@ -43,7 +43,7 @@ CLAIM = Claim(
     number=8,
     says="Large batches may slow convergence.",
     sources=("S3",),
-    experiment="The training runs of claims 6 and 7, counted in steps, in examples and in seconds.",
+    experiment=f"The training runs of claims 6 and 7, counted in steps, in examples and in seconds. {CHOSEN}",
     effect="Ratio of the seconds to target of the largest and the fastest batch size, or of the examples against the "
     "smallest where time does not tell them apart; 95% over paired seeds.",
     rule=RULE,

@@ -7,7 +7,7 @@ import numpy as np
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
 from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every
-from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
+from minisgd.lab.claims.experiments.to_target import CHOSEN, RunToTarget, TargetRuns
 from minisgd.lab.claims.pictures import Axes, against_batch, reference
 from minisgd.lab.claims.statistics import log_ratio, ratio_of
 from minisgd.typing import Generator
@@ -43,7 +43,7 @@ CLAIM = Claim(
     number=9,
     says="Large batches need fewer epochs.",
     sources=("S2",),
-    experiment="Train to the same target at every batch size, each at its tuned learning rate; count epochs.",
+    experiment=f"Train to the same target at every batch size, each at its tuned learning rate; count epochs. {CHOSEN}",
     effect="Ratio of the epochs to target of the largest and the smallest batch size; 95% over paired seeds.",
     rule=RULE,
     would_change="Small batches that cannot be trained well at any learning rate. Where noise is all that limits "

@@ -30,7 +30,7 @@ BUILDS, VISITS = 5, 5
 """Training runs are built anew so many times, for where their arrays fall in memory makes a difference too, and each is
 visited so many times."""
 
-SECONDS = 0.01
+SECONDS = 0.005
 
 
 @dataclass(frozen=True)
