@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ WORKERS = 2
 
 FEWEST = 3
 """Seeds below which an experiment is left out rather than made smaller: t intervals of two are 13 standard errors."""
+
+PILOTS = 0.3
+"""Share of the budget after which experiments begin, whose pilots are not all made: they make them themselves then."""
 
 MORE = 5
 """Seeds between the fewest and all: t intervals have become half as wide."""
@@ -107,7 +111,8 @@ class Runner:
         stop = self.lab.stop
         try:
             seconds = self._fitted(readers)
-            on_estimate({e.name: s for e, s in seconds.items()}, self._alone(seconds) + self._trained(seconds))
+            known = {e.name: s if math.isfinite(s) else 0.0 for e, s in seconds.items()}
+            on_estimate(known, self._alone(seconds) + self._trained(seconds))
             order = in_order(readers, seconds, first)
             trained = [e for e in order if not e.alone]
             full = len(self.lab.seeds)
@@ -131,11 +136,12 @@ class Runner:
 
     def _trained(self, seconds: Mapping[Experiment[Any], float]) -> float:
         """Return the seconds of all training runs, side by side and at the pace so far."""
-        return self._pace() * sum(s for e, s in seconds.items() if not e.alone) / self.workers
+        known = [s for e, s in seconds.items() if not e.alone and math.isfinite(s)]
+        return self._pace() * sum(known) / self.workers
 
     def _alone(self, seconds: Mapping[Experiment[Any], float]) -> float:
         """Return the seconds that are kept for all single measurements."""
-        return max(MARGIN, self._pace() / 4) * sum(s for e, s in seconds.items() if e.alone)
+        return max(MARGIN, self._pace() / 4) * sum(s for e, s in seconds.items() if e.alone and math.isfinite(s))
 
     def _left(self) -> float:
         """Return the seconds until judging and drawing must begin, which take one core, at the pace so far."""
@@ -143,6 +149,7 @@ class Runner:
 
     def _fitted(self, readers: Mapping[Experiment[Any], int]) -> dict[Experiment[Any], float]:
         """Estimate the experiments; where even few seeds do not fit, make the laboratory smaller and do so again."""
+        self.lab.stop.until = perf_counter() + PILOTS * self._left()
         seconds = estimates(readers, self.lab, self.workers)
         least = min(1.0, FEWEST / len(self.lab.seeds))
         lab = self.lab
@@ -194,12 +201,14 @@ class Runner:
         before = self.outcomes.get(experiment)
         known = 0 if before is None or isinstance(before.result, Missing) else before.seeds
         share = (seeds - known) / full  # what was trained before is in the journal
-        expected = estimate if experiment.alone else self._pace() * estimate * share
+        expected = estimate if experiment.alone else self._pace() * estimate * share if math.isfinite(estimate) else 0.0
         if expected > left or left == 0:
             why = f"it would take about {words.seconds(expected)}, and {words.seconds(left)} are left"
             return Outcome(Missing(why, late=True), 0.0, seeds)
         result: Any
         try:
+            if math.isinf(estimate):  # its pilot is still to be made
+                estimate = experiment.seconds(self.lab)
             if experiment.alone:  # chooses its own threads
                 result = experiment.run(self.lab)
             else:
@@ -223,14 +232,16 @@ class Runner:
 def estimates(readers: Iterable[Experiment[Any]], lab: Lab, workers: int = 1) -> dict[Experiment[Any], float]:
     """Estimate the seconds of every experiment; what cannot be made takes none, and says so when it is run.
 
-    Estimates rest on pilots, so this trains a little.
+    Estimates rest on pilots, so this trains a little. Where there is no time for a pilot they are infinite.
     """
 
     def estimate(experiment: Experiment[Any]) -> float:
         with quiet_arithmetic():
             try:
                 return experiment.seconds(lab)
-            except (Stopped, Unsuitable, MinisgdError):
+            except Stopped:
+                return math.inf
+            except (Unsuitable, MinisgdError):
                 return 0.0
 
     each = list(readers)

@@ -13,6 +13,7 @@ from minisgd.data.synthetic import gaussian_blobs
 from minisgd.lab.claims.experiment import Experiment
 from minisgd.lab.claims.lab import FULL
 from minisgd.lab.claims.run.plan import FEWEST, MORE, Missing, Outcome, Runner
+from minisgd.lab.study.stack import Stopped
 from minisgd.lab.timing.clock import VISITS
 from tests.lab.claims.labs import small_lab
 
@@ -130,3 +131,22 @@ def test_the_largest_is_left_out_but_where_it_was_asked_for():
     assert lab.within(lab.base, (4, 10, 100)) == (4, 10, 100) and lab.within(lab.base, (FULL,)) == (320,)
     lab.leave_out_the_largest()
     assert lab.sizes == (2, 4, 16)  # three remain
+
+
+class Unknown(Told):
+    """An experiment whose pilot does not come to an end while experiments are estimated."""
+
+    asked: ClassVar[list[float]] = []
+
+    def seconds(self, lab: Any) -> float:
+        self.asked.append(lab.stop.left)
+        if len(self.asked) == 1:
+            raise Stopped
+        return self.takes
+
+
+def test_pilots_have_a_share_of_the_budget_and_what_is_without_one_is_made_last():
+    Unknown.asked.clear()
+    found = spent([Unknown("a", 1.0), Told("b", 2.0)], 1000.0)
+    assert list(found) == ["b", "a"] and len(found["a"][0]) == 8
+    assert Unknown.asked[0] <= 300 < Unknown.asked[1]
