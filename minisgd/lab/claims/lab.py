@@ -19,6 +19,7 @@ from minisgd.lab.environment import half_of_memory
 from minisgd.lab.study.cell import Cell, Entry, Journal
 from minisgd.lab.study.pilot import Pilot
 from minisgd.lab.study.pilot_runs import PilotRuns, judge_pilot, train_pilot
+from minisgd.lab.study.stack import Stopped
 from minisgd.lab.timing.clock import SECONDS, VISITS
 from minisgd.lab.trial import Trial
 
@@ -179,6 +180,8 @@ class Lab:
         return pilot
 
     def _pilot_runs(self, setting: Setting) -> PilotRuns:
+        if self.stop.is_set():
+            raise Stopped
         trial, near = self.trial(setting), None
         if setting != Setting() and setting.optimizer == "sgd" and setting.model is None:
             # a departure from the reader's problem moves its best rate by less than a decade

@@ -95,7 +95,7 @@ class Runner:
         self.lab, self.end, self.workers, self.on_done, self.after = lab, end, workers, on_done, after
         self.outcomes: dict[Experiment[Any], Outcome] = {}
         self._expected = self._taken = 0.0
-        self._most_after = (end - perf_counter()) / 2
+        self._most_after = 1.0 + (end - perf_counter()) / 5
         lab.stop.until = perf_counter() + self._left()
 
     def run(

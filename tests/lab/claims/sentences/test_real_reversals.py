@@ -7,6 +7,7 @@ import pytest
 
 import minisgd as ms
 from minisgd.data.synthetic import gaussian_blobs
+from minisgd.lab.timing.clock import Task
 
 pytestmark = pytest.mark.usefixtures("known_step_times")
 
@@ -83,6 +84,40 @@ def test_where_one_number_is_to_be_learnt_neither_more_examples_nor_their_order_
     y = 2 * x + np.random.default_rng(0).normal(size=x.shape)
     found = ms.claims(ms.Network(ms.Linear(1, bias=False)), (x, y), only=[31], seeds=5, validation=0.2)
     assert found[31].verdict == "refuted", found[31].finding
+
+
+def test_without_noise_the_smallest_batch_is_the_fastest_and_nothing_but_noise_sets_the_batch_size(known_step_times):
+    """Every example asks for the same step, and only validation targets scatter."""
+    x = np.where(np.arange(800) % 2, 1.0, -1.0)[:, None]
+    y = 2 * x + np.where(np.arange(800) < 600, 0.0, np.random.default_rng(0).normal(size=800))[:, None]
+    data = ms.Dataset.from_arrays(x[:600], y[:600], validation=(x[600:], y[600:]))
+    found = ms.claims(ms.Network(ms.Linear(1, bias=False)), data, only=[32, 37], seeds=5)
+    assert found[32].verdict == "qualified" and found[32].finding.effect.low > 1.2  # 64 is slower than 4 and no worse
+    assert found[37].verdict == "refuted", found[37].finding
+
+
+def test_inputs_that_shift_a_lot_are_what_normalisation_calms():
+    """Inputs so small that learning takes steps which move every layer; with a spread of one they hardly do."""
+    blobs = gaussian_blobs(600, 5, 3, 3.0, seed=0).train
+    network = ms.Network(ms.Linear(16), ms.ReLU(), ms.Linear(16), ms.ReLU(), ms.Linear(3))
+    verdicts = {}
+    for scale in (1.0, 0.02):
+        data = ms.Dataset.from_arrays((scale * blobs.x).astype(np.float32), blobs.y, validation=0.2, seed=0)
+        found = ms.claims(network, data, only=[34], seeds=5)[34]
+        verdicts[scale] = found.verdict, found.finding.more[0].high
+    assert verdicts[0.02][0] == "supported" and verdicts[1.0][0] != "supported"
+    assert verdicts[0.02][1] < 0.1 < verdicts[1.0][1]
+
+
+@pytest.mark.parametrize(("overhead", "verdict"), [(0.0, "refuted"), (1e-3, "supported")])
+def test_larger_batches_use_a_machine_better_only_where_a_step_has_overhead(monkeypatch, overhead, verdict):
+    def mean(task, calls):
+        size = getattr(getattr(task.call, "__self__", None), "size", None)  # the matrix product has none
+        return np.array([0.01 if size is None else overhead + 1e-6 * size])
+
+    monkeypatch.setattr(Task, "mean", mean)
+    found = ms.claims(ms.Network(ms.Linear(8), ms.ReLU(), ms.Linear(10)), ms.datasets.digits(), only=[35])
+    assert found[35].verdict == verdict, found[35].finding
 
 
 def test_results_without_a_meaning_cost_one_verdict_and_not_the_run():
