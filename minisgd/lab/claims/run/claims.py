@@ -222,7 +222,7 @@ def _setting(lab: Lab, model: str, threads: int | None, allowed: float) -> tuple
         ("data", lab.data.describe()),
         ("model", model),
         ("batch sizes", ", ".join(map(str, lab.sizes)) + left_out),
-        ("seeds", f"{len(lab.seeds)} at most, the same for everything compared"),
+        ("seeds", f"{len(lab.seeds)} at most, the same for everything compared; two at rates that lose the race"),
         ("learning rates", "every other one of a grid, as the budget did not pay for all" if lab.coarse else "all"),
         ("budget", words.seconds(allowed)),
     ]
