@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from minisgd.errors import *
     from minisgd.estimators import *
     from minisgd.lab.claims import *
+    from minisgd.lab.explorer import *
     from minisgd.lab.instruments import *
     from minisgd.lab.study import *
     from minisgd.nn import *
@@ -37,6 +38,7 @@ _FLOORS = (
     "training",
     "training.explain",
     "lab.instruments",
+    "lab.explorer",
     "lab.study",
     "lab.claims",
     "estimators",

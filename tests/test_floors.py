@@ -38,7 +38,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "models architecture per_example cpu cuda",
         "__init__",
     ),
-    "lab": ("instruments", "study", "claims"),
+    "lab": ("instruments", "study explorer", "claims"),
     "lab/study": ("report", "run", "__init__"),
     "lab/claims": ("experiments", "sentences", "report run", "__init__"),
 }

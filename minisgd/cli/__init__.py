@@ -23,6 +23,7 @@ COMMANDS = {
     "predict": "use a trained network on new examples",
     "probe": "measure one thing: of the network, of its data, or of this machine",
     "claims": "settle what people say about batch size, by measuring it here",
+    "explore": "write a page on which gradient descent is run live",
     "explain": "print the training step line by line, with FLOPs and bytes",
     "doctor": "say what works on this machine",
 }
