@@ -87,7 +87,7 @@ class Claim:
         would_change: What would turn the verdict.
         held_fixed: What was the same in everything compared.
         needs: Experiments by the name under which ``judge`` takes their results; equal ones are run once.
-        judge: A pure function judge(rng, **results) to a ``Finding``; rng drives its bootstrap.
+        judge: A pure function judge(rng, **results) to a ``Finding``; rng drives its draws.
         optional: Experiments whose result is None for ``judge`` where they cannot be made; the claim is judged without
             them.
         unseen: True if it is judged on examples that were not trained on.

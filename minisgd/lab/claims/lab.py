@@ -188,9 +188,10 @@ class Lab:
             near = [self.pilot(Setting()).lr * 10 ** (k / 2) for k in range(-2, 3)]
         begun, worked = perf_counter(), thread_time()
         runs = train_pilot(trial, self.within(trial), METRIC, near, self.seeds, self.stop)
-        taken = perf_counter() - begun, thread_time() - worked
-        self.pace[setting.name] = taken
-        return replace(runs, replica_step_seconds=runs.replica_step_seconds * taken[1] / taken[0])
+        seconds = perf_counter() - begun
+        worked = max(thread_time() - worked, seconds / 100)  # a GPU works while the processor waits
+        self.pace[setting.name] = seconds, worked
+        return replace(runs, replica_step_seconds=runs.replica_step_seconds * worked / seconds)
 
     def trouble(self) -> str:
         """Say that nothing is learned from the reader's data, where that is so; empty where something is."""
