@@ -29,6 +29,7 @@ TINY = {
     "09_ten_thousand_images": {"epochs": 0.1},
     "10_custom_layer": {"examples": 8, "points": 3},
     "11_attention": {"sizes": (64,), "steps": 10, "shown_after": 5},
+    "12_autoencoder": {"codes": (2,), "epochs": 1},
 }
 """What each main is called with here, beside where to draw."""
 
