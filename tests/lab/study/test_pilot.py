@@ -52,6 +52,16 @@ def test_nothing_learned_is_said():
     assert "30 validation examples" in found.trouble
 
 
+@pytest.mark.parametrize("name", ["iris", "wine", "diabetes"])
+def test_what_tiny_tables_teach_is_learned_and_has_a_target(name):
+    tables = pytest.importorskip("sklearn.datasets")
+    x, y = getattr(tables, f"load_{name}")(return_X_y=True)
+    x, regression = (x - x.mean(axis=0)) / x.std(axis=0), name == "diabetes"
+    y = y.astype(np.float32) if regression else y
+    found = pilot(ms.Dataset.from_arrays(x.astype(np.float32), y, validation=0.2, seed=0), 1 if regression else 3)
+    assert found.learned and math.isfinite(found.target.value) and math.isfinite(found.steps)
+
+
 def test_a_rare_class_of_one_validation_example_is_said():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((500, 5)).astype(np.float32)
