@@ -28,6 +28,8 @@ EPOCHS = 10.0
 """Passes over the data where nobody said; over tables more, if they are small."""
 FEWEST_UPDATES, MOST_UPDATES = 400, 3500
 """A table of N rows gets N updates, held to these bounds."""
+MOST_EPOCHS = 200.0
+"""Values of a few dozen rows are learned by heart in more passes, at the cost of all others."""
 
 
 def as_dataset(
@@ -137,7 +139,8 @@ def default_epochs(data: Dataset, batch_size: int) -> float:
     if data.encoding is None:
         return EPOCHS
     updates = min(max(len(data), FEWEST_UPDATES), MOST_UPDATES)
-    return float(max(EPOCHS, ceil(updates * batch_size / len(data))))
+    epochs = max(EPOCHS, ceil(updates * batch_size / len(data)))
+    return float(min(epochs, MOST_EPOCHS) if data.task == "regression" else epochs)
 
 
 def default_optimizer(data: Dataset, network: Network) -> Optimizer:

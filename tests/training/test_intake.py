@@ -77,6 +77,8 @@ def test_the_default_batch_fits(n, couples, size):
 def test_defaults_follow_the_data():
     arrays, table = ms.Dataset.from_arrays(X, Y), ms.load({"a": X[:, 0], "y": Y})
     assert default_epochs(arrays, 32) == 10 and default_epochs(table, 32) > 100
+    few = ms.load({"a": X[:20, 0], "y": X[:20, 1]}, validation=None)
+    assert default_epochs(few, 20) == 200 and default_epochs(table, 32) * len(table) / 32 > 400
     values, one, two = (
         ms.Dataset.from_arrays(X, X[:, 0]),
         ms.Network(ms.Linear(1)),
