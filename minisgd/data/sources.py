@@ -47,12 +47,12 @@ def load(
     keep_index: bool = False,
     header: bool | None = None,
 ) -> Dataset:
-    """Load a data set: digits, idx:DIR, FILE.npz, FILE.csv, FILE.parquet, FILE.arff or x.npy,y.npy (memory-mapped).
+    """Load a data set by its name, in one of the forms that ``minisgd train --help`` lists, or a data frame.
 
     What was decided about the columns of a table is in ``decisions`` of the result, each with its reason.
 
     Args:
-        name: One of these forms; or a data frame of pandas, polars or pyarrow, or a dictionary of columns.
+        name: Such a name; or a data frame of pandas, polars or pyarrow, or a dictionary of columns.
         validation: The fraction to hold out, unless the files bring a validation split of their own.
         seed: Seed of the hold-out.
         images: Leave images as (N, H, W, C); False flattens every example to a vector.

@@ -7,19 +7,30 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from minisgd.cli import main
 from minisgd.data import sources
 from minisgd.data.readers import READERS, idx, npy, npz
 from minisgd.data.readers.reader import Reader
 from minisgd.data.sources import BUILT_IN, FORMS, load
 from minisgd.errors import ArgumentError
+from tests.data.readers.fuzz.makers import MAKERS
+from tests.data.readers.hostile import KINDS
 
 ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.form)
-def test_every_reader_is_in_the_readme_and_in_the_docstring(reader):
+def test_every_reader_is_in_the_readme_and_in_the_help(reader, capsys):
     assert f"| `{reader.form}` | {reader.meaning} |" in (ROOT / "README.md").read_text(encoding="utf-8")
-    assert reader.form in FORMS and reader.form in load.__doc__
+    assert reader.form in FORMS
+    assert main(["train", "--help"]) == 0
+    assert reader.form in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.form)
+def test_every_reader_faces_hostile_files_and_the_fuzzer(reader):
+    kinds = {kind.partition(",")[0] for kind in KINDS.keys() & MAKERS.keys()}
+    assert reader.read.__module__.rpartition(".")[2] in kinds
 
 
 def test_every_file_is_a_row_or_shared_by_the_rows():
