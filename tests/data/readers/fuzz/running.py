@@ -6,6 +6,7 @@ import argparse
 import multiprocessing
 import os
 import resource
+import signal
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -54,7 +55,7 @@ def _outcome(read: Callable[[Path], Any], path: Path, content: bytes) -> str:
 def fuzz(kind: str, seed: int, cases: int, folder: str) -> int:
     """Run the cases of a kind, a process for as many as it survives; print what is wrong, and return how many are.
 
-    Ctrl-C ends it early, with the figures so far.
+    Ctrl-C or SIGTERM ends it early, with the figures so far.
     """
     counts, slowest, next_one = {"read": 0, "refused": 0, "wrong": 0}, (0.0, 0), 0
     context = multiprocessing.get_context("spawn")
@@ -95,6 +96,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--cases", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(words)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder:
         kinds = MAKERS if args.kind == "all" else [args.kind]
         return int(any([fuzz(kind, args.seed, args.cases, folder) for kind in kinds]))
