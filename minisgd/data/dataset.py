@@ -12,14 +12,14 @@ from minisgd.data.arrays import given_part, read_arrays
 from minisgd.data.checks import about
 from minisgd.data.holdout import generator, strata
 from minisgd.data.labels import Classes, label_encoder
-from minisgd.data.split import Split
+from minisgd.data.split import Split, require_alike, require_codes
 from minisgd.data.splitting import sample
 from minisgd.data.standardization import Standardization
 from minisgd.data.tables.columns import Decision
 from minisgd.data.tables.encoding import Encoding
 from minisgd.data.target import Target, TargetScale, Task
 from minisgd.errors import ArgumentError, DataError
-from minisgd.typing import HostArray, Seed, Shape
+from minisgd.typing import Seed, Shape
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -68,8 +68,8 @@ class Dataset:
             raise DataError("scale", expected="positive and finite", got=self.scale, fix="use 1.0, or 1/255 for bytes")
         for name, split in self.splits.items():
             with about(name):
-                _check_alike(split, self.train)
-                _check_classes(split.y, self.classes)
+                require_alike(split, self.train)
+                require_codes(split.y, self.classes)
 
     @classmethod
     def from_arrays(
@@ -256,39 +256,3 @@ class Dataset:
             raise ArgumentError("n", expected=f"from 1 to N = {len(self)}", got=n, fix="draw fewer examples")
         rows = sample(strata(self.train, self.classes), n, generator(seed))
         return replace(self, train=self.train.take(rows))
-
-
-def _check_alike(split: Split, train: Split) -> None:
-    """Refuse a split that is not of the training split's kind."""
-    for name, mine, other in (("x", split.x, train.x), ("y", split.y, train.y)):
-        if (mine.dtype.kind, mine.shape[1:]) != (other.dtype.kind, other.shape[1:]):
-            raise DataError(
-                name,
-                expected=f"rows of shape {other.shape[1:]} and dtype {other.dtype} like the training split",
-                got=f"{mine.shape[1:]} and {mine.dtype}",
-                fix="prepare every split in the same way",
-            )
-
-
-def _check_classes(y: HostArray, classes: Classes | None) -> None:
-    """Refuse labels without classes, and labels outside them."""
-    if classes is None:
-        if y.dtype == np.int64:
-            raise DataError(
-                "classes",
-                expected="the names of the classes, as y holds labels",
-                got=None,
-                fix="use Dataset.from_arrays",
-            )
-    elif y.dtype == np.int64 and y.ndim > 1:
-        if y.max() >= len(classes):
-            raise DataError("y", expected=f"codes up to {len(classes) - 1}", got=y.max(), fix="name every class")
-    elif y.ndim == 1 and (y.dtype != np.int64 or y.min() < 0 or y.max() >= len(classes)):
-        raise DataError(
-            "y",
-            expected=f"codes from 0 to {len(classes) - 1}",
-            got=f"{y.dtype} from {y.min()} to {y.max()}",
-            fix="use Dataset.from_arrays",
-        )
-    elif y.ndim == 2 and y.shape[1] != len(classes):
-        raise DataError("y", expected=f"soft labels (N, {len(classes)})", got=y.shape, fix="name every class")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
@@ -18,10 +16,8 @@ from minisgd.data.tables.encoding import Encoding
 from minisgd.data.tables.frames import as_table, is_frame, read_frame
 from minisgd.data.tables.table import Table
 from minisgd.data.target import LabelKind, Task, named
-from minisgd.errors import DataError, MinisgdError, ShapeError
+from minisgd.errors import DataError, ShapeError
 from minisgd.typing import HostArray, Shape
-
-VERSION = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,88 +108,6 @@ class Preprocessing:
         chosen: HostArray = named(self.classes, self.labels)[codes]
         return chosen
 
-    # ------------------------------------------------ in the file of the weights
-
-    def to_json(self) -> str:
-        """Return all of it as text."""
-        rule = self.standardization
-        return json.dumps(
-            {
-                "version": VERSION,
-                "task": self.task,
-                "input_shape": self.input_shape,
-                "scalar": self.scalar,
-                "scale": self.scale,
-                "classes": self.classes,
-                "labels": self.labels,
-                "standardization": rule and {"mean": rule.mean.tolist(), "std": rule.std.tolist()},
-                "encoding": self.encoding and self.encoding.to_dict(),
-                "columns": self.columns,
-                "targets": self.targets,
-                "outputs": self.outputs,
-            }
-        )
-
-    @classmethod
-    def from_json(cls, text: str) -> Preprocessing:
-        """Return what ``to_json`` wrote.
-
-        Raises:
-            DataError: For another version, and for text that is nothing of the kind.
-        """
-        try:
-            values = json.loads(text)
-            version = values["version"]
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise _damaged(f"{type(error).__name__}: {error}") from error
-        if version != VERSION:
-            raise DataError(
-                "preprocessing", expected=f"of version {VERSION}", got=version, fix="use the minisgd that wrote it"
-            )
-        try:
-            return cls._checked(values)
-        except (TypeError, KeyError, ValueError, AttributeError, OverflowError, MinisgdError) as error:
-            raise _damaged(str(error)) from error
-
-    @classmethod
-    def _checked(cls, values: Mapping[str, Any]) -> Preprocessing:
-        shape, classes, columns = values["input_shape"], values["classes"], values["columns"]
-        rule, encoding = values["standardization"], values["encoding"]
-        _require(values["task"] in get_args(Task), "task")
-        _require(bool(shape) and all(type(n) is int and n > 0 for n in shape), "input_shape")
-        _require(isinstance(values["scalar"], bool), "scalar")
-        _require(isinstance(values["scale"], float) and 0 < values["scale"] < float("inf"), "scale")
-        _require(classes is None or (isinstance(classes, list) and len(classes) > 0), "classes")
-        _require(all(isinstance(name, str) for name in classes or ()), "classes")
-        _require((classes is None) == (values["task"] == "regression"), "classes")
-        _require(values["labels"] in get_args(LabelKind), "labels")
-        _require(all(isinstance(name, str) for name in (*columns, *values["targets"])), "columns")
-        _require(type(values["outputs"]) is int and values["outputs"] > 0, "outputs")
-        standardization = None
-        if rule is not None:
-            standardization = Standardization(np.array(rule["mean"], np.float64), np.array(rule["std"], np.float64))
-            for array in (standardization.mean, standardization.std):
-                _require(array.shape == tuple(shape) and bool(np.isfinite(array).all()), "standardization")
-            _require(bool((standardization.std > 0).all()), "standardization")
-        read = None if encoding is None else Encoding.from_dict(encoding)
-        _require(read is None or (read.width,) == tuple(shape), "encoding")
-        kind: LabelKind = values["labels"]
-        if classes is not None:
-            named(tuple(classes), kind)
-        return cls(
-            values["task"],
-            tuple(shape),
-            values["scalar"],
-            values["scale"],
-            None if classes is None else tuple(classes),
-            kind,
-            standardization,
-            read,
-            tuple(columns),
-            tuple(values["targets"]),
-            values["outputs"],
-        )
-
 
 def _block(table: Table, shape: Shape) -> HostArray:
     """Return the numbers of a table whose columns are the features, in their order."""
@@ -213,12 +127,3 @@ def _reshaped(x: HostArray, shape: Shape) -> HostArray:
     else:
         fix = "pass rows like those that the model was trained on"
     raise ShapeError("x", expected=f"(N, {', '.join(map(str, shape))})", got=x.shape, fix=fix)
-
-
-def _require(sound: bool, name: str) -> None:
-    if not sound:
-        raise _damaged(f"another {name}")
-
-
-def _damaged(got: str) -> DataError:
-    return DataError("preprocessing", expected="as minisgd writes it", got=got, fix="train and save the model again")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from minisgd.data.checks import check_finite
+from minisgd.data.labels import Classes
 from minisgd.errors import DataError
 from minisgd.typing import HostArray
 
@@ -118,6 +119,42 @@ def _check_weight(weight: HostArray) -> None:
         raise DataError(
             "weight", expected="≥ 0 and not all 0", got=f"{weight[row]} in row {row}", fix="use 0 to leave a row out"
         )
+
+
+def require_alike(split: Split, train: Split) -> None:
+    """Refuse a split that is not of the training split's kind."""
+    for name, mine, other in (("x", split.x, train.x), ("y", split.y, train.y)):
+        if (mine.dtype.kind, mine.shape[1:]) != (other.dtype.kind, other.shape[1:]):
+            raise DataError(
+                name,
+                expected=f"rows of shape {other.shape[1:]} and dtype {other.dtype} like the training split",
+                got=f"{mine.shape[1:]} and {mine.dtype}",
+                fix="prepare every split in the same way",
+            )
+
+
+def require_codes(y: HostArray, classes: Classes | None) -> None:
+    """Refuse labels without classes, and labels outside them."""
+    if classes is None:
+        if y.dtype == np.int64:
+            raise DataError(
+                "classes",
+                expected="the names of the classes, as y holds labels",
+                got=None,
+                fix="use Dataset.from_arrays",
+            )
+    elif y.dtype == np.int64 and y.ndim > 1:
+        if y.max() >= len(classes):
+            raise DataError("y", expected=f"codes up to {len(classes) - 1}", got=y.max(), fix="name every class")
+    elif y.ndim == 1 and (y.dtype != np.int64 or y.min() < 0 or y.max() >= len(classes)):
+        raise DataError(
+            "y",
+            expected=f"codes from 0 to {len(classes) - 1}",
+            got=f"{y.dtype} from {y.min()} to {y.max()}",
+            fix="use Dataset.from_arrays",
+        )
+    elif y.ndim == 2 and y.shape[1] != len(classes):
+        raise DataError("y", expected=f"soft labels (N, {len(classes)})", got=y.shape, fix="name every class")
 
 
 def require_length(name: str, array: HostArray, n: int) -> None:

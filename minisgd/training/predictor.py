@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from minisgd.data.preprocessing import Preprocessing
+from minisgd.data.preprocessing_text import read_preprocessing, written
 from minisgd.errors import ArgumentError, CheckpointError, DataError, MinisgdError
 from minisgd.nn import Loss, Network
 from minisgd.nn.architecture import described, rebuilt
@@ -159,7 +160,7 @@ class Predictor:
         tensors: dict[str, HostArray] = {}
         parts = {"version": VERSION, "network": described(self.network), "loss": described(self.loss)}
         architecture = json.dumps(pack(parts, tensors, SETTINGS), allow_nan=False)
-        about = {"architecture": architecture, "preprocessing": self.preprocessing.to_json()}
+        about = {"architecture": architecture, "preprocessing": written(self.preprocessing)}
         return save_weights(self.network, model_file(path), about, tensors)
 
 
@@ -184,7 +185,7 @@ def load_model(path: str | Path, *, allow: Any = ()) -> Predictor:
     where = f"weights file {str(file)!r}"
     tensors, about = read_weights(file)
     try:
-        preprocessing = Preprocessing.from_json(_required(about, "preprocessing"))
+        preprocessing = read_preprocessing(_required(about, "preprocessing"))
         network, loss = _parts(_required(about, "architecture"), tensors, allow)
     except (CheckpointError, DataError) as error:
         raise CheckpointError(

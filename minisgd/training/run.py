@@ -146,7 +146,7 @@ class Run:
         """
         part = find_split(self.data, split)
         result = evaluate(self.network, self.loss, part, self.data.scale)
-        return result | measure(self.network, self.data, part.normalized(), self.metrics)
+        return result | measure(self.network, self.data, part, self.metrics)
 
     def save(self, path: str | Path) -> Path:
         """Write the model as one safetensors file: layers, weights, preprocessing, loss.
@@ -202,9 +202,9 @@ class Run:
 
 
 def find_split(data: Dataset, split: str | Split) -> Split:
-    """Return a split by name, or the split itself."""
+    """Return a split by name, or the split itself without the rows of weight 0."""
     if isinstance(split, Split):
-        return split
+        return split.normalized()
     if split not in data.splits:
         raise ArgumentError(
             "split", expected=f"one of {', '.join(data.splits)}", got=split, fix="choose one, or pass a Split"

@@ -88,6 +88,9 @@ def test_weighted_metrics_stand_beside_weighted_losses():
     expected = np.average(right, weights=held[2])
     result = run.evaluate()
     assert result["accuracy"] == pytest.approx(expected) and run.history[-1]["val_accuracy"] == pytest.approx(expected)
+    few = ms.Split(X[:50], LABELS[:50], (np.arange(50) < 20) * 1.0)
+    assert run.confusion_matrix(few).sum() == 20  # rows of weight 0 are not there
+    assert run.evaluate(few) == pytest.approx(run.evaluate(ms.Split(X[:20], LABELS[:20])))
     repeated = np.repeat(np.arange(50), held[2].astype(int))
     alike = run.evaluate(ms.Split(X[repeated], LABELS[repeated]))["loss"]
     assert result["loss"] == pytest.approx(alike, rel=1e-6) == pytest.approx(run.history[-1]["val_loss"], rel=1e-6)

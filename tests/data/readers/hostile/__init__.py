@@ -53,13 +53,13 @@ def _images() -> Read:
 def _model() -> Read:
     """Read the preprocessing of a weights file, then its weights into a network."""
     import minisgd as ms
-    from minisgd.data.preprocessing import Preprocessing
+    from minisgd.data.preprocessing_text import read_preprocessing
     from minisgd.nn.weights import read_weights
 
     def read(path: Path) -> Any:
         text = read_weights(path)[1].get("preprocessing", "null")
         if text != "null":
-            Preprocessing.from_json(text)
+            read_preprocessing(text)
         return ms.Network(ms.Linear(2)).load(path)
 
     return read
