@@ -16,7 +16,7 @@ from typing import IO
 import numpy as np
 
 from minisgd.data.checks import as_images
-from minisgd.data.readers.reader import Arrays, Reader, existing, refusing, require_room
+from minisgd.data.readers.reader import Arrays, Reader, existing, refusing, require_axes, require_room
 from minisgd.data.tables.dialect import is_zipped
 from minisgd.errors import DataError
 from minisgd.typing import HostArray
@@ -38,6 +38,7 @@ def read_idx(path: str | Path) -> HostArray:
     with refusing(path, "a complete gzip or IDX file", _AGAIN):
         with _open(path) as stream:
             dtype, shape = _header(stream, path)
+            require_axes(str(path), shape)
             expected = prod(shape) * dtype.itemsize
             if isinstance(stream, gzip.GzipFile):
                 require_room(path, expected, f"shape {shape}")

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from minisgd.data.checks import as_images
-from minisgd.data.readers.reader import Arrays, Reader, existing, refusing
+from minisgd.data.readers.reader import Arrays, Reader, existing, refusing, require_axes
 from minisgd.errors import DataError
 from minisgd.typing import HostArray, Shape
 
@@ -71,6 +71,7 @@ class Header(NamedTuple):
                 got=f"{there:,} bytes",
                 fix=_FIX,
             )
+        require_axes(where, shape)
         return cls(dtype, shape, "F" if fortran else "C")
 
     def values(self, stream: IO[bytes], where: str) -> HostArray:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from minisgd.errors import DataError, MinisgdError
-from minisgd.typing import HostArray
+from minisgd.typing import HostArray, Shape
 
 Arrays: TypeAlias = dict[str, tuple[HostArray, HostArray, HostArray | None]]
 """What a file of several splits holds: split name to (x, y, weight or None)."""
@@ -17,6 +18,7 @@ Arrays: TypeAlias = dict[str, tuple[HostArray, HostArray, HostArray | None]]
 MOST_EXPANDED, AT_LEAST = 256, 64 << 20
 """What a file may take in memory: so many times its size, or so many bytes where that is more. What forged sizes and
 compressed nothing claim beyond is refused before it is reserved."""
+_MOST_VALUES = 1 << 56
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,12 @@ def refusing(path: Path, expected: str, fix: str) -> Iterator[None]:
     except Exception as error:
         reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
         raise DataError(str(path), expected=expected, got=reason, fix=fix) from error
+
+
+def require_axes(where: str, shape: Shape) -> None:
+    """Refuse an array of no values whose other axes are longer than those of any array may be."""
+    if 0 in shape and prod(n or 1 for n in shape) > _MOST_VALUES:
+        raise DataError(where, expected="of a possible shape", got=f"shape {shape}", fix="write the file again")
 
 
 def room(path: Path) -> int:
