@@ -24,13 +24,15 @@ RARE = 0.01
 IDENTIFIERS = 0.5
 """Text of which more than this share of rows is distinct, beyond MOST_LEVELS, is a name or prose, not a category."""
 
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _UNNAMED = re.compile(r"unnamed: \d+|rownames|index|rowid|row|id|obs|observation|no|nr")
 TRUTH = dict.fromkeys(("true", "t", "yes", "y"), 1.0) | dict.fromkeys(("false", "f", "no", "n"), 0.0)
 """What texts of booleans, in lower case, stand for."""
 
 _FORMATS = (
     "%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y/%m/%d", "%Y/%m/%d %H:%M",
-    "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%b %d %Y", "%d %b %Y", "%Y-%m",
+    "%d.%m.%Y", "%d.%m.%Y %H:%M", "%m/%d/%Y", "%m/%d/%Y %H:%M", "%d/%m/%Y", "%d/%m/%Y %H:%M", "%b %d %Y", "%d %b %Y",
+    "%Y-%m",
 )  # fmt: skip
 
 
@@ -197,8 +199,14 @@ def _text(column: Text, name: str, rows: HostArray, options: TableOptions) -> De
     if first and not options.keep_index and distinct + gaps == len(rows):
         return Decision(name, "dropped", "names the rows", "--keep-index")
     if distinct > MOST_LEVELS and distinct > IDENTIFIERS * (len(rows) - gaps):
-        return Decision(name, "dropped", f"{distinct} different texts in {len(rows)} rows", f"--categorical {name}")
+        reason = f"{distinct} different texts in {len(rows)} rows, such as {_unlike_a_number(values)!r}"
+        return Decision(name, "dropped", reason, f"--categorical {name}")
     return Decision(name, "category", f"{distinct} different texts{_gaps(gaps)}", f"--drop {name}")
+
+
+def _unlike_a_number(values: Sequence[str]) -> str:
+    """Return the first text that is no number, which may be all that keeps a column from being one."""
+    return next((value for value in values if not _NUMBER.fullmatch(value)), values[0])
 
 
 def date_format(values: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ N = 60
 RNG = np.random.default_rng(0)
 TEXT = np.array(["a", "b", "c"] * 20, dtype=object)
 GAPPY = np.where(np.arange(N) < 2, "", TEXT).astype(object)
+DOSES = np.array([str(i / 4) if i != 30 else "n.d." for i in range(N)], dtype=object)
 NAMES = np.array([f"Mr {i}" for i in range(N)], dtype=object)
 DAYS = np.array([f"2020-01-{i % 28 + 1:02}" for i in range(N)], dtype=object)
 
@@ -30,7 +31,8 @@ COLUMNS = [
     ("ok", np.array(["yes", "No"] * 30, object), "boolean", "No or yes", "--categorical ok"),
     ("kind", TEXT, "category", "3 different texts", "--drop kind"),
     ("kind", GAPPY, "category", "3 different texts, 2 missing", "--drop kind"),
-    ("name", NAMES, "dropped", "60 different texts in 60 rows", "--categorical name"),
+    ("name", NAMES, "dropped", "60 different texts in 60 rows, such as 'Mr 0'", "--categorical name"),
+    ("dose", DOSES, "dropped", "60 different texts in 60 rows, such as 'n.d.'", "--categorical dose"),
     ("day", DAYS, "date", "dates written %Y-%m-%d", "--categorical day"),
     ("day", np.array(["2020-01-01", "2021-01-01"] * 30, "datetime64[D]"), "date", "dates, as days", "--drop day"),
 ]  # fmt: skip
@@ -97,6 +99,8 @@ def test_columns_that_leave_nothing():
         (["31.12.2020"], "%d.%m.%Y"),
         (["01/31/2020", "01/02/2020"], "%m/%d/%Y"),
         (["31/01/2020", "01/02/2020"], "%d/%m/%Y"),
+        (["12/31/2020 09:30"], "%m/%d/%Y %H:%M"),
+        (["31.12.2020 9:30"], "%d.%m.%Y %H:%M"),
         (["2020-01-31 12:00:00"], "%Y-%m-%d %H:%M:%S"),
         (["2020-01-31", "soon"], ""),
         (["May"], ""),
