@@ -14,6 +14,7 @@ FLOORS: dict[str, int] = {
     "typing": 0,
     "files": 0,
     "tables": 0,
+    "sparse": 0,
     "packing": 0,
     "backend": 1,
     "nn": 2,

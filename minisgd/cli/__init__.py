@@ -84,12 +84,17 @@ def _dispatch(words: list[str]) -> int:
     if words and not words[0].startswith("-"):
         return GROUP.run(words)
     parser = GROUP.parser()
-    parser.add_argument("--version", action="store_true", help="print the version and end")
+    parser.add_argument("-V", "--version", action="store_true", help="print the version and end")
+    parser.add_argument("--completion", action="store_true", help='print a script: eval "$(minisgd --completion)"')
     args = parser.parse(words or ["--help"])
     if args is not None and args.version:
         import minisgd
 
         print(f"minisgd {minisgd.__version__}")
+    elif args is not None and args.completion:
+        from minisgd.cli.completion import script
+
+        print(script(GROUP), end="")
     return 0
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 
+from minisgd.cli import settings
 from minisgd.cli.naming import options_named_as_typed
 from minisgd.cli.options import settle_device
 from minisgd.cli.parser import Parser, UsageError, did_you_mean
@@ -50,7 +51,10 @@ class Group:
             UsageError: For an unknown name, or none.
         """
         if name not in self.commands:
-            guess = did_you_mean(name or "", self.commands) or f"see '{self.prog} --help'"
+            options = (
+                self.parser().options().values() if self.prog != "minisgd" else ("--version", "--help", "--completion")
+            )
+            guess = did_you_mean(name or "", [*self.commands, *options]) or f"see '{self.prog} --help'"
             got = "none" if name is None else repr(name)
             raise UsageError(f"{self.noun} must be one of {', '.join(self.commands)}, got {got}; {guess}")
         return import_module(f"{self.package}.{name}")
@@ -72,6 +76,7 @@ class Group:
             code: int = command.GROUP.run(words[1:])
             return code
         parser = self.command_parser(words[0])
+        words = [words[0], *settings.completed(list(words[1:]), parser)]
         if hasattr(command, "complete"):
             words = [words[0], *command.complete(list(words[1:]))]
         args = parser.parse(list(words[1:]))
@@ -81,4 +86,5 @@ class Group:
         settle_device(args)
         with options_named_as_typed(parser):
             code = command.run(args)
+        settings.note(words[1:], parser, getattr(args, "out", None))
         return code

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minisgd.data.checks import about, as_features, as_host, as_weight
+from minisgd.data.checks import about, as_features, as_host, as_sparse, as_weight
 from minisgd.data.encoded import encoded
 from minisgd.data.holdout import divided
 from minisgd.data.labels import Classes, Encode, target_encoder
@@ -20,6 +20,7 @@ from minisgd.data.tables.frames import as_table, is_frame, read_frame
 from minisgd.data.tables.table import Table
 from minisgd.data.target import Guess, Target, Task, guess_array, label_kind, require_task
 from minisgd.errors import ArgumentError, DataError
+from minisgd.sparse import SparseRows, is_sparse
 from minisgd.typing import HostArray, Seed
 
 
@@ -36,13 +37,14 @@ class Part(NamedTuple):
     @classmethod
     def of(cls, x: Any, y: Any, weight: Any = None) -> Part:
         _require_one_order(x, y)
-        x, y = read_frame(x, "x") if is_frame(x) else x, as_host(y, "y")
+        x = as_sparse(x) if is_sparse(x) else read_frame(x, "x") if is_frame(x) else x
+        y = as_host(y, "y")
         if weight is None:
             return cls(x, y, None)
         weight = as_weight(weight)
         if weight.ndim == 1 and 0 < np.count_nonzero(weight) < len(weight) == len(x) == y.size // max(1, y[:1].size):
             rows = np.flatnonzero(weight)
-            x = x.take(rows) if isinstance(x, Table) else as_host(x, "x")[rows]
+            x = x.take(rows) if isinstance(x, Table) else (x if isinstance(x, SparseRows) else as_host(x, "x"))[rows]
             y, weight = y[rows], weight[rows]
         return cls(x, y, weight)
 

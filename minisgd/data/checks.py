@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from minisgd.errors import DataError, MinisgdError
+from minisgd.sparse import SparseRows, is_sparse
 from minisgd.typing import HostArray
 
 _CHUNK = 1 << 22  # elements looked at together: a memory-mapped file is never read into memory whole
@@ -51,9 +52,12 @@ def as_host(array: Any, name: str) -> HostArray:
 def as_features(x: Any, name: str = "x") -> HostArray:
     """Return features (N, …) as float32, float64 or uint8, in C order; one that already is so is not copied.
 
-    Booleans, other integers and float16 become float32. A memory-mapped array is never converted, since
-    that would read the whole file into memory: it is refused. Finite values are Split's own check.
+    Sparse matrices become ``SparseRows``. Booleans, other integers and float16 become float32. A memory-mapped array is
+    never converted, since that would read the whole file into memory: it is refused. Finite values are Split's check.
     """
+    if isinstance(x, SparseRows) or is_sparse(x):
+        rows: HostArray = as_sparse(x)
+        return rows
     x = as_host(x, name)
     if x.dtype.kind not in "biuf":
         raise DataError(
@@ -70,6 +74,12 @@ def as_features(x: Any, name: str = "x") -> HostArray:
             )
         return x
     return np.ascontiguousarray(x, dtype=dtype) if x.ndim else x
+
+
+def as_sparse(x: Any) -> Any:
+    """Return a sparse matrix as rows of float32 or float64."""
+    rows = x if isinstance(x, SparseRows) else SparseRows(x)
+    return rows.astype(np.float64 if rows.dtype.kind == "f" and rows.dtype.itemsize >= 8 else np.float32, copy=False)
 
 
 def as_weight(weight: Any, name: str = "weight") -> HostArray:

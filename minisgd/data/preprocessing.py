@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minisgd.data.checks import as_host, check_finite
+from minisgd.data.checks import as_host, as_sparse, check_finite
 from minisgd.data.dataset import Dataset
 from minisgd.data.labels import Classes
 from minisgd.data.standardization import Standardization
@@ -17,6 +17,7 @@ from minisgd.data.tables.frames import as_table, is_frame, read_frame
 from minisgd.data.tables.table import Table
 from minisgd.data.target import LabelKind, Task, named
 from minisgd.errors import DataError, ShapeError
+from minisgd.sparse import is_sparse
 from minisgd.typing import HostArray, Shape
 
 
@@ -76,7 +77,7 @@ class Preprocessing:
             return self.encoding.apply(as_table(raw, self.columns))
         if isinstance(raw, Table) or is_frame(raw):
             raw = _block(raw if isinstance(raw, Table) else read_frame(raw), self.input_shape)
-        x = as_host(raw, "x")
+        x = as_sparse(raw) if is_sparse(raw) else as_host(raw, "x")
         if x.dtype.kind not in "biuf":
             raise DataError("x", expected="an array of real numbers", got=f"dtype {x.dtype}", fix="convert the values")
         if x.shape[1:] != self.input_shape:

@@ -9,6 +9,7 @@ import numpy as np
 from minisgd.data.checks import check_finite
 from minisgd.data.labels import Classes
 from minisgd.errors import DataError
+from minisgd.sparse import SparseRows
 from minisgd.typing import HostArray
 
 _ROUNDING = 1e-6
@@ -79,7 +80,7 @@ class Split:
 
 
 def _check_features(x: HostArray) -> None:
-    if not isinstance(x, np.ndarray) or x.dtype not in (np.float32, np.float64, np.uint8):
+    if not isinstance(x, np.ndarray | SparseRows) or x.dtype not in (np.float32, np.float64, np.uint8):
         raise DataError(
             "x", expected="a float32, float64 or uint8 array", got=_kind(x), fix="use Dataset.from_arrays, it converts"
         )

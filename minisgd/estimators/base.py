@@ -26,6 +26,7 @@ from minisgd.nn import Layer, Loss, Network
 from minisgd.optim import LearningRateSchedule, Optimizer
 from minisgd.optim.batch_size import BatchSize, as_batch_schedule
 from minisgd.optim.checks import count, non_negative
+from minisgd.sparse import SparseRows, is_sparse
 from minisgd.training import Callback, Predictor, train
 from minisgd.typing import HostArray
 
@@ -153,9 +154,10 @@ class MinisgdEstimator(BaseEstimator):  # type: ignore[misc]
     def _split(self, X: Any, y: Any, sample_weight: Any, again: bool, partial: bool) -> Split:
         """Return the examples, checked as scikit-learn does."""
         X, y = validate_data(
-            self, X, y, dtype=self._dtypes(again), order="C", multi_output=True, y_numeric=is_regressor(self),
-            reset=not again,
+            self, X, y, accept_sparse="csr", dtype=self._dtypes(again), order="C", multi_output=True,
+            y_numeric=is_regressor(self), reset=not again,
         )  # fmt: skip
+        y = y.toarray() if is_sparse(y) else y  # indicators of labels
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
@@ -163,7 +165,9 @@ class MinisgdEstimator(BaseEstimator):  # type: ignore[misc]
         y = self._targets(y, again, partial)
         weight = None if weight is None else weight.astype(X.dtype)
         return Split(
-            X, y if y.ndim == 1 and y.dtype == np.int64 and not is_regressor(self) else y.astype(X.dtype), weight
+            _features(X),
+            y if y.ndim == 1 and y.dtype == np.int64 and not is_regressor(self) else y.astype(X.dtype),
+            weight,
         ).present()
 
     def _dtypes(self, again: bool) -> Any:
@@ -200,6 +204,11 @@ class MinisgdEstimator(BaseEstimator):  # type: ignore[misc]
         self.n_outputs_ = outputs
         self.out_activation_ = {"classification": "softmax", "multilabel": "logistic"}.get(task, "identity")
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
     # ------------------------------------------------ using
 
     @property
@@ -213,5 +222,10 @@ class MinisgdEstimator(BaseEstimator):  # type: ignore[misc]
         """Return the trained model, and what it answers: values (N,) or (N, O), or logits (N, C)."""
         check_is_fitted(self)
         model: Predictor = self.model_
-        X = validate_data(self, X, dtype=np.dtype(model.network.dtype), order="C", reset=False)
-        return model, model.of(X)
+        X = validate_data(self, X, accept_sparse="csr", dtype=np.dtype(model.network.dtype), order="C", reset=False)
+        return model, model.of(_features(X))
+
+
+def _features(X: Any) -> Any:
+    """Return features as training and prediction read them."""
+    return SparseRows(X) if is_sparse(X) else X

@@ -20,6 +20,7 @@ from minisgd.nn.layout import Layout
 from minisgd.nn.lending import lend, without_lent
 from minisgd.nn.sequential import Sequential
 from minisgd.nn.weights import load_weights, save_weights
+from minisgd.sparse import SparseRows
 from minisgd.tables import Table
 from minisgd.typing import Array, HostArray, Seed, Shape
 
@@ -376,7 +377,7 @@ class Network(Sequential):
         return inference.predict(self._input(x))
 
     def _input(self, x: Any) -> HostArray:
-        if not isinstance(x, np.ndarray):
+        if not (isinstance(x, np.ndarray) or type(x) is SparseRows):
             fix = "move it first: cupy.asnumpy(x)" if on_a_device(x) else "convert it with np.asarray(x)"
             raise DtypeError("x", expected="a NumPy array", got=f"{type(x).__module__}.{type(x).__name__}", fix=fix)
         if x.dtype != np.uint8 and x.dtype.kind not in "fiub":
@@ -389,9 +390,11 @@ class Network(Sequential):
                 got=x.shape,
                 fix="give examples along the first axis, x[None] for a single one",
             )
-        if x.size:
-            self.check_input(x, self.input_scale if x.dtype == np.uint8 else 1.0)
-        return x
+        rows: Any = x
+        if rows.size:
+            self.check_input(rows, self.input_scale if rows.dtype == np.uint8 else 1.0)
+        checked: HostArray = rows
+        return checked
 
     def summary(self, input_shape: Shape | None = None) -> Table:
         """Return a table of the layers: their outputs and how many values they learn.

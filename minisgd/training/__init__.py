@@ -6,6 +6,7 @@ import minisgd.backend.dispatch as dispatch
 from minisgd.training.callbacks import BestWeights, Callback, EarlyStopping
 from minisgd.training.health import TrainingWarning
 from minisgd.training.history import History
+from minisgd.training.loggers import CSVLogger, JSONLinesLogger, RateRecorder, TensorBoardLogger
 from minisgd.training.memory import MemoryPlan, memory_plan
 from minisgd.training.metrics import Metric
 from minisgd.training.predictor import Predictor, load_model
@@ -14,13 +15,17 @@ from minisgd.training.trainer import train
 
 __all__ = [
     "BestWeights",
+    "CSVLogger",
     "Callback",
     "EarlyStopping",
     "History",
+    "JSONLinesLogger",
     "MemoryPlan",
     "Metric",
     "Predictor",
+    "RateRecorder",
     "Run",
+    "TensorBoardLogger",
     "TrainingWarning",
     "evaluate",
     "load_model",

@@ -25,9 +25,10 @@ from minisgd.optim import (
     measures_every,
 )
 from minisgd.optim.batch_size import BatchSize
+from minisgd.sparse import SparseRows
 from minisgd.training.consecutive_steps import ConsecutiveStepsSession
 from minisgd.training.evaluation import Evaluator, evaluation_plan
-from minisgd.training.feeds.device_feeds import ResidentFeed
+from minisgd.training.feeds.device_feeds import ResidentFeed, StreamedFeed
 from minisgd.training.feeds.feed import ExampleSpec, Feed, HostData
 from minisgd.training.memory import StepSize, clip_to, loss_for, parse_bytes
 from minisgd.training.multi_step import MultiStepSession
@@ -175,6 +176,8 @@ def prepare(
         return wanted.plan(schedule.largest, largest).bytes(len(each)) + wanted.other_bytes
 
     kind = place(net.ops, room(net.ops, limit), training)
+    if kind is ResidentFeed and isinstance(data.train.x, SparseRows):
+        kind = StreamedFeed  # rows become dense on the host
     if limit is not None:
         largest = size(kind).micro_batch(schedule.largest, limit, largest)
     recipe = replace(size(kind).recipe(schedule.largest, largest), transforms=transforms)

@@ -122,3 +122,13 @@ def test_a_pickled_estimator_goes_on_as_the_first_does(flowers):
     model = ms.MinisgdClassifier(random_state=0).partial_fit(x, y, classes=np.unique(y))
     again = pickle.loads(pickle.dumps(model))
     assert_array_equal(model.partial_fit(x, y).predict_proba(x), again.partial_fit(x, y).predict_proba(x))
+
+
+@pytest.mark.parametrize("name", ["csr_array", "csc_matrix"])
+def test_sparse_features_give_the_bits_of_dense_ones(flowers, name):
+    import scipy.sparse
+
+    x, y = flowers
+    sparse = getattr(scipy.sparse, name)(x)
+    first, second = (ms.MinisgdClassifier(early_stopping=True, **FAST).fit(each, y) for each in (sparse, x))
+    assert_array_equal(first.predict_proba(sparse), second.predict_proba(x))

@@ -149,7 +149,8 @@ class NumpyOps(Ops):
     def take(self, a: Array, index: Array, *, out: Array) -> None:
         # the default mode copies the result once more so as to be safe against bad indices;
         # ours come from the sampler, and "clip" writes straight to out
-        self.run("take", a.take, (index, 0, out, "clip"), (a, index), out)
+        reads = (a, index) if isinstance(a, np.ndarray) else (index,)  # sparse rows lie nowhere
+        self.run("take", a.take, (index, 0, out, "clip"), reads, out)
 
     def add_rows(self, a: Array, index: Array, *, out: Array) -> None:
         # NumPy adds at single elements eight times faster than at rows

@@ -15,6 +15,7 @@ def add_common(parser: Parser, *, runs: bool = True, dtype: str = "float32") -> 
     """Add what every command has; and, for those that run something, where and from which seed."""
     group = parser.add_argument_group("output and machine" if runs else "output")
     group.add_argument("--json", action="store_true", help="print one JSON document on stdout, and nothing else there")
+    group.add_argument("--config", metavar="FILE", help="options from a TOML file; what is typed here counts")
     group.add_argument("--quiet", action="store_true", help="no notes and no progress bar")
     if runs:
         group.add_argument(

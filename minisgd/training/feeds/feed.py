@@ -12,6 +12,7 @@ from minisgd.errors import ShapeError
 from minisgd.nn import Loss
 from minisgd.nn.layer import shape_text
 from minisgd.nn.losses.loss import TargetKind
+from minisgd.sparse import SparseRows
 from minisgd.typing import Array, HostArray, Shape
 
 
@@ -79,7 +80,8 @@ class DeviceData:
     def moved(cls, data: HostData, ops: Ops) -> DeviceData:
         """Move converted arrays to the device; on the CPU they stay the same arrays."""
         weight = None if data.weight is None else ops.from_host(data.weight)
-        return cls(ops.from_host(data.x), ops.from_host(data.y), weight)
+        x = data.x if isinstance(data.x, SparseRows) else ops.from_host(data.x)
+        return cls(x, ops.from_host(data.y), weight)
 
     def choose(self, ops: Ops, index: HostArray, *, out: Array) -> None:
         """Name the examples of the coming batch.  index (R, b)   out (…, b) the array that the gathering reads"""

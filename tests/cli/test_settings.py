@@ -1,0 +1,79 @@
+"""Options from a file, the file that repeats a command, and what a shell completes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tomllib
+
+import pytest
+from safetensors.numpy import load_file
+
+from minisgd.cli import main
+
+
+def answer(capsys, *words):
+    code = main(list(words))
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_a_file_gives_options_and_what_is_typed_counts(tmp_path, capsys):
+    file = tmp_path / "run.toml"
+    file.write_text('data = "digits"\nmodel = "linear"\nepochs = 2\nbatch_size = 64\njson = true\nquiet = false\n')
+    code, out, _ = answer(capsys, "train", "--config", str(file))
+    assert code == 0 and json.loads(out)["epochs"] == 2
+    code, out, _ = answer(capsys, "train", f"--config={file}", "--epochs", "1")
+    assert json.loads(out)["epochs"] == 1
+
+
+def test_a_run_writes_the_file_that_repeats_it(tmp_path, capsys):
+    first, again = tmp_path / "a", tmp_path / "b"
+    line = ["--data", "digits", "--model", "mlp:8", "--epochs", "1", "--lr=0.3", "--best-weights", "--quiet"]
+    assert answer(capsys, "train", *line, "--out", str(first))[0] == 0
+    kept = tomllib.loads((first / "run.toml").read_text())
+    assert kept["best-weights"] is True and kept["lr"] == "0.3" and kept["out"] == str(first)
+    assert answer(capsys, "train", "--config", str(first / "run.toml"), "--out", str(again))[0] == 0
+    one, other = (load_file(folder / "weights.safetensors") for folder in (first, again))
+    assert one.keys() == other.keys() and all((one[name] == other[name]).all() for name in one)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("epoch = 3", "did you mean 'epochs'"),
+        ("[epochs]\nn = 3", "epochs must be an option of 'minisgd train' with a value"),
+        ("epochs 3", "must be a TOML file"),
+        (None, "No such file"),
+    ],
+)
+def test_what_a_file_may_not_say_is_refused(tmp_path, capsys, content, said):
+    file = tmp_path / "run.toml"
+    if content is not None:
+        file.write_text(content)
+    code, _, err = answer(capsys, "train", "--data", "digits", "--config", str(file))
+    assert code == 2 and said in err
+
+
+@pytest.mark.parametrize("word", ["-V", "--version"])
+def test_the_version_in_short(capsys, word):
+    assert answer(capsys, word)[1].startswith("minisgd ")
+    assert "did you mean '--version'" in answer(capsys, "version")[2]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        (["minisgd", "tr"], ["train"]),
+        (["minisgd", "train", "--batch-s"], ["--batch-size"]),
+        (["minisgd", "probe", "noi"], ["noise"]),
+        (["minisgd", "probe", "noise", "--exam"], ["--examples"]),
+    ],
+)
+def test_bash_completes_commands_and_options(capsys, typed, offered):
+    script = answer(capsys, "--completion")[1]
+    asked = f"COMP_WORDS=({' '.join(typed)}); COMP_CWORD={len(typed) - 1}; _minisgd; echo ${{COMPREPLY[@]}}"
+    done = subprocess.run(["bash", "-c", f"{script}\n{asked}"], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == offered
