@@ -22,7 +22,7 @@ from minisgd.nn.layers.rms_norm import RMSNorm
 from minisgd.nn.layers.softmax import Softmax
 from minisgd.nn.layers.upsample import Upsample
 from minisgd.nn.losses.cross_entropy import BinaryCrossEntropy, SoftmaxCrossEntropy
-from minisgd.nn.losses.loss import Loss
+from minisgd.nn.losses.loss import Loss, LossDeclaration
 from minisgd.nn.losses.regression import L1, Huber, MeanSquaredError
 from minisgd.nn.losses.token_cross_entropy import TokenCrossEntropy
 from minisgd.nn.network import Network
@@ -53,6 +53,7 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "Loss",
+    "LossDeclaration",
     "MaxPool2d",
     "MeanSquaredError",
     "Mish",

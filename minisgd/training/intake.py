@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from minisgd.data import Dataset, load
+from minisgd.data.batches import is_batches, read_batches
 from minisgd.data.holdout import divided
 from minisgd.data.tables.frames import is_frame
 from minisgd.data.target import Task
@@ -61,6 +62,8 @@ def _dataset(data: Any, validation: Any, seed: int, task: Task | None, loss: Los
         return Dataset.from_arrays(*data, validation=validation, seed=seed, task=task, standardize_target=True)
     if is_frame(data):
         return load(data, validation=validation, seed=seed, task=task)
+    if is_batches(data):
+        return _dataset(read_batches(data), validation, seed, task, loss)
     raise DtypeError(
         "data",
         expected="a Dataset, a data frame or a pair (x, y)",

@@ -82,8 +82,8 @@ def train(
 
     Args:
         network: The network to start from.
-        data: A Dataset, arrays (x, y) with x (N, …) and y (N,) or (N, O), or a data frame whose last column is the
-            target.
+        data: A Dataset, arrays (x, y) with x (N, …) and y (N,) or (N, O), a data frame whose last column is the target,
+            or batches (x, y) of a generator or a PyTorch DataLoader, which are read once into memory.
         optimizer: The optimizer, with its learning rate or schedule, or a name such as "adam"; by default SGD(lr=0.1),
             SGD(lr=0.05) for tables, and Adam(lr=0.001) for regression, Adam(lr=0.03) with one layer.
         loss: The loss, a name such as "huber", or a function (z, target) → losses (B,) of NumPy arrays, z (B, O) and

@@ -17,11 +17,16 @@ TargetKind: TypeAlias = Literal["labels", "values"]
 
 @dataclass(frozen=True)
 class LossDeclaration:
-    """The arrays of a loss for a prediction of shape (B, O), beside z, dz, losses and value."""
+    """The arrays of a loss for a prediction of shape (B, O), beside z, dz, losses and value.
+
+    Attributes:
+        target: Shape of the targets of a batch.
+        target_dtype: Their dtype; None is that of the network.
+        buffers: Further arrays by the name of the attribute that holds them.
+    """
 
     target: Shape
-    target_dtype: str | None
-    """None: the dtype of the network."""
+    target_dtype: str | None = None
     buffers: dict[str, Buffer] = field(default_factory=dict)
 
 
