@@ -24,7 +24,8 @@ def rows(leg: Leg) -> Iterator[dict[str, Any]]:
     cupy = usable_cupy()
     cupy.cuda.set_allocator(None)
     library, ops = KernelLibrary(CupyCompiler(cupy), np.float32), CupyOps()
-    for workload in miniatures(Device(cupy, library, ops.address, ops.kernels.multiprocessors)):
+    device = Device(cupy, library, ops.address, ops.kernels.multiprocessors, ops.kernels.copies)
+    for workload in miniatures(device):
         workload.run()
         cupy.cuda.get_current_stream().synchronize()
         yield {"name": workload.name}

@@ -42,7 +42,8 @@ def measured(leg: Leg) -> Iterator[dict[str, Any]]:
     end = time.perf_counter() + leg.seconds
     cupy = usable_cupy()
     gpu, recorder = facts(cupy), Recorder(CupyCompiler(cupy))
-    device = Device(cupy, KernelLibrary(recorder, np.float32), CupyOps().address, gpu["multiprocessors"])
+    ops, library = CupyOps(), KernelLibrary(recorder, np.float32)
+    device = Device(cupy, library, ops.address, gpu["multiprocessors"], ops.kernels.copies)
     every = miniatures if leg.dry else workloads
     ours = zip(*(every(device) for _ in range(TURNS)), strict=True)
     with cupy.cuda.Stream(non_blocking=True):
