@@ -150,34 +150,22 @@ template <class T> void __stcg(T* p, emulator::same<T> v) { *p = v; }
 // Made when they are waited for; until then their place holds what no kernel wants to read.
 namespace emulator {
 struct alignas(16) Sixteen { char bytes[16]; };
-struct Copy { void* to; const void* from; size_t size, zeros; unsigned group; };
-struct Copies { Copy waiting[64]; unsigned count, group; };
-inline Copies& copies() {
-  static Copies of_threads[1024];  // one block runs at a time
-  return of_threads[(threadIdx.z * blockDim.y + threadIdx.y) * blockDim.x + threadIdx.x];
-}
-inline void copy(const Copy& c) {
-  if (c.zeros) memset(c.to, 0, c.size);
-  else if (c.size == 16) *(Sixteen*)c.to = *(const Sixteen*)c.from;  // aligned, or the checks of the build object
-  else if (c.size == 8) *(long long*)c.to = *(const long long*)c.from;
-  else *(int*)c.to = *(const int*)c.from;
-}
 }  // namespace emulator
 
 inline void __pipeline_memcpy_async(void* to, const void* from, size_t size, size_t zeros = 0) {
-  auto& mine = emulator::copies();
-  if ((size != 4 && size != 8 && size != 16) || (zeros && zeros != size) || mine.count == 64) __builtin_trap();
+  if ((size != 4 && size != 8 && size != 16) || (zeros && zeros != size)) __builtin_trap();
   memset(to, 0xff, size);
-  mine.waiting[mine.count++] = {to, from, size, zeros, mine.group};
+  emulator::ask_for({to, from, size, zeros});
 }
-inline void __pipeline_commit() { emulator::copies().group++; }
+inline void __pipeline_commit() { emulator::close_group(); }
 inline void __pipeline_wait_prior(unsigned groups) {
-  auto& mine = emulator::copies();
-  unsigned kept = 0;
-  for (unsigned i = 0; i < mine.count; i++)
-    if (mine.group - mine.waiting[i].group > groups) emulator::copy(mine.waiting[i]);
-    else mine.waiting[kept++] = mine.waiting[i];
-  mine.count = kept;
+  emulator::Copy copy;
+  while (emulator::take_due(groups, copy)) {  // aligned, or the checks of the build object
+    if (copy.zeros) memset(copy.to, 0, copy.size);
+    else if (copy.size == 16) *(emulator::Sixteen*)copy.to = *(const emulator::Sixteen*)copy.from;
+    else if (copy.size == 8) *(long long*)copy.to = *(const long long*)copy.from;
+    else *(int*)copy.to = *(const int*)copy.from;
+  }
 }
 
 // ------------------------------------------------------------------ arithmetic

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "guard.h"
@@ -44,6 +45,8 @@ struct Fiber {
   int source = 0;
   char in[8], out[8];
   bool fenced = false;
+  std::vector<std::pair<unsigned, Copy>> copies;  // by group
+  unsigned group = 0;
   SanitizerFiber sanitizer;
 };
 
@@ -228,6 +231,8 @@ void run_block() {
     fiber.thread = {i % blockDim.x, i / blockDim.x % blockDim.y, i / (blockDim.x * blockDim.y)};
     fiber.state = ready;
     fiber.fenced = false;
+    fiber.copies.clear();
+    fiber.group = 0;
     next_round.push_back(i);
   }
   std::vector<unsigned> round;
@@ -279,6 +284,16 @@ unsigned active_lanes() {
 
 void fence() { current->fenced = true; }
 bool fenced() { return current->fenced; }
+
+void ask_for(const Copy& copy) { current->copies.push_back({current->group, copy}); }
+void close_group() { current->group++; }
+bool take_due(unsigned groups, Copy& copy) {
+  auto& copies = current->copies;
+  if (copies.empty() || current->group - copies.front().first <= groups) return false;
+  copy = copies.front().second;
+  copies.erase(copies.begin());
+  return true;
+}
 
 int block_barrier(int predicate, Vote vote, int line) {
   Unseen unseen;

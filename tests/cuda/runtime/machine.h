@@ -29,6 +29,13 @@ unsigned active_lanes();
 void fence();
 bool fenced();
 
+// A copy to shared memory that a thread has asked for and not waited for.
+struct Copy { void* to; const void* from; size_t size, zeros; };
+void ask_for(const Copy& copy);
+void close_group();
+// Take the next copy of this thread that is in none of its last so many groups; false if there is none.
+bool take_due(unsigned groups, Copy& copy);
+
 // One static __shared__ variable of the running block, by the number that the loader gave its declaration.
 void* static_shared(int id, size_t size);
 void* dynamic_shared();
