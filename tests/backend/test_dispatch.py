@@ -159,7 +159,7 @@ def test_a_step_has_as_many_calls_whatever_the_batch_and_the_replicas(cuda, name
         step = calls(network, shape, b, seeds)
         assert len(step) == expected
         extra = sum(len(call.args[0]) - 1 for call in step if call.function is launch_all)
-        # a product or a sum that many blocks share is added up by a second kernel; a normalisation is three
+        # a sum that many blocks share is added up by a second kernel; a normalisation is three
         assert extra <= {"mlp": 6, "cnn": 12}[name]
 
 
