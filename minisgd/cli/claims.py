@@ -24,7 +24,7 @@ def configure(parser: Parser) -> None:
     options.add_loss(parser)
     group = parser.add_argument_group("claims")
     group.add_argument("--only", type=listed(integer_or_word), metavar="N,N,…", help="numbers of claims (all)")
-    group.add_argument("--budget", default="5min", metavar="TIME", help="90s, 5min or 1h, all included (5min)")
+    group.add_argument("--budget", default="5min", metavar="TIME", help="90s, 5min, 1h, or none: all it takes (5min)")
     group.add_argument("--seeds", type=integer, default=8, metavar="N", help="seeds of all that is compared (8)")
     group.add_argument("--out", type=folder, default=Path("minisgd-claims"), metavar="DIR", help="(minisgd-claims)")
     options.add_common(parser)

@@ -272,7 +272,7 @@ def _print(figures: Mapping[str, Any], run: Run) -> None:
     rows = [
         ("train loss", _loss(figures["train_loss"])),
         ("validation loss", _loss(figures["val_loss"])),
-        ("validation accuracy", "none" if accuracy is None else f"{100 * accuracy:.2f}%"),
+        *([] if accuracy is None else [("validation accuracy", f"{100 * accuracy:.2f}%")]),
         *((f"validation {name.replace('_', ' ')}", f"{figures[f'val_{name}']:.4g}") for name in run.metrics),
         ("steps", f"{figures['steps']:,}"),
         ("epochs", f"{figures['epochs']:.4g}"),

@@ -89,7 +89,9 @@ def guess_task(values: HostArray, name: str = "") -> Guess:
     counts = np.unique(values, return_counts=True)[1]
     consecutive = distinct[0] in (0, 1) and distinct[-1] - distinct[0] == len(distinct) - 1
     if few and consecutive and counts.min() >= FEWEST_EACH:
-        return Guess("classification", f"{said} from {distinct[0]:g} to {distinct[-1]:g}, each {counts.min()} times")
+        return Guess(
+            "classification", f"{said} from {distinct[0]:g} to {distinct[-1]:g}, each at least {counts.min()} times"
+        )
     return Guess("regression", said)
 
 

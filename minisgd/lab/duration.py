@@ -21,3 +21,14 @@ def parse_seconds(budget: float | str) -> float:
     if isinstance(budget, bool) or not (math.isfinite(seconds) and seconds > 0):
         raise ArgumentError("budget", expected="a time such as '90s', '5min' or '1h'", got=budget, fix="write '5min'")
     return seconds
+
+
+def parse_budget(budget: float | str | None) -> float:
+    """Return seconds, as ``parse_seconds`` does; infinity for None or "none".
+
+    Raises:
+        ArgumentError: It cannot be read as a time.
+    """
+    if budget is None or budget == "none":
+        return math.inf
+    return parse_seconds(budget)

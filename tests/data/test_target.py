@@ -16,7 +16,7 @@ N = 200
         (np.arange(6) % 2 == 0, "y", "classification", "true or false"),
         (np.arange(N) % 2 * 1.0, "y", "classification", "two distinct values, 0 and 1"),
         (np.arange(N) % 2 * 7.0 - 3, "y", "classification", "two distinct values, -3 and 4"),
-        (np.arange(N) % 10, "y", "classification", "10 distinct whole numbers from 0 to 9, each 20 times"),
+        (np.arange(N) % 10, "y", "classification", "10 distinct whole numbers from 0 to 9, each at least 20 times"),
         (np.arange(N) % 3 + 1, "y", "classification", "3 distinct whole numbers from 1 to 3"),
         (np.arange(N) % 3 + 5, "class", "classification", "called 'class'"),
         (np.arange(N) % 6 + 3, "quality", "regression", "called 'quality', 6 distinct whole numbers"),

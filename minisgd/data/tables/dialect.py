@@ -49,6 +49,10 @@ def open_text(path: Path, *, comments: bool = False) -> TextIO:
     return _WithoutComments(text) if comments else text  # type: ignore[return-value]
 
 
+ENUMERATED = 4
+"""Columns from which on a first line of 0, 1, 2, … is read as their names: data seldom count so far."""
+
+
 def dialect_of(path: Path, header: bool | None = None) -> Dialect:
     """Look at the first lines of a file and tell its dialect.
 
@@ -153,6 +157,9 @@ def _require_header(first: Sequence[str], rest: Sequence[Sequence[str]], path: P
         if _NUMBER.fullmatch(cell) and (not column or sum(map(_is_data, column)) > len(column) / 2)
     ]
     again = [cell for cell, column in zip(first, below, strict=False) if cell and cell in {c.strip() for c in column}]
+    counted = [cell for cell in first if _NUMBER.fullmatch(cell)]
+    if len(counted) >= ENUMERATED and counted == [str(k) for k in range(len(counted))]:
+        return  # columns that have numbers for names, as data frames write those of an array
     reason = ""
     if numbers:
         reason = f"{len(numbers)} of {len(first)} cells are numbers"
@@ -163,7 +170,7 @@ def _require_header(first: Sequence[str], rest: Sequence[Sequence[str]], path: P
             f"{path}, line 1",
             expected="a header that names the columns",
             got=f"{', '.join(first[:5])}, which looks like data: {reason}",
-            fix="add a first line like x1,x2,label, or say header=False (--no-header), or True (--header) for names",
+            fix="add a first line like x1,x2,label, or say header=False if it is data, header=True if it names columns",
         )
 
 

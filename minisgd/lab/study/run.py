@@ -18,7 +18,7 @@ from minisgd.backend.cpu.threads import blas_threads, choose_threads
 from minisgd.data import Dataset
 from minisgd.errors import ArgumentError
 from minisgd.lab import words
-from minisgd.lab.duration import parse_seconds
+from minisgd.lab.duration import parse_budget
 from minisgd.lab.environment import environment, half_of_memory
 from minisgd.lab.study.analysis import Setting, Trials, analyse, without_comparison
 from minisgd.lab.study.arguments import (
@@ -174,7 +174,7 @@ def study(
         OutputError: ``out`` cannot be written.
     """
     begun = perf_counter()
-    seconds = math.inf if budget in (None, "none") else parse_seconds(budget)
+    seconds = parse_budget(budget)
     emit: EventHook = on_event or (lambda kind, facts: None)
     dataset = with_validation(data, validation, seed)
     sizes = resolve_batch_sizes(batch_sizes, len(dataset))

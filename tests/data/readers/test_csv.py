@@ -76,7 +76,7 @@ def test_columns_between_spaces(tmp_path, library):
 
 def test_no_header(tmp_path, library):
     path = write(tmp_path, "5.1,3.5,Iris-setosa\n4.9,3.0,Iris-setosa\n7.0,3.2,Iris-versicolor\n")
-    with pytest.raises(DataError, match=r"t.csv, line 1 must be a header .* 2 of 3 cells are numbers; .*--no-header"):
+    with pytest.raises(DataError, match=r"t.csv, line 1 must be a header .* 2 of 3 cells are numbers; .*header=False"):
         read_csv(path)
     table = read_csv(path, header=False)
     assert table.names == ("column1", "column2", "column3") and len(table) == 3
@@ -88,6 +88,11 @@ def test_a_header_of_r_that_lacks_the_row_names(tmp_path, library):
     table = read_csv(write(tmp_path, "mpg,cyl\nMazda,21,6\nDatsun,22.8,4\n"))
     assert table.names == ("Unnamed: 0", "mpg", "cyl")
     assert table.text["Unnamed: 0"].values == ("Mazda", "Datsun")
+
+
+def test_a_first_line_that_counts_from_zero_names_columns(tmp_path):
+    table = read_csv(write(tmp_path, "0,1,2,3,label\n4.5,1,2,0,a\n1.5,3,2,1,b\n"))
+    assert list(table.names) == ["0", "1", "2", "3", "label"]
 
 
 @pytest.mark.parametrize(

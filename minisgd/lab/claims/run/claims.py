@@ -23,7 +23,7 @@ from minisgd.lab.claims.run.arguments import check_network, chosen_claims, labor
 from minisgd.lab.claims.run.plan import WORKERS, Missing, Outcome, Runner, experiments_of
 from minisgd.lab.claims.run.result import Answer, Claims
 from minisgd.lab.claims.sentences.table import CLAIMS
-from minisgd.lab.duration import parse_seconds
+from minisgd.lab.duration import parse_budget
 from minisgd.lab.environment import environment
 from minisgd.lab.study.stack import Stopped
 from minisgd.lab.trial import Trial, with_validation
@@ -48,7 +48,7 @@ def claims(
     data: Dataset | tuple[Any, Any],
     *,
     only: Sequence[int] | None = None,
-    budget: float | str = "5min",
+    budget: float | str | None = "5min",
     loss: Loss | None = None,
     validation: float | None = None,
     seeds: int = 8,
@@ -70,7 +70,7 @@ def claims(
         network: The architecture; its weights, if any, are not used.
         data: A data set, or (x, y). Without a validation split, 20% is held out.
         only: Numbers of claims; by default all.
-        budget: Seconds, or text such as "5min", everything included.
+        budget: Seconds, or text such as "5min", everything included; None or "none" for all it takes.
         loss: By default that of the task.
         validation: Share of the data to hold out.
         seeds: Number of training runs of everything that is compared, paired by seed.
@@ -96,7 +96,7 @@ def claims(
     begun = perf_counter()
     emit: EventHook = on_event or (lambda kind, facts: None)
     chosen = chosen_claims(only, CLAIMS)
-    allowed = parse_seconds(budget)
+    allowed = parse_budget(budget)
     each = resolve_seeds(seeds, seed)
     workers = min(WORKERS, available_cores(), choose_threads(math.inf, threads))
     check_network(network)
@@ -203,7 +203,8 @@ class _Tally:
     def estimate(self, seconds: Mapping[str, float], total: float) -> None:
         """State how long it will take."""
         self.seconds = seconds
-        text = f"about {words.seconds(total)} for {len(seconds)} experiments, of {words.seconds(self.allowed)} allowed"
+        limit = f", of {words.seconds(self.allowed)} allowed" if math.isfinite(self.allowed) else ""
+        text = f"about {words.seconds(total)} for {len(seconds)} experiments{limit}"
         self.emit("estimate", {"text": text, "seconds": total})
 
     def done(self, name: str, outcome: Outcome) -> None:
@@ -224,6 +225,6 @@ def _setting(lab: Lab, model: str, threads: int | None, allowed: float) -> tuple
         ("batch sizes", ", ".join(map(str, lab.sizes)) + left_out),
         ("seeds", f"{len(lab.seeds)} at most, the same for everything compared; two at rates that lose the race"),
         ("learning rates", "every other one of a grid, as the budget did not pay for all" if lab.coarse else "all"),
-        ("budget", words.seconds(allowed)),
+        ("budget", words.seconds(allowed) if math.isfinite(allowed) else "none"),
     ]
     return (*pairs, *((key, str(value)) for key, value in environment(threads).items()))
