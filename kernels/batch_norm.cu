@@ -126,19 +126,20 @@ moments(const REAL* __restrict__ x, REAL* __restrict__ partial_mean /* (R, G, sl
   partial_squares[at] = own.squares;
 }
 
-// Merge the slabs; then the running statistics take in the ghost batches one after the other:
-//   running <- (1 - momentum) running + momentum (mean, and squares / (count - 1))
+// Merge the slabs; then the running averages take in the ghost batches one after the other:
+//   w' = (1 - rate) w + rate      running <- ((1 - rate) w running + rate (mean, and squares / (count - 1))) / w'
 // grid (ceil(C / BLOCK), R)   block BLOCK, a thread a channel
 extern "C" __global__ void __launch_bounds__(BLOCK)
 moments_finish(const REAL* __restrict__ partial_mean, const REAL* __restrict__ partial_squares,
                REAL* __restrict__ mean, REAL* __restrict__ inv, REAL* __restrict__ running_mean,
-               REAL* __restrict__ running_var, int n, int C, int G, int ghost, int slabs, long long running_replica,
-               REAL momentum, REAL eps) {
+               REAL* __restrict__ running_var, REAL* __restrict__ running_weight, int n, int C, int G, int ghost,
+               int slabs, long long running_replica, REAL rate, REAL eps) {
   const int c = blockIdx.x * BLOCK + threadIdx.x, r = blockIdx.y;
   if (c >= C) return;
   running_mean += r * running_replica;
   running_var += r * running_replica;
-  REAL kept_mean = running_mean[c], kept_var = running_var[c];
+  running_weight += r * running_replica;
+  REAL kept_mean = running_mean[c], kept_var = running_var[c], weight = running_weight[c];
   for (int g = 0; g < G; g++) {
     Moments whole{0, 0, 0};
     for (int slab = 0; slab < slabs; slab++) {
@@ -148,11 +149,14 @@ moments_finish(const REAL* __restrict__ partial_mean, const REAL* __restrict__ p
     const long long at = ((long long)r * G + g) * C + c;
     mean[at] = whole.mean;
     inv[at] = 1 / sqrt(whole.squares / whole.count + eps);
-    kept_mean = (1 - momentum) * kept_mean + momentum * whole.mean;
-    kept_var = (1 - momentum) * kept_var + momentum * (whole.squares / (whole.count - 1));
+    const REAL old = (1 - rate) * weight;
+    weight = old + rate;
+    kept_mean = (old * kept_mean + rate * whole.mean) / weight;
+    kept_var = (old * kept_var + rate * (whole.squares / (whole.count - 1))) / weight;
   }
   running_mean[c] = kept_mean;
   running_var[c] = kept_var;
+  running_weight[c] = weight;
 }
 
 // y = gamma xhat + beta.   y may be x

@@ -75,6 +75,9 @@ def with_weights(network: Network, tensors: Mapping[str, HostArray], about: Mapp
         CheckpointError: If they belong to another network.
     """
     tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(SETTINGS)}
+    # PyTorch's rule, where a file knows of no other
+    means = {name.removesuffix("mean"): mean for name, mean in tensors.items() if name.endswith(".running_mean")}
+    tensors = {f"{name}weight": np.ones_like(mean) for name, mean in means.items()} | tensors
     own = _said(about, "input_shape", where, "the shape of one example", _is_shape)
     shape = network.input_shape if own is None else tuple(own)
     if shape is None:

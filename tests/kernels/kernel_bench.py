@@ -71,8 +71,9 @@ def run_layer(layer: Layer, x: np.ndarray, dy: np.ndarray, **parameters: np.ndar
         setattr(layer, f"d{name}", np.zeros(value.shape))
     for name, buffer in declared.buffers.items():
         setattr(layer, name, np.zeros((*lead, *buffer.shape), buffer.dtype or "float64"))
-    for name in declared.statistics:
-        setattr(layer, name, np.full((*lead, 1, x.shape[-1]), 1.0 if "var" in name else 0.0))
+    for name, statistic in declared.statistics.items():
+        first = statistic.init(np.random.default_rng(0), statistic.shape, 1, 1)
+        setattr(layer, name, np.broadcast_to(first, (*lead, 1, *first.shape)).copy())
     layer.forward(ops, layer.x)
     layer.backward(ops, dy.astype("float64"))
     return layer

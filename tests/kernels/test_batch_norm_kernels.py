@@ -11,13 +11,14 @@ from minisgd.nn import BatchNorm as BatchNormLayer
 from minisgd.nn.cuda.batch_norm_kernels import SLAB, BatchNormKernels, Ghosts
 from tests.kernels.kernel_bench import REPLICAS, assert_close, empty, normal, run_layer
 
-MOMENTUM, EPS = 0.1, 1e-5
+RATE, EPS = 0.1, 1e-5
 
 
 class Batch:
     """A batch and all that its normalisation writes; parameters are views into longer vectors, replicas lie apart."""
 
-    def __init__(self, library, R: int, B: int, pixels: int, C: int, ghost: int | None, affine: bool = True) -> None:
+    def __init__(self, library, R: int, B: int, pixels: int, C: int, ghost: int | None, **options) -> None:
+        affine, self.weight = options.get("affine", True), options.get("weight", 1.0)
         self.kernels, self.dtype, n = BatchNormKernels(library), library.dtype, B * pixels
         self.ghosts = Ghosts.of(B, pixels, ghost)
         self.ghost, self.pixels, G = ghost or B, pixels, self.ghosts.count
@@ -30,14 +31,15 @@ class Batch:
             self.gamma = self.beta = self.dgamma = self.dbeta = None
         self.y, self.dx = empty((R, n + 3, C), self.dtype)[:, :n], empty((R, n, C), self.dtype)
         self.mean, self.inv, self.s, self.sx = (empty((R, G, C), self.dtype) for _ in range(4))
-        statistics = np.repeat(np.array([[[0], [1]]], self.dtype), C, 2).repeat(R, 0)
-        self.running_mean, self.running_var = statistics[:, :1], statistics[:, 1:]
+        statistics = np.repeat(np.array([[[0], [1], [self.weight]]], self.dtype), C, 2).repeat(R, 0)
+        self.running = [statistics[:, k : k + 1] for k in range(3)]
+        self.running_mean, self.running_var, self.running_weight = self.running
         self.workspace = empty((self.ghosts.workspace(R, n, C),), self.dtype)
 
     def run(self) -> None:
         self.kernels.forward(
-            self.x, self.gamma, self.beta, self.y, self.mean, self.inv, self.running_mean, self.running_var,
-            ghosts=self.ghosts, momentum=MOMENTUM, eps=EPS, workspace=self.workspace,
+            self.x, self.gamma, self.beta, self.y, self.mean, self.inv, *self.running,
+            ghosts=self.ghosts, rate=RATE, eps=EPS, workspace=self.workspace,
         )  # fmt: skip
         self.kernels.backward(
             self.x, self.dy, self.gamma, self.mean, self.inv, self.dgamma, self.dbeta, self.dx, self.s, self.sx,
@@ -50,7 +52,7 @@ class Batch:
         gamma = 1.0 if self.gamma is None else self.gamma.astype("float64")
         beta = 0.0 if self.beta is None else self.beta.astype("float64")
         y, dx, dgamma, dbeta, condition = np.empty_like(x), np.empty_like(x), 0.0, 0.0, 0.0
-        running_mean, running_var = 0.0, 1.0
+        running_mean, running_var, weight = 0.0, 1.0, self.weight
         for g in range(G):
             part = slice(g * size, n if g == G - 1 else (g + 1) * size)
             p, d = x[:, part], dy[:, part]
@@ -59,8 +61,9 @@ class Batch:
             xhat = (p - mean) * inv
             condition = max(condition, (np.abs(p) * inv).max())  # the digits that x − mean loses
             y[:, part] = gamma * xhat + beta
-            running_mean = (1 - MOMENTUM) * running_mean + MOMENTUM * mean
-            running_var = (1 - MOMENTUM) * running_var + MOMENTUM * var * m / (m - 1)
+            old, weight = (1 - RATE) * weight, (1 - RATE) * weight + RATE
+            running_mean = (old * running_mean + RATE * mean) / weight
+            running_var = (old * running_var + RATE * var * m / (m - 1)) / weight
             s, sx = d.sum(1, keepdims=True), (d * xhat).sum(1, keepdims=True)
             dgamma, dbeta = dgamma + sx, dbeta + s
             dx[:, part] = gamma * inv * (d - s / m - xhat * sx / m)
@@ -68,6 +71,7 @@ class Batch:
         assert_close(self.dx, dx, terms=np.abs(gamma * dy).max() * self.inv, condition=condition)
         assert_close(self.running_mean, running_mean)
         assert_close(self.running_var, running_var)
+        assert_close(self.running_weight, np.full(self.running_weight.shape, weight))
         if self.dgamma is not None:
             assert_close(self.dgamma, dgamma, terms=np.sqrt(n) * dy, condition=condition)
             assert_close(self.dbeta, dbeta, terms=np.sqrt(n) * dy)
@@ -113,10 +117,17 @@ def test_in_place_and_evaluation(library):
     assert_close(infer, (batch.x.astype("float64") - batch.running_mean) * scale + batch.beta)
     batch.y = batch.x
     batch.kernels.forward(
-        batch.x, batch.gamma, batch.beta, batch.x, batch.mean, batch.inv, batch.running_mean, batch.running_var,
-        ghosts=batch.ghosts, momentum=MOMENTUM, eps=EPS, workspace=batch.workspace,
+        batch.x, batch.gamma, batch.beta, batch.x, batch.mean, batch.inv, *batch.running,
+        ghosts=batch.ghosts, rate=RATE, eps=EPS, workspace=batch.workspace,
     )  # fmt: skip
     assert_array_equal(batch.x, y)
+
+
+@pytest.mark.parametrize("ghost", [None, 4])
+def test_running_averages_of_weight_0_are_replaced(library, ghost):
+    batch = Batch(library, 2, 9, 1, 5, ghost, weight=0.0)
+    batch.run()
+    batch.check()
 
 
 @pytest.mark.parametrize(("B", "ghost"), [(8, 4), (11, 4), (9, None)])
@@ -125,13 +136,13 @@ def test_the_layer_of_the_cpu(float64, B, ghost):
     batch.run()
     images = (3, B, 2, 3, 5)
     layer = run_layer(
-        BatchNormLayer(momentum=MOMENTUM, eps=EPS, ghost=ghost),
+        BatchNormLayer(momentum=RATE, eps=EPS, ghost=ghost),
         batch.x.reshape(images),
         batch.dy.reshape(images),
         gamma=batch.gamma,
         beta=batch.beta,
     )
-    for name in ("y", "dx", "dgamma", "dbeta", "running_mean", "running_var"):
+    for name in ("y", "dx", "dgamma", "dbeta", "running_mean", "running_var", "running_weight"):
         expected = getattr(layer, name)
         assert_close(getattr(batch, name).reshape(expected.shape), expected, condition=1e3)
 

@@ -63,7 +63,7 @@ class LayerRow:
 
     plain: y from (layer, x, p) in evaluation, in the plainest NumPy
     torch: the same from (torch, layer, x, p) in training and evaluation; images are channels first there, (B, C, H, W)
-    p: W, P, b, a, gamma, beta, running_mean, running_var, and whether it is training; a chain of layers has neither
+    p: W, P, b, a, gamma, beta, running_mean, running_var, running_weight, and whether it is training; a chain has none
     """
 
     make: Callable[[Shape], Layer]
@@ -122,8 +122,14 @@ def torch_batch_norm(torch: Any, layer: Any, x: Any, p: Any) -> Any:
     parts = list(torch.split(x, (p.training and layer.ghost) or len(x)))
     if len(parts) > 1 and parts[-1][:, 0].numel() == 1:
         parts[-2:] = [torch.cat(parts[-2:])]
-    rest = (p.running_mean, p.running_var, p.gamma, p.beta, p.training, layer.momentum, layer.eps)
-    return torch.cat([torch.nn.functional.batch_norm(part, *rest) for part in parts])
+    rest, found = (p.running_mean, p.running_var, p.gamma, p.beta, p.training), []
+    for part in parts:
+        momentum = p.running_weight.new_tensor(layer.averaging_rate)
+        if p.training:  # PyTorch's rule with a momentum of its own for every batch corrects the bias
+            p.running_weight.mul_(1 - momentum).add_(momentum)
+            momentum = momentum / p.running_weight[0]
+        found.append(torch.nn.functional.batch_norm(part, *rest, float(momentum), layer.eps))
+    return torch.cat(found)
 
 
 def torch_layer_norm(torch: Any, layer: Any, x: Any, p: Any) -> Any:

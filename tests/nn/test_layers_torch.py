@@ -29,7 +29,7 @@ from tests.nn.layer_tables import CASES, LAYERS, row_of
 torch = pytest.importorskip("torch", reason="PyTorch is the second implementation: pip install 'minisgd[peers]'")
 
 EXACT = {"rtol": 1e-10, "atol": 1e-12}
-TENSORS = ("W", "P", "b", "a", "gamma", "beta", "running_mean", "running_var")
+TENSORS = ("W", "P", "b", "a", "gamma", "beta", "running_mean", "running_var", "running_weight")
 
 
 def channels_first(x: Any) -> Any:
@@ -70,7 +70,11 @@ class Reference:
 
 def check_against_torch(bench: Bench, seed: int, batches: list[int]) -> None:
     first, rng = bench.network.layers[0], np.random.default_rng(seed)
+    running = bench.network.running_statistics()
+    weights = {name: np.array(array) for name, array in running.items() if name.endswith("weight")}
     bench.fill(rng)
+    for name, weight in weights.items():
+        running[name][...] = weight
     duplicate = Reference(bench)
     for b in batches:
         bench.bind(b)

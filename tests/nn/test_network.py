@@ -22,7 +22,7 @@ def test_parameters_are_views_into_one_vector_in_order() -> None:
     values = net.parameters()
     names = ["hidden.W", "hidden.b", "1.gamma", "1.beta", "3.0.W", "3.0.b", "4.W", "4.b"]
     assert list(values) == names
-    assert list(net.running_statistics()) == ["1.running_mean", "1.running_var"]
+    assert list(net.running_statistics()) == ["1.running_mean", "1.running_var", "1.running_weight"]
     assert sum(v.size for v in values.values()) == net.n_parameters == net.vector.size
     assert all(np.shares_memory(v, net.vector) for v in values.values())
     assert_array_equal(np.concatenate([v.ravel() for v in values.values()]), net.vector)

@@ -89,7 +89,7 @@ def test_eps(value: Any) -> None:
     refuses(ArgumentError, lambda: LayerNorm(eps=value), "LayerNorm: eps", "(0, inf)")
 
 
-@pytest.mark.parametrize("value", [-0.1, 1.1, float("nan"), None])
+@pytest.mark.parametrize("value", [-0.1, 1.1, float("nan"), "0.1"])
 def test_momentum(value: Any) -> None:
     refuses(ArgumentError, lambda: BatchNorm(momentum=value), "BatchNorm: momentum", "[0, 1]")
 

@@ -29,12 +29,12 @@ def cnn() -> ms.Network:
     return ms.Network(
         # no bias before the normalisation: its gradient is rounding noise, which Adam would blow up to full steps
         ms.Conv2d(4, 3, padding=1, bias=False, name="a"),
-        ms.BatchNorm(name="n"),
+        ms.BatchNorm(momentum=0.1, name="n"),
         ms.ReLU(),
         ms.MaxPool2d(2),
         ms.Conv2d(6, 3, stride=2, padding=1, name="b"),
         ms.Tanh(),
-        ms.BatchNorm(name="m"),
+        ms.BatchNorm(momentum=0.1, name="m"),
         ms.Flatten(),
         ms.Linear(4, name="c"),
     )

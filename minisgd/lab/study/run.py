@@ -16,7 +16,7 @@ import numpy as np
 from minisgd.backend import Plan, get_ops
 from minisgd.backend.cpu.threads import blas_threads, choose_threads
 from minisgd.data import Dataset
-from minisgd.errors import ArgumentError
+from minisgd.errors import ArgumentError, ShapeError
 from minisgd.lab import words
 from minisgd.lab.duration import parse_budget
 from minisgd.lab.environment import environment, half_of_memory
@@ -192,6 +192,8 @@ def study(
     workers = choose_threads(math.inf, threads) if free is None else 1
     trial = Trial(network, dataset, optimizer, loss, dtype, device, threads=max(1, workers // CHAINS))
     trial.prepare(sizes[-1], 0)  # refuses what does not fit together before anything is written
+    if batch_sizes is None:
+        sizes = [b for b in sizes if b > 1 or _trains_on_one(trial)]
     for b in sizes:
         trial.prepare(b, 0).session(last_batch="drop")
     trial_of_one = trial
@@ -290,6 +292,15 @@ def study(
     if out is not None:
         result.save(out)
     return Study(result)
+
+
+def _trains_on_one(trial: Trial) -> bool:
+    """Tell whether a batch of one example can be normalised, where it is normalised at all."""
+    try:
+        trial.prepare(1, 0).session(last_batch="drop")
+    except ShapeError:
+        return False
+    return True
 
 
 # -------------------------------------------------------------------- the sweep

@@ -13,6 +13,7 @@ from minisgd.nn.cpu import block_size
 from minisgd.nn.cpu.block_size import images_per_block
 from minisgd.nn.layer import Buffer, Declaration
 from minisgd.nn.layers.batch_norm import BatchNorm
+from minisgd.nn.layers.ghost_batches import ghost_batches
 from minisgd.nn.shapes import reshaped, rows
 from minisgd.typing import Array, Shape
 
@@ -75,8 +76,7 @@ def forward(self: Arrays, ops: NumpyOps, x: Array) -> Array:
         _finish_moments(self, ops, of, n)
         ops.add(origin, mean, out=origin)
         for k in range(of.count):
-            self.update_running(ops, origin[..., k, :, :], 1.0, self.running_mean)
-            self.update_running(ops, var[..., k, :, :], n / (n - 1), self.running_var)
+            self.update_running(ops, origin[..., k, :, :], var[..., k, :, :], n)
         scale, shift = _scale_and_shift(self, ops, of)
         for block, _ in _blocks(self, ops, of, n):
             ops.multiply(moved[block], scale, out=y_[block])
@@ -204,7 +204,7 @@ class Ghosts:
 
 def _ghosts(layer: BatchNorm) -> list[Ghosts]:
     """Return the ghost batches: those of full size together, then the rest."""
-    runs, axis = layer.ghost_batches(), len(layer.lead)
+    runs, axis = ghost_batches(layer), len(layer.lead)
     sizes = [run.stop - run.start for run in runs]
     full = sizes.count(sizes[0])
     groups = [Ghosts(0, full, sizes[0], 0, axis)]

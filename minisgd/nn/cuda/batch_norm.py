@@ -10,23 +10,25 @@ from minisgd.backend.dispatch import tuned
 from minisgd.nn.cuda.batch_norm_kernels import BatchNormKernels, Ghosts
 from minisgd.nn.cuda.replicas import stacked
 from minisgd.nn.layers.batch_norm import BatchNorm
+from minisgd.nn.layers.ghost_batches import ghost_batches
 from minisgd.nn.shapes import rows
 from minisgd.typing import Array
 
 
 @tuned("cuda", BatchNorm, "forward")
 def forward(self: BatchNorm, ops: CupyVocabulary, x: Array) -> Array:
-    """y = γ (x − μ)/√(σ² + ε) + β, and the running statistics"""
-    self.ghost_batches()  # refuses a batch without variance
+    """y = γ (x − μ)/√(σ² + ε) + β, and the running averages"""
+    ghost_batches(self)  # refuses a batch without variance
     if _workspace(self, ops, 1) is None:
         return BatchNorm.forward(self, ops, x)
 
     def emit() -> None:
         for r, work in _parts(self, ops):
             batch = stacked(self.lead, rows(x, self.lead), *_affine(self), rows(self.y, self.lead))
-            kept = stacked(self.lead, *_per_ghost(self, self.mean, self.inv), self.running_mean, self.running_var)
+            running = self.running_mean, self.running_var, self.running_weight
+            kept = stacked(self.lead, *_per_ghost(self, self.mean, self.inv), *running)
             _kernels(self, ops).forward(
-                *_some(r, [*batch, *kept]), ghosts=_cut(self), momentum=self.momentum, eps=self.eps, workspace=work
+                *_some(r, [*batch, *kept]), ghosts=_cut(self), rate=self.averaging_rate, eps=self.eps, workspace=work
             )
 
     ops.launch("batch_norm", emit, (x,), self.y)

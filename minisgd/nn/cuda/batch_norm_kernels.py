@@ -32,9 +32,9 @@ def _definition(name: str, arrays: str, scalars: str, reals: str = "") -> Defini
 MOMENTS = _definition("moments", "x~ partial_mean partial_squares", "n C G ghost x_replica")
 MOMENTS_FINISH = _definition(
     "moments_finish",
-    "partial_mean partial_squares mean inv running_mean~ running_var~",
+    "partial_mean partial_squares mean inv running_mean~ running_var~ running_weight~",
     "n C G ghost slabs running_replica",
-    "momentum eps",
+    "rate eps",
 )
 NORMALISE = _definition(
     "normalise", "x~ mean inv gamma?~ beta?~ y~", "n C G ghost x_replica y_replica gamma_replica beta_replica"
@@ -122,14 +122,15 @@ class BatchNormKernels:
         inv: Array,
         running_mean: Array,
         running_var: Array,
+        running_weight: Array,
         *,
         ghosts: Ghosts,
-        momentum: float,
+        rate: float,
         eps: float,
         workspace: Array,
     ) -> None:
-        """y = γ (x − μ) inv + β, and the running statistics, ghost batch by ghost batch"""
-        R, n, C = self._check(x, y, running_mean, running_var)
+        """y = γ (x − μ) inv + β, and the running averages, ghost batch by ghost batch"""
+        R, n, C = self._check(x, y, running_mean, running_var, running_weight)
         G, size, slabs, macros = ghosts.count, ghosts.size, ghosts.slabs(n), self._macros(C)
         for statistic in (mean, inv):
             require_shape(statistic, "batch_norm: mean, inv", (R, G, C))
@@ -140,8 +141,8 @@ class BatchNormKernels:
         )  # fmt: skip
         self.library.kernel(MOMENTS_FINISH, **macros)(
             (blocks(C, BLOCK), R, 1), (BLOCK, 1, 1),
-            first, second, mean, inv, running_mean, running_var, n, C, G, size, slabs,
-            stride(running_mean, 0), momentum, eps,
+            first, second, mean, inv, running_mean, running_var, running_weight, n, C, G, size, slabs,
+            stride(running_mean, 0), rate, eps,
         )  # fmt: skip
         self.library.kernel(NORMALISE, **macros)(
             *_shape(C, macros, ghosts.parts(n), R * G),
@@ -257,13 +258,13 @@ def batch_norm(device: Device, n: int, C: int) -> Iterator[Workload]:
     """Yield batch normalisation of n rows of C: training forward, backward, and inference."""
     norm, ghosts = BatchNormKernels(device.library), Ghosts.of(n, 1, None)
     x, y, dy = (device.reals(1, n, C) for _ in range(3))
-    gamma, beta, mean, inv, low, high, dgamma, dbeta = (device.reals(1, 1, C) for _ in range(8))
+    gamma, beta, mean, inv, low, high, weight, dgamma, dbeta = (device.reals(1, 1, C) for _ in range(9))
     workspace, one_pass = device.reals(ghosts.workspace(1, n, C)), REAL * n * C
     finish = Floor(REAL * ghosts.workspace(1, n, C))
     yield Workload(
         "batch_norm forward",
         lambda: norm.forward(
-            x, gamma, beta, y, mean, inv, low, high, ghosts=ghosts, momentum=0.1, eps=1e-5, workspace=workspace
+            x, gamma, beta, y, mean, inv, low, high, weight, ghosts=ghosts, rate=0.1, eps=1e-5, workspace=workspace
         ),
         Floor(3 * one_pass),
         {"moments": Floor(one_pass), "moments_finish": finish, "normalise": Floor(2 * one_pass)},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from minisgd.backend import Ops
 from minisgd.nn.initializers import Ones, Zeros
 from minisgd.nn.layer import Buffer, Declaration, Layer, Parameter, Statistic
@@ -14,7 +16,8 @@ class FrozenBatchNorm(Layer):
 
     x, y (…, B, C) or (…, B, H, W, C)   γ, β (…, 1, C)   r_mean, r_var (…, 1, C), read and never written
 
-    Parameters and statistics are named as those of BatchNorm, so that one vector serves both.
+    Parameters and statistics are those of BatchNorm, so that one vector serves both. In PyTorch's rule, which has a
+    constant momentum, the 0 and 1 that they begin with have weight 1, as all that follows; else they have none.
     """
 
     gamma: Array
@@ -28,9 +31,9 @@ class FrozenBatchNorm(Layer):
     inv: Array
     scale: Array
 
-    def __init__(self, *, eps: float, affine: bool, name: str | None = None) -> None:
+    def __init__(self, *, eps: float, affine: bool, momentum: float | None = None, name: str | None = None) -> None:
         super().__init__(name)
-        self.eps, self.affine = eps, affine
+        self.eps, self.affine, self.momentum = eps, affine, momentum
 
     def declare(self, x: Shape) -> Declaration:
         c = x[-1]
@@ -38,25 +41,29 @@ class FrozenBatchNorm(Layer):
         if self.affine:
             parameters = {"gamma": Parameter((c,), Ones(), "norm"), "beta": Parameter((c,), Zeros(), "norm")}
             buffers |= {"xhat": Buffer(x, over="x"), "work": Buffer(x, life="scratch")}
+        weight = Zeros() if self.momentum is None else Ones()
         return Declaration(
             y=x,
             parameters=parameters,
-            statistics={"running_mean": Statistic((c,)), "running_var": Statistic((c,), Ones())},
+            statistics={
+                "running_mean": Statistic((c,)),
+                "running_var": Statistic((c,), Ones()),
+                "running_weight": Statistic((c,), weight),
+            },
             buffers=buffers,
             y_over_x=not self.affine,
             dx_over_dy=True,
         )
 
     def forward(self, ops: Ops, x: Array) -> Array:
-        xhat, y = rows(self.xhat if self.affine else self.y, self.lead), rows(self.y, self.lead)
+        y = rows(self.y, self.lead)
+        xhat = rows(self.xhat, self.lead) if self.affine else y
         ops.add(self.running_var, self.eps, out=self.inv)
         ops.sqrt(self.inv, out=self.inv)
         ops.divide(1.0, self.inv, out=self.inv)
         ops.subtract(rows(x, self.lead), self.running_mean, out=xhat)
         ops.multiply(xhat, self.inv, out=xhat)
-        if self.affine:
-            ops.multiply(xhat, self.gamma, out=y)
-            ops.add(y, self.beta, out=y)
+        scale_and_shift(self, ops, xhat, y)
         return self.y
 
     def backward(self, ops: Ops, dy: Array) -> Array | None:
@@ -71,6 +78,15 @@ class FrozenBatchNorm(Layer):
         if self.dx is not None:
             ops.multiply(rows(dy, self.lead), scale, out=rows(self.dx, self.lead))
         return self.dx
+
+
+def scale_and_shift(layer: Any, ops: Ops, xhat: Array, y: Array) -> None:
+    """y = γ x̂ + β, or x̂ where nothing is learned; y may be x̂"""
+    if layer.affine:
+        ops.multiply(xhat, layer.gamma, out=y)
+        ops.add(y, layer.beta, out=y)
+    elif y is not xhat:
+        ops.copy(xhat, out=y)
 
 
 class Identity(Layer):

@@ -328,3 +328,18 @@ def test_batch_normalisation_with_one_example_is_refused_before_anything_is_writ
     with pytest.raises(ms.ShapeError, match="at least two values per channel"):
         ms.study(network, blobs, batch_sizes=[1, 16], out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_batch_normalisation_is_not_judged_at_chance_after_few_updates(tmp_path):
+    hidden = [layer for n in (64, 32) for layer in (ms.Linear(n), ms.BatchNorm(), ms.ReLU())]
+    few = {"batch_sizes": ["full"], "learning_rates": [0.1], "seeds": 2, "train_for": "steps:6", "out": tmp_path}
+    optimizer = ms.SGD(lr=1, momentum=0.9)
+    ms.study(ms.Network(*hidden, ms.Linear(10)), ms.datasets.digits(validation=0.2), optimizer=optimizer, **few)
+    cells = [json.loads(line) for line in (tmp_path / "cells.jsonl").read_text().splitlines()]
+    assert min(cell["val_accuracy"] for cell in cells) > 0.65  # 0.54 and 0.57 by PyTorch's rule
+
+
+def test_batch_sizes_by_default_leave_out_what_batch_normalisation_cannot_take(blobs):
+    network = ms.Network(ms.Linear(8), ms.BatchNorm(), ms.ReLU(), ms.Linear(3))
+    found = ms.study(network, blobs, seeds=2, learning_rates=[0.1], train_for="steps:10")
+    assert [row.batch_size for row in found.result.batch_sizes] == [4, 16, 64, 300]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+import minisgd as ms
 from minisgd.errors import ShapeError
-from minisgd.nn import BatchNorm
+from minisgd.nn import BatchNorm, Linear, Network, ReLU
 from tests.nn.layer_bench import Bench
 
 SHAPES: list[Any] = [(4,), (3, 2, 4)]
@@ -70,6 +72,7 @@ def test_running_mean_takes_in_the_ghost_batches_one_after_the_other() -> None:
     bench = Bench([BatchNorm(ghost=2, momentum=eta)], (3,), 2 * m)
     bench.fill(np.random.default_rng(0))
     statistics = bench.network.running_statistics()
+    statistics["0.running_weight"][...] = 1
     mean, var = statistics["0.running_mean"].copy(), statistics["0.running_var"].copy()
     bench.forward()
     parts = np.split(np.array(bench.x), m)
@@ -78,6 +81,46 @@ def test_running_mean_takes_in_the_ghost_batches_one_after_the_other() -> None:
     expected_var = (1 - eta) ** m * var + sum(d * part.var(0, ddof=1) for d, part in zip(decay, parts, strict=True))
     assert_allclose(statistics["0.running_mean"], expected_mean, rtol=1e-12)
     assert_allclose(statistics["0.running_var"], expected_var, rtol=1e-12)
+
+
+@pytest.mark.parametrize("b", [8, 32, 100])
+def test_running_averages_do_not_lag(b: int) -> None:
+    """r_t = Σ η (1−η)^(t−i) s_i / (1 − (1−η)^t) with η = 1 − 0.9^(B/32), and 0.1 at least"""
+    bench, eta = Bench([BatchNorm()], (3,), b), 1 - 0.9 ** max(1, b / 32)
+    running = bench.network.running_statistics()
+    means, variances = [], []
+    for t in range(1, 5):
+        bench.x[...] = np.random.default_rng(t).normal(5, 1e-3, bench.x.shape)
+        means.append(bench.x.mean(0))
+        variances.append(bench.x.var(0, ddof=1))
+        bench.forward()
+        weights = eta * (1 - eta) ** np.arange(t)[::-1] / (1 - (1 - eta) ** t)
+        assert_allclose(running["0.running_mean"], weights @ means, rtol=1e-12)
+        assert_allclose(running["0.running_var"], weights @ variances, rtol=1e-8)
+
+
+def few_updates(momentum: float | None, batch_size: int | str, steps: int, lr: float) -> tuple[float, float]:
+    """Return validation losses of the digits by running averages, and by the statistics of all training examples."""
+
+    def network(momentum: float | None) -> Network:
+        hidden = [(Linear(n), BatchNorm(momentum=momentum), ReLU()) for n in (64, 32)]
+        return Network(*(layer for layers in hidden for layer in layers), Linear(10))
+
+    data = ms.datasets.digits(validation=0.2, seed=0)
+    run = ms.train(network(momentum), data, optimizer=ms.SGD(lr=lr, momentum=0.9), batch_size=batch_size, steps=steps)
+    exact = network(1.0).build((64,))
+    exact.vector[...] = run.network.vector
+    found = ms.train(exact, data, optimizer=ms.SGD(lr=1e-9), batch_size="full", steps=1)
+    return run.evaluate()["loss"], found.evaluate()["loss"]
+
+
+@pytest.mark.parametrize("setting", [("full", 5, 0.1), ("full", 10, 1.0), (256, 10, 0.5), (32, 10, 0.1)])
+def test_evaluation_does_not_punish_few_updates(setting: Any) -> None:
+    ours, exact = few_updates(None, *setting)
+    theirs, exact_too = few_updates(0.1, *setting)
+    assert_allclose(exact, exact_too, rtol=1e-3)
+    assert abs(ours - exact) < 0.4 * abs(theirs - exact)
+    assert ours < 1.25 * exact
 
 
 def test_evaluation_ignores_the_ghost_size() -> None:
@@ -97,6 +140,16 @@ def test_the_variance_of_a_batch_is_biased_by_n_minus_one_over_n() -> None:
     layer: Any = bench.network.layers[0]
     assert_allclose(layer.var.mean(), (n - 1) / n * 9, rtol=0.02)
     assert_allclose(layer.running_var.mean(), 9, rtol=0.02)
+
+
+def test_a_file_of_the_rule_with_a_constant_momentum_goes_on_by_it(tmp_path: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    network = Network(Linear(3), BatchNorm()).build((2,))
+    tensors = load_file(network.save(tmp_path / "w.safetensors"))
+    del tensors["1.running_weight"]
+    save_file(tensors, tmp_path / "old.safetensors", {"input_shape": "[2]"})
+    assert_array_equal(network.load(tmp_path / "old.safetensors").running_statistics()["1.running_weight"], 1)
 
 
 def test_momentum_0_keeps_and_1_replaces_the_statistics() -> None:
