@@ -97,8 +97,7 @@ class Ops:
         joined = self.new_program()
         for program in programs:
             joined.temporaries += program.temporaries
-            for call in program:
-                joined.append(call)
+            joined.extend(program.calls)
         self.arrange(joined)
         return joined
 

@@ -23,7 +23,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from minisgd.backend.cpu.loop_unrolling import root
-from minisgd.backend.program import Call
+from minisgd.backend.program import Call, Calls
 from minisgd.typing import HostArray
 
 
@@ -122,7 +122,7 @@ class Part:
         return _collide(self.uses, call.uses, self.uses.keys())
 
 
-def block_order(calls: Sequence[Call]) -> list[int]:
+def block_order(calls: Calls) -> list[int]:
     """Return the order in which to execute the calls of a program: loops joined where that changes no number.
 
     A call between two loops goes first where it has nothing to do with the loop before it.
@@ -145,14 +145,14 @@ def block_order(calls: Sequence[Call]) -> list[int]:
     return order if waiting is None else order + _flat(waiting.bodies)
 
 
-def _parts(calls: Sequence[Call]) -> Iterator[Part]:
-    for loop, group in groupby(enumerate(calls), key=lambda item: item[1].block and item[1].block[0]):
-        numbered = list(group)
+def _parts(calls: Calls) -> Iterator[Part]:
+    bodies = ((block, list(body)) for block, body in groupby(range(len(calls)), key=calls.block_of))
+    for loop, group in groupby(bodies, key=lambda item: item[0] and item[0][0]):
+        together = [body for _, body in group]
         if loop is None:
-            yield from (Part([[position]], _uses([[call]]), loops=False) for position, call in numbered)
+            yield from (Part([[k]], _uses(calls, [[k]]), loops=False) for body in together for k in body)
         else:
-            bodies = [[p for p, _ in body] for _, body in groupby(numbered, key=lambda item: item[1].block)]
-            yield Part(bodies, _uses([[calls[p] for p in body] for body in bodies]))
+            yield Part(together, _uses(calls, together))
 
 
 def _needed_after(parts: Sequence[Part]) -> list[set[int]]:
@@ -178,13 +178,15 @@ def _collide(some: Uses, others: Uses, needed: Collection[int]) -> bool:
     )
 
 
-def _uses(bodies: Sequence[Sequence[Call]]) -> Uses:
+def _uses(calls: Calls, bodies: Sequence[Sequence[int]]) -> Uses:
     """Return what the blocks of a loop do to every piece of memory; translates need not be looked at."""
-    recorded = [k for k, body in enumerate(bodies) if not body[0].translated]
+    translated = []
     uses: Uses = {}
-    for k in recorded:
-        _note(bodies[k], k, len(bodies), uses)
-    translated = [k for k, body in enumerate(bodies) if body[0].translated]
+    for k, body in enumerate(bodies):
+        if calls.was_recorded(body[0]):
+            _note(map(calls.__getitem__, body), k, len(bodies), uses)
+        else:
+            translated.append(k)
     for use in uses.values():
         if translated:
             use.read.continue_from(translated[0] - 1, translated[-1])

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from minisgd.backend.program import Call, Program
+from minisgd.backend.program import Call, Program, Translates
 
 Follow: TypeAlias = Callable[[int], Any]
 """What stands in the place of a thing some blocks later."""
@@ -27,16 +27,16 @@ def append_translates(program: Program, begins: Sequence[int], count: int) -> in
 
     begins: where in the program the calls of the first three blocks begin
     """
-    first, second = program.calls[begins[1] : begins[2]], program.calls[begins[2] :]
-    if count < 1 or len(first) != len(second):
+    first, second = ([program.calls[k] for k in range(*ends)] for ends in (begins[1:], (begins[2], len(program))))
+    if count < 1 or not second or len(first) != len(second):
         return 0
     try:
         follow = [_call(a, b) for a, b in zip(first, second, strict=True)]
     except _Different:
         return 0
-    for k in range(1, count + 1):
-        for call in follow:
-            program.append(call(k))
+    last = second[-1].block
+    assert last is not None
+    program.extend(Translates(follow, last, count))
     return count
 
 
@@ -48,7 +48,7 @@ def _call(a: Call, b: Call) -> Callable[[int], Call]:
 
     def later(k: int) -> Call:
         function, args, reads, out = follow(k)
-        return Call(function, args, op, reads, out, phase, layer, (loop, block + k), True)
+        return Call(function, args, op, reads, out, phase, layer, (loop, block + k))
 
     return later
 

@@ -44,7 +44,7 @@ def declare(self: Arrays, x: Shape) -> Declaration:
         buffers[name] = Buffer((ghosts, 1, c), inference=False)
     buffers["shift"] = Buffer((ghosts, 1, c))
     buffers["part"] = Buffer((ghosts, 1, c), life="scratch", inference=False)
-    buffers["row"] = Buffer((1, c), life="scratch")
+    buffers |= {name: declared.buffers[name] for name in ("row", "weight")}
     image = min(x[0], images_per_block(self, x)) * prod(x[1:]) if len(x) == 4 else 0
     block = max(block_size.CACHED.elements, ghosts * LEAST_ROWS * c, image)
     buffers["work"] = Buffer((min(prod(x), block),), life="scratch", inference=False)

@@ -47,6 +47,7 @@ class BatchNorm(Layer):
     inv: Array
     sum_dy: Array
     sum_dy_xhat: Array
+    weight: Array
     row: Array
 
     def __init__(
@@ -71,7 +72,8 @@ class BatchNorm(Layer):
         if len(x) not in (2, 4):
             self.require_rank(x, 2, "(B, features) or (B, H, W, C)", "flatten or add a channel axis first")
         ghosts, c = -(-x[0] // (self.ghost or x[0])), x[-1]
-        buffers = {"xhat": Buffer(x, over="x", inference=False), "row": Buffer((1, c), life="scratch")}
+        row = Buffer((1, c), life="scratch")
+        buffers = {"xhat": Buffer(x, over="x", inference=False), "row": row, "weight": replace(row, inference=False)}
         for name in ("mean", "inv", "sum_dy", "sum_dy_xhat"):
             buffers[name] = Buffer((ghosts, 1, c), inference=False)
         buffers["work"] = Buffer(x, life="scratch", inference=False)
@@ -134,15 +136,17 @@ class BatchNorm(Layer):
             var: σ² of them, (…, 1, C).
             n: Their number.
         """
-        eta, w = self.averaging_rate, self.running_weight
-        ops.multiply(w, 1 - eta, out=w)
-        for r, s, factor in ((self.running_mean, mean, eta), (self.running_var, var, eta * n / (n - 1))):
+        eta, w, row = self.averaging_rate, self.weight, self.row
+        averages = (self.running_mean, mean, eta), (self.running_var, var, eta * n / (n - 1))
+        ops.multiply(self.running_weight, 1 - eta, out=w)
+        for r, s, factor in averages:
             ops.multiply(r, w, out=r)
-            ops.multiply(s, factor, out=self.row)
-            ops.add(r, self.row, out=r)
+            ops.multiply(s, factor, out=row)
+            ops.add(r, row, out=r)
         ops.add(w, eta, out=w)
-        ops.divide(self.running_mean, w, out=self.running_mean)
-        ops.divide(self.running_var, w, out=self.running_var)
+        for r, _, _ in averages:
+            ops.divide(r, w, out=r)
+        ops.copy(w, out=self.running_weight)
 
     @property
     def averaging_rate(self) -> float:

@@ -168,11 +168,11 @@ def test_outside_loops_nothing_moves():
     with ops.record() as program:
         for _ in range(3):
             ops.add(a, 1.0, out=a)
-    assert program.order == [0, 1, 2]
+    assert list(program.order) == [0, 1, 2]
 
 
 def test_an_empty_program_has_an_order_too():
     ops = NumpyOps()
     with ops.record() as program:
         pass
-    assert program.order == []
+    assert list(program.order) == []

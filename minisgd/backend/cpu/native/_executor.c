@@ -31,7 +31,8 @@ typedef struct Call {
     Loop *loop;
     void *data;                       /* NumPy's, or this call for the loops of this file */
     int nargs, outputs, axes, joined; /* joined: the first of two axes continues the second */
-    char *start[ARGS];
+    int own;                          /* the loop's data is this call: one of the loops of this file */
+    char *start[ARGS];                /* where it begins; NULL in the form that steps share */
     npy_intp shape[AXES];             /* outermost first */
     npy_intp strides[AXES][ARGS];
     npy_intp dims[1 + CORE];          /* dims[0] is set when it runs */
@@ -42,6 +43,12 @@ typedef struct Call {
     npy_intp width[ARGS];             /* bytes of an argument as `inner` sees it */
 } Call;
 
+/* A call at its place in the program: of what does the same elsewhere, as blocks of a batch do, only that is repeated. */
+typedef struct {
+    const Call *form;
+    char *start[ARGS];
+} Step;
+
 /* Calls that are run together on `unit` indices of their outermost axis before the next ones; one call has unit 0. */
 typedef struct {
     npy_intp first, count, extent, unit;
@@ -49,9 +56,10 @@ typedef struct {
 
 typedef struct {
     PyObject_HEAD
-    Call *calls;
+    Step *steps;
+    Call **forms;
     Chain *chains;
-    npy_intp ncalls, nchains, native;
+    npy_intp nsteps, nforms, nchains;
     PyObject *kept; /* whatever the calls point to */
 } Tape;
 
@@ -172,15 +180,16 @@ static void with_casts(char **args, const npy_intp *dims, const npy_intp *steps,
 /* ------------------------------------------------------------------ running */
 
 /* Run a call on indices low … high − 1 of its outermost axis. Loops over a constant ARGS are unrolled. */
-static void run_part(const Call *call, npy_intp low, npy_intp high) {
+static void run_part(const Call *call, char *const *start, npy_intp low, npy_intp high) {
     char *at[ARGS], *args[ARGS];
     npy_intp dims[1 + CORE], count[AXES] = {0};
+    void *data = call->own ? (void *)call : call->data;
     int inner = call->axes - 1, middle = inner - 1;
     memcpy(dims, call->dims, sizeof dims);
-    for (int k = 0; k < ARGS; k++) at[k] = call->start[k] + low * call->strides[0][k];
+    for (int k = 0; k < ARGS; k++) at[k] = start[k] + low * call->strides[0][k];
     if (inner == 0 || call->joined) {
         dims[0] = (high - low) * (inner ? call->shape[1] : 1);
-        call->loop(at, dims, call->steps, call->data);
+        call->loop(at, dims, call->steps, data);
         return;
     }
     dims[0] = call->shape[inner];
@@ -188,7 +197,7 @@ static void run_part(const Call *call, npy_intp low, npy_intp high) {
     for (int axis = middle; axis >= 0;) {
         for (npy_intp i = 0; i < extent; i++) {
             memcpy(args, at, sizeof at); /* which some of NumPy's loops move */
-            call->loop(args, dims, call->steps, call->data);
+            call->loop(args, dims, call->steps, data);
             for (int k = 0; k < ARGS; k++) at[k] += call->strides[middle][k];
         }
         for (int k = 0; k < ARGS; k++) at[k] -= call->strides[middle][k] * extent;
@@ -205,16 +214,17 @@ static void run_part(const Call *call, npy_intp low, npy_intp high) {
 /* Run everything once; return -1 with an exception set where a call through Python raised one. */
 static int run_once(const Tape *tape, PyThreadState **unlocked) {
     for (const Chain *chain = tape->chains; chain < tape->chains + tape->nchains; chain++) {
-        const Call *first = tape->calls + chain->first, *end = first + chain->count;
+        const Step *first = tape->steps + chain->first, *end = first + chain->count;
         if (chain->unit) {
             for (npy_intp low = 0; low < chain->extent; low += chain->unit) {
                 npy_intp high = low + chain->unit < chain->extent ? low + chain->unit : chain->extent;
-                for (const Call *call = first; call < end; call++) run_part(call, low, high);
+                for (const Step *step = first; step < end; step++) run_part(step->form, step->start, low, high);
             }
         } else
-            for (const Call *call = first; call < end; call++) {
+            for (const Step *step = first; step < end; step++) {
+                const Call *call = step->form;
                 if (call->loop) {
-                    run_part(call, 0, call->shape[0]);
+                    run_part(call, step->start, 0, call->shape[0]);
                     continue;
                 }
                 PyEval_RestoreThread(*unlocked);
@@ -232,6 +242,15 @@ static int run_once(const Tape *tape, PyThreadState **unlocked) {
 static int refuse(const char *why) {
     PyErr_SetString(PyExc_ValueError, why);
     return -1;
+}
+
+/* Keep an object, once, and of an array what owns its memory. */
+static int keep(PyObject *kept, PyObject *object) {
+    while (PyArray_Check(object) && PyArray_BASE((PyArrayObject *)object) && PyArray_Check(PyArray_BASE((PyArrayObject *)object)))
+        object = PyArray_BASE((PyArrayObject *)object);
+    for (Py_ssize_t k = PyList_GET_SIZE(kept); k-- > 0;)
+        if (PyList_GET_ITEM(kept, k) == object) return 0;
+    return PyList_Append(kept, object);
 }
 
 /* Read a tuple of at most `most` integers; return how many, or -1. */
@@ -282,7 +301,7 @@ static int read_walk(Call *call, PyObject *arrays, PyObject *shape, PyObject *st
             return refuse("expected aligned arrays in native byte order");
         if (k >= call->nargs - outputs && !PyArray_ISWRITEABLE(array)) return refuse("the output is read-only");
         if (PyDataType_REFCHK(PyArray_DESCR(array))) return refuse("expected numbers, not objects");
-        if (PyList_Append(kept, (PyObject *)array)) return -1;
+        if (keep(kept, (PyObject *)array)) return -1;
         int n = read_integers(PyTuple_GET_ITEM(strides, k), each, AXES);
         if (n < 0) return -1;
         if (n != call->axes) return refuse("expected a stride for every axis");
@@ -308,7 +327,7 @@ static int read_ufunc(Call *call, PyObject *call_tuple, PyObject *kept) {
     npy_intp wanted[ARGS];
     int known = -1, core_count = 0;
     if (!PyArg_ParseTuple(call_tuple, "OOOOOOO", &ufunc, &arrays, &shape, &strides, &types, &core, &core_steps)) return -1;
-    if (PyList_Append(kept, (PyObject *)ufunc) || read_walk(call, arrays, shape, strides, ufunc->nout, kept)) return -1;
+    if (keep(kept, (PyObject *)ufunc) || read_walk(call, arrays, shape, strides, ufunc->nout, kept)) return -1;
     if (call->nargs != ufunc->nargs || read_integers(types, wanted, ARGS) != ufunc->nargs)
         return PyErr_Occurred() ? -1 : refuse("expected an array and a dtype for every argument of the ufunc");
     for (int k = 0; k < ufunc->ntypes && known < 0; k++) {
@@ -351,7 +370,7 @@ static int read_ufunc(Call *call, PyObject *call_tuple, PyObject *kept) {
         call->inner = call->loop;
         call->inner_data = call->data;
         call->loop = with_casts;
-        call->data = call;
+        call->own = 1;
     }
     return 0;
 }
@@ -361,7 +380,7 @@ static int read_copy(Call *call, PyObject *arrays) {
     PyArrayObject *from = (PyArrayObject *)PyTuple_GET_ITEM(arrays, 0), *to = (PyArrayObject *)PyTuple_GET_ITEM(arrays, 1);
     if (call->nargs != 2) return refuse("expected two arrays");
     call->bytes = PyArray_ITEMSIZE(to);
-    call->data = call;
+    call->own = 1;
     call->loop = PyArray_EquivTypes(PyArray_DESCR(from), PyArray_DESCR(to)) ? copy : find_cast(type_of(arrays, 0), type_of(arrays, 1));
     if (!call->loop) return refuse("no such cast");
     if (check_reach(call, 0, from, 0, 0, PyArray_ITEMSIZE(from))) return -1;
@@ -375,7 +394,7 @@ static int read_take(Call *call, PyObject *arrays, npy_intp rows, npy_intp bytes
     if (rows < 1 || bytes < 1 || !PyArray_EquivTypes(PyArray_DESCR(source), PyArray_DESCR((PyArrayObject *)PyTuple_GET_ITEM(arrays, 2))))
         return refuse("expected rows of one dtype");
     double high = 0, low = 0;
-    call->rows = rows, call->bytes = bytes, call->loop = take, call->data = call;
+    call->rows = rows, call->bytes = bytes, call->loop = take, call->own = 1;
     reach(&low, &high, rows, bytes);
     if (check_reach(call, 0, source, low, high, bytes)) return -1;
     for (int k = 1; k < 3; k++)
@@ -448,11 +467,11 @@ static int read_chain(const Tape *tape, Chain *chain, npy_intp first, PyObject *
     int n = read_integers(item, numbers, 4);
     if (n != 4) return n < 0 ? -1 : refuse("expected four numbers for every chain");
     *chain = (Chain){numbers[0], numbers[1], numbers[2], numbers[3]};
-    if (chain->first != first || chain->count < 1 || chain->count > tape->ncalls - first || chain->unit < 0 || chain->extent < 0)
+    if (chain->first != first || chain->count < 1 || chain->count > tape->nsteps - first || chain->unit < 0 || chain->extent < 0)
         return refuse("chains must follow one another");
     if (chain->unit > PY_SSIZE_T_MAX - chain->extent) return refuse("a unit is too large");
-    for (const Call *call = tape->calls + first; chain->unit && call < tape->calls + first + chain->count; call++)
-        if (!call->loop || call->shape[0] != chain->extent) return refuse("a chain runs along one axis");
+    for (const Step *step = tape->steps + first; chain->unit && step < tape->steps + first + chain->count; step++)
+        if (!step->form->loop || step->form->shape[0] != chain->extent) return refuse("a chain runs along one axis");
     return 0;
 }
 
@@ -489,7 +508,7 @@ static PyObject *tape_run(Tape *tape, PyObject *args) {
     if (!failed) {
         PyThreadState *unlocked = PyEval_SaveThread();
         for (; done < times && !failed && (!done || all_finite(watched)); done++) {
-            for (int i = 0; i < ninputs; i++) run_part(inputs + i, done, done + 1);
+            for (int i = 0; i < ninputs; i++) run_part(inputs + i, inputs[i].start, done, done + 1);
             failed = run_once(tape, &unlocked);
         }
         PyEval_RestoreThread(unlocked);
@@ -499,7 +518,7 @@ static PyObject *tape_run(Tape *tape, PyObject *args) {
 }
 
 static int tape_clear(Tape *tape) {
-    tape->nchains = tape->ncalls = 0; /* nothing is run any more */
+    tape->nchains = tape->nsteps = 0; /* nothing is run any more */
     Py_CLEAR(tape->kept);
     return 0;
 }
@@ -512,38 +531,79 @@ static int tape_traverse(Tape *tape, visitproc visit, void *arg) {
 static void tape_dealloc(Tape *tape) {
     PyObject_GC_UnTrack(tape);
     tape_clear(tape);
-    PyMem_Free(tape->calls);
+    for (npy_intp k = 0; k < tape->nforms; k++) PyMem_Free(tape->forms[k]);
+    PyMem_Free(tape->forms);
+    PyMem_Free(tape->steps);
     PyMem_Free(tape->chains);
     Py_TYPE(tape)->tp_free(tape);
 }
 
-static PyObject *tape_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    PyObject *calls, *chains;
-    static char *names[] = {"calls", "chains", NULL};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!:Tape", names, &PyTuple_Type, &calls, &PyTuple_Type, &chains)) return NULL;
-    Tape *tape = (Tape *)type->tp_alloc(type, 0);
-    if (!tape) return NULL;
-    Py_ssize_t ncalls = PyTuple_GET_SIZE(calls), nchains = PyTuple_GET_SIZE(chains);
-    tape->calls = PyMem_Calloc(ncalls + 1, sizeof(Call));
-    tape->chains = PyMem_Calloc(nchains + 1, sizeof(Chain));
-    tape->kept = PyList_New(0);
-    if (!tape->calls || !tape->chains || !tape->kept) {
-        if (!PyErr_Occurred()) PyErr_NoMemory();
-        goto failed;
+/* Make room for one more item beside n of them: twice as much each time. */
+static void *with_room(void *items, npy_intp n, size_t size) {
+    if (n & (n - 1)) return items;
+    void *more = PyMem_Realloc(items, (n ? 2 * n : 1) * size);
+    if (!more) PyErr_NoMemory();
+    return more;
+}
+
+/* Append a step; calls that differ only in where they begin have one form. */
+static int add_step(Tape *tape, Call *call) {
+    void *room = with_room(tape->steps, tape->nsteps, sizeof(Step));
+    if (!room) return -1;
+    tape->steps = room;
+    Step *step = tape->steps + tape->nsteps;
+    memcpy(step->start, call->start, sizeof step->start);
+    memset(call->start, 0, sizeof call->start);
+    npy_intp k = tape->nforms;
+    while (k > 0 && memcmp(tape->forms[k - 1], call, sizeof *call)) k--;
+    if (k == 0) {
+        if (!(room = with_room(tape->forms, tape->nforms, sizeof(Call *)))) return -1;
+        tape->forms = room;
+        Call *form = PyMem_Malloc(sizeof *form);
+        if (!form) return PyErr_NoMemory(), -1;
+        memcpy(form, call, sizeof *form);
+        tape->forms[tape->nforms++] = form;
+        k = tape->nforms;
     }
-    for (; tape->ncalls < ncalls; tape->ncalls++) {
-        if (read_call(tape->calls + tape->ncalls, PyTuple_GET_ITEM(calls, tape->ncalls), tape->kept)) goto failed;
-        tape->native += tape->calls[tape->ncalls].loop != NULL;
+    step->form = tape->forms[k - 1];
+    tape->nsteps++;
+    return 0;
+}
+
+/* Calls are read one by one, so that they need not all be there at once; the chains are complete after the last. */
+static PyObject *tape_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    PyObject *calls, *chains, *each = NULL, *item;
+    static char *names[] = {"calls", "chains", NULL};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!:Tape", names, &calls, &PyList_Type, &chains)) return NULL;
+    Tape *tape = (Tape *)type->tp_alloc(type, 0);
+    if (!tape || !(tape->kept = PyList_New(0)) || !(each = PyObject_GetIter(calls))) goto failed;
+    while ((item = PyIter_Next(each))) {
+        Call call;
+        memset(&call, 0, sizeof call); /* padding too: forms are compared byte by byte */
+        int failed = read_call(&call, item, tape->kept) || add_step(tape, &call);
+        Py_DECREF(item);
+        if (failed) goto failed;
+    }
+    if (PyErr_Occurred()) goto failed;
+    Py_ssize_t nchains = PyList_GET_SIZE(chains);
+    if (!(tape->chains = PyMem_Calloc(nchains + 1, sizeof(Chain)))) {
+        PyErr_NoMemory();
+        goto failed;
     }
     npy_intp next = 0;
     for (; tape->nchains < nchains; tape->nchains++) {
-        if (read_chain(tape, tape->chains + tape->nchains, next, PyTuple_GET_ITEM(chains, tape->nchains))) goto failed;
+        if (read_chain(tape, tape->chains + tape->nchains, next, PyList_GET_ITEM(chains, tape->nchains))) goto failed;
         next += tape->chains[tape->nchains].count;
     }
-    if (next == ncalls) return (PyObject *)tape;
-    refuse("the chains must hold all calls");
+    if (next != tape->nsteps) {
+        refuse("the chains must hold all calls");
+        goto failed;
+    }
+    Py_DECREF(each);
+    return (PyObject *)tape;
 failed:
-    Py_DECREF(tape);
+    Py_XDECREF(each);
+    Py_XDECREF(tape);
     return NULL;
 }
 

@@ -123,7 +123,9 @@ def plan(
         unit = group.unit()
         for call in group.calls:
             planned.append(call._replace(walk=call.walk.split(group.extent)) if unit else call)
-        _append(chains, Chain(len(planned) - len(group.calls), len(group.calls), group.extent if unit else 0, unit))
+        append_chain(
+            chains, Chain(len(planned) - len(group.calls), len(group.calls), group.extent if unit else 0, unit)
+        )
 
     group: _Group | None = None
     for call, free in zip(calls, loose, strict=True):
@@ -138,12 +140,12 @@ def plan(
             end(group)
             group = None
             planned.append(call)
-            _append(chains, Chain(len(planned) - 1, 1, 0, 0))
+            append_chain(chains, Chain(len(planned) - 1, 1, 0, 0))
     end(group)
     return planned, chains
 
 
-def _append(chains: list[Chain], chain: Chain) -> None:
+def append_chain(chains: list[Chain], chain: Chain) -> None:
     """Append a chain; calls that run as they are join those before."""
     if chains and not chain.unit and not chains[-1].unit:
         chains[-1] = chains[-1]._replace(calls=chains[-1].calls + chain.calls)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Any
 
 from minisgd.backend.cpu.native._executor import Tape
 from minisgd.backend.cpu.native.calls import Native, describe_input
-from minisgd.backend.cpu.native.chains import plan
+from minisgd.backend.cpu.native.chains import Chain, append_chain, plan
 from minisgd.backend.cpu.native.fused_loops import fuse, without_unread
 from minisgd.backend.cpu.native.translation import translate
 from minisgd.backend.program import Call, Input, Program
@@ -25,11 +27,7 @@ class NativeProgram(Program):
         super().__init__()
         self._tape: Tape | None = None
 
-    def append(self, call: Call) -> None:
-        super().append(call)
-        self._tape = None
-
-    def arrange(self, order: list[int]) -> None:
+    def arrange(self, order: Iterable[int]) -> None:
         super().arrange(order)
         self._tape = None
 
@@ -40,15 +38,32 @@ class NativeProgram(Program):
         return self._tape.run(times, described, *([] if watched is None else [watched]))
 
     def executors(self) -> list[str]:
-        return ["native" if _is_native(call) else "numpy" for call in self.calls]
+        return ["native" if _is_native(call) else "numpy" for call in self]
 
     def _translate(self) -> Tape:
-        order = [self.calls[position] for position in self.order]
-        parts = [(part, call.block is None) for call in order for part in translate(call)]
-        # calls of a loop over blocks are cut to fit the cache already
-        fused, loose = fuse([part for part, _ in parts], [loose for _, loose in parts])
-        calls, chains = plan(without_unread(fused, self.temporaries), loose)
-        return Tape(tuple(call.described() for call in calls), tuple(chains))
+        chains: list[Chain] = []
+        return Tape(self._described(chains), chains)
+
+    def _described(self, chains: list[Chain]) -> Iterator[tuple[Any, ...]]:
+        """Yield the calls as the executor takes them, those of one block at a time, and note their chains."""
+        done, last = 0, self.order[-1:]
+        for block, group in groupby(self.order, key=self._block):
+            positions = list(group)
+            parts = [part for k in positions for part in translate(self.calls[k])]
+            # calls of a loop over blocks are cut to fit the cache already
+            fused, loose = fuse(parts, [block is None] * len(parts))
+            # what a later group may read is written
+            unread = self.temporaries if positions[-1:] == list(last) else ()
+            calls, found = plan(without_unread(fused, unread), loose)
+            for chain in found:
+                append_chain(chains, chain._replace(first=chain.first + done))
+            done += len(calls)
+            yield from (call.described() for call in calls)
+
+    def _block(self, position: int) -> int | None:
+        """Return the number of the block; loops that were joined run block by block."""
+        block = self.calls.block_of(position)
+        return None if block is None else block[1]
 
 
 def _is_native(call: Call) -> bool:

@@ -37,7 +37,7 @@ GOOD = {
 def tape(*calls: Any, chains: Any = None) -> Any:
     from minisgd.backend.cpu.native._executor import Tape
 
-    return Tape(calls, ((0, len(calls), 0, 0),) if chains is None else chains)
+    return Tape(calls, [(0, len(calls), 0, 0)] if chains is None else list(chains))
 
 
 def changed(call: tuple[Any, ...], at: int, value: Any) -> tuple[Any, ...]:
