@@ -40,7 +40,7 @@ class ConsecutiveStepsSession(Session):
             inputs.append((table.reshape(n, *self.lr_array.shape), self.lr_array))
         sampler.skip(-n * b)
         order = sampler.next(n * b)  # (R, n b)
-        gather, _, index = self._gradient(b)
+        update, gather, index = self._full_update(b)
         if not self.recipe.feed.shared:
             inputs.append((order.reshape(-1, n, b).swapaxes(0, 1).reshape(n, *index.shape), index))
         elif self._shared_batch != b:
@@ -49,7 +49,7 @@ class ConsecutiveStepsSession(Session):
             self._shared_batch = b
         self.held = b
         # a training run of its own ends where its loss is not finite; a stack goes on, for the sake of the others
-        done = self._full_update(b).replay(n, inputs, None if self.network.lead else self.loss_sum)
+        done = update.replay(n, inputs, None if self.network.lead else self.loss_sum)
         self._move(done - n, b)
         self._loss_count += done * b
         if self.steps % FLUSH_EVERY == 0:
@@ -101,15 +101,18 @@ class ConsecutiveStepsSession(Session):
 
     # ------------------------------------------------ recording
 
-    def _full_update(self, b: int) -> Program:
-        """Return the program of an update; a batch that all replicas share is gathered before."""
+    def _full_update(self, b: int) -> tuple[Program, Program, Array]:
+        """Return the program of an update, that of gathering, for a batch that all replicas share, and the indices."""
         if b not in self._updates:
-            gather, gradient, _ = self._gradient(b)
+            gather, gradient, index = self._gradient(b)
             programs = [gradient] if self.recipe.feed.shared else [gather, gradient]
-            self._updates[b] = self.ops.join(*programs, self._update())
+            update = self.ops.join(*programs, self._update())
+            update.forget_calls()
+            del self._gradients[b]  # recorded again should a single step be asked for
+            self._updates[b] = update, gather, index
         return self._updates[b]
 
     def _forget_programs(self) -> None:
         super()._forget_programs()
-        self._updates: dict[int, Program] = {}
+        self._updates: dict[int, tuple[Program, Program, Array]] = {}
         self._pace = 0.0

@@ -94,6 +94,7 @@ class Evaluator:
                 ops.sum(hit, -1, out=self.part)
                 ops.add(self.hit_sum, self.part, out=self.hit_sum)
             ops.method(loss, "accumulate")(ops, batch["target"], self.loss_sum)
+        program.forget_calls()
         return program, self.feed.index(self.arena, b, lead)
 
 

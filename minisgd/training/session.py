@@ -56,6 +56,7 @@ class Session:
         self.seeds = tuple(seeds)
         self.lr_factors = np.ones(len(self.seeds)) if lr_factors is None else np.asarray(lr_factors, float)
         self.total_epochs, self.total_steps = epochs, steps
+        self._largest_product = 0
         self.steps = 0
         self.examples = 0
         self.lr = float("nan")
@@ -275,6 +276,7 @@ class Session:
     def _gradient(self, b: int) -> tuple[Program, Program, Array]:
         if b not in self._gradients:
             self._gradients[b] = self.record_gradient(b)
+            self._largest_product = max(self._largest_product, largest_product(self._gradients[b][1:2]))
         return self._gradients[b]
 
     def record_parts(self, b: int) -> None:
@@ -358,7 +360,7 @@ class Session:
 
     def largest_product(self) -> int:
         """Return the FLOPs of the largest matrix product recorded so far, by which threads are chosen."""
-        return largest_product(gradient for _, gradient, _ in self._gradients.values())
+        return self._largest_product
 
     @property
     def replicas(self) -> int:

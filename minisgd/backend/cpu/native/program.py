@@ -11,7 +11,7 @@ from minisgd.backend.cpu.native.calls import Native, describe_input
 from minisgd.backend.cpu.native.chains import Chain, append_chain, plan
 from minisgd.backend.cpu.native.fused_loops import fuse, without_unread
 from minisgd.backend.cpu.native.translation import translate
-from minisgd.backend.program import Call, Input, Program
+from minisgd.backend.program import Call, Calls, Input, Program
 from minisgd.typing import Array
 
 
@@ -36,6 +36,10 @@ class NativeProgram(Program):
             self._tape = self._translate()
         described = tuple(describe_input(table[:times], array) for table, array in inputs)
         return self._tape.run(times, described, *([] if watched is None else [watched]))
+
+    def forget_calls(self) -> None:
+        self._tape = self._tape or self._translate()
+        self.calls, self.order = Calls(), range(0)
 
     def executors(self) -> list[str]:
         return ["native" if _is_native(call) else "numpy" for call in self]
