@@ -244,13 +244,22 @@ static int refuse(const char *why) {
     return -1;
 }
 
-/* Keep an object, once, and of an array what owns its memory. */
+/* Keep an object, once: of a view what owns its memory, at the end of its chain of bases. */
 static int keep(PyObject *kept, PyObject *object) {
-    while (PyArray_Check(object) && PyArray_BASE((PyArrayObject *)object) && PyArray_Check(PyArray_BASE((PyArrayObject *)object)))
-        object = PyArray_BASE((PyArrayObject *)object);
-    for (Py_ssize_t k = PyList_GET_SIZE(kept); k-- > 0;)
-        if (PyList_GET_ITEM(kept, k) == object) return 0;
-    return PyList_Append(kept, object);
+    PyObject *base;
+    int failed = 0;
+    Py_INCREF(object);
+    while ((base = PyObject_GetAttrString(object, "base")) && base != Py_None) {
+        Py_DECREF(object);
+        object = base;
+    }
+    Py_XDECREF(base);
+    PyErr_Clear(); /* what has no base owns itself */
+    Py_ssize_t k = PyList_GET_SIZE(kept);
+    while (k > 0 && PyList_GET_ITEM(kept, k - 1) != object) k--;
+    if (k == 0) failed = PyList_Append(kept, object);
+    Py_DECREF(object);
+    return failed;
 }
 
 /* Read a tuple of at most `most` integers; return how many, or -1. */

@@ -1,0 +1,50 @@
+"""What a training run takes besides its arrays, by tracemalloc: nothing for each example of a batch."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minisgd as ms
+from minisgd.training.prepare import prepare
+from tests.backend.cpu.native.bits import needs_native
+
+
+def mlp() -> ms.Network:
+    return ms.Network(ms.Linear(64), ms.ReLU(), ms.Linear(10))
+
+
+def cnn() -> ms.Network:
+    block = (ms.Conv2d(8, 3, padding="same"), ms.BatchNorm(), ms.ReLU(), ms.MaxPool2d(2))
+    return ms.Network(*block, ms.Flatten(), ms.Linear(10))
+
+
+def besides_arrays(network: ms.Network, shape: Any, batch_size: int) -> tuple[int, int]:
+    """Return the bytes of a run on a whole and a shorter batch, without its arrays, and the bytes of the plan."""
+    rng, n = np.random.default_rng(0), batch_size + batch_size // 2
+    data = ms.Dataset.from_arrays(rng.random((n, *shape), np.float32), rng.integers(0, 10, n), validation=None)
+    prepared = prepare(network, data, ms.SGD(lr=0.1), batch_size=batch_size)
+    tracemalloc.start()
+    try:
+        session = prepared.session(last_batch="use")
+        for _ in range(2):
+            session.advance(lambda: True)
+        gc.collect()
+        planned = session.plan.bytes()
+        return tracemalloc.get_traced_memory()[0] - planned, planned
+    finally:
+        tracemalloc.stop()
+
+
+@needs_native
+@pytest.mark.parametrize(("network", "shape"), [(mlp(), (784,)), (cnn(), (32, 32, 3))], ids=["mlp", "cnn"])
+def test_a_recorded_program_takes_no_memory_for_each_example(network: ms.Network, shape: Any) -> None:
+    few, fewer_planned = besides_arrays(network, shape, 32)
+    many, planned = besides_arrays(network, shape, 256)
+    # products of another shape may be cut into other pieces, a few calls more or fewer
+    assert many - few < 0.02 * (planned - fewer_planned) + (1 << 16)
+    assert few < 1 << 20
