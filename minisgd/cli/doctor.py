@@ -21,6 +21,8 @@ EXAMPLES = """\
 EXTRAS = {
     "report": ("the pictures and the report of a study", ("matplotlib", "jinja2")),
     "data": ("Parquet tables", ("pyarrow",)),
+    "sklearn": ("estimators of scikit-learn", ("sklearn",)),
+    "tensorboard": ("logs for TensorBoard", ("tensorboardX",)),
     "peers": ("comparison with PyTorch in the tests", ("torch",)),
 }
 """Optional dependencies: what they are for, and the packages that must be there."""
