@@ -10,7 +10,7 @@ Complex numbers have no order and |z| is not analytic: the operations below say 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import pi, sqrt
 from typing import Any
 
@@ -52,6 +52,11 @@ class ComplexStepOps(Ops):
             self.run(op, BRANCHES[op], (*operands, out), operands, out)
         else:
             super().elementwise(op, *operands, out=out)
+
+    def blocks(self, count: int, size: int) -> Iterator[slice]:
+        """Yield 0 … count in slices of a size, for the bodies of the CPU's layers."""
+        for start in range(0, count, size):
+            yield slice(start, min(start + size, count))
 
     def copy(self, a: Array, *, out: Array) -> None:
         super().copy(_real(a) if out.dtype.kind == "i" else a, out=out)
