@@ -27,7 +27,8 @@ def without_report(what: str) -> str | None:
     missing = _missing()
     if not missing:
         return None
-    return f"no {what}, for want of {' and '.join(missing)}: pip install 'minisgd[report]' adds it, with its pictures"
+    are = "is" if len(missing) == 1 else "are"
+    return f"no {what}, as {' and '.join(missing)} {are} not installed: pip install 'minisgd[report]'"
 
 
 def _missing() -> list[str]:

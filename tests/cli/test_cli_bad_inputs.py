@@ -167,8 +167,8 @@ def test_there_are_enough_of_them() -> None:
 @pytest.mark.parametrize(
     ("package", "line", "says"),
     [
-        ("matplotlib", "study --data good.npz --out out", "pip install 'minisgd[report]'"),
-        ("jinja2", "study --data good.npz --out out", "pip install 'minisgd[report]'"),
+        ("matplotlib", "claims --data good.npz --out out", "pip install 'minisgd[report]'"),
+        ("jinja2", "claims --data good.npz --out out", "pip install 'minisgd[report]'"),
         ("pyarrow", "train --data table.parquet", "pip install 'minisgd[data]'"),
         ("cupy", "train --data good.npz --device cuda", "pip install 'minisgd[cuda12]'"),
     ],

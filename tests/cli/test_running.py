@@ -48,4 +48,4 @@ def test_a_report_that_will_be_missing_is_said_first(monkeypatch: pytest.MonkeyP
     assert running.without_report("report.html") is None
     monkeypatch.setattr(running, "find_spec", lambda package: None)
     said = running.without_report("report.html")
-    assert said is not None and "no report.html, for want of matplotlib and jinja2" in said
+    assert said is not None and "no report.html, as matplotlib and jinja2 are not installed" in said

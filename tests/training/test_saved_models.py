@@ -46,7 +46,7 @@ def networks() -> list[tuple[ms.Network, Any]]:
     for name, kind in CASES:
         shape = shape_of(kind, rng)
         net = ms.Network(LAYERS[name].make(shape)).build(shape, seeds=1)
-        made.append((net, rng.normal(size=(5, *shape)).astype(np.float32)))
+        made.append((net, LAYERS[name].draw(rng, (5, *shape)).astype(np.float32)))
     return made
 
 
