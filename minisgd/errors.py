@@ -89,7 +89,7 @@ class MissingExtraError(MinisgdError, ImportError):
 
 
 def _short(value: object) -> str:
-    text = value if isinstance(value, str) else repr(value)
+    text = value if isinstance(value, str) and value.strip() else repr(value)
     return text if len(text) <= 200 else text[:197] + "..."
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from minisgd.checks import as_path
 from minisgd.errors import OutputError
 
 DRAFT = ".part"
@@ -43,7 +44,7 @@ def write_atomically(path: str | Path, content: bytes, argument: str = "out") ->
     Raises:
         OutputError: The destination cannot be written.
     """
-    path = Path(path)
+    path = as_path(path, argument)
     draft = path.with_name(f".{path.name}.{_host()}-{os.getpid()}-{secrets.token_hex(4)}{DRAFT}")
     with output_errors(f"{argument} {str(path)!r}", "a path that can be written to"):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ FLOORS: dict[str, int] = {
     "version": 0,
     "typing": 0,
     "files": 0,
+    "checks": 0,
     "tables": 0,
     "sparse": 0,
     "packing": 0,

@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from minisgd.backend.cpu.host_memory import available_memory
 from minisgd.cli import options, output
-from minisgd.cli.machine import available_memory
 from minisgd.cli.parser import Parser
 from minisgd.errors import MinisgdError
 

@@ -1,25 +1,8 @@
-"""The memory of this machine."""
+"""Work that this machine has no memory for is refused."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from minisgd.errors import MemoryLimitError
-
-
-def available_memory() -> tuple[int, str]:
-    """Return the bytes that can be had without swapping, and where the number comes from."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return 1024 * int(line.split()[1]), "MemAvailable of /proc/meminfo"
-    except (OSError, ValueError, IndexError):
-        pass
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), "the machine's physical memory"
-    except (AttributeError, ValueError, OSError):
-        return 1 << 32, "a guess: this system does not say"
 
 
 def require_memory(needed: int) -> None:
@@ -28,6 +11,7 @@ def require_memory(needed: int) -> None:
     Raises:
         MemoryLimitError: If ``needed`` bytes are more than are available.
     """
+    from minisgd.backend.cpu.host_memory import available_memory
     from minisgd.training.memory import format_bytes
 
     available, source = available_memory()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from minisgd.checks import require_kind
 from minisgd.data.arrays import given_part, read_arrays
 from minisgd.data.checks import about
 from minisgd.data.holdout import generator, strata
@@ -64,8 +66,12 @@ class Dataset:
     def __post_init__(self) -> None:
         for name, split in self.splits.items():
             object.__setattr__(self, name, split.normalized())
-        if not (np.isfinite(self.scale) and self.scale > 0):
-            raise DataError("scale", expected="positive and finite", got=self.scale, fix="use 1.0, or 1/255 for bytes")
+        require_kind(self.name, str, "name", "text", "name='data'")
+        number = isinstance(self.scale, Real) and not isinstance(self.scale, bool)
+        if not (number and np.isfinite(self.scale) and self.scale > 0):
+            raise DataError(
+                "scale", expected="a positive number", got=repr(self.scale), fix="use 1.0, or 1/255 for bytes"
+            )
         for name, split in self.splits.items():
             with about(name):
                 require_alike(split, self.train)
@@ -252,7 +258,9 @@ class Dataset:
         Raises:
             ArgumentError: If n is not from 1 to N.
         """
-        if not 1 <= n <= len(self):
-            raise ArgumentError("n", expected=f"from 1 to N = {len(self)}", got=n, fix="draw fewer examples")
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or not 1 <= n <= len(self):
+            raise ArgumentError(
+                "n", expected=f"an integer from 1 to N = {len(self)}", got=repr(n), fix="draw fewer examples"
+            )
         rows = sample(strata(self.train, self.classes), n, generator(seed))
         return replace(self, train=self.train.take(rows))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minisgd.checks import require_flag
 from minisgd.data.dataset import Dataset
 from minisgd.data.split import Split
 from minisgd.typing import Seed
@@ -31,6 +32,7 @@ def digits(
     Source: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998,
     doi:10.24432/C50P49 (its test part), CC BY 4.0; see digits.LICENSE.md.
     """
+    require_flag(images, "images")
     with np.load(_FILE, allow_pickle=False) as arrays:
         x, y = arrays["x"], arrays["y"]
     x = x.reshape(-1, 8, 8, 1) if images else x

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minisgd.checks import as_seed
 from minisgd.data.labels import Classes
 from minisgd.data.split import Split
 from minisgd.data.splitting import hold_out
@@ -58,9 +59,7 @@ def strata(split: Split, classes: Classes | None) -> HostArray:
 
 def generator(seed: Seed) -> Generator:
     """Return the generator of a seed; raises ArgumentError for anything but an integer ≥ 0."""
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ArgumentError("seed", expected="an integer ≥ 0", got=seed, fix="use 0")
-    return np.random.default_rng(seed)
+    return np.random.default_rng(as_seed(seed))
 
 
 def _is_shuffled(groups: HostArray, cut: int) -> bool:

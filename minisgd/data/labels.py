@@ -212,7 +212,11 @@ def _labels(y: HostArray) -> HostArray:
     if y.dtype.kind == "O":
         y = _from_objects(y)
     if y.dtype.kind == "S":
-        return np.char.decode(y, "utf-8", "replace")
+        try:
+            return np.char.decode(y, "utf-8")
+        except UnicodeDecodeError as error:
+            fix = "decode them: np.char.decode(y, 'latin-1'), for example"
+            raise DataError("y", expected="labels in UTF-8", got=repr(error.object), fix=fix) from error
     if y.dtype.kind not in "biuUT":
         raise DataError(
             "y", expected="integer, boolean or text labels, or floats", got=f"dtype {y.dtype}", fix="convert the labels"

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
+from minisgd.checks import as_items, require_flag, require_kind, require_one_of
 from minisgd.data.checks import about
 from minisgd.data.dataset import Dataset
 from minisgd.data.digits import digits
@@ -73,6 +74,12 @@ def load(
         DataError: For files that are not there or cannot be learned from.
         MissingExtraError: Where a package is missing.
     """
+    if task is not None:
+        require_one_of(task, get_args(Task), "task")
+    for argument, flag in (("images", images), ("keep_index", keep_index)):
+        require_flag(flag, argument)
+    for argument, choice in (("standardize", standardize), ("header", header)):
+        require_flag(bool(choice) if choice is None else choice, argument)
     chosen = {"drop": _names("drop", drop), "categorical": _names("categorical", categorical)}
     if (table := _table(name, header)) is not None:
         options = TableOptions(**chosen, missing=missing, keep_index=keep_index, standardize=standardize is not False)
@@ -86,6 +93,8 @@ def load(
                 argument, expected=f"left out for {name}", got=repr(value), fix="leave it out, as only tables have it"
             )
     if name in BUILT_IN:
+        if task not in (None, "classification"):
+            raise ArgumentError("task", expected=f"left out for {name}", got=repr(task), fix="leave it out")
         data = BUILT_IN[name](validation=validation, seed=seed, images=images)
     else:
         with _within_memory(name):
@@ -146,8 +155,9 @@ def _reader(name: str) -> Reader:
 
 
 def _names(argument: str, names: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-        raise ArgumentError(argument, expected="a list of column names", got=names, fix="write ['a', 'b']")
+    listed, fix = "a list of column names", "write ['a', 'b']"
+    for name in as_items(names, argument, listed, fix):
+        require_kind(name, str, argument, listed, fix)
     return tuple(names)
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from minisgd.errors import DtypeError
 from minisgd.typing import Generator, HostArray, Shape
 
 
@@ -21,6 +22,13 @@ class Initializer(Protocol):
     """Draw the initial value of a parameter."""
 
     def __call__(self, rng: Generator, shape: Shape, fan_in: int, fan_out: int) -> HostArray: ...
+
+
+def require_rule(rule: Any, argument: str) -> None:
+    """Refuse what cannot be called to draw a parameter; None stands for the rule by default."""
+    if rule is not None and (isinstance(rule, type) or not callable(rule)):
+        fix = f"call it: {rule.__name__}()" if isinstance(rule, type) else "for example ms.init.HeNormal()"
+        raise DtypeError(argument, expected="an initializer of ms.init, or None", got=repr(rule), fix=fix)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from minisgd.errors import ArgumentError, MinisgdError, ShapeError
+from minisgd.errors import ArgumentError, DtypeError, MinisgdError, ShapeError
 from minisgd.nn.imported import run_file
 from minisgd.nn.initializers import XavierNormal
-from minisgd.nn.layer import Layer
+from minisgd.nn.layer import Layer, positive
 from minisgd.nn.layers.activations import ReLU
 from minisgd.nn.layers.batch_norm import BatchNorm
 from minisgd.nn.layers.conv import Conv2d
@@ -21,7 +21,7 @@ from minisgd.nn.layers.flatten import Flatten, Reshape
 from minisgd.nn.layers.layer_norm import LayerNorm
 from minisgd.nn.layers.linear import Linear
 from minisgd.nn.layers.pool import MaxPool2d
-from minisgd.nn.network import Network
+from minisgd.nn.network import Network, as_input_shape
 from minisgd.nn.transformer import TransformerBlock
 from minisgd.typing import Shape
 
@@ -51,9 +51,12 @@ def model(name: str, input_shape: Shape, outputs: int) -> Network:
         The network, without weights.
 
     Raises:
-        ArgumentError: For a name of no known form.
+        ArgumentError: For a name of no known form, and outputs that are no positive integer.
         ShapeError: For a cnn on examples that are no images.
     """
+    if not isinstance(name, str):
+        raise DtypeError("name", expected=f"one of {FORMS}", got=repr(name), fix="for example 'mlp:128'")
+    input_shape, outputs = as_input_shape(input_shape), positive(outputs, "outputs")
     kind, _, detail = name.partition(":")
     if kind.endswith(".py"):
         return _from_file(name, input_shape, outputs)

@@ -11,10 +11,12 @@ from typing import Any, Self
 import numpy as np
 
 from minisgd.backend import Ops, get_ops
-from minisgd.errors import ArgumentError, DtypeError, ShapeError
+from minisgd.backend.cpu.host_memory import available_memory
+from minisgd.checks import require_kind
+from minisgd.errors import ArgumentError, DtypeError, MemoryLimitError, ShapeError
 from minisgd.nn.binding import Binder
 from minisgd.nn.inference import Inference
-from minisgd.nn.initializers import Initializer, Zeros
+from minisgd.nn.initializers import Initializer, Zeros, require_rule
 from minisgd.nn.layer import Layer, Leaf, positive
 from minisgd.nn.layout import Layout
 from minisgd.nn.lending import lend, without_lent
@@ -84,7 +86,7 @@ class Network(Sequential):
         Raises:
             ShapeError: If a layer does not fit the one before it.
         """
-        shape = _input_shape(input_shape)
+        shape = as_input_shape(input_shape)
         return list(self.leaves((1, *shape), ""))
 
     def build(
@@ -114,7 +116,11 @@ class Network(Sequential):
             ShapeError: If a layer does not fit the one before it.
             ArgumentError: For another dtype.
         """
+        require_rule(init, "init")
+        if ops is not None:
+            require_kind(ops, Ops, "ops", "the operations of a device", "for example network.ops")
         self.shape_only(input_shape, dtype, ops)
+        self._require_memory()
         leaves = self.describe(input_shape)
         single = isinstance(seeds, int | np.integer)
         drawn = [_draw(leaves, seed, init) for seed in _seeds([seeds] if single else seeds)]
@@ -151,11 +157,23 @@ class Network(Sequential):
             for leaf in leaves
             for name, s in leaf.declaration.statistics.items()
         )
-        self.input_shape, self.dtype = _input_shape(input_shape), dtype
+        self.input_shape, self.dtype = as_input_shape(input_shape), dtype
         images = [prod(shape[1:]) for leaf in leaves for shape in (leaf.x, leaf.declaration.y) if len(shape) == 4]
         for leaf in leaves:
             leaf.layer.largest_image = max(images, default=None)
         return self
+
+    def _require_memory(self) -> None:
+        """Refuse weights that this machine could not hold, before any is drawn."""
+        (available, source), needed = available_memory(), 8 * self.layout.size
+        if needed > available:
+            largest = max(self.layout, key=lambda segment: prod(segment.shape))
+            raise MemoryLimitError(
+                f"network: {largest.name}, of shape {largest.shape},",
+                expected=f"at most {available / 2**30:.3g} GiB with all other weights ({source})",
+                got=f"{needed / 2**30:.3g} GiB",
+                fix="use fewer features",
+            )
 
     def _place(self, rows: list[HostArray], size: int) -> Array:
         array = self.ops.zeros((*self.lead, size), self.dtype)
@@ -426,7 +444,7 @@ class Network(Sequential):
         return Table(
             ("layer", "output", "parameters"),
             [*rows, whole],
-            f"Network, input {'×'.join(map(str, _input_shape(shape)))}",
+            f"Network, input {'×'.join(map(str, as_input_shape(shape)))}",
         )
 
     def _repr_html_(self) -> str:
@@ -442,6 +460,11 @@ class Network(Sequential):
         inner = ",\n    ".join(map(repr, self.layers))
         size = f"  # {self.n_parameters:,} parameters" if self.is_built else ""
         return f"Network(\n    {inner},\n){size}"
+
+
+def require_network(value: Any) -> None:
+    """Refuse what is no network."""
+    require_kind(value, Network, "network", "an ms.Network", "wrap the layers: ms.Network(...)")
 
 
 def row(view: Array, shape: Shape) -> Array:
@@ -465,7 +488,8 @@ def clone(layer: Any) -> Any:
     return duplicate
 
 
-def _input_shape(shape: Any) -> Shape:
+def as_input_shape(shape: Any) -> Shape:
+    """Return the shape of one example, or refuse it."""
     sizes = list(shape) if isinstance(shape, Iterable) else [shape]
     if not sizes or any(isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1 for n in sizes):
         raise ShapeError(

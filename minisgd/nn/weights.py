@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minisgd.checks import as_path
 from minisgd.errors import CheckpointError, ShapeError
 from minisgd.files import write_atomically
 from minisgd.nn.tensor_file import read_tensors
@@ -179,4 +180,4 @@ def read_weights(path: str | Path) -> tuple[dict[str, HostArray], dict[str, str]
     Raises:
         CheckpointError: If the file is missing or damaged.
     """
-    return read_tensors(Path(path), f"weights file {str(path)!r}")
+    return read_tensors(as_path(path, "path"), f"weights file {str(path)!r}")

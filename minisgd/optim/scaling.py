@@ -6,6 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 from math import sqrt
 from typing import Literal
 
+from minisgd.checks import as_items
 from minisgd.errors import ArgumentError
 from minisgd.optim.checks import count, decay_rate, positive
 from minisgd.optim.learning_rate import LearningRateSchedule, as_schedule
@@ -61,6 +62,8 @@ def scale_adam(betas: tuple[float, float], eps: float, k: float) -> tuple[tuple[
     """
     positive("k", k, "give the ratio of new to old batch size")
     positive("eps", eps, "1e-8 is customary")
+    if len(as_items(betas, "betas", "two numbers", "write (0.9, 0.999)")) != 2:
+        raise ArgumentError("betas", expected="two numbers", got=repr(betas), fix="write (0.9, 0.999)")
     for i, beta in enumerate(betas):
         decay_rate(f"betas[{i}]", beta, "(0.9, 0.999) is customary")
         if k * (1 - beta) >= 1:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from math import inf, isnan
 from typing import Any
 
+from minisgd.checks import as_items, require_kind
 from minisgd.errors import ArgumentError
 from minisgd.training.history import Record
 from minisgd.training.metrics import Mode
@@ -159,6 +160,7 @@ class EarlyStopping(Callback):
         if isinstance(patience, bool) or not isinstance(patience, int) or patience < 1:
             raise ArgumentError("patience", expected="a positive integer", got=patience, fix="use 5, for example")
         _require_mode(mode)
+        _require_metric(metric)
         self.patience, self.metric, self.mode, self.min_delta = patience, metric, mode, min_delta
 
     def on_start(self, training: TrainingState) -> None:
@@ -189,6 +191,7 @@ class BestWeights(Callback):
 
     def __init__(self, *, metric: str = "val_loss", mode: Mode | None = None) -> None:
         _require_mode(mode)
+        _require_metric(metric)
         self.metric, self.mode = metric, mode
         self._saved: tuple[HostArray, HostArray] | None = None
 
@@ -214,3 +217,16 @@ class BestWeights(Callback):
             net = training.session.network
             net.ops.upload(self._saved[0], out=net.vector)
             net.ops.upload(self._saved[1], out=net.statistics)
+
+
+def _require_metric(metric: Any) -> None:
+    if not isinstance(metric, str) or not metric:
+        raise ArgumentError(
+            "metric", expected="the name of what is recorded", got=repr(metric), fix="for example 'val_loss'"
+        )
+
+
+def require_callbacks(callbacks: Any) -> None:
+    """Refuse what is no list of callbacks."""
+    for callback in as_items(callbacks, "callbacks", "a list of callbacks", "write callbacks=[ms.EarlyStopping()]"):
+        require_kind(callback, Callback, "callbacks", "a list of callbacks", "write callbacks=[ms.EarlyStopping()]")

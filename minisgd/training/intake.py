@@ -161,7 +161,7 @@ def check_duration(epochs: float | None, steps: int | None, evaluate_every: floa
     """Refuse durations that are not positive."""
     durations = (("epochs", epochs, Real), ("steps", steps, Integral), ("evaluate_every", evaluate_every, Real))
     for name, value, kind in durations:
-        if value is None:
+        if value is None and name != "evaluate_every":
             continue
         if isinstance(value, bool) or not isinstance(value, kind) or not isfinite(value) or value <= 0:
             expected = "a positive whole number" if kind is Integral else "a positive number"

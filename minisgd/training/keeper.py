@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from minisgd.errors import ArgumentError, CheckpointError, DtypeError, OutputError
+from minisgd.checks import as_path
+from minisgd.errors import ArgumentError, CheckpointError, OutputError
 from minisgd.packing import pack
 from minisgd.training.callbacks import Callback
 from minisgd.training.checkpoint import CheckpointFolder
@@ -49,10 +50,10 @@ class Keeper:
         self.training, self.callbacks, self.every = training, callbacks, every
         if every is not None:
             _check_interval(every, checkpoint if checkpoint is not None else resume)
-        self._resumed = None if resume is None else CheckpointFolder(_as_path(resume, "resume"), "resume")
+        self._resumed = None if resume is None else CheckpointFolder(as_path(resume, "resume", "folder"), "resume")
         self._folder = self._resumed
         if checkpoint is not None:
-            self._folder = CheckpointFolder(_as_path(checkpoint, "checkpoint"), "checkpoint")
+            self._folder = CheckpointFolder(as_path(checkpoint, "checkpoint", "folder"), "checkpoint")
         self._due, self._written = every or 0.0, perf_counter()
         if self._folder is None:
             return
@@ -123,14 +124,6 @@ class Keeper:
             ) from error
         if self.every is not None:
             self._due = (session.epochs // self.every + 1) * self.every
-
-
-def _as_path(value: Any, argument: str) -> Path:
-    if not isinstance(value, str | Path):
-        raise DtypeError(argument, expected="the path of a folder", got=value, fix="for example 'runs/a'")
-    if not str(value).strip() or "\0" in str(value):
-        raise ArgumentError(argument, expected="the path of a folder", got=repr(str(value)), fix="for example 'runs/a'")
-    return Path(value)
 
 
 def _check_interval(every: Any, folder: PathLike | None) -> None:

@@ -11,9 +11,9 @@ from minisgd.backend import Plan
 from minisgd.errors import ArgumentError, MemoryLimitError
 from minisgd.nn import BinaryCrossEntropy, Loss, MeanSquaredError, Network, SoftmaxCrossEntropy
 from minisgd.nn.losses import LossLike, as_loss
-from minisgd.nn.network import clone
-from minisgd.optim import SGD, ClipNorm, Optimizer
-from minisgd.optim.checks import positive
+from minisgd.nn.network import clone, require_network
+from minisgd.optim import SGD, ClipNorm, Optimizer, as_optimizer
+from minisgd.optim.checks import count, positive
 from minisgd.tables import Shown
 from minisgd.training.feeds.feed import ExampleSpec, Feed
 from minisgd.training.recipe import Recipe
@@ -100,17 +100,17 @@ def memory_plan(
         ArgumentError: For a batch size or limit that is not positive.
         MemoryLimitError: If not even one example fits.
     """
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise ArgumentError("batch_size", expected="a positive integer", got=batch_size, fix="use 32, for example")
+    count("batch_size", batch_size, "use 32, for example")
+    require_network(network)
     net: Network = clone(network).shape_only(input_shape, dtype)
-    loss = loss or SoftmaxCrossEntropy()
+    loss = loss_for(loss, "classification")
     if spec is None:
         outputs = net.output_shape
         labels = isinstance(loss, SoftmaxCrossEntropy)
         assert net.input_shape is not None
         spec = ExampleSpec(net.input_shape, dtype, "labels" if labels else "values", () if labels else outputs)
     clip = None if clip_norm is None else clip_to(clip_norm)
-    size = StepSize(net, loss, optimizer or SGD(lr=0.1), Feed(spec, dtype), clip)
+    size = StepSize(net, loss, optimizer_for(optimizer), Feed(spec, dtype), clip)
     limit = None if memory_limit is None else parse_bytes(memory_limit)
     plan = size.plan(batch_size, batch_size)
     slope = size.plan(2 * batch_size, 2 * batch_size).bytes() - plan.bytes()
@@ -241,6 +241,11 @@ def clip_to(norm: float) -> ClipNorm:
 def loss_for(loss: LossLike | None, task: str) -> Loss:
     """Return the loss that was chosen, or else that of the task; refuse what is no loss."""
     return default_loss(task) if loss is None else as_loss(loss)
+
+
+def optimizer_for(optimizer: Optimizer | str | None) -> Optimizer:
+    """Return the optimizer that was chosen, or else SGD."""
+    return SGD(lr=0.1) if optimizer is None else as_optimizer(optimizer)
 
 
 def default_loss(task: str) -> Loss:

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from minisgd.checks import as_items
 from minisgd.data import Dataset
 from minisgd.errors import ArgumentError
 from minisgd.typing import HostArray
@@ -186,8 +187,13 @@ def as_metrics(metrics: Metrics | None, task: str) -> dict[str, Metric]:
         return {}
     if isinstance(metrics, str) or callable(metrics):
         metrics = [metrics]
-    pairs = metrics.items() if isinstance(metrics, Mapping) else [(_name(each), each) for each in metrics]
-    return {str(name): _metric(str(name), value, task) for name, value in pairs}
+    wanted, fix = "names of metrics, or functions by name", "write ['f1'] or {'name': f(target, prediction)}"
+    if not isinstance(metrics, Mapping):
+        metrics = {_name(each): each for each in as_items(metrics, "metrics", wanted, fix)}
+    for name, value in metrics.items():
+        if not isinstance(name, str) or not name or not (isinstance(value, str | Metric) or callable(value)):
+            raise ArgumentError("metrics", expected=wanted, got=repr({name: value}), fix=fix)
+    return {name: _metric(name, value, task) for name, value in metrics.items()}
 
 
 def _name(metric: str | Callable[..., float]) -> str:

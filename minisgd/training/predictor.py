@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from minisgd.checks import as_path
 from minisgd.data.preprocessing import Preprocessing
 from minisgd.data.preprocessing_text import read_preprocessing, written
 from minisgd.errors import ArgumentError, CheckpointError, DataError, MinisgdError
@@ -236,5 +237,5 @@ def _damaged(got: str) -> CheckpointError:
 
 def model_file(path: str | Path) -> Path:
     """Return the file of a model: the path itself, or weights.safetensors in the folder that it is."""
-    path = Path(path)
+    path = as_path(path, "path")
     return path if path.suffix == ".safetensors" or path.is_file() else path / "weights.safetensors"

@@ -8,6 +8,7 @@ from numbers import Integral
 from typing import Literal, TypeAlias
 
 from minisgd.backend import Plan, Precision, get_ops
+from minisgd.checks import require_one_of
 from minisgd.data import Dataset
 from minisgd.data.augmentation import Transform, as_transforms
 from minisgd.data.checks import about
@@ -15,7 +16,7 @@ from minisgd.data.sampling import Sampler, Sequential, Shuffled, WithReplacement
 from minisgd.errors import ArgumentError, DataError, DtypeError, ShapeError
 from minisgd.nn import Loss, Network
 from minisgd.nn.losses import LossLike
-from minisgd.nn.network import clone
+from minisgd.nn.network import clone, require_network
 from minisgd.optim import (
     BatchSizeSchedule,
     ConstantBatch,
@@ -64,10 +65,8 @@ class Prepared:
         lr_factors: Sequence[float] | None = None,
     ) -> Session:
         """Begin the training run; the short batch at the end of an epoch is recorded, and so refused, now."""
-        if sampling not in SAMPLERS:
-            raise ArgumentError(
-                "sampling", expected=f"one of {', '.join(map(repr, SAMPLERS))}", got=sampling, fix="use 'shuffle'"
-            )
+        require_one_of(sampling, SAMPLERS, "sampling")
+        require_one_of(last_batch, ("use", "drop"), "last_batch")
         sampler = SAMPLERS[sampling](len(self.data), self.seeds, last=last_batch)
         recipe = self.recipe
         if recipe.network.couples_batch and not isinstance(self.batch_size, ConstantBatch):
@@ -132,10 +131,7 @@ def prepare(
     seeds: one, or a sequence of R for a stack of R replicas, each drawn anew from its seed.
     device: by default where the network is, and the CPU for one without weights
     """
-    if not isinstance(network, Network):
-        raise DtypeError(
-            "network", expected="an ms.Network", got=type(network).__name__, fix="wrap the layers: ms.Network(...)"
-        )
+    require_network(network)
     optimizer = as_optimizer(optimizer)
     schedule = as_batch_schedule(batch_size, len(data))
     net = _built(network, data, dtype, device, precision, seeds)

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from minisgd.checks import require_kind
 from minisgd.data import Dataset, Split
 from minisgd.data.preprocessing import Preprocessing
 from minisgd.errors import ArgumentError
 from minisgd.nn import Loss, Network
-from minisgd.nn.network import clone
+from minisgd.nn.network import clone, require_network
+from minisgd.optim.checks import positive
 from minisgd.tables import Table, curves
 from minisgd.training.evaluation import Evaluator, evaluation_plan
 from minisgd.training.feeds.feed import ExampleSpec, HostData
@@ -205,7 +207,7 @@ def find_split(data: Dataset, split: str | Split) -> Split:
     """Return a split by name, or the split itself without the rows of weight 0."""
     if isinstance(split, Split):
         return split.normalized()
-    if split not in data.splits:
+    if not isinstance(split, str) or split not in data.splits:
         raise ArgumentError(
             "split", expected=f"one of {', '.join(data.splits)}", got=split, fix="choose one, or pass a Split"
         )
@@ -230,6 +232,11 @@ def evaluate(
     Raises:
         MemoryLimitError: If the device has no memory for it.
     """
+    require_network(network)
+    network.require_built()
+    require_kind(loss, Loss, "loss", "a loss object", "for example run.loss")
+    require_kind(split, Split, "split", "an ms.Split", "for example data.validation")
+    positive("scale", scale, "use 1.0, or 1/255 for bytes")
     network, loss = network.copy(), clone(loss)  # binding changes them
     ops, dtype = network.ops, network.dtype
     split = split.normalized()

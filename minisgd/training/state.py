@@ -66,7 +66,7 @@ class TrainingState:
                 raise
             except Exception as error:
                 raise ArgumentError(
-                    f"metric {name!r}",
+                    f"metrics: {name!r}",
                     expected=f"a function (target, prediction) → number of arrays of shape {few.y.shape}",
                     got=f"{type(error).__name__}: {error}",
                     fix="predictions have the shape of y; ms.Metric(function, needs='scores') gets probabilities",

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from minisgd.backend import Precision
 from minisgd.backend.cpu.threads import blas_threads, choose_threads
+from minisgd.checks import as_seed, require_function
 from minisgd.data import Split
 from minisgd.data.augmentation import Transform, as_transforms, with_soft_labels
 from minisgd.data.target import Task
@@ -17,7 +18,7 @@ from minisgd.nn import Network
 from minisgd.nn.losses import LossLike, as_loss
 from minisgd.optim import Optimizer, as_batch_schedule
 from minisgd.optim.batch_size import BatchSize
-from minisgd.training.callbacks import Callback, acts_every_step
+from minisgd.training.callbacks import Callback, acts_every_step, require_callbacks
 from minisgd.training.divergence import DivergenceWatch
 from minisgd.training.health import watch_health
 from minisgd.training.history import Record
@@ -137,6 +138,9 @@ def train(
         CheckpointError: If there is no checkpoint to resume, or it is of another training run.
         OutputError: If checkpoints cannot be written.
     """
+    as_seed(seed)
+    require_callbacks(callbacks)
+    require_function(on_progress, "on_progress", "(share, record)")
     loss = None if loss is None else as_loss(loss)
     dataset = as_dataset(data, validation, seed, task=task, loss=loss, class_weight=class_weight)
     dataset = with_soft_labels(dataset, transforms := as_transforms(transform))

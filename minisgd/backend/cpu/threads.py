@@ -14,6 +14,9 @@ LARGE_PRODUCT_FLOPS = 5e8
 wait for one another at every product: over small ones they bring nothing, and where a neighbour keeps a core
 busy each of them may wait for a time slice."""
 
+MOST_THREADS = 1024
+"""More than any BLAS is built for."""
+
 
 def available_cores() -> int:
     """Return the number of cores that this process may use."""
@@ -31,9 +34,12 @@ def choose_threads(largest_product: float, threads: int | None = None) -> int:
     """
     if threads is None:
         return 1 if largest_product < LARGE_PRODUCT_FLOPS else available_cores()
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS:
         raise ArgumentError(
-            "threads", expected="a positive integer", got=threads, fix=f"this machine has {available_cores()} cores"
+            "threads",
+            expected=f"an integer from 1 to {MOST_THREADS}",
+            got=threads,
+            fix=f"this machine has {available_cores()} cores",
         )
     return threads
 

@@ -34,7 +34,7 @@ def configure(parser: Parser) -> None:
 
 def run(args: Namespace) -> int:
     """Print the bytes of a training step by owner, how they grow with the batch, and the largest that fits."""
-    from minisgd.cli.machine import available_memory
+    from minisgd.backend.cpu.host_memory import available_memory
     from minisgd.lab.instruments import memory_fit
     from minisgd.training import memory_plan
     from minisgd.training.feeds.feed import ExampleSpec

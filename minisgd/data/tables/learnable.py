@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minisgd.checks import as_items, require_kind
 from minisgd.data.tables.cells import as_text, as_typed
 from minisgd.data.tables.columns import Decision, TableOptions, require_columns
 from minisgd.data.tables.table import Table
@@ -101,11 +102,13 @@ def _target_names(table: Table, target: str | Sequence[str] | None) -> tuple[str
     lower = [name.strip().lower() for name in table.names]
     if target is None:
         return (table.names[next((lower.index(word) for word in _USUAL if word in lower), -1)],)
-    wanted = [target] if isinstance(target, str) else list(target)
+    named = "the name of a column, or several"
+    wanted = [target] if isinstance(target, str) else as_items(target, "target", named, "write target='price'")
     if not wanted:
         raise ArgumentError("target", expected="a column or several", got="none", fix="name one, or leave it out")
     found = []
     for name in wanted:
+        require_kind(name, str, "target", named, "write target='price'")
         near = name.strip().lower()
         if name not in table.names and near in lower:
             name = table.names[lower.index(near)]

@@ -14,6 +14,7 @@ from minisgd.errors import ShapeError
 from minisgd.lab.instruments.full_pass import FullPass
 from minisgd.lab.instruments.subject import require_single, training_part
 from minisgd.nn import Loss, Network
+from minisgd.optim.checks import count
 from minisgd.training.evaluation import evaluation_batch
 from minisgd.training.memory import loss_for
 from minisgd.typing import HostArray, Seed
@@ -62,7 +63,7 @@ class Objective:
         require_single(network)
         dataset = training_part(network, data, split)
         if examples is not None:
-            dataset = dataset.subset(examples, seed)
+            dataset = dataset.subset(count("examples", examples, "500, for example"), seed)
         self.network, self.data, self.dtype = network, dataset, dtype
         self.loss = loss_for(loss, dataset.task)
         self._chunk = min(len(dataset), chunk or evaluation_batch(network, len(dataset)))

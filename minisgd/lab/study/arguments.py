@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from minisgd.checks import as_seed
 from minisgd.data import Dataset
 from minisgd.errors import ArgumentError, DataError
 from minisgd.lab.study.constant import loss_of_mean
@@ -65,7 +66,7 @@ def fixed_steps(train_for: str, n: int) -> Callable[[int], int] | None:
 def resolve_seeds(seeds: int, first: int) -> tuple[int, ...]:
     if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
         raise ArgumentError("seeds", expected="how many, a positive integer", got=seeds, fix="5 give an interval")
-    return tuple(range(first, first + seeds))
+    return tuple(range(as_seed(first), first + seeds))
 
 
 def journal_settings(

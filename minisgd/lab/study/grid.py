@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from minisgd.checks import as_items
 from minisgd.errors import ArgumentError
 
 PER_DECADE = 4
@@ -33,7 +34,7 @@ def resolve_batch_sizes(sizes: Sequence[Any] | None, n: int) -> list[int]:
     if sizes is None:
         return default_batch_sizes(n)
     resolved = set()
-    for size in sizes:
+    for size in as_items(sizes, "batch_sizes", f"integers from 1 to N = {n}, or 'full'", "write [16, 64]"):
         if size == "full":
             resolved.add(n)
         elif isinstance(size, int | np.integer) and not isinstance(size, bool) and 1 <= size <= n:
@@ -54,7 +55,7 @@ def resolve_learning_rates(rates: Sequence[Any] | None) -> list[float] | None:
     """
     if rates is None:
         return None
-    for rate in rates:
+    for rate in as_items(rates, "learning_rates", "positive numbers", "write [0.01, 0.1]"):
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < float("inf"):
             raise ArgumentError("learning_rates", expected="positive numbers", got=rate, fix="0.01, 0.1, for example")
     if not len(rates):

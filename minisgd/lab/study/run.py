@@ -15,6 +15,7 @@ import numpy as np
 
 from minisgd.backend import Plan, get_ops
 from minisgd.backend.cpu.threads import blas_threads, choose_threads
+from minisgd.checks import as_path, require_function
 from minisgd.data import Dataset
 from minisgd.errors import ArgumentError, ShapeError
 from minisgd.lab import words
@@ -173,6 +174,8 @@ def study(
         ShapeError: Network, data and loss do not fit together.
         OutputError: ``out`` cannot be written.
     """
+    require_function(on_event, "on_event", "(kind, facts)")
+    folder = None if out is None else as_path(out, "out", "folder")
     begun = perf_counter()
     seconds = parse_budget(budget)
     emit: EventHook = on_event or (lambda kind, facts: None)
@@ -203,7 +206,7 @@ def study(
     baseline = best_constant(trial.data, metric, loss)
     emit("note", {"text": str(baseline)})
     settings = journal_settings(trial, sizes, rates, each, goal, train_for)
-    journal = Journal(None if out is None else Path(out), settings, Cell)
+    journal = Journal(folder, settings, Cell)
     stop = Event()
     options: dict[str, Any] = {"dtype": dtype} if dtype != "float32" else {}
     options |= {"device": device} if device != "cpu" else {}

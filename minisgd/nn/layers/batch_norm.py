@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from minisgd.backend import Ops
+from minisgd.checks import require_flag
 from minisgd.nn.layer import Buffer, Declaration, Layer, positive, within
 from minisgd.nn.layers.frozen import FrozenBatchNorm, scale_and_shift
 from minisgd.nn.layers.ghost_batches import each_ghost, ghost_batches
@@ -63,7 +64,7 @@ class BatchNorm(Layer):
         fix = "leave it out, or give PyTorch's 0.1"
         self.momentum = None if momentum is None else within("[0, 1]", momentum, f"{self.label}: momentum", fix)
         self.eps = within("(0, inf)", eps, f"{self.label}: eps", "1e-5 is customary")
-        self.affine = affine
+        self.affine = require_flag(affine, f"{self.label}: affine")
         self.ghost = None if ghost is None else positive(ghost, f"{self.label}: ghost")
         self.order_matters = ghost is not None
 

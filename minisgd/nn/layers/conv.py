@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import prod
 
 from minisgd.backend import Ops
-from minisgd.nn.initializers import HeNormal, Initializer, Zeros
+from minisgd.checks import require_flag
+from minisgd.nn.initializers import HeNormal, Initializer, Zeros, require_rule
 from minisgd.nn.layer import Buffer, Declaration, Layer, Parameter, positive
 from minisgd.nn.layers.windows import offsets, padding_of, pair, require_images, strided, window_counts
 from minisgd.nn.shapes import reshaped, rows, transpose
@@ -56,7 +57,9 @@ class Conv2d(Layer):
         self.kernel = pair(kernel, f"{self.label}: kernel", 1)
         self.stride = pair(stride, f"{self.label}: stride", 1)
         self.padding = padding_of(padding, self.kernel, self.stride, f"{self.label}: padding")
-        self.bias = bias
+        self.bias = require_flag(bias, f"{self.label}: bias")
+        for argument, rule in (("init", init), ("bias_init", bias_init)):
+            require_rule(rule, f"{self.label}: {argument}")
         self.init = init or HeNormal()
         self.bias_init = bias_init or Zeros()
 

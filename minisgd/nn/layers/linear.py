@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from minisgd.backend import Ops
-from minisgd.nn.initializers import HeNormal, Initializer, Zeros
+from minisgd.checks import require_flag
+from minisgd.nn.initializers import HeNormal, Initializer, Zeros, require_rule
 from minisgd.nn.layer import Declaration, Layer, Parameter, positive
 from minisgd.nn.shapes import rows, transpose
 from minisgd.typing import Array, Shape
@@ -42,7 +43,9 @@ class Linear(Layer):
     ) -> None:
         super().__init__(name)
         self.features = positive(features, f"{self.label}: features")
-        self.bias = bias
+        self.bias = require_flag(bias, f"{self.label}: bias")
+        for argument, rule in (("init", init), ("bias_init", bias_init)):
+            require_rule(rule, f"{self.label}: {argument}")
         self.init = init or HeNormal()
         self.bias_init = bias_init or Zeros()
 

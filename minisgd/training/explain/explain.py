@@ -8,18 +8,20 @@ from typing import Any
 import numpy as np
 
 from minisgd.backend import Call, Ops, Program
+from minisgd.checks import require_flag, require_kind
 from minisgd.data.sampling import Sequential
 from minisgd.errors import ArgumentError
 from minisgd.nn import Loss, Network, SoftmaxCrossEntropy
-from minisgd.nn.layer import Layer, Leaf
-from minisgd.nn.network import clone
-from minisgd.optim import SGD, ConstantBatch, Optimizer
+from minisgd.nn.layer import Layer, Leaf, positive
+from minisgd.nn.network import clone, require_network
+from minisgd.optim import ConstantBatch, Optimizer
 from minisgd.training.cost import bytes_moved, flops, formula
 from minisgd.training.explain.explanation import Explanation, Line, fold
 from minisgd.training.explain.naming import Names, constant
 from minisgd.training.explain.timing import time_calls
 from minisgd.training.explain.trace import require_layers, with_norms
 from minisgd.training.feeds.feed import ExampleSpec, Feed, HostData
+from minisgd.training.memory import loss_for, optimizer_for
 from minisgd.training.recipe import Recipe
 from minisgd.training.session import Session
 from minisgd.training.trace import TraceResult
@@ -59,14 +61,18 @@ def explain(
         ArgumentError: Without an input shape, for a batch size that is not positive, or for the trace of
             another network.
     """
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise ArgumentError("batch_size", expected="a positive integer", got=batch_size, fix="use 32, for example")
+    positive(batch_size, "batch_size")
+    require_network(network)
+    require_flag(time, "time")
+    optimizer, loss = optimizer_for(optimizer), loss_for(loss, "classification")
+    if trace is not None:
+        require_kind(trace, TraceResult, "trace", "what ms.Trace measured, or None", "pass trace.result")
     shape = network.input_shape if input_shape is None else input_shape
     if shape is None:
         raise ArgumentError(
             "input_shape", expected="the shape of one example", got=None, fix="for example (784,) or (28, 28, 1)"
         )
-    session = _session(network, batch_size, shape, optimizer or SGD(lr=0.1), loss or SoftmaxCrossEntropy(), dtype)
+    session = _session(network, batch_size, shape, optimizer, loss, dtype)
     announcer = _Announcer(session.network)
     if trace is not None:
         require_layers(trace, list(announcer.arrays))

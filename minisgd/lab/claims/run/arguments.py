@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from minisgd.errors import ArgumentError, DataError, DtypeError
+from minisgd.checks import as_seed
+from minisgd.errors import ArgumentError, DataError
 from minisgd.lab.claims.claim import Claim
 from minisgd.lab.claims.lab import FEWEST_SIZES, Lab, default_sizes
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.study.identity import fingerprint, initial_weights
 from minisgd.lab.trial import Trial
 from minisgd.nn import Network
+from minisgd.nn.network import require_network
 
 FEWEST_SEEDS = 1
 """One seed has no interval, and so decides nothing; from two on intervals hold their level."""
@@ -51,17 +53,12 @@ def resolve_seeds(seeds: int, seed: int) -> tuple[int, ...]:
     """
     if isinstance(seeds, bool) or not isinstance(seeds, int) or not FEWEST_SEEDS <= seeds <= 1000:
         raise ArgumentError("seeds", expected=f"from {FEWEST_SEEDS} to 1000", got=seeds, fix="use 8")
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ArgumentError("seed", expected="an integer of at least 0", got=seed, fix="use 0")
-    return tuple(1000 * int(seed) + k for k in range(seeds))
+    return tuple(1000 * as_seed(seed) + k for k in range(seeds))
 
 
 def check_network(network: Network) -> None:
     """Refuse what is no network, and weights that are not finite: whoever hands them over expects something of them."""
-    if not isinstance(network, Network):
-        raise DtypeError(
-            "network", expected="an ms.Network", got=type(network).__name__, fix="wrap the layers: ms.Network(...)"
-        )
+    require_network(network)
     if network.is_built and not np.isfinite(network.ops.to_host(network.vector)).all():
         raise DataError(
             "network",

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from minisgd.backend.cpu.threads import available_cores, blas_threads, choose_threads
+from minisgd.checks import as_path, require_function
 from minisgd.data import Dataset
 from minisgd.errors import MinisgdError
 from minisgd.lab import words
@@ -28,7 +29,7 @@ from minisgd.lab.environment import environment
 from minisgd.lab.study.stack import Stopped
 from minisgd.lab.trial import Trial, with_validation
 from minisgd.nn import Loss, Network
-from minisgd.training.memory import default_loss
+from minisgd.training.memory import loss_for
 from minisgd.training.session import quiet_arithmetic
 
 EventHook = Callable[[str, Mapping[str, Any]], None]
@@ -93,6 +94,8 @@ def claims(
         ShapeError: Network, data and loss do not fit together.
         OutputError: ``out`` cannot be written.
     """
+    require_function(on_event, "on_event", "(kind, facts)")
+    folder = None if out is None else as_path(out, "out", "folder")
     begun = perf_counter()
     emit: EventHook = on_event or (lambda kind, facts: None)
     chosen = chosen_claims(only, CLAIMS)
@@ -101,8 +104,8 @@ def claims(
     workers = min(WORKERS, available_cores(), choose_threads(math.inf, threads))
     check_network(network)
     dataset = with_validation(data, validation, seed)
-    base = Trial(network, dataset, loss=loss or default_loss(dataset.task), dtype=dtype, device=device)
-    lab = laboratory(base, each, threads, None if out is None else Path(out))
+    base = Trial(network, dataset, loss=loss_for(loss, dataset.task), dtype=dtype, device=device)
+    lab = laboratory(base, each, threads, folder)
     answers: dict[int, Answer] = {}
     interrupted, unlearned = False, ""
     tally = _Tally(emit, allowed)

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from minisgd.data.holdout import generator
 from minisgd.errors import ArgumentError
 from minisgd.lab.instruments.curvature.lanczos import End, Extremes, lanczos
 from minisgd.lab.instruments.curvature.smooth import Examples, Smooth, Subject, as_smooth, examples_of, require_finite
 from minisgd.nn.layer import positive
+from minisgd.optim.checks import positive as positive_number
 from minisgd.tables import Shown
 from minisgd.typing import HostArray, Seed
 
@@ -92,7 +94,8 @@ def extremes(
         require_finite(hv, "the Hessian's product with a vector")
         return hv
 
-    start = np.random.default_rng(seed).normal(size=smooth.parameters)
+    tolerance = positive_number("tolerance", tolerance, "1e-6 is customary")
+    start = generator(seed).normal(size=smooth.parameters)
     if near is not None:
         start = near + 0.1 * start / np.linalg.norm(start)
     return lanczos(product, start, tolerance=tolerance, most=positive(products, "products"), ends=ends)
@@ -155,7 +158,7 @@ def hutchinson_trace(
         return HessianTrace(float(diagonal.sum()), 0.0, p, examples_of(smooth))
     if samples < 2:
         raise ArgumentError("samples", expected="at least 2, for an error to be known", got=samples, fix="use 100")
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     each = np.empty(samples)
     for i in range(samples):
         z = rng.choice([-1.0, 1.0], p)

@@ -7,8 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from minisgd.checks import as_items
+from minisgd.data.holdout import generator
 from minisgd.lab.instruments.curvature.hessian import extremes
-from minisgd.lab.instruments.curvature.smooth import Examples, Smooth, Subject, as_smooth, examples_of, require_finite
+from minisgd.lab.instruments.curvature.smooth import (
+    Examples,
+    Smooth,
+    Subject,
+    as_smooth,
+    examples_of,
+    require_finite,
+    require_vector,
+)
 from minisgd.nn.layer import within
 from minisgd.tables import Shown
 from minisgd.typing import HostArray, Seed
@@ -84,13 +94,16 @@ def keskar_sharpness(
     """
     within("(0, inf)", epsilon, "epsilon", "1e-3 and 5e-4 are customary")
     smooth = as_smooth(network, data, seed=seed, **options)
-    x, rng = smooth.start, np.random.default_rng(seed)
+    x, rng = smooth.start, generator(seed)
     box = epsilon * (np.abs(x) + 1)
     f = smooth.value(x)
     require_finite(f, "the loss")
     if directions is None:
         # a corner is all that is wanted of it, so a rough eigenvector will do
         directions = (extremes(smooth, x, seed=seed, tolerance=1e-2, ends=("top",)).top.vector,)
+    else:
+        given = as_items(directions, "directions", "vectors (P,)", "write directions=(v,)")
+        directions = tuple(require_vector(smooth, v, "directions") for v in given)
     starts = [np.zeros_like(x)]
     starts += [sign * np.where(v < 0, -1.0, 1.0) for v in directions for sign in (1, -1)]
     starts += [rng.choice([-1.0, 1.0], x.size) for _ in range(RANDOM_STARTS)]

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 
 from minisgd.lab.instruments.curvature.hessian import extremes
-from minisgd.lab.instruments.curvature.smooth import Examples, Subject, as_smooth, examples_of, require_finite
+from minisgd.lab.instruments.curvature.smooth import (
+    Examples,
+    Subject,
+    as_smooth,
+    examples_of,
+    require_finite,
+    require_vector,
+)
 from minisgd.nn.layer import within
 from minisgd.tables import Shown
 from minisgd.typing import HostArray, Seed
@@ -66,6 +73,8 @@ def sam_sharpness(
     within("(0, inf)", rho, "rho", "0.05 is customary")
     smooth = as_smooth(network, data, seed=seed, **options)
     w = smooth.start
+    if top is not None:
+        top = require_vector(smooth, top, "top")
     value, gradient = smooth.value_and_gradient(w)
     require_finite(value, "the loss")
     norm = float(np.linalg.norm(gradient))

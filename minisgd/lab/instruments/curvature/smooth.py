@@ -6,8 +6,9 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from minisgd.checks import as_seed
 from minisgd.data import Dataset, Split
-from minisgd.errors import ArgumentError, DataError, DivergedError, DtypeError
+from minisgd.errors import ArgumentError, DataError, DivergedError, DtypeError, ShapeError
 from minisgd.lab.instruments.objective import Objective
 from minisgd.nn import Network
 from minisgd.typing import HostArray, Seed
@@ -40,6 +41,24 @@ Subject: TypeAlias = Network | Smooth
 """A network, to which data belong; or the smooth function itself."""
 
 
+def require_vector(smooth: Smooth, vector: Any, argument: str) -> HostArray:
+    """Return a vector of R^P as float64, (P,), or refuse it."""
+    try:
+        v = np.asarray(vector)
+    except ValueError as error:
+        raise DtypeError(
+            argument, expected="a vector of numbers", got=repr(vector), fix="pass an array (P,)"
+        ) from error
+    if v.shape != (smooth.parameters,) or v.dtype.kind not in "fiu":
+        raise ShapeError(
+            argument,
+            expected=f"a real vector of shape ({smooth.parameters},), one number for each parameter",
+            got=f"{v.dtype} of shape {v.shape}",
+            fix="for example other.vector - network.vector",
+        )
+    return v.astype(np.float64)
+
+
 def as_smooth(subject: Subject, data: Examples | None, *, seed: Seed = 0, **options: Any) -> Smooth:
     """Return the objective of a network on data, or the function that was given instead.
 
@@ -49,6 +68,7 @@ def as_smooth(subject: Subject, data: Examples | None, *, seed: Seed = 0, **opti
         ArgumentError: A function is given with options.
         DivergedError: Some weights are not finite.
     """
+    as_seed(seed)
     if isinstance(subject, Network):
         if data is None:
             raise DataError("data", expected="given with a network", got=None, fix="pass a Dataset or (x, y)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.errors import ArgumentError, ShapeError
-from minisgd.lab.instruments.curvature.smooth import Smooth
+from minisgd.lab.instruments.curvature.smooth import Smooth, require_vector
 from minisgd.lab.instruments.objective import Objective
 from minisgd.nn import Network
 from minisgd.nn.layout import Layout
@@ -49,14 +49,7 @@ def random_direction(smooth: Smooth, rng: Generator) -> HostArray:
 
 def require_direction(smooth: Smooth, d: HostArray, argument: str) -> HostArray:
     """Return a direction as float64, (P,); refuse one of another shape, one that is zero, or not finite."""
-    d = np.asarray(d)
-    if d.shape != (smooth.parameters,) or d.dtype.kind not in "fiu":
-        raise ShapeError(
-            argument,
-            expected=f"a real vector of shape ({smooth.parameters},), one number for each parameter",
-            got=f"{d.dtype} of shape {d.shape}",
-            fix="for example other.vector - network.vector",
-        )
+    d = require_vector(smooth, d, argument)
     if not np.isfinite(d).all() or not d.any():
         raise ArgumentError(
             argument,
@@ -64,7 +57,7 @@ def require_direction(smooth: Smooth, d: HostArray, argument: str) -> HostArray:
             got=f"a vector of norm {np.linalg.norm(d):g}",
             fix="choose another",
         )
-    return d.astype(np.float64)
+    return d
 
 
 def points_of(smooth: Smooth, others: list[Network | HostArray]) -> tuple[list[HostArray], list[HostArray]]:
@@ -92,7 +85,8 @@ def points_of(smooth: Smooth, others: list[Network | HostArray]) -> tuple[list[H
             weights.append(other.ops.to_host(other.vector).astype(np.float64))
             statistics.append(other.ops.to_host(other.statistics).astype(np.float64))
         else:
-            weights.append(weights[0] + require_direction(smooth, np.asarray(other) - weights[0], "to"))
+            point = require_vector(smooth, other, "to")
+            weights.append(weights[0] + require_direction(smooth, point - weights[0], "to"))
             statistics.append(statistics[0])
     return weights, statistics
 

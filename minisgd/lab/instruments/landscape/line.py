@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from minisgd.checks import as_items
 from minisgd.data import Dataset
+from minisgd.data.holdout import generator
 from minisgd.errors import ArgumentError
 from minisgd.lab import plots
 from minisgd.lab.instruments.curvature.smooth import Examples, Smooth, Subject, as_smooth, examples_of
@@ -17,6 +19,7 @@ from minisgd.lab.instruments.landscape.picture import draw_line
 from minisgd.lab.instruments.objective import Objective
 from minisgd.nn import Network
 from minisgd.nn.layer import positive
+from minisgd.optim.checks import number
 from minisgd.tables import Shown
 from minisgd.typing import HostArray, Seed
 
@@ -119,7 +122,7 @@ def loss_line(
         d = require_direction(smooth, there - w, "to - network")
     else:
         w, statistics = smooth.start, []
-        rng = np.random.default_rng(seed)
+        rng = generator(seed)
         d = random_direction(smooth, rng) if direction is None else require_direction(smooth, direction, "direction")
     t = places(span or ((-0.5, 1.5) if to is not None else (-1.0, 1.0)), points)
     held = _validation(smooth, data, options)
@@ -144,7 +147,11 @@ def loss_line(
 
 def places(span: tuple[float, float], points: int) -> HostArray:
     """Return so many places from one end of the span to the other, 0 among them exactly if it is that near."""
-    low, high = map(float, span)
+    expected, example = "two numbers, the smaller first", "for example (-1, 1)"
+    ends = as_items(span, "span", expected, example)
+    if len(ends) != 2:
+        raise ArgumentError("span", expected=expected, got=repr(span), fix=example)
+    low, high = (number("span", end, expected, example) for end in ends)
     if not (np.isfinite([low, high]).all() and low < high):
         raise ArgumentError("span", expected="two numbers, the smaller first", got=span, fix="for example (-1, 1)")
     if positive(points, "points") < 2:

@@ -8,13 +8,23 @@ from typing import Any
 
 import numpy as np
 
+from minisgd.checks import as_items
+from minisgd.data.holdout import generator
 from minisgd.errors import ArgumentError
 from minisgd.lab import plots
-from minisgd.lab.instruments.curvature.smooth import Examples, Subject, as_smooth, examples_of
+from minisgd.lab.instruments.curvature.smooth import (
+    Examples,
+    Smooth,
+    Subject,
+    as_smooth,
+    examples_of,
+    require_vector,
+)
 from minisgd.lab.instruments.landscape.directions import hold_mixture, points_of, random_direction, require_direction
 from minisgd.lab.instruments.landscape.line import places
 from minisgd.lab.instruments.landscape.picture import draw_plane
 from minisgd.nn import Network
+from minisgd.optim.checks import positive as positive_number
 from minisgd.tables import Shown
 from minisgd.typing import HostArray, Seed
 
@@ -114,7 +124,9 @@ def loss_plane(
     smooth = as_smooth(network, data, seed=seed, **options)
     if through is not None and directions is not None:
         raise ArgumentError("directions", expected="left out with through", got="both", fix="choose one of them")
-    weights, statistics = points_of(smooth, list(through or ()))
+    if span is not None:
+        span = positive_number("span", span, "for example 1.0")
+    weights, statistics = points_of(smooth, [] if through is None else _pair(through, "through"))
     w = weights[0]
     if through is not None:
         d1 = require_direction(smooth, weights[1] - w, "through[0] - network")
@@ -124,17 +136,17 @@ def loss_plane(
         d2 *= np.linalg.norm(d1) / np.linalg.norm(d2)
         kind = "through"
     elif directions is not None:
-        d1, d2 = (require_direction(smooth, d, "directions") for d in directions)
+        d1, d2 = (require_direction(smooth, d, "directions") for d in _pair(directions, "directions"))
         _require_plane(d1, d2 - (d2 @ d1) / (d1 @ d1) * d1, d2)
         kind = "chosen"
     else:
-        rng = np.random.default_rng(seed)
+        rng = generator(seed)
         d1, d2 = random_direction(smooth, rng), random_direction(smooth, rng)
         _require_plane(d1, d2 - (d2 @ d1) / (d1 @ d1) * d1, d2)  # a network may have a single weight
         kind = "random"
     axes = np.stack([d1, d2])
     at = _coordinates(axes, np.stack(weights) - w)
-    way = np.zeros((0, 2)) if path is None else _coordinates(axes, np.asarray(path, np.float64) - w)
+    way = np.zeros((0, 2)) if path is None else _coordinates(axes, _points(smooth, path) - w)
     reach = [_reach(np.r_[at[:, i], way[:, i]], span) for i in (0, 1)]
     if through is not None:
         reach = _to_scale(reach)
@@ -155,6 +167,21 @@ def loss_plane(
         kind=kind,
         examples=examples_of(smooth),
     )
+
+
+def _pair(given: Any, argument: str) -> list[Any]:
+    pair = as_items(given, argument, "two", f"write {argument}=(first, second)")
+    if len(pair) != 2:
+        raise ArgumentError(argument, expected="two", got=len(pair), fix=f"write {argument}=(first, second)")
+    return pair
+
+
+def _points(smooth: Smooth, path: Any) -> HostArray:
+    """Return the points of a path, (K, P)."""
+    points = as_items(path, "path", "points (K, P)", "pass trajectory.weights")
+    if not points:
+        raise ArgumentError("path", expected="at least one point", got="none", fix="leave it out")
+    return np.stack([require_vector(smooth, point, "path") for point in points])
 
 
 def _require_plane(d1: HostArray, rest: HostArray, d2: HostArray) -> None:

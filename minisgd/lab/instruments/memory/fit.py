@@ -15,6 +15,7 @@ import numpy as np
 
 from minisgd.backend import Plan
 from minisgd.data import Dataset
+from minisgd.data.holdout import generator
 from minisgd.errors import ArgumentError
 from minisgd.lab.instruments.batch_sizes import choose_batch_sizes
 from minisgd.lab.statistics import RESAMPLES, Interval, intervals
@@ -121,7 +122,7 @@ def memory_fit(
     for b in sizes:
         prepared = prepare(b)
         points.append(MemoryPoint(b, Plan(prepared.recipe.requests()).bytes(), peak_bytes(prepared)))
-    return summarise(points, len(dataset), np.random.default_rng(seed))
+    return summarise(points, len(dataset), generator(seed))
 
 
 def peak_bytes(prepared: Prepared) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from minisgd.data import Dataset, Split
+from minisgd.data.holdout import generator
 from minisgd.errors import ArgumentError, DivergedError
 from minisgd.lab.instruments.examples.subject import Examples
 from minisgd.lab.instruments.noise.curvature import NoiseCurvature, noise_curvature
@@ -152,7 +153,7 @@ def gradient_noise(
     n = _checked(examples, population)
     if isinstance(probes, bool) or not isinstance(probes, int) or probes < 2:
         raise ArgumentError("probes", expected="an integer of at least 2", got=probes, fix="16 give some 10%")
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     chosen = everything if n == population else everything.subset(np.sort(rng.permutation(population)[:n]))
     found, mean = _spread(chosen, population)
     objective = Objective(chosen.network, chosen.dataset, loss=chosen.loss)

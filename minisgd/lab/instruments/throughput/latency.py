@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from minisgd.backend.cpu.threads import choose_threads
+from minisgd.checks import require_function
 from minisgd.data import Dataset
+from minisgd.data.holdout import generator
 from minisgd.lab.instruments.batch_sizes import choose_batch_sizes
 from minisgd.lab.instruments.throughput.speed import Speed, SpeedPoint, require_visits, summarise
 from minisgd.lab.statistics import LEVEL, Interval, mean_interval
@@ -87,11 +89,12 @@ def latency(
         ShapeError: Network and data do not fit together.
         DtypeError: An argument is not of its type.
     """
+    require_function(on_progress, "on_progress", "the share done")
     dataset = as_dataset(data, None, seed)
     net = Trial(network, dataset, dtype=dtype, device=device).prepare(1, seed).recipe.network
     sizes = choose_batch_sizes(batch_sizes, net, len(dataset))
     require_visits(visits)
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     tasks = [_task(net, dataset, b, threads) for b in sizes]
     calls = in_turn(tasks, Task.each, rng, visits=visits, most=CALLS, on_progress=on_progress)
     taken = [np.array(each) for each in calls]  # (K) of (V, n)

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from minisgd.checks import as_items, require_function
 from minisgd.data import Dataset
+from minisgd.data.holdout import generator
 from minisgd.errors import ArgumentError
 from minisgd.lab.statistics import Interval, mean_interval
 from minisgd.lab.timing.clock import ProgressHook, time_steps
@@ -115,10 +117,11 @@ def powers_of_two(
     Raises:
         ArgumentError: A number is not a power of two from 4, or exceeds what the data set allows.
     """
+    require_function(on_progress, "on_progress", "the share done")
     dataset = as_dataset(data, None, seed)
     chosen = _checked(powers, len(dataset))
     sizes = [size for power in chosen for size in (power - 1, power, power + 1)]
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     prepare = Trial(network, dataset, optimizer or SGD(lr=0.1), loss, dtype, device).still(seed)
     builds = []
     for build in range(BUILDS):
@@ -147,7 +150,11 @@ def _ratios(logs: HostArray) -> Interval:
 
 
 def _checked(given: Sequence[int] | None, n: int) -> list[int]:
-    powers = [power for power in POWERS if power < n] if given is None else sorted(set(given))
+    powers = (
+        [power for power in POWERS if power < n]
+        if given is None
+        else as_items(given, "powers", "powers of two", "write [8, 16]")
+    )
     for power in powers:
         whole = isinstance(power, int) and not isinstance(power, bool)
         if not whole or power < 4 or power & (power - 1) or power >= n:
@@ -158,4 +165,4 @@ def _checked(given: Sequence[int] | None, n: int) -> list[int]:
         raise ArgumentError(
             "powers", expected="at least one power of two below N", got=f"none, with N = {n}", fix="use more examples"
         )
-    return powers
+    return sorted(set(powers))

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from minisgd.checks import require_function
 from minisgd.data import Dataset
+from minisgd.data.holdout import generator
 from minisgd.errors import ArgumentError
 from minisgd.lab.instruments.batch_sizes import choose_batch_sizes
 from minisgd.lab.statistics import RESAMPLES, Interval, intervals, log_interval, noise_draws
@@ -134,11 +136,12 @@ def speed(
         ShapeError: Network, data and loss do not fit together.
         DtypeError: An argument is not of its type.
     """
+    require_function(on_progress, "on_progress", "the share done")
     dataset = as_dataset(data, None, seed)
     prepare = Trial(network, dataset, optimizer or SGD(lr=0.1), loss, dtype, device).still(seed)
     sizes = choose_batch_sizes(batch_sizes, prepare(1).recipe.network, len(dataset))
     require_visits(visits)
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     taken = time_steps(prepare, sizes, threads, rng, visits=visits, on_progress=on_progress)
     how = f"median of {visits} visits to each of {len(sizes)} batch sizes, in a random order anew in every round"
     return summarise(sizes, taken, len(dataset), how, rng)

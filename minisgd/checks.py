@@ -1,0 +1,63 @@
+"""What an argument must be, whichever function takes it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+from minisgd.errors import ArgumentError, DtypeError
+
+
+def as_seed(value: Any, argument: str = "seed") -> int:
+    """Return a seed, an integer of at least 0."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
+        raise ArgumentError(argument, expected="an integer of at least 0", got=repr(value), fix=f"use {argument}=0")
+    return int(value)
+
+
+def as_path(value: Any, argument: str, kind: str = "file") -> Path:
+    """Return the path of a file or folder that may be there or not."""
+    example = f"for example 'runs/a{'.safetensors' if kind == 'file' else ''}'"
+    if isinstance(value, bytes) or not isinstance(value, str | os.PathLike):
+        raise DtypeError(argument, expected=f"the path of a {kind}", got=repr(value), fix=example)
+    if not str(value).strip() or "\0" in str(value):
+        raise ArgumentError(argument, expected=f"the path of a {kind}", got=repr(str(value)), fix=example)
+    return Path(value)
+
+
+def as_items(value: Any, argument: str, expected: str, fix: str) -> list[Any]:
+    """Return the items of a list, a tuple or the like; text is one item, and so refused."""
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise DtypeError(argument, expected=expected, got=repr(value), fix=fix)
+    return list(value)
+
+
+def require_kind(value: Any, kind: type | tuple[type, ...], argument: str, expected: str, fix: str) -> None:
+    """Refuse an object of another class, and a class that was not called."""
+    if not isinstance(value, kind):
+        if isinstance(value, type) and issubclass(value, kind):
+            fix = f"call it: {value.__name__}(…)"
+        raise DtypeError(argument, expected=expected, got=repr(value), fix=fix)
+
+
+def require_flag(value: Any, argument: str) -> bool:
+    """Return True or False, and refuse what is only like them."""
+    if not isinstance(value, bool):
+        raise DtypeError(argument, expected="True or False", got=repr(value), fix=f"write {argument}=True, or leave it")
+    return value
+
+
+def require_one_of(value: Any, choices: Collection[str], argument: str) -> None:
+    """Refuse all but some words."""
+    if not isinstance(value, str) or value not in choices:
+        allowed = " or ".join(map(repr, choices))
+        raise ArgumentError(argument, expected=allowed, got=repr(value), fix=f"use {next(iter(choices))!r}")
+
+
+def require_function(value: Any, argument: str, of: str) -> None:
+    """Refuse what cannot be called; None stands for no function."""
+    if value is not None and not callable(value):
+        raise DtypeError(argument, expected=f"a function of {of}, or None", got=repr(value), fix="leave it out")
