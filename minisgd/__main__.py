@@ -1,12 +1,18 @@
-"""``python -m minisgd``: the command line."""
+"""``minisgd`` and ``python -m minisgd``: the command line."""
 
 from __future__ import annotations
 
 import sys
 
-if __name__ == "__main__":
+
+def main() -> int:
+    """Run the command line; Ctrl-C while it is still being imported ends it without a traceback."""
     try:
-        from minisgd.cli import main
+        from minisgd.cli import main as run
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 130
+    return run()
+
+
+if __name__ == "__main__":
     sys.exit(main())

@@ -14,7 +14,7 @@ from minisgd.errors import ArgumentError, DtypeError
 def as_seed(value: Any, argument: str = "seed") -> int:
     """Return a seed, an integer of at least 0."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
-        raise ArgumentError(argument, expected="an integer of at least 0", got=repr(value), fix=f"use {argument}=0")
+        raise ArgumentError(argument, expected="an integer ≥ 0", got=repr(value), fix=f"use {argument}=0")
     return int(value)
 
 
@@ -31,7 +31,7 @@ def as_path(value: Any, argument: str, kind: str = "file") -> Path:
 def as_items(value: Any, argument: str, expected: str, fix: str) -> list[Any]:
     """Return the items of a list, a tuple or the like; text is one item, and so refused."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-        raise DtypeError(argument, expected=expected, got=repr(value), fix=fix)
+        raise DtypeError(argument, expected=expected, got=value, fix=fix)
     return list(value)
 
 
@@ -53,7 +53,7 @@ def require_flag(value: Any, argument: str) -> bool:
 def require_one_of(value: Any, choices: Collection[str], argument: str) -> None:
     """Refuse all but some words."""
     if not isinstance(value, str) or value not in choices:
-        allowed = " or ".join(map(repr, choices))
+        allowed = f"one of {', '.join(map(repr, choices))}"
         raise ArgumentError(argument, expected=allowed, got=repr(value), fix=f"use {next(iter(choices))!r}")
 
 

@@ -9,7 +9,7 @@ import platform
 import secrets
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from minisgd.checks import as_path
-from minisgd.errors import OutputError
+from minisgd.errors import ArgumentError, OutputError
 
 DRAFT = ".part"
 """How the names of files end that are being written."""
@@ -80,6 +80,46 @@ def require_writable(folder: Path, argument: str) -> None:
         for path in missing:
             if path.is_dir():
                 path.rmdir()
+
+
+def lock_folder(folder: Path, argument: str) -> Callable[[], None]:
+    """Take a folder for this process, until what is returned is called or the process ends, however it ends.
+
+    Args:
+        folder: The folder.
+        argument: The name of the folder in an error message.
+
+    Raises:
+        ArgumentError: Another process has it.
+        OutputError: If it cannot be written to.
+    """
+    path = folder / "lock"
+    with output_errors(argument, "a folder that can be read and written"):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            import fcntl
+
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:  # no such locks on this system
+            pass
+        except (BlockingIOError, PermissionError):
+            holder = os.read(file, 40).decode(errors="replace").strip()
+            os.close(file)
+            raise ArgumentError(
+                argument,
+                expected="a folder that no other process is working in",
+                got=f"one in use by process {holder}",
+                fix="wait for it, or choose another folder",
+            ) from None
+        os.ftruncate(file, 0)
+        os.write(file, f"{os.getpid()}\n".encode())
+
+    def unlock() -> None:
+        path.unlink(missing_ok=True)
+        os.close(file)
+
+    return unlock
 
 
 def remove_dead_drafts(folder: Path) -> None:

@@ -252,6 +252,7 @@ ALSO = {
     "raw": ("x",),
     "x": ("y", "data"),
     "function": ("metric",),
+    "metrics": ("metric",),
     "name": ("data", ".csv", "model"),
     "path": ("nowhere",),
 }

@@ -6,11 +6,10 @@ import csv
 import io
 import sys
 from argparse import Namespace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minisgd.cli import options, output
-from minisgd.cli.parser import Parser, listed
+from minisgd.cli.parser import Parser, folder, listed
 
 if TYPE_CHECKING:
     from minisgd.training import Predictor
@@ -25,7 +24,7 @@ EXAMPLES = """\
 def configure(parser: Parser) -> None:
     group = parser.add_argument_group("model and data")
     group.add_argument(
-        "--weights", type=Path, required=True, metavar="DIR", help="what minisgd train --out DIR wrote, or its file"
+        "--weights", type=folder, required=True, metavar="DIR", help="what minisgd train --out DIR wrote, or its file"
     )
     group.add_argument("--data", required=True, metavar="DATA", help="a table with the same columns, or x.npy")
     group.add_argument(
@@ -36,7 +35,7 @@ def configure(parser: Parser) -> None:
         help="run these files for the layers of one's own that the network is made of",
     )
     options.add_header(group)
-    group.add_argument("--out", type=Path, metavar="FILE", help="write CSV there (stdout)")
+    group.add_argument("--out", type=folder, metavar="FILE", help="write CSV there (stdout)")
     options.add_common(parser, runs=False)
 
 

@@ -14,7 +14,7 @@ from minisgd.cli import options, output, resuming, tables
 from minisgd.cli.estimate import try_steps
 from minisgd.cli.naming import named_as_typed
 from minisgd.cli.parser import Parser, choice, folder, integer, listed, number
-from minisgd.errors import DivergedError
+from minisgd.errors import DivergedError, OutputError
 
 if TYPE_CHECKING:
     from minisgd.data import Dataset
@@ -112,13 +112,18 @@ def run(args: Namespace) -> int:
     tables.announce(data, args.quiet)
     _announce(args, data, network, settings)
     with output.ProgressBar(args.quiet) as bar, _warnings_as_notes(bar):
-        latest, noted = "", False
+        latest, noted, told = "", False, False
 
         def on_progress(share: float, record: Record | None) -> None:
-            nonlocal latest, noted
+            nonlocal latest, noted, told
             if args.out and not noted:  # not before the first step: what is refused leaves nothing behind
-                resuming.note_command(args)
-                noted = True
+                try:
+                    resuming.note_command(args)
+                    noted = True
+                except OutputError as error:  # a full disk, say, which may have room again before the end
+                    if not told:
+                        bar.note(f"warning: {named_as_typed(str(error))}; the training run goes on")
+                    told = True
             latest = _measures(record) if record else latest
             bar.show(share, latest)
 
@@ -142,13 +147,15 @@ def run(args: Namespace) -> int:
 def _warnings_as_notes(bar: output.ProgressBar) -> Iterator[None]:
     """Tell what goes wrong during the training run as it goes wrong."""
     from minisgd.training import TrainingWarning
+    from minisgd.training.keeper import CheckpointWarning
 
     with warnings.catch_warnings():
-        warnings.simplefilter("always", TrainingWarning)
+        for kind in (TrainingWarning, CheckpointWarning):
+            warnings.simplefilter("always", kind)
         usual = warnings.showwarning
 
         def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
-            if issubclass(category, TrainingWarning):
+            if issubclass(category, TrainingWarning | CheckpointWarning):
                 bar.note(f"warning: {named_as_typed(str(message))}")
             else:
                 usual(message, category, *where, **more)

@@ -70,7 +70,7 @@ class Dataset:
         number = isinstance(self.scale, Real) and not isinstance(self.scale, bool)
         if not (number and np.isfinite(self.scale) and self.scale > 0):
             raise DataError(
-                "scale", expected="a positive number", got=repr(self.scale), fix="use 1.0, or 1/255 for bytes"
+                "scale", expected="positive and finite", got=repr(self.scale), fix="use 1.0, or 1/255 for bytes"
             )
         for name, split in self.splits.items():
             with about(name):
@@ -259,8 +259,6 @@ class Dataset:
             ArgumentError: If n is not from 1 to N.
         """
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or not 1 <= n <= len(self):
-            raise ArgumentError(
-                "n", expected=f"an integer from 1 to N = {len(self)}", got=repr(n), fix="draw fewer examples"
-            )
+            raise ArgumentError("n", expected=f"from 1 to N = {len(self)}", got=repr(n), fix="draw fewer examples")
         rows = sample(strata(self.train, self.classes), n, generator(seed))
         return replace(self, train=self.train.take(rows))

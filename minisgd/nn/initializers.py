@@ -25,7 +25,15 @@ class Initializer(Protocol):
 
 
 def require_rule(rule: Any, argument: str) -> None:
-    """Refuse what cannot be called to draw a parameter; None stands for the rule by default."""
+    """Refuse what cannot be called to draw a parameter; None stands for the rule by default.
+
+    Args:
+        rule: What was given.
+        argument: Its name in an error message.
+
+    Raises:
+        DtypeError: If it is no initializer.
+    """
     if rule is not None and (isinstance(rule, type) or not callable(rule)):
         fix = f"call it: {rule.__name__}()" if isinstance(rule, type) else "for example ms.init.HeNormal()"
         raise DtypeError(argument, expected="an initializer of ms.init, or None", got=repr(rule), fix=fix)

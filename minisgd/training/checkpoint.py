@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from weakref import finalize
 
 from minisgd.errors import CheckpointError
-from minisgd.files import remove_dead_drafts, require_writable, write_atomically
+from minisgd.files import lock_folder, output_errors, remove_dead_drafts, require_writable, write_atomically
 from minisgd.packing import pack, unpack
 from minisgd.typing import HostArray
 
@@ -30,14 +31,18 @@ class CheckpointFolder:
     def __init__(self, path: Path, argument: str) -> None:
         self.path, self.argument = path, f"{argument} {str(path)!r}"
         self._own: list[str] = []
+        self.close: Callable[[], Any] = lambda: None
+        """Let another process have the folder; done anyhow when this object or the process is gone."""
 
     def open_for_writing(self) -> None:
-        """Make the folder, and remove what processes that were killed have left in it.
+        """Take the folder for this process, and remove what processes that were killed have left in it.
 
         Raises:
+            ArgumentError: If another process is working in it.
             OutputError: If it cannot be written to.
         """
         require_writable(self.path, self.argument)
+        self.close = finalize(self, lock_folder(self.path, self.argument))
         remove_dead_drafts(self.path)
 
     def write(self, step: int, state: Mapping[str, Any]) -> None:
@@ -55,8 +60,11 @@ class CheckpointFolder:
         digest = hashlib.sha256(content).hexdigest()
         name = f"{_PREFIX}{step:09d}"
         here, there = self.path / f"{name}.json", self.path / f"{name}.safetensors"
-        if here.exists() and name not in self._own:
-            here.unlink()  # of an earlier training run: it must not stand beside the tensors of this one
+        if name not in self._own:
+            with output_errors(self.argument, "a folder that can be written to"):
+                here.unlink(
+                    missing_ok=True
+                )  # of an earlier training run: it must not stand beside the tensors of this one
         write_atomically(there, content, self.argument)
         text = json.dumps({"format": FORMAT, "sha256": digest, "state": document}, allow_nan=False)
         write_atomically(here, text.encode(), self.argument)
@@ -86,9 +94,10 @@ class CheckpointFolder:
         )
 
     def _remove_others(self) -> None:
-        for path in (*self.path.glob(f"{_PREFIX}*.json"), *self.path.glob(f"{_PREFIX}*.safetensors")):
-            if path.stem not in self._own:
-                path.unlink(missing_ok=True)
+        with output_errors(self.argument, "a folder that can be written to"):
+            for path in (*self.path.glob(f"{_PREFIX}*.json"), *self.path.glob(f"{_PREFIX}*.safetensors")):
+                if path.stem not in self._own:
+                    path.unlink(missing_ok=True)
 
 
 def _read(document: Path) -> dict[str, Any]:

@@ -6,15 +6,18 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from inspect import get_annotations
 from typing import Any
 
 import numpy as np
 
 from minisgd.data import Dataset
 from minisgd.errors import CheckpointError
-from minisgd.nn import Network
+from minisgd.nn import Layer, Network
+from minisgd.nn.network import clone
 from minisgd.optim import BatchSizeSchedule, Progress
 from minisgd.optim.learning_rate import LearningRateSchedule
+from minisgd.training.digest import settings_of
 from minisgd.training.session import Session
 
 BLOCK = 1 << 24
@@ -29,7 +32,7 @@ def identity(session: Session, data: Dataset, settings: Mapping[str, Any]) -> di
     return {
         "data": data_digest(data),
         "network": network_text(recipe.network),
-        "loss": as_text(recipe.loss),
+        "loss": f"{as_text(recipe.loss)} {settings_of(clone(recipe.loss))}",
         "optimizer": as_text(recipe.optimizer.describe()),
         "batch_size": as_text(session.batch_size),
         "micro_batch": str(recipe.micro_batch),
@@ -92,10 +95,20 @@ def as_text(value: Any) -> str:
 
 
 def network_text(network: Network) -> str:
-    """Return how a network is written, with a digest of its parameters' names and shapes."""
+    """Return how a network is written, with a digest of its parameters' names and shapes and its layers' settings."""
     tensors = [(s.name, s.shape) for layout in (network.layout, network.statistics_layout) for s in layout]
-    digest = hashlib.sha256(repr((network.input_shape, tensors)).encode()).hexdigest()[:16]
+    settings = [settings_of(_unbound(layer)) for layer in network.layers]
+    digest = hashlib.sha256(repr((network.input_shape, tensors, settings)).encode()).hexdigest()[:16]
     return f"{as_text(network)} {digest}"
+
+
+def _unbound(layer: Layer) -> Layer:
+    """Return a copy of a layer, and of those inside it, without what binding has set in them."""
+    duplicate: Layer = clone(layer)
+    for inner in duplicate.walk():
+        for name in get_annotations(Layer).keys() - {"name"}:
+            vars(inner).pop(name, None)
+    return duplicate
 
 
 def data_digest(data: Dataset) -> str:

@@ -98,6 +98,11 @@ class Keeper:
             warnings.warn(text, CheckpointWarning, stacklevel=3)
         self._written = perf_counter()
 
+    def close(self) -> None:
+        """Let another process have the folder."""
+        if self._folder is not None:
+            self._folder.close()
+
     def _state(self) -> dict[str, Any]:
         return {
             "identity": self._identity,

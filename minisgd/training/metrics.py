@@ -191,7 +191,7 @@ def as_metrics(metrics: Metrics | None, task: str) -> dict[str, Metric]:
     if not isinstance(metrics, Mapping):
         metrics = {_name(each): each for each in as_items(metrics, "metrics", wanted, fix)}
     for name, value in metrics.items():
-        if not isinstance(name, str) or not name or not (isinstance(value, str | Metric) or callable(value)):
+        if not isinstance(name, str) or not name:
             raise ArgumentError("metrics", expected=wanted, got=repr({name: value}), fix=fix)
     return {name: _metric(name, value, task) for name, value in metrics.items()}
 

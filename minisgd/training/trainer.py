@@ -297,6 +297,7 @@ def _loop(
         session.ops.synchronize()  # what was put on the device's way is done before its programs go
         if sound:  # else an update, an evaluation or a callback was broken off, and the checkpoint before holds
             keeper.save()
+        keeper.close()
         for callback in callbacks:
             callback.on_end(training)
         training.seconds = perf_counter() - start

@@ -109,6 +109,42 @@ def test_an_empty_out_is_refused(command: str, capsys: pytest.CaptureFixture[str
     assert "--out must be a path, got ''; for example runs/a" in capsys.readouterr().err
 
 
+FULL = """
+import os, sys, errno
+from minisgd import files
+from minisgd.__main__ import main
+
+kept, full = os.fsync, [True] * 3
+
+def fsync(number):
+    if full and full.pop():
+        raise OSError(errno.ENOSPC, "No space left on device")
+    kept(number)
+
+os.fsync = fsync
+sys.argv[1:] = {words}
+sys.exit(main())
+"""
+
+
+def test_a_full_disk_costs_no_work(tmp_path: Path) -> None:
+    words = [*TRAIN.split(), "--epochs", "3", "--checkpoint-every", "1", "--out", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-c", FULL.format(words=words)], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stderr.splitlines() if "warning" in line.lower() or "No space" in line]
+    assert lines and all("No space left on device" in line and "the training run goes on" in line for line in lines)
+    assert load_file(tmp_path / "weights.safetensors") and list(tmp_path.glob("checkpoint-*.json"))
+
+
+def test_an_interrupt_while_importing_leaves_no_traceback() -> None:
+    code = "import sys; sys.modules['minisgd.cli'] = None; import minisgd.__main__ as m, builtins\n"
+    code += "def stop(*_, **__): raise KeyboardInterrupt\nbuiltins.__import__ = stop\nsys.exit(m.main())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 # ------------------------------------------------ streams that are closed, full or gone
 
 

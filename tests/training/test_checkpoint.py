@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import signal
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -320,6 +322,54 @@ def test_another_network_and_other_data_are_refused(tmp_path: Path) -> None:
         with pytest.raises(ms.CheckpointError, match="data must be"):
             ms.train(net(), other, **common, resume=tmp_path)
     ms.train(net(), data(), **common, resume=tmp_path)
+
+
+class Scaled(ms.Layer):
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = np.full(6, factor)
+
+    def declare(self, x: Any) -> ms.Declaration:
+        return ms.Declaration(y=x)
+
+    def forward(self, ops: Any, x: Any) -> Any:
+        ops.multiply(x, self.factor, out=self.y)
+        return self.y
+
+    def backward(self, ops: Any, dy: Any) -> None:
+        return None
+
+
+def test_a_constant_of_a_layer_of_ones_own_belongs_to_the_network(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(40, 6)), np.arange(40) % 3
+    ms.train(ms.Network(Scaled(2.0), ms.Linear(3)), (x, y), steps=3, checkpoint=tmp_path)
+    ms.train(ms.Network(Scaled(2.0), ms.Linear(3)), (x, y), steps=4, resume=tmp_path)
+    with pytest.raises(ms.CheckpointError, match="network must be"):
+        ms.train(ms.Network(Scaled(3.0), ms.Linear(3)), (x, y), steps=5, resume=tmp_path)
+
+
+HOLD = """
+import sys, pathlib, minisgd.files
+minisgd.files.lock_folder(pathlib.Path(sys.argv[1]), "x")
+print(1, flush=True)
+input()
+"""
+
+
+def test_a_folder_is_of_one_process_at_a_time(tmp_path: Path) -> None:
+    pytest.importorskip("fcntl")
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None and other.stdout.readline()
+        with pytest.raises(
+            ms.ArgumentError, match=f"no other process is working in, got one in use by process {other.pid}"
+        ):
+            go(tmp_path, {}, steps=3)
+        other.communicate(b"\n")
+    go(tmp_path, {}, steps=3)
+    assert not (tmp_path / "lock").exists()
 
 
 @pytest.mark.parametrize("rate", [ms.Cosine(0.1), ms.OneCycle(0.1), ms.Warmup(ms.Cosine(0.1), epochs=1)], ids=str)

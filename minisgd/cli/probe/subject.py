@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from minisgd.cli import options
-from minisgd.cli.parser import Parser, choice
+from minisgd.cli.parser import Parser, choice, folder
 from minisgd.errors import ArgumentError, ShapeError
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def configure(parser: Parser, *, dtype: str = "float32") -> None:
     options.add_data(parser, validation=0.0)
     options.add_model(parser, default="mlp:128")
     group = parser.add_argument_group("weights")
-    group.add_argument("--weights", type=Path, metavar="FILE", help="a .safetensors file, as training writes it")
+    group.add_argument("--weights", type=folder, metavar="FILE", help="a .safetensors file, as training writes it")
     group.add_argument(
         "--init",
         type=choice(*INITIALIZERS),

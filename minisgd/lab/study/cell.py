@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from weakref import finalize
 
 from minisgd.errors import ArgumentError, DataError
-from minisgd.files import output_errors, to_json, write_atomically
+from minisgd.files import lock_folder, output_errors, to_json, write_atomically
 
 CURVE_POINTS = 60
 """Evaluations of a training run that its curve keeps."""
@@ -135,8 +134,7 @@ class Journal(Generic[C]):
     def _open(self, folder: Path, settings: dict[str, Any], kind: type[C]) -> None:
         with output_errors(f"out {str(folder)!r}", "a folder that can be read and written"):
             folder.mkdir(parents=True, exist_ok=True)
-        path, file = _locked(folder)
-        self.close = finalize(self, _unlock, path, file)
+        self.close = finalize(self, lock_folder(folder, f"out {str(folder)!r}"))
         about = folder / "journal.json"
         known = _read_json(about)
         if known is None and (folder / "cells.jsonl").exists():
@@ -229,40 +227,6 @@ def sealed(line: str, seal: str) -> str:
 
 def _checksum(body: str, seal: str) -> str:
     return hashlib.sha256(f"{seal}\n{body}".encode()).hexdigest()[:16]
-
-
-def _locked(folder: Path) -> tuple[Path, int]:
-    """Lock a folder for this process; return the path of the lock and its open file.
-
-    Raises:
-        ArgumentError: Another process holds the lock.
-    """
-    path = folder / "lock"
-    with output_errors(f"out {str(folder)!r}", "a folder that can be read and written"):
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            import fcntl
-
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:  # no such locks on this system
-            pass
-        except (BlockingIOError, PermissionError):
-            holder = os.read(file, 40).decode(errors="replace").strip()
-            os.close(file)
-            raise ArgumentError(
-                f"out {str(folder)!r}",
-                expected="a folder that no other process is working in",
-                got=f"one in use by process {holder}",
-                fix="wait for it, or choose another folder",
-            ) from None
-        os.ftruncate(file, 0)
-        os.write(file, f"{os.getpid()}\n".encode())
-    return path, file
-
-
-def _unlock(path: Path, file: int) -> None:
-    path.unlink(missing_ok=True)
-    os.close(file)
 
 
 def _read_cells(path: Path, kind: type[C], seal: str) -> Iterable[C]:

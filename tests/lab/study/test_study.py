@@ -13,9 +13,10 @@ from numpy.testing import assert_allclose
 import minisgd as ms
 from minisgd.lab.study import sweep
 from minisgd.lab.study.grid import lattice
-from minisgd.lab.study.identity import fingerprint, settings_of
+from minisgd.lab.study.identity import fingerprint
 from minisgd.lab.study.result import Target
 from minisgd.lab.study.stack import Budget, Stopped, Trial, train_stack
+from minisgd.training.digest import settings_of
 
 
 @pytest.fixture(scope="module")

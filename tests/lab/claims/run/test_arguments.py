@@ -35,7 +35,7 @@ CASES = {
     "budget that is no number": ({"budget": float("nan")}, ms.ArgumentError, "write '5min'"),
     "no seeds": ({"seeds": 0}, ms.ArgumentError, "from 1 to 1000"),
     "half a seed": ({"seeds": 7.5}, ms.ArgumentError, "from 1 to 1000"),
-    "negative seed": ({"seed": -1}, ms.ArgumentError, "at least 0"),
+    "negative seed": ({"seed": -1}, ms.ArgumentError, "an integer ≥ 0"),
     "no threads": ({"threads": 0}, ms.ArgumentError, "positive integer"),
     "no network": ({"network": "mlp:8"}, ms.DtypeError, "wrap the layers"),
     "weights that are not finite": ({"network": broken()}, ms.DataError, "describe it anew"),
