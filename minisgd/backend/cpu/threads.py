@@ -37,7 +37,7 @@ def choose_threads(largest_product: float, threads: int | None = None) -> int:
     if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS:
         raise ArgumentError(
             "threads",
-            expected=f"an integer from 1 to {MOST_THREADS}",
+            expected=f"a positive integer of at most {MOST_THREADS}",
             got=threads,
             fix=f"this machine has {available_cores()} cores",
         )
