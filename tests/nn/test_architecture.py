@@ -89,7 +89,7 @@ class Loose(ms.Layer):
     ("layer", "message"),
     [
         (Loose(3), "Loose: width must be kept as self.width.*write self.width = width in its __init__"),
-        (ms.Linear(3, init={"a": 1}), "dict must be a layer, a loss"),  # type: ignore[arg-type]
+        (Block(3, ms.ReLU(), extra={"a": 1}), "dict must be a layer, a loss"),
     ],
 )
 def test_what_cannot_be_saved(layer: ms.Layer, message: str) -> None:
