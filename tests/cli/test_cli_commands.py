@@ -117,7 +117,7 @@ def test_train_writes_weights_history_and_figures(tmp_path: Path, capsys: pytest
     out = tmp_path / "deep" / "run"
     figures = document(f"train --data digits --epochs 2 --model mlp:16 --quiet --out {out}", capsys)
     checkpoint = [f"checkpoint-000000090.{kind}" for kind in ("json", "safetensors")]
-    names = [*checkpoint, "history.jsonl", "train.json", "weights.safetensors"]
+    names = [*checkpoint, "history.jsonl", "run.toml", "train.json", "weights.safetensors"]
     assert sorted(path.name for path in out.iterdir()) == names
     assert load_file(out / "weights.safetensors")["hidden1.W"].shape == (64, 16)
     history = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
@@ -391,6 +391,7 @@ def test_ctrl_c_ends_a_real_process_with_130_and_its_files(tmp_path: Path) -> No
             child.kill()  # if something above has failed, it would never end
     assert child.returncode == 130
     assert "interrupted after" in err and "Traceback" not in err and "train loss" in out
-    *checkpoint, history, figures, weights = sorted(p.name for p in folder.iterdir())
-    assert [history, figures, weights] == ["history.jsonl", "train.json", "weights.safetensors"]
+    *checkpoint, history, settings, figures, weights = sorted(p.name for p in folder.iterdir())
+    files = ["history.jsonl", "run.toml", "train.json", "weights.safetensors"]
+    assert [history, settings, figures, weights] == files
     assert [name.partition(".")[2] for name in checkpoint] == ["json", "safetensors"]

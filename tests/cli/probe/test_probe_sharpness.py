@@ -51,7 +51,7 @@ def test_weights_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     [
         ("--lr 0", 2, "lr must be"),
         ("--momentum 1", 2, "momentum must be"),
-        ("--examples 0", 2, "n must be from 1 to N"),
+        ("--examples 0", 2, "--examples must be an integer of at least 1, got 0"),
         ("--rho x", 2, "--rho"),
         ("--exact --samples 3", 2, "--samples must be left out with --exact, got 3"),
         ("--weights nowhere.safetensors", 1, "nowhere.safetensors"),

@@ -29,7 +29,7 @@ def test_the_document_has_the_arrays(capsys: pytest.CaptureFixture[str]) -> None
 def test_files_are_written_and_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = out(f"{LINE} --out {tmp_path / 'run'}", capsys)
     assert "step 1 → 29, of 5 steps traced" in text and "update / weight" in text
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["trace.jsonl", "trace.png"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["run.toml", "trace.jsonl", "trace.png"]
     line = f"explain --data digits --model mlp:8 --trace {tmp_path / 'run' / 'trace.jsonl'}"
     assert "of w" in out(line, capsys)
     document = json.loads(out(f"{line} --json", capsys))
@@ -40,7 +40,7 @@ def test_the_trace_of_a_divergence_is_kept(tmp_path: Path, capsys: pytest.Captur
     assert main(f"{LINE} --lr 1e6 --momentum 0.9 --every 1 --out {tmp_path} --json".split()) == 1
     captured = capsys.readouterr()
     found = json.loads(captured.out, parse_constant=pytest.fail)
-    assert len(found["steps"]) == 29 and "lower the learning rate" in captured.err
+    assert found["steps"] == [1, 2] and "lower the learning rate" in captured.err  # divergence is noticed at once
     activation = found["layers"]["Linear output"]["activation"]
     assert activation[0] < 10 and (activation[-1] is None or activation[-1] > 1e3)
     assert (tmp_path / "trace.png").exists()

@@ -97,9 +97,11 @@ def test_one_dense_layer_has_a_closed_form_for_every_loss(layers: list[ms.Layer]
     shape = (2, 2, 1) if len(layers) == 2 else (4,)
     net = ms.Network(*layers).build(shape, dtype="float64")
     y = np.arange(15) % 3 if loss is None else rng.uniform(0, 1, (15, 3))
-    data = ms.Split(rng.normal(size=(15, *shape)), y, rng.uniform(0.5, 2, 15))
+    weight = rng.uniform(0.5, 2, 15)
+    data = ms.Split(rng.normal(size=(15, *shape)), y, weight)
     examples, objective = Examples.of(net, data, loss), ms.Objective(net, data, loss=loss)
-    g = np.array([ms.Objective(net, data.take(slice(i, i + 1)), loss=loss).gradient(net.vector) for i in range(15)])
+    each = [ms.Objective(net, data.take(slice(i, i + 1)), loss=loss).gradient(net.vector) for i in range(15)]
+    g = weight[:, None] / weight.mean() * np.array(each)  # weights are scaled to a mean of one, that of a single to 1
     H = np.array([objective.hessian_vector(net.vector, e) for e in np.eye(net.n_parameters)])
     assert is_dense_layer(net)
     assert_allclose(linear_noise_curvature(examples), np.trace(H @ np.cov(g.T)), rtol=1e-9)
