@@ -34,8 +34,13 @@ def treated_as_interrupts() -> Iterator[None]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    from minisgd.training.interruption import interrupt
+
     _received.append(number)
-    signal.raise_signal(signal.SIGINT)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        interrupt()
+    else:
+        signal.raise_signal(signal.SIGINT)
 
 
 def exit_code(code: int) -> int:

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import signal
 import threading
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Self
+
+
+def interrupt() -> None:
+    """Do what Ctrl-C does, even where SIGINT is ignored: a shell script's background jobs begin so.
+
+    Raises:
+        KeyboardInterrupt: No training run is there to note it, or it has noted one already.
+    """
+    if not _noting:
+        raise KeyboardInterrupt
+    _noting[-1].note()
 
 
 class Interruption:
@@ -20,18 +31,32 @@ class Interruption:
 
     def __enter__(self) -> Self:
         ours = threading.current_thread() is threading.main_thread()
-        if ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._note)
+        handler = signal.getsignal(signal.SIGINT) if ours else None
+        if handler in (signal.default_int_handler, signal.SIG_IGN):
+            _noting.append(self)
+        if handler is signal.default_int_handler:
+            signal.signal(signal.SIGINT, lambda number, frame: self.note())
             self._installed = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self in _noting:
+            _noting.remove(self)
         if self._installed:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def note(self) -> None:
+        """Ask for an end after the update that is running.
+
+        Raises:
+            KeyboardInterrupt: It was asked for before.
+        """
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
+
+
+_noting: list[Interruption] = []
+"""Training runs of the main thread that an interrupt ends, the innermost last."""

@@ -59,6 +59,13 @@ def test_a_signal_saves_and_the_line_goes_on_to_the_same_bits(number: signal.Sig
         np.testing.assert_array_equal(ours[name], value)
 
 
+@pytest.mark.parametrize("words", [TRAIN, "study --data digits --model mlp:8 --budget 60s"])
+def test_a_job_in_the_background_that_ignores_ctrl_c_still_ends(words: str, tmp_path: Path) -> None:
+    background = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+    done = python(background + ONCE.format(number=int(signal.SIGTERM)), f"{words} --quiet --out {tmp_path / 'run'}")
+    assert done.returncode == 143 and "minisgd: interrupted" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_nohup_is_respected() -> None:
     code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + ONCE.format(number=int(signal.SIGHUP))
     assert python(code, f"{TRAIN} --quiet").returncode == 0

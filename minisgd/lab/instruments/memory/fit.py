@@ -55,7 +55,7 @@ class MemoryFit(Shown):
 
     Attributes:
         slope: a; 1 where the plan accounts for everything that grows with the batch. It covers arrays but not programs,
-            of which a layer that works in chunks, such as Conv2d, records more calls for a larger batch.
+            of which products and layers that work in pieces, such as Conv2d, record more for a larger batch.
         slope_interval: Its interval.
         overhead_bytes: M0, what is allocated whatever the batch: programs, the sampler's order, converted data.
         overhead_interval: Its interval.
