@@ -35,10 +35,6 @@ sys.exit(main(sys.argv[1:]))
 TRAIN = "train --data digits --model mlp:8 --batch-size 32 --epochs 4 --optimizer adam --lr 0.01"
 
 
-HEARD = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
-"""So that a test run started by nohup, whose children ignore SIGHUP, hears it all the same."""
-
-
 def python(code: str, words: str, **more: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", code, *shlex.split(words)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **more)
@@ -47,7 +43,7 @@ def python(code: str, words: str, **more: Any) -> subprocess.CompletedProcess[st
 @pytest.mark.parametrize("number", ENDED, ids=lambda number: number.name)
 def test_a_signal_saves_and_the_line_goes_on_to_the_same_bits(number: signal.Signals, tmp_path: Path) -> None:
     folder, whole = tmp_path / "run", tmp_path / "whole"
-    done = python(HEARD + ONCE.format(number=int(number)), f"{TRAIN} --quiet --out {folder}")
+    done = python(ONCE.format(number=int(number)), f"{TRAIN} --quiet --out {folder}")
     assert done.returncode == ENDED[number]
     (line,) = done.stderr.splitlines()
     assert line.startswith("minisgd: interrupted after ") and "; to go on: minisgd train --resume " in line
