@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 __all__ = [
@@ -86,6 +88,19 @@ class OutputError(MinisgdError, OSError):
 
 class MissingExtraError(MinisgdError, ImportError):
     """Name the optional dependency that is not installed, and the command that installs it."""
+
+
+@contextmanager
+def missing_extra(argument: str, *, expected: str, got: str, fix: str) -> Iterator[None]:
+    """Refuse what a failed import of this block would have been for.
+
+    Raises:
+        MissingExtraError: Instead of the ImportError.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtraError(argument, expected=expected, got=got, fix=fix) from error
 
 
 def _short(value: object) -> str:

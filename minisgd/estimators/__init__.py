@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from minisgd.errors import missing_extra
+
 if TYPE_CHECKING:
     from minisgd.estimators.classifier import MinisgdClassifier
     from minisgd.estimators.regressor import MinisgdRegressor
@@ -22,13 +24,7 @@ _FILES = {"BatchSizeSearch": "search", "MinisgdClassifier": "classifier", "Minis
 def __getattr__(name: str) -> Any:
     if name not in _FILES:
         raise AttributeError(f"module 'minisgd.estimators' has no attribute {name!r}")
-    try:
+    expected, fix = "used where scikit-learn is installed", "pip install 'minisgd[sklearn]'"
+    with missing_extra(f"ms.{name}", expected=expected, got="no scikit-learn", fix=fix):
         import sklearn  # noqa: F401
-    except ImportError as error:
-        from minisgd.errors import MissingExtraError
-
-        raise MissingExtraError(
-            f"ms.{name}", expected="used where scikit-learn is installed", got="no scikit-learn",
-            fix="pip install 'minisgd[sklearn]'",
-        ) from error  # fmt: skip
     return getattr(import_module(f"minisgd.estimators.{_FILES[name]}"), name)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from minisgd.errors import MissingExtraError
+from minisgd.errors import missing_extra
 from minisgd.files import to_json, write_atomically
 
 # Okabe and Ito's palette, which stays distinct for colour-blind readers, with greys for what is only context
@@ -27,16 +27,10 @@ Axes = Any
 
 def figure(title: str, columns: int = 1, height: float = HEIGHT, rows: int = 1, **layout: Any) -> tuple[Figure, Any]:
     """Make a white figure with a title at its left and bare axes below it, row by row, room for a legend between."""
-    try:
+    fix = "pip install 'minisgd[report]'"
+    with missing_extra("the report", expected="drawn with matplotlib", got="no matplotlib", fix=fix):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure as MatplotlibFigure
-    except ImportError as problem:
-        raise MissingExtraError(
-            "the report",
-            expected="drawn with matplotlib",
-            got="no matplotlib",
-            fix="pip install 'minisgd[report]'",
-        ) from problem
     page = MatplotlibFigure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
     FigureCanvasAgg(page)
     page.text(0.018, 1 - 0.17 / height, title, fontsize=12.5, fontweight="bold", color=INK, va="top")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-from minisgd.errors import MissingExtraError
+from minisgd.errors import missing_extra
 from minisgd.tables import Table
 
 Record: TypeAlias = dict[str, float | int | None]
@@ -53,11 +53,9 @@ class History:
         Raises:
             MissingExtraError: If pandas is not installed.
         """
-        try:
+        fix = "pip install 'minisgd[data]', or use history.records"
+        with missing_extra("pandas", expected="installed", got="no pandas", fix=fix):
             from pandas import DataFrame
-        except ImportError as error:
-            fix = "pip install 'minisgd[data]', or use history.records"
-            raise MissingExtraError("pandas", expected="installed", got="no pandas", fix=fix) from error
         return DataFrame(self.records)
 
     def plot(self) -> Any:
@@ -69,11 +67,9 @@ class History:
         Raises:
             MissingExtraError: If matplotlib is not installed.
         """
-        try:
+        fix = "pip install 'minisgd[report]'"
+        with missing_extra("matplotlib", expected="installed", got="no matplotlib", fix=fix):
             from matplotlib.figure import Figure
-        except ImportError as error:
-            fix = "pip install 'minisgd[report]'"
-            raise MissingExtraError("matplotlib", expected="installed", got="no matplotlib", fix=fix) from error
         parts = [part for part in (self.curves("loss"), self.curves("")) if part]
         page = Figure(figsize=(5.2 * max(len(parts), 1), 3.6), layout="constrained")
         for axes, part in zip(page.subplots(1, max(len(parts), 1), squeeze=False)[0], parts, strict=False):

@@ -9,7 +9,7 @@ from math import isfinite
 from pathlib import Path
 from typing import IO, Any
 
-from minisgd.errors import MissingExtraError, OutputError
+from minisgd.errors import OutputError, missing_extra
 from minisgd.training.callbacks import Callback
 from minisgd.training.history import Record
 from minisgd.training.state import TrainingState
@@ -88,11 +88,9 @@ class TensorBoardLogger(Callback):
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        try:
+        fix = "pip install 'minisgd[tensorboard]'"
+        with missing_extra("tensorboardX", expected="installed", got="no tensorboardX", fix=fix):
             import tensorboardX  # noqa: F401
-        except ImportError as error:
-            fix = "pip install 'minisgd[tensorboard]'"
-            raise MissingExtraError("tensorboardX", expected="installed", got="no tensorboardX", fix=fix) from error
 
     def on_start(self, training: TrainingState) -> None:
         from tensorboardX import SummaryWriter

@@ -9,7 +9,7 @@ import numpy as np
 
 from minisgd.data.readers.reader import TableReader, existing, refusing
 from minisgd.data.tables.table import Table
-from minisgd.errors import MissingExtraError
+from minisgd.errors import missing_extra
 
 
 def read_arff(path: str | Path, header: bool | None = None) -> Table:
@@ -20,12 +20,8 @@ def read_arff(path: str | Path, header: bool | None = None) -> Table:
         DataError: For a file that is no such table.
     """
     path = existing(Path(path))
-    try:
+    with missing_extra("scipy", expected=f"installed to read {path}", got="no such package", fix="pip install scipy"):
         arff = import_module("scipy.io.arff")
-    except ImportError as error:
-        raise MissingExtraError(
-            "scipy", expected=f"installed to read {path}", got="no such package", fix="pip install scipy"
-        ) from error
     with refusing(path, "an ARFF table of numeric and nominal attributes", "export it as CSV"):
         rows, about = arff.loadarff(path)
         columns = {name: np.asarray(rows[name]) for name in about.names()}

@@ -8,7 +8,7 @@ from pathlib import Path
 from minisgd.data.readers.reader import TableReader, existing, refusing, require_room
 from minisgd.data.tables.frames import read_frame
 from minisgd.data.tables.table import Table
-from minisgd.errors import DataError, MissingExtraError
+from minisgd.errors import DataError, missing_extra
 
 
 def read_parquet(path: str | Path, header: bool | None = None) -> Table:
@@ -19,12 +19,9 @@ def read_parquet(path: str | Path, header: bool | None = None) -> Table:
         DataError: For a file that is no such table.
     """
     path = existing(Path(path))
-    try:
+    fix = "pip install 'minisgd[data]'"
+    with missing_extra("pyarrow", expected=f"installed to read {path}", got="no such package", fix=fix):
         types, parquet = import_module("pyarrow.types"), import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise MissingExtraError(
-            "pyarrow", expected=f"installed to read {path}", got="no such package", fix="pip install 'minisgd[data]'"
-        ) from error
     with refusing(path, "a Parquet table", "write the file again"):
         with parquet.ParquetFile(path) as file:
             fields, shape = file.schema_arrow, (file.metadata.num_rows, file.metadata.num_columns)
