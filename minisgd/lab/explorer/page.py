@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from minisgd.data import Dataset
+from minisgd.errors import ArgumentError
 from minisgd.files import write_atomically
 from minisgd.lab.explorer.surfaces import Line, Plane
 from minisgd.lab.instruments import Objective
@@ -28,6 +29,9 @@ class Explorer:
     """
 
     surfaces: dict[str, Line | Plane]
+
+    def __repr__(self) -> str:
+        return f"Explorer: {', '.join(self.surfaces)}"
 
     def to_html(self) -> str:
         """Return the page, which needs no network and allows no script but its own.
@@ -83,8 +87,12 @@ def explore(
         The page, to be saved.
 
     Raises:
-        ArgumentError: The network has no weights, or only zeros; and what ``Objective`` raises.
+        ArgumentError: Only one of network and data is given; the network has no weights, or only zeros; and what
+            ``Objective`` raises.
     """
+    if (network is None) != (data is None):
+        missing, given = ("data", "network") if data is None else ("network", "data")
+        raise ArgumentError(missing, expected=f"given with {given}", got="None", fix="pass both, or neither")
     surfaces: dict[str, Line | Plane] = {"a line through points": Line.draw(seed)}
     if network is not None and data is not None:
         surfaces["a plane through a network"] = Plane.around(Objective(network, data, seed=seed, **options), seed)

@@ -132,6 +132,14 @@ def test_the_page_needs_no_network_and_allows_its_own_script_only(objective: ms.
     assert "a plane through a network" in text and "a line through points" in ms.explore().to_html()
 
 
+def test_a_network_goes_with_its_data(objective: ms.Objective) -> None:
+    with pytest.raises(ms.ArgumentError, match="data must be given with network, got None; pass both, or neither"):
+        ms.explore(objective.network)
+    with pytest.raises(ms.ArgumentError, match="network must be given with data"):
+        ms.explore(data=objective.data)
+    assert repr(ms.explore()) == "Explorer: a line through points"
+
+
 def test_the_command_trains_and_writes_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "page.html"
     assert main(f"explore --data digits --model linear --examples 40 --out {out} --json".split()) == 0
