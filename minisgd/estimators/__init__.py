@@ -5,8 +5,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from minisgd.errors import missing_extra
-
 if TYPE_CHECKING:
     from minisgd.estimators.classifier import MinisgdClassifier
     from minisgd.estimators.regressor import MinisgdRegressor
@@ -24,6 +22,8 @@ _FILES = {"BatchSizeSearch": "search", "MinisgdClassifier": "classifier", "Minis
 def __getattr__(name: str) -> Any:
     if name not in _FILES:
         raise AttributeError(f"module 'minisgd.estimators' has no attribute {name!r}")
+    from minisgd.errors import missing_extra
+
     expected, fix = "used where scikit-learn is installed", "pip install 'minisgd[sklearn]'"
     with missing_extra(f"ms.{name}", expected=expected, got="no scikit-learn", fix=fix):
         import sklearn  # noqa: F401
