@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from minisgd.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    import minisgd.interop as interop  # noqa: F401
     from minisgd.data import *
     from minisgd.errors import *
     from minisgd.estimators import *
@@ -52,6 +53,8 @@ def __getattr__(name: str) -> Any:
         here = [floor for floor in _FLOORS if floor != "estimators" or find_spec("sklearn")]
         globals()[name] = sorted(public for floor in here for public in _import(floor).__all__)
         return globals()[name]
+    if name == "interop":
+        return _import(name)
     if not name.startswith("_"):
         for floor in _FLOORS:
             package = _import(floor)
@@ -62,7 +65,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__getattr__("__all__"), "__version__"]
+    return [*__getattr__("__all__"), "__version__", "interop"]
 
 
 def _import(floor: str) -> Any:

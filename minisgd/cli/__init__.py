@@ -21,6 +21,7 @@ COMMANDS = {
     "study": "find the batch size to use: train at all of them, and write a report",
     "train": "train one network",
     "predict": "use a trained network on new examples",
+    "export": "write a trained network for ONNX or PyTorch",
     "probe": "measure one thing: of the network, of its data, or of this machine",
     "claims": "settle what people say about batch size, by measuring it here",
     "explore": "write a page on which gradient descent is run live",
