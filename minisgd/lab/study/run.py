@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Event
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-
-from minisgd.backend import Plan, get_ops
+from minisgd.backend import get_ops
 from minisgd.backend.cpu.threads import blas_threads, choose_threads
 from minisgd.checks import as_path, require_function
 from minisgd.data import Dataset
-from minisgd.errors import ArgumentError, ShapeError
-from minisgd.lab import words
+from minisgd.errors import ShapeError
 from minisgd.lab.duration import parse_budget
 from minisgd.lab.environment import environment, half_of_memory
-from minisgd.lab.study.analysis import Setting, Trials, analyse, without_comparison
+from minisgd.lab.study.analysis import Setting, analyse, without_comparison
 from minisgd.lab.study.arguments import (
     fixed_steps,
     given_target,
@@ -30,37 +25,18 @@ from minisgd.lab.study.arguments import (
 )
 from minisgd.lab.study.cell import Cell, Journal
 from minisgd.lab.study.constant import balanced, best_constant, usual_metric
-from minisgd.lab.study.grid import HALF_WINDOW, resolve_batch_sizes, resolve_learning_rates
+from minisgd.lab.study.course import CHAINS, Course, EventHook
+from minisgd.lab.study.grid import resolve_batch_sizes, resolve_learning_rates
 from minisgd.lab.study.instructions import Instructions
+from minisgd.lab.study.outcome import trials_of, within_budget
 from minisgd.lab.study.pilot import Pilot
-from minisgd.lab.study.pilot_runs import run_pilot
-from minisgd.lab.study.result import Curve, Recommendation, StudyResult
-from minisgd.lab.study.stack import Stopped
-from minisgd.lab.study.statistics import best_learning_rate
-from minisgd.lab.study.sweep import FIRST_SEEDS, Outcome, Search
-from minisgd.lab.timing.clock import StepTimes, measure_steps
-from minisgd.lab.timing.fit import falling
+from minisgd.lab.study.result import Recommendation, StudyResult
 from minisgd.lab.trial import Trial, with_validation
 from minisgd.nn import Network
 from minisgd.nn.losses import LossLike, as_loss
 from minisgd.optim import SGD, Optimizer, as_optimizer
-from minisgd.training.memory import format_bytes, parse_bytes
+from minisgd.training.memory import parse_bytes
 from minisgd.training.session import quiet_arithmetic
-from minisgd.typing import HostArray
-
-EventHook = Callable[[str, Mapping[str, Any]], None]
-
-CHAINS = 2
-"""Searches side by side: upwards and downwards from the pilot's batch size."""
-
-SHARE_OF_PILOT = 0.25
-"""Share of the budget by which the pilot is over."""
-
-SHARE_OF_SEARCH = 0.9
-"""Share of the budget by which the search is over; timing and the report take the rest."""
-
-VISITS, VISIT_SECONDS = 7, 0.01
-"""How often and how long a step of a single network is timed: a fraction of the whole study."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +154,6 @@ def study(
     folder = None if out is None else as_path(out, "out", "folder")
     begun = perf_counter()
     seconds = parse_budget(budget)
-    emit: EventHook = on_event or (lambda kind, facts: None)
     dataset = with_validation(data, validation, seed)
     sizes = resolve_batch_sizes(batch_sizes, len(dataset))
     rates = resolve_learning_rates(learning_rates)
@@ -190,31 +165,43 @@ def study(
     optimizer = as_optimizer(optimizer or SGD(lr=0.1))
     loss = None if loss is None else as_loss(loss)
     ops = get_ops(device)
-    device, free = ops.device, ops.free_memory()
+    free = ops.free_memory()
     # a GPU works on one stack at a time
     workers = choose_threads(math.inf, threads) if free is None else 1
-    trial = Trial(network, dataset, optimizer, loss, dtype, device, threads=max(1, workers // CHAINS))
-    trial.prepare(sizes[-1], 0)  # refuses what does not fit together before anything is written
+    timed = Trial(network, dataset, optimizer, loss, dtype, ops.device, threads=max(1, workers // CHAINS))
+    timed.prepare(sizes[-1], 0)  # refuses what does not fit together before anything is written
     if batch_sizes is None:
-        sizes = [b for b in sizes if b > 1 or _trains_on_one(trial)]
+        sizes = [b for b in sizes if b > 1 or _trains_on_one(timed)]
     for b in sizes:
-        trial.prepare(b, 0).session(last_batch="drop")
-    trial_of_one = trial
+        timed.prepare(b, 0).session(last_batch="drop")
     metric = goal.metric if goal else usual_metric(dataset, loss)
-    if metric == "val_balanced_accuracy":
-        trial = replace(trial, data=balanced(dataset))
-    baseline = best_constant(trial.data, metric, loss)
-    emit("note", {"text": str(baseline)})
-    settings = journal_settings(trial, sizes, rates, each, goal, train_for)
-    journal = Journal(folder, settings, Cell)
-    stop = Event()
+    trial = replace(timed, data=balanced(dataset)) if metric == "val_balanced_accuracy" else timed
+    emit: EventHook = on_event or (lambda kind, facts: None)
+    emit("note", {"text": str(best_constant(trial.data, metric, loss))})
+    course = Course(
+        trial,
+        timed,
+        sizes,
+        rates,
+        each,
+        goal,
+        fixed,
+        seconds,
+        limit or (half_of_memory() if free is None else free // 2),
+        threads,
+        workers,
+        seed,
+        Journal(folder, journal_settings(trial, sizes, rates, each, goal, train_for), Cell),
+        emit,
+        begun,
+    )
     options: dict[str, Any] = {"dtype": dtype} if dtype != "float32" else {}
-    options |= {"device": device} if device != "cpu" else {}
+    options |= {"device": ops.device} if ops.device != "cpu" else {}
     if dataset is not data:  # held out here, and there by the same seed
         options["validation"] = 0.2 if validation is None else validation
-
-    def setting_of(pilot: Pilot) -> Setting:
-        return Setting(
+    with blas_threads(1), quiet_arithmetic():
+        pilot = course.pilot()
+        setting = Setting(
             data=dataset.name,
             model=model_name or repr(network),
             optimizer=optimizer.describe("lr"),
@@ -231,70 +218,30 @@ def study(
                 optimizer, pilot.target.metric, len(dataset), loss, each[0], train_command, tuple(options.items())
             ),
         )
-
-    with blas_threads(1), quiet_arithmetic():
-        if "pilot" in journal.facts:
-            pilot = Pilot.from_dict(journal.facts["pilot"])
-            emit("note", {"text": f"continuing: {len(journal.cells)} training runs are in the journal"})
-        else:
-            emit("note", {"text": "pilot: short training runs to find a target and where to search"})
-            try:
-                pilot = run_pilot(trial, sizes, goal, rates, each, stop, deadline=begun + SHARE_OF_PILOT * seconds)
-            except Stopped:
-                raise _too_short(words.seconds(seconds)) from None
-            journal.remember(pilot=asdict(pilot))
         if pilot.trouble and not (goal and pilot.learned):
-            emit("note", {"text": pilot.trouble})
-            result = without_comparison(setting_of(pilot), pilot.trouble)
-            if out is not None:
-                result.save(out)
-            journal.close()
-            return Study(result)
-        how = "given" if goal else "found by the pilot"
-        emit("target", {"text": f"{pilot.target} ({how})"})
-        first = min(FIRST_SEEDS, len(each))
-        per_size = first * (len(rates) if rates else 2 * HALF_WINDOW + 1) + 3 * (len(each) - first)
-        expected = _estimate(emit, trial, sizes, pilot, per_size, fixed, workers)
-        short = expected > SHARE_OF_SEARCH * (seconds - (perf_counter() - begun))
-        rough = {}
-        if short:
-            emit(
-                "note",
-                {"text": f"more than the budget of {words.seconds(seconds)} allows: what it leaves open is said"},
-            )
-            times = measure_steps(
-                trial_of_one.still(0), sizes, threads, np.random.default_rng(seed), visits=1, seconds=0
-            )
-            rough = dict(zip(sizes, times.wall[0].tolist(), strict=True))
-        tally = _Tally(emit, first * (len(rates) if rates else 2 * HALF_WINDOW + 1) * len(sizes))
-        search = Search(
-            trial,
-            each,
-            rates,
-            pilot.target,
-            fixed,
-            limit or (half_of_memory() if free is None else free // 2),
-            journal,
-            tally,
-            stop,
-            first,
-            deadline=begun + SHARE_OF_SEARCH * seconds,
-            step_seconds=rough,
-        )
-        outcomes = _sweep(search, sizes, pilot, workers)
-    emit("note", {"text": "timing single networks"})
-    journal.sort()
-    journal.close()
-    outcomes, seen, left_open = _within_budget(outcomes, sizes, each, words.seconds(seconds))
-    sizes = [outcome.batch_size for outcome in outcomes]
-    times = _time(trial_of_one, sizes, threads, np.random.default_rng(seed), emit)
-    trials = [_trials(trial_of_one, outcome, times.wall[:, k], len(seen)) for k, outcome in enumerate(outcomes)]
-    cpu_share = times.cpu_share if free is None else None  # a GPU computes while the processor waits
-    setting = replace(setting_of(pilot), cpu_share=cpu_share, seeds=seen, left_open=left_open)
-    result = analyse(trials, setting, seed, limit)
+            course.note(pilot.trouble)
+            course.journal.close()
+            result = without_comparison(setting, pilot.trouble)
+        else:
+            emit("target", {"text": f"{pilot.target} ({'given' if goal else 'found by the pilot'})"})
+            result = _compare(course, pilot, setting, limit)
     if out is not None:
         result.save(out)
     return Study(result)
+
+
+def _compare(course: Course, pilot: Pilot, setting: Setting, memory_limit: int | None) -> StudyResult:
+    """Search, time, and turn both into the answer."""
+    found = course.search(pilot)
+    course.journal.sort()
+    course.journal.close()
+    outcomes, seen, left_open = within_budget(found, course.sizes, course.seeds, course.budget)
+    times = course.time([outcome.batch_size for outcome in outcomes])
+    trials = [trials_of(course.timed, o, times.wall[:, k], len(seen)) for k, o in enumerate(outcomes)]
+    cpu_share = times.cpu_share if course.timed.device == "cpu" else None  # a GPU computes while the processor waits
+    return analyse(
+        trials, replace(setting, cpu_share=cpu_share, seeds=seen, left_open=left_open), course.seed, memory_limit
+    )
 
 
 def _trains_on_one(trial: Trial) -> bool:
@@ -304,152 +251,3 @@ def _trains_on_one(trial: Trial) -> bool:
     except ShapeError:
         return False
     return True
-
-
-# -------------------------------------------------------------------- the sweep
-
-
-def _sweep(search: Search, sizes: list[int], pilot: Pilot, workers: int) -> list[Outcome]:
-    """Search upwards and downwards from the pilot's batch size, side by side where there are two cores."""
-    down = [b for b in reversed(sizes) if b <= pilot.batch_size]
-    up = [b for b in sizes if b > pilot.batch_size]
-
-    def chain(part: list[int]) -> list[Outcome]:
-        with quiet_arithmetic():  # NumPy's error state belongs to a thread
-            return search.chain(part, pilot)
-
-    with ThreadPoolExecutor(max_workers=min(CHAINS, workers)) as pool:
-        chains = [pool.submit(chain, down), pool.submit(chain, up)]
-        try:
-            outcomes = [outcome for future in chains for outcome in future.result()]
-        except BaseException:
-            # the other chain ends at its next evaluation; what is finished is in the journal
-            search.stop.set()
-            raise
-    return sorted(outcomes, key=lambda outcome: outcome.batch_size)
-
-
-class _Tally:
-    """Counts finished cells for whoever shows progress."""
-
-    def __init__(self, emit: EventHook, planned: int) -> None:
-        self.emit, self.done, self.total = emit, 0, planned
-
-    def __call__(self, done: int, more: int, best: str) -> None:
-        self.done += done
-        self.total += more
-        total = max(self.total, self.done, 1)
-        text = f"{self.done}/{total}  {best}"
-        self.emit("progress", {"share": self.done / total, "text": text, "done": self.done, "total": total})
-
-
-def _time(trial: Trial, sizes: list[int], threads: int | None, rng: np.random.Generator, emit: EventHook) -> StepTimes:
-    """Time single networks; once more where a larger batch took less time than a smaller one."""
-    for again in (True, False):
-        times = measure_steps(trial.still(0), sizes, threads, rng, visits=VISITS, seconds=VISIT_SECONDS)
-        if not (again and falling(sizes, times.wall)):
-            break
-        emit("note", {"text": "timing again: a larger batch took less time than a smaller one"})
-    return times
-
-
-def _within_budget(
-    outcomes: list[Outcome], sizes: list[int], seeds: tuple[int, ...], budget: str
-) -> tuple[list[Outcome], tuple[int, ...], tuple[str, ...]]:
-    """Return the outcomes that say something, the seeds that all of them have, and what was left open, in sentences.
-
-    Raises:
-        ArgumentError: There was no time for any batch size.
-    """
-    said = [outcome for outcome in outcomes if outcome.cells]
-    if not said:
-        raise _too_short(budget)
-    sentences = []
-    missing = [str(b) for b in sizes if b not in [outcome.batch_size for outcome in said]]
-    if missing:
-        sentences.append(f"The budget of {budget} left no time for batch size {words.join(missing)}.")
-    reached = [o for o in said if np.isfinite(o.table(lambda c: c.steps_to_target)).any()]
-    cut = [o for o in said if o.cut and o not in reached]
-    if cut:
-        which = words.join([f"{o.batch_size} (after {words.count(o.max_steps)} steps)" for o in cut])
-        sentences.append(
-            f"The budget of {budget} left batch size {which} open: stopped before the target, for taking long "
-            "already or for want of time."
-        )
-    fewest = min([_complete(o) for o in reached or said])
-    if fewest < len(seeds):
-        sentences.append(f"The budget of {budget} allowed {words.plural(fewest, 'seed')} instead of {len(seeds)}.")
-    return said, seeds[:fewest], tuple(sentences)
-
-
-def _too_short(budget: str) -> ArgumentError:
-    return ArgumentError("budget", expected="time for one batch size at least", got=budget, fix="allow more")
-
-
-def _complete(outcome: Outcome) -> int:
-    """Return the number of seeds that the best learning rate of a batch size was tried with."""
-    steps = outcome.table(lambda c: c.steps_to_target)
-    losses = outcome.table(lambda c: c.train_loss)
-    best = best_learning_rate(outcome.learning_rates, steps, losses, outcome.ran)
-    return len(outcome.cells[best.index])
-
-
-def _trials(trial: Trial, outcome: Outcome, visits: HostArray, seeds: int) -> Trials:
-    rows = [row[:seeds] for row in outcome.cells]
-    if outcome.cut:  # a seed for which there was no time is one that took longer than that
-        rows = [[*row, *[replace(row[-1], steps_to_target=math.inf)] * (seeds - len(row))] for row in rows]
-    outcome = replace(outcome, cells=rows)
-    memory = Plan(trial.prepare(outcome.batch_size, 0).recipe.requests()).bytes()
-    labelled = outcome.cells[0][0].val_accuracy is not None
-    return Trials(
-        batch_size=outcome.batch_size,
-        full=outcome.batch_size == len(trial.data),
-        learning_rates=np.array(outcome.learning_rates),
-        steps=outcome.table(lambda c: c.steps_to_target),
-        diverged=outcome.table(lambda c: c.diverged).astype(bool),
-        train_loss=outcome.table(lambda c: c.train_loss),
-        val_accuracy=outcome.table(lambda c: c.val_accuracy or 0.0) if labelled else None,
-        max_steps=outcome.max_steps,
-        step_seconds=float(np.median(visits)),
-        given=outcome.table(lambda c: c.steps),
-        ran=outcome.ran,
-        visits=visits,
-        memory_bytes=memory,
-        curves=[_curve(row) for row in outcome.cells],
-    )
-
-
-def _curve(row: list[Cell]) -> Curve:
-    """Return the curve of the training run that is in the middle of its seeds."""
-    middle = sorted(row, key=lambda c: (c.steps_to_target, c.steps))[len(row) // 2]
-    points = [point for point in middle.curve if all(map(math.isfinite, point))]
-    steps, losses, metrics = zip(*points, strict=True) if points else ((), (), ())
-    return Curve(tuple(steps), tuple(losses), tuple(metrics))
-
-
-# -------------------------------------------------------------------- what it will take
-
-
-def _estimate(
-    emit: EventHook,
-    trial: Trial,
-    sizes: list[int],
-    pilot: Pilot,
-    per_size: int,
-    fixed: Callable[[int], int] | None,
-    workers: int,
-) -> float:
-    """State how long the sweep will take and how much memory, from the pilot's speed."""
-    seconds = 0.0
-    for b in sizes:
-        steps = fixed(b) if fixed else 1.2 * pilot.steps * max(1.0, pilot.batch_size / b)
-        # half of a step is for the weights, half for the examples: near enough for an estimate
-        seconds += steps * per_size * pilot.replica_step_seconds * (0.5 + 0.5 * b / pilot.batch_size)
-    one = Plan(trial.prepare(sizes[-1], 0).recipe.requests()).bytes()
-    memory = min(one * per_size, max(one, half_of_memory())) * min(CHAINS, workers)
-    seconds /= min(CHAINS, workers)
-    text = (
-        f"about {words.seconds(seconds)} and at most {format_bytes(memory)} for {per_size * len(sizes)} training runs"
-    )
-    emit("estimate", {"text": text, "seconds": seconds, "bytes": memory})
-    return seconds

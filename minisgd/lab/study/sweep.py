@@ -15,9 +15,10 @@ import numpy as np
 from minisgd.backend import Plan
 from minisgd.lab.study.cell import Cell, Journal
 from minisgd.lab.study.grid import HALF_WINDOW, lattice, nearest, window
+from minisgd.lab.study.outcome import Outcome
 from minisgd.lab.study.pilot import Pilot
 from minisgd.lab.study.result import Target
-from minisgd.lab.study.stack import CENSORING_FACTOR, FEW_STEPS, Budget, metric_of, train_stack
+from minisgd.lab.study.stack import CENSORING_FACTOR, FEW_STEPS, Budget, train_stack
 from minisgd.lab.study.statistics import best_learning_rate
 from minisgd.lab.trial import Trial
 
@@ -40,41 +41,6 @@ if it is a neighbour of the best."""
 
 SLOWER = 3.0
 """Where time is short, a batch size is left open that has taken this many times the seconds of the best one."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """All training runs at one batch size.
-
-    learning_rates (L,) ascending, cells [lr][seed]: of the first seeds only where a learning rate lost the race
-    cut: how many runs were cut short for want of time, after so many steps at most
-    """
-
-    batch_size: int
-    learning_rates: list[float]
-    cells: list[list[Cell]]
-    max_steps: int
-    cut: int = 0
-
-    def table(self, value: Callable[[Cell], float]) -> Any:
-        """Return a number of every training run, (L, S); NaN where a seed was not tried."""
-        seeds = max(map(len, self.cells))
-        return np.array([[*map(value, row), *[math.nan] * (seeds - len(row))] for row in self.cells], dtype=float)
-
-    @property
-    def ran(self) -> Any:
-        """Which seeds were tried at which learning rate, (L, S)."""
-        return ~np.isnan(self.table(lambda c: 1.0))
-
-    def ranking(self, target: Target, to_target: bool) -> tuple[Any, Any]:
-        """Return steps and losses (L, S) by which learning rates are compared."""
-        steps = self.table(lambda c: c.steps_to_target)
-        sign = -1.0 if target.rises else 1.0
-        worst = self.table(lambda c: sign * metric_of(c, target) if not c.diverged else math.inf)
-        if not to_target:
-            # with a fixed budget where a training run ends decides, not how soon it passed the target
-            steps = np.full_like(steps, np.inf)
-        return steps, worst
 
 
 @dataclass(frozen=True)

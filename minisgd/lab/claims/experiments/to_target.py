@@ -12,10 +12,11 @@ from minisgd.lab.claims.lab import Lab
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.study.cell import Cell
 from minisgd.lab.study.fit import FitInterval, fit_with_interval
+from minisgd.lab.study.outcome import Outcome
 from minisgd.lab.study.pilot import MEASURABLE
 from minisgd.lab.study.result import Target
 from minisgd.lab.study.statistics import BestLearningRate, best_learning_rate
-from minisgd.lab.study.sweep import FIRST_SEEDS, Outcome, Search
+from minisgd.lab.study.sweep import FIRST_SEEDS, Search
 from minisgd.typing import HostArray
 
 HALF_WINDOW = 2

@@ -1,0 +1,193 @@
+"""The course of a study: a pilot, a search at every batch size, and the step times of single networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from threading import Event
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from minisgd.backend import Plan
+from minisgd.lab import words
+from minisgd.lab.environment import half_of_memory
+from minisgd.lab.study.cell import Cell, Journal
+from minisgd.lab.study.grid import HALF_WINDOW
+from minisgd.lab.study.outcome import Outcome, too_short
+from minisgd.lab.study.pilot import Pilot
+from minisgd.lab.study.pilot_runs import run_pilot
+from minisgd.lab.study.result import Target
+from minisgd.lab.study.stack import Stopped
+from minisgd.lab.study.sweep import FIRST_SEEDS, Search
+from minisgd.lab.timing.clock import StepTimes, measure_steps
+from minisgd.lab.timing.fit import falling
+from minisgd.lab.trial import Trial
+from minisgd.training.memory import format_bytes
+from minisgd.training.session import quiet_arithmetic
+from minisgd.typing import Generator
+
+EventHook = Callable[[str, Mapping[str, Any]], None]
+
+CHAINS = 2
+"""Searches side by side: upwards and downwards from the pilot's batch size."""
+
+SHARE_OF_PILOT = 0.25
+"""Share of the budget by which the pilot is over."""
+
+SHARE_OF_SEARCH = 0.9
+"""Share of the budget by which the search is over; timing and the report take the rest."""
+
+VISITS, VISIT_SECONDS = 7, 0.01
+"""How often and how long a step of a single network is timed: a fraction of the whole study."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """What is settled before a study trains anything.
+
+    trial: what is trained   timed: the same on the data as they are, for step times and memory
+    goal: the target that was asked for, if any   fixed: steps at a batch size, or None to run to the target
+    seconds: the budget, from begun on by time.perf_counter
+    stack_bytes: memory for a stack of replicas   threads: as asked for   workers: as there are
+    """
+
+    trial: Trial
+    timed: Trial
+    sizes: list[int]
+    rates: list[float] | None
+    seeds: tuple[int, ...]
+    goal: Target | None
+    fixed: Callable[[int], int] | None
+    seconds: float
+    stack_bytes: int
+    threads: int | None
+    workers: int
+    seed: int
+    journal: Journal[Cell]
+    emit: EventHook
+    begun: float
+    stop: Event = field(default_factory=Event)
+
+    def note(self, text: str) -> None:
+        self.emit("note", {"text": text})
+
+    @property
+    def budget(self) -> str:
+        """The time for the whole study, in words."""
+        return words.seconds(self.seconds)
+
+    # ---------------------------------------------------------------- the pilot
+
+    def pilot(self) -> Pilot:
+        """Return the pilot that the journal holds, or run one.
+
+        Raises:
+            ArgumentError: Time was up before anything was trained.
+        """
+        if "pilot" in self.journal.facts:
+            self.note(f"continuing: {len(self.journal.cells)} training runs are in the journal")
+            return Pilot.from_dict(self.journal.facts["pilot"])
+        self.note("pilot: short training runs to find a target and where to search")
+        deadline = self.begun + SHARE_OF_PILOT * self.seconds
+        try:
+            pilot = run_pilot(self.trial, self.sizes, self.goal, self.rates, self.seeds, self.stop, deadline=deadline)
+        except Stopped:
+            raise too_short(self.budget) from None
+        self.journal.remember(pilot=asdict(pilot))
+        return pilot
+
+    # ---------------------------------------------------------------- the search
+
+    def search(self, pilot: Pilot) -> list[Outcome]:
+        """Search the learning rate at every batch size, within the time that is left."""
+        first = min(FIRST_SEEDS, len(self.seeds))
+        racing = first * (len(self.rates) if self.rates else 2 * HALF_WINDOW + 1)
+        expected = self._estimate(pilot, racing + 3 * (len(self.seeds) - first))
+        rough = {}
+        if expected > SHARE_OF_SEARCH * (self.seconds - (perf_counter() - self.begun)):
+            self.note(f"more than the budget of {self.budget} allows: what it leaves open is said")
+            times = self._measure(self.sizes, np.random.default_rng(self.seed), visits=1, seconds=0)
+            rough = dict(zip(self.sizes, times.wall[0].tolist(), strict=True))
+        search = Search(
+            self.trial,
+            self.seeds,
+            self.rates,
+            pilot.target,
+            self.fixed,
+            self.stack_bytes,
+            self.journal,
+            _Tally(self.emit, racing * len(self.sizes)),
+            self.stop,
+            first,
+            deadline=self.begun + SHARE_OF_SEARCH * self.seconds,
+            step_seconds=rough,
+        )
+        return self._side_by_side(search, pilot)
+
+    def _estimate(self, pilot: Pilot, per_size: int) -> float:
+        """State how long the search will take and how much memory, from the pilot's speed."""
+        seconds, chains = 0.0, min(CHAINS, self.workers)
+        for b in self.sizes:
+            steps = self.fixed(b) if self.fixed else 1.2 * pilot.steps * max(1.0, pilot.batch_size / b)
+            # half of a step is for the weights, half for the examples: near enough for an estimate
+            seconds += steps * per_size * pilot.replica_step_seconds * (0.5 + 0.5 * b / pilot.batch_size)
+        seconds /= chains
+        one = Plan(self.trial.prepare(self.sizes[-1], 0).recipe.requests()).bytes()
+        memory = min(one * per_size, max(one, half_of_memory())) * chains
+        runs = per_size * len(self.sizes)
+        text = f"about {words.seconds(seconds)} and at most {format_bytes(memory)} for {runs} training runs"
+        self.emit("estimate", {"text": text, "seconds": seconds, "bytes": memory})
+        return seconds
+
+    def _side_by_side(self, search: Search, pilot: Pilot) -> list[Outcome]:
+        """Search upwards and downwards from the pilot's batch size, at once where there are two cores."""
+        down = [b for b in reversed(self.sizes) if b <= pilot.batch_size]
+        up = [b for b in self.sizes if b > pilot.batch_size]
+
+        def chain(part: list[int]) -> list[Outcome]:
+            with quiet_arithmetic():  # NumPy's error state belongs to a thread
+                return search.chain(part, pilot)
+
+        with ThreadPoolExecutor(max_workers=min(CHAINS, self.workers)) as pool:
+            chains = [pool.submit(chain, down), pool.submit(chain, up)]
+            try:
+                outcomes = [outcome for future in chains for outcome in future.result()]
+            except BaseException:
+                # the other chain ends at its next evaluation; what is finished is in the journal
+                self.stop.set()
+                raise
+        return sorted(outcomes, key=lambda outcome: outcome.batch_size)
+
+    # ---------------------------------------------------------------- step times
+
+    def time(self, sizes: list[int]) -> StepTimes:
+        """Time single networks; once more where a larger batch took less time than a smaller one."""
+        self.note("timing single networks")
+        rng = np.random.default_rng(self.seed)
+        times = self._measure(sizes, rng)
+        if falling(sizes, times.wall):
+            self.note("timing again: a larger batch took less time than a smaller one")
+            times = self._measure(sizes, rng)
+        return times
+
+    def _measure(
+        self, sizes: list[int], rng: Generator, visits: int = VISITS, seconds: float = VISIT_SECONDS
+    ) -> StepTimes:
+        return measure_steps(self.timed.still(0), sizes, self.threads, rng, visits=visits, seconds=seconds)
+
+
+class _Tally:
+    """Counts finished training runs for whoever shows progress."""
+
+    def __init__(self, emit: EventHook, planned: int) -> None:
+        self.emit, self.done, self.total = emit, 0, planned
+
+    def __call__(self, done: int, more: int, best: str) -> None:
+        self.done += done
+        self.total += more
+        total = max(self.total, self.done, 1)
+        text = f"{self.done}/{total}  {best}"
+        self.emit("progress", {"share": self.done / total, "text": text, "done": self.done, "total": total})
