@@ -86,5 +86,5 @@ class Group:
         settle_device(args)
         with options_named_as_typed(parser):
             code = command.run(args)
-        settings.note(words[1:], parser, getattr(args, "out", None))
+        settings.note(shlex.split(args.command_line)[len(self.prog.split()) + 1 :], parser, getattr(args, "out", None))
         return code

@@ -35,12 +35,12 @@ def completed(words: list[str]) -> list[str]:
     folder = _value("--resume", words)
     if not folder or "--help" in words or "-h" in words:
         return words
-    begun = _without("--resume", _begun(folder))
+    begun = without("--resume", _begun(folder))
     model = _value("--model", begun) or ""
     if _runs_code(model) and _value("--model", words) is None:
         fix = f"add --model {shlex.quote(model)}"
         raise UsageError(f"--model must be given with --resume where it is a file that is run, got none; {fix}")
-    return [*_without("--out", begun), "--out", folder, *words]
+    return [*without("--out", begun), "--out", folder, *words]
 
 
 def _begun(folder: str) -> list[str]:
@@ -66,7 +66,7 @@ def _value(option: str, words: list[str]) -> str | None:
     return found
 
 
-def _without(option: str, words: list[str]) -> list[str]:
+def without(option: str, words: list[str]) -> list[str]:
     """Return the words without an option and its value."""
     kept: list[str] = []
     rest = iter(words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
@@ -10,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minisgd.cli import options, output, resuming, tables
+from minisgd.cli import options, output, resuming, running, tables
 from minisgd.cli.estimate import try_steps
 from minisgd.cli.naming import named_as_typed
 from minisgd.cli.parser import Parser, choice, folder, integer, listed, number
@@ -42,7 +43,7 @@ def configure(parser: Parser) -> None:
     group.add_argument(
         "--batch-size",
         metavar="B",
-        help="32, full, or grow:FIRST,LAST,EPOCHS (32, or what there is)",
+        help="32, full, grow:FIRST,LAST,EPOCHS, or auto: a study of 20 s, auto:1min of a minute (32, or what there is)",
     )
     group.add_argument(
         "--epochs", type=number, metavar="X", help="passes over the data (10, more for small tables; none with --steps)"
@@ -105,6 +106,8 @@ def run(args: Namespace) -> int:
 
     data = options.load_data(args)
     network, _ = options.load_model(args, data)
+    if (args.batch_size or "").partition(":")[0] == "auto":
+        _choose(args, data, network)
     settings = _settings(args, data, network)
     if args.out:
         output.require_writable(args.out)
@@ -141,6 +144,33 @@ def run(args: Namespace) -> int:
     else:
         _print(figures, run)
     return _conclude(args, run, written)
+
+
+def _choose(args: Namespace, data: Dataset, network: Network) -> None:
+    """Let a study choose batch size and learning rate, and go on as if they had been typed."""
+    from minisgd.training.automatic import chosen
+
+    said = any(value is not None for value in (args.optimizer, args.lr, args.momentum, args.weight_decay))
+    args.optimizer = args.optimizer or ("sgd" if said else None)
+    optimizer = options.make_optimizer(args, args.lr) if said else None
+    with output.ProgressBar(args.quiet) as bar:
+        choice = chosen(
+            args.batch_size,
+            network,
+            data,
+            optimizer,
+            options.make_loss(args),
+            keep_rate=args.lr is not None,
+            memory_limit=args.memory_limit,
+            on_event=running.reporter(bar),
+            **running.machine(args),
+        )
+    args.batch_size, args.lr = str(choice.batch_size), float(f"{choice.optimizer.lr:g}")
+    args.optimizer = type(choice.optimizer).__name__.lower()
+    words = resuming.without("--batch-size", shlex.split(args.command_line))
+    typed = ["--optimizer", args.optimizer, "--lr", f"{args.lr:g}", "--batch-size", args.batch_size]
+    args.command_line = shlex.join([*words, *typed])
+    output.note(f"{choice.why}\nThe same without auto: {args.command_line}", args.quiet)
 
 
 @contextmanager

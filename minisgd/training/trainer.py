@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
@@ -13,11 +14,12 @@ from minisgd.checks import as_seed, require_function
 from minisgd.data import Split
 from minisgd.data.augmentation import Transform, as_transforms, with_soft_labels
 from minisgd.data.target import Task
-from minisgd.errors import DivergedError
+from minisgd.errors import ArgumentError, DivergedError
 from minisgd.nn import Network
 from minisgd.nn.losses import LossLike, as_loss
 from minisgd.optim import Optimizer, as_batch_schedule
 from minisgd.optim.batch_size import BatchSize
+from minisgd.training.automatic import chosen, is_auto
 from minisgd.training.callbacks import Callback, acts_every_step, require_callbacks
 from minisgd.training.divergence import DivergenceWatch
 from minisgd.training.health import watch_health
@@ -51,7 +53,7 @@ def train(
     optimizer: Optimizer | str | None = None,
     loss: LossLike | None = None,
     task: Task | None = None,
-    batch_size: BatchSize | None = None,
+    batch_size: BatchSize | str | None = None,
     epochs: float | None = None,
     steps: int | None = None,
     sampling: Sampling = "shuffle",
@@ -92,7 +94,9 @@ def train(
             classes, mean squared error for values.
         task: "classification", "regression" or "multilabel"; by default guessed from y.
         batch_size: Examples of a batch: 1 is stochastic, "full" is full-batch; or a schedule such as GrowBatch. By
-            default 32, or all examples where these are fewer.
+            default 32, or all examples where these are fewer. "auto" is what a study of at most 20 s finds,
+            "auto:1min" of a minute, with the best learning rate unless ``optimizer`` is an object, which has one; what
+            was chosen is printed on stderr, unless ``progress`` is False.
         epochs: Passes over the training data; where ``steps`` is not given either 10, and over small tables up to 200.
         steps: Updates; where both are given, the training run ends with whichever ends first.
         sampling: "shuffle" anew each epoch, "sequential", or with "replacement".
@@ -145,17 +149,28 @@ def train(
     dataset = as_dataset(data, validation, seed, task=task, loss=loss, class_weight=class_weight)
     dataset = with_soft_labels(dataset, transforms := as_transforms(transform))
     measured = as_metrics(metrics, dataset.task)
-    if batch_size is None:
-        batch_size = default_batch_size(len(dataset), getattr(network, "couples_batch", False))
+    size: Any = default_batch_size(len(dataset), getattr(network, "couples_batch", False))
+    if is_auto(batch_size):
+        if resume is not None:
+            fix = "pass the one that was chosen, and its learning rate"
+            raise ArgumentError("batch_size", expected="a number with resume", got=batch_size, fix=fix)
+        settings = {"memory_limit": memory_limit, "dtype": dtype, "device": device or "cpu", "threads": threads}
+        keep = isinstance(optimizer, Optimizer)
+        choice = chosen(batch_size, network, dataset, optimizer, loss, keep_rate=keep, seed=seed, **settings)
+        size, optimizer = choice.batch_size, choice.optimizer
+        if progress is not False:
+            print(choice, file=sys.stderr)
+    elif batch_size is not None:
+        size = batch_size
     if epochs is None and steps is None:
-        epochs = default_epochs(dataset, as_batch_schedule(batch_size, len(dataset)).largest)
+        epochs = default_epochs(dataset, as_batch_schedule(size, len(dataset)).largest)
     check_duration(epochs, steps, evaluate_every)
     prepared = prepare(
         network,
         dataset,
         optimizer or default_optimizer(dataset, network),
         loss=loss,
-        batch_size=batch_size,
+        batch_size=size,
         clip_norm=clip_norm,
         micro_batch=micro_batch,
         memory_limit=memory_limit,
@@ -168,7 +183,7 @@ def train(
     session = prepared.session(sampling=sampling, last_batch=last_batch, epochs=epochs, steps=steps)
     training = TrainingState(session, prepared.evaluator(), dataset, measured)
     training.try_metrics()
-    settings = {
+    decisive = {
         "sampling": sampling,
         "last_batch": last_batch,
         "clip_norm": clip_norm,
@@ -178,7 +193,7 @@ def train(
         "evaluate_every": evaluate_every,
     }
     line = ProgressLine(progress if on_progress is None else False)
-    keeper = Keeper(training, callbacks, checkpoint, checkpoint_every, resume, settings)
+    keeper = Keeper(training, callbacks, checkpoint, checkpoint_every, resume, decisive)
     with (
         blas_threads(choose_threads(session.largest_product(), threads)),
         quiet_arithmetic(),
