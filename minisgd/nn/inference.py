@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minisgd.backend import Arena, Plan, Program, Request
+from minisgd.errors import DtypeError, ShapeError
 from minisgd.nn.binding import Binder, Place
+from minisgd.sparse import SparseRows
 from minisgd.typing import Array, HostArray, Shape
 
 if TYPE_CHECKING:
@@ -92,3 +94,30 @@ def inference_requests(network: Network, x: Shape) -> list[Request]:
 def _shape(network: Network) -> Shape:
     assert network.input_shape is not None
     return network.input_shape
+
+
+def checked_examples(network: Network, x: Any) -> HostArray:
+    """Return examples that a network can predict, or refuse them.  x (N, …)"""
+    if not (isinstance(x, np.ndarray) or type(x) is SparseRows):
+        fix = "move it first: cupy.asnumpy(x)" if on_a_device(x) else "convert it with np.asarray(x)"
+        raise DtypeError("x", expected="a NumPy array", got=f"{type(x).__module__}.{type(x).__name__}", fix=fix)
+    if x.dtype != np.uint8 and x.dtype.kind not in "fiub":
+        raise DtypeError("x", expected="an array of numbers", got=f"dtype {x.dtype}", fix="convert the values")
+    if x.shape[1:] != network.input_shape:
+        assert network.input_shape is not None
+        raise ShapeError(
+            "x",
+            expected=f"(N, {', '.join(map(str, network.input_shape))})",
+            got=x.shape,
+            fix="give examples along the first axis, x[None] for a single one",
+        )
+    rows: Any = x
+    if rows.size:
+        network.check_input(rows, network.input_scale if rows.dtype == np.uint8 else 1.0)
+    checked: HostArray = rows
+    return checked
+
+
+def on_a_device(value: Any) -> bool:
+    """Tell whether a value is an array in the memory of a GPU, whoever's it is."""
+    return hasattr(value, "__cuda_array_interface__")

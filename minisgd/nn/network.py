@@ -11,18 +11,18 @@ from typing import Any, Self
 import numpy as np
 
 from minisgd.backend import Ops, get_ops
-from minisgd.backend.cpu.host_memory import available_memory
 from minisgd.checks import require_kind
-from minisgd.errors import ArgumentError, DtypeError, MemoryLimitError, ShapeError
+from minisgd.errors import ArgumentError, ShapeError
 from minisgd.nn.binding import Binder
-from minisgd.nn.inference import Inference
-from minisgd.nn.initializers import Initializer, Zeros, require_rule
+from minisgd.nn.drawing import as_seeds, draw, require_memory
+from minisgd.nn.inference import Inference, checked_examples
+from minisgd.nn.initializers import Initializer, require_rule
 from minisgd.nn.layer import Layer, Leaf, positive
 from minisgd.nn.layout import Layout
-from minisgd.nn.lending import lend, without_lent
-from minisgd.nn.sequential import Sequential
+from minisgd.nn.lending import lend
+from minisgd.nn.sequential import Sequential, clone
+from minisgd.nn.shapes import row
 from minisgd.nn.weights import load_weights, save_weights
-from minisgd.sparse import SparseRows
 from minisgd.tables import Table
 from minisgd.typing import Array, HostArray, Seed, Shape
 
@@ -120,10 +120,10 @@ class Network(Sequential):
         if ops is not None:
             require_kind(ops, Ops, "ops", "the operations of a device", "for example network.ops")
         self.shape_only(input_shape, dtype, ops)
-        self._require_memory()
+        require_memory(self.layout)
         leaves = self.describe(input_shape)
         single = isinstance(seeds, int | np.integer)
-        drawn = [_draw(leaves, seed, init) for seed in _seeds([seeds] if single else seeds)]
+        drawn = [draw(leaves, seed, init) for seed in as_seeds([seeds] if single else seeds)]
         self.lead = () if single else (len(drawn),)
         self.vector = self._place([v for v, _ in drawn], self.layout.size)
         self.statistics = self._place([s for _, s in drawn], self.statistics_layout.size)
@@ -163,18 +163,6 @@ class Network(Sequential):
             leaf.layer.largest_image = max(images, default=None)
         return self
 
-    def _require_memory(self) -> None:
-        """Refuse weights that this machine could not hold, before any is drawn."""
-        (available, source), needed = available_memory(), 8 * self.layout.size
-        if needed > available:
-            largest = max(self.layout, key=lambda segment: prod(segment.shape))
-            raise MemoryLimitError(
-                f"network: {largest.name}, of shape {largest.shape},",
-                expected=f"at most {available / 2**30:.3g} GiB with all other weights ({source})",
-                got=f"{needed / 2**30:.3g} GiB",
-                fix="use fewer features",
-            )
-
     def _place(self, rows: list[HostArray], size: int) -> Array:
         array = self.ops.zeros((*self.lead, size), self.dtype)
         self.ops.upload(np.stack(rows).reshape(array.shape).astype(self.dtype), out=array)
@@ -200,7 +188,7 @@ class Network(Sequential):
         assert self.input_shape is not None
         duplicate: Self = clone(self).shape_only(self.input_shape, self.dtype, ops)
         duplicate.vector, duplicate.statistics = (
-            duplicate._received(self.ops.to_host(a)) for a in (self.vector, self.statistics)
+            duplicate._duplicate(self.ops.to_host(a)) for a in (self.vector, self.statistics)
         )
         return duplicate
 
@@ -246,10 +234,7 @@ class Network(Sequential):
             )
         duplicate: Self = clone(self)
         duplicate.lead = ()
-        duplicate.vector, duplicate.statistics = (
-            self._duplicate(self.vector[index]),
-            self._duplicate(self.statistics[index]),
-        )
+        duplicate.vector, duplicate.statistics = (self._duplicate(a[index]) for a in (self.vector, self.statistics))
         return duplicate
 
     def __getstate__(self) -> dict[str, Any]:
@@ -259,14 +244,10 @@ class Network(Sequential):
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         if self.is_built:
-            self.vector, self.statistics = self._received(self.vector), self._received(self.statistics)
-
-    def _received(self, array: HostArray) -> Array:
-        duplicate = self.ops.zeros(array.shape, self.dtype)
-        self.ops.upload(array, out=duplicate)
-        return duplicate
+            self.vector, self.statistics = self._duplicate(self.vector), self._duplicate(self.statistics)
 
     def _duplicate(self, array: Array) -> Array:
+        """Return a copy on the network's device of an array there or on the host."""
         duplicate = self.ops.zeros(array.shape, self.dtype)
         self.ops.upload(array, out=duplicate)
         return duplicate
@@ -347,16 +328,15 @@ class Network(Sequential):
             statistics: Running statistics, (…, S).
             gradient: Where the gradient is written, (…, P), or None where no backward pass follows.
         """
-        segments = {segment.name: segment for layout in (self.layout, self.statistics_layout) for segment in layout}
-        for leaf in self.describe(input_shape):
-            for name in leaf.declaration.parameters:
-                segment = segments[f"{leaf.path}.{name}"]
-                lend(leaf.layer, name, row(segment.view(vector), segment.shape))
-                if gradient is not None:
-                    lend(leaf.layer, f"d{name}", row(segment.view(gradient), segment.shape))
-            for name in leaf.declaration.statistics:
-                segment = segments[f"{leaf.path}.{name}"]
-                lend(leaf.layer, name, row(segment.view(statistics), segment.shape))
+        layers = {leaf.path: leaf.layer for leaf in self.describe(input_shape)}
+        for segment in self.layout:
+            path, _, name = segment.name.rpartition(".")
+            lend(layers[path], name, row(segment.view(vector), segment.shape))
+            if gradient is not None:
+                lend(layers[path], f"d{name}", row(segment.view(gradient), segment.shape))
+        for segment in self.statistics_layout:
+            path, _, name = segment.name.rpartition(".")
+            lend(layers[path], name, row(segment.view(statistics), segment.shape))
 
     def binder(self, training: bool) -> Binder:
         """Return a binder for this network's dtype and device.
@@ -392,27 +372,7 @@ class Network(Sequential):
             own.vector, own.statistics = self.vector, self.statistics
             inference = Inference(own, batch_size)
             lend(self, "_inference", inference)  # for the next call; copies record their own
-        return inference.predict(self._input(x))
-
-    def _input(self, x: Any) -> HostArray:
-        if not (isinstance(x, np.ndarray) or type(x) is SparseRows):
-            fix = "move it first: cupy.asnumpy(x)" if on_a_device(x) else "convert it with np.asarray(x)"
-            raise DtypeError("x", expected="a NumPy array", got=f"{type(x).__module__}.{type(x).__name__}", fix=fix)
-        if x.dtype != np.uint8 and x.dtype.kind not in "fiub":
-            raise DtypeError("x", expected="an array of numbers", got=f"dtype {x.dtype}", fix="convert the values")
-        if x.shape[1:] != self.input_shape:
-            assert self.input_shape is not None
-            raise ShapeError(
-                "x",
-                expected=f"(N, {', '.join(map(str, self.input_shape))})",
-                got=x.shape,
-                fix="give examples along the first axis, x[None] for a single one",
-            )
-        rows: Any = x
-        if rows.size:
-            self.check_input(rows, self.input_scale if rows.dtype == np.uint8 else 1.0)
-        checked: HostArray = rows
-        return checked
+        return inference.predict(checked_examples(self, x))
 
     def summary(self, input_shape: Shape | None = None) -> Table:
         """Return a table of the layers: their outputs and how many values they learn.
@@ -467,27 +427,6 @@ def require_network(value: Any) -> None:
     require_kind(value, Network, "network", "an ms.Network", "wrap the layers: ms.Network(...)")
 
 
-def row(view: Array, shape: Shape) -> Array:
-    """Return a one-dimensional parameter as a row (…, 1, n), so that it broadcasts over the batch."""
-    return view[..., None, :] if len(shape) == 1 else view
-
-
-def on_a_device(value: Any) -> bool:
-    """Tell whether a value is an array in the memory of a GPU, whoever's it is."""
-    return hasattr(value, "__cuda_array_interface__")
-
-
-def clone(layer: Any) -> Any:
-    """Return a copy of a layer and of those inside it, without weights and the arrays lent to them."""
-    duplicate = without_lent(layer)
-    if isinstance(duplicate, Sequential):
-        duplicate.layers = tuple(clone(inner) for inner in duplicate.layers)
-        duplicate._trained = duplicate.layers
-    if hasattr(duplicate, "ops"):
-        duplicate.ops = duplicate.ops.apart()
-    return duplicate
-
-
 def as_input_shape(shape: Any) -> Shape:
     """Return the shape of one example, or refuse it."""
     sizes = list(shape) if isinstance(shape, Iterable) else [shape]
@@ -496,28 +435,3 @@ def as_input_shape(shape: Any) -> Shape:
             "input_shape", expected="the shape of one example", got=shape, fix="for example (784,) or (28, 28, 1)"
         )
     return tuple(int(n) for n in sizes)
-
-
-def _seeds(seeds: Any) -> list[Seed]:
-    each = list(seeds) if isinstance(seeds, Iterable) else [seeds]
-    if not each or any(isinstance(s, bool) or not isinstance(s, int | np.integer) or s < 0 for s in each):
-        raise ArgumentError(
-            "seeds", expected="an integer of at least 0, or a sequence of them", got=seeds, fix="for example seeds=0"
-        )
-    return [int(s) for s in each]
-
-
-def _draw(leaves: list[Leaf], seed: Seed, init: Initializer | None) -> tuple[HostArray, HostArray]:
-    """Draw the parameters and the statistics of one replica, each a flat float64 vector."""
-    rng = np.random.default_rng(np.random.SeedSequence([seed, 0x696E6974]))  # "init"
-    rules = {"weight": init, "bias": Zeros()} if init else {}
-    parameters = [
-        (rules.get(p.kind) or p.init)(rng, p.shape, p.fan_in, p.fan_out).reshape(-1)
-        for leaf in leaves
-        for p in leaf.declaration.parameters.values()
-    ]
-    statistics = [
-        s.init(rng, s.shape, 1, 1).reshape(-1) for leaf in leaves for s in leaf.declaration.statistics.values()
-    ]
-    empty = np.zeros(0)
-    return np.concatenate([empty, *parameters]), np.concatenate([empty, *statistics])

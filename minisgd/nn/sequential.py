@@ -11,6 +11,7 @@ from minisgd.backend import Ops, Request
 from minisgd.errors import ArgumentError, ShapeError
 from minisgd.nn.binding import Binder, Place
 from minisgd.nn.layer import Declaration, Layer, Leaf, shape_text
+from minisgd.nn.lending import without_lent
 from minisgd.typing import Array, HostArray, Shape
 
 
@@ -214,3 +215,14 @@ def inside(path: str, position: int, layer: Layer) -> str:
     """Return the path of a layer within its chain: its name, or its position."""
     own = layer.name or str(position)
     return f"{path}.{own}" if path else own
+
+
+def clone(layer: Any) -> Any:
+    """Return a copy of a layer and of those inside it, without weights and the arrays lent to them."""
+    duplicate = without_lent(layer)
+    if isinstance(duplicate, Sequential):
+        duplicate.layers = tuple(clone(inner) for inner in duplicate.layers)
+        duplicate._trained = duplicate.layers
+    if hasattr(duplicate, "ops"):
+        duplicate.ops = duplicate.ops.apart()
+    return duplicate

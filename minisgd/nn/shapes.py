@@ -24,3 +24,8 @@ def rows(x: Array, lead: Shape) -> Array:
 def transpose(x: Array) -> Array:
     """Return xᵀ.  x (…, M, N)   result (…, N, M)"""
     return x.swapaxes(-1, -2)
+
+
+def row(view: Array, shape: Shape) -> Array:
+    """Return a one-dimensional parameter as a row (…, 1, n), so that it broadcasts over the batch."""
+    return view[..., None, :] if len(shape) == 1 else view

@@ -11,8 +11,8 @@ import numpy as np
 from minisgd.backend import Arena, Ops, Plan, Program
 from minisgd.nn import Linear, Loss, Network
 from minisgd.nn.layout import Layout
-from minisgd.nn.network import clone
 from minisgd.nn.per_example import Factor, tapped
+from minisgd.nn.sequential import clone
 from minisgd.training.binding import bind_training
 from minisgd.training.evaluation import evaluation_batch
 from minisgd.training.feeds.feed import Feed, HostData

@@ -14,7 +14,7 @@ import numpy as np
 from minisgd.data import Dataset
 from minisgd.errors import CheckpointError
 from minisgd.nn import Layer, Network
-from minisgd.nn.network import clone
+from minisgd.nn.sequential import clone
 from minisgd.optim import BatchSizeSchedule, Progress
 from minisgd.optim.learning_rate import LearningRateSchedule
 from minisgd.training.digest import settings_of

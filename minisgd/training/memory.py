@@ -11,7 +11,8 @@ from minisgd.backend import Plan
 from minisgd.errors import ArgumentError, MemoryLimitError
 from minisgd.nn import BinaryCrossEntropy, Loss, MeanSquaredError, Network, SoftmaxCrossEntropy
 from minisgd.nn.losses import LossLike, as_loss
-from minisgd.nn.network import clone, require_network
+from minisgd.nn.network import require_network
+from minisgd.nn.sequential import clone
 from minisgd.optim import SGD, ClipNorm, Optimizer, as_optimizer
 from minisgd.optim.checks import count, positive
 from minisgd.tables import Shown

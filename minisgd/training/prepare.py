@@ -16,7 +16,8 @@ from minisgd.data.sampling import Sampler, Sequential, Shuffled, WithReplacement
 from minisgd.errors import ArgumentError, DataError, DtypeError, ShapeError
 from minisgd.nn import Loss, Network
 from minisgd.nn.losses import LossLike
-from minisgd.nn.network import clone, require_network
+from minisgd.nn.network import require_network
+from minisgd.nn.sequential import clone
 from minisgd.optim import (
     BatchSizeSchedule,
     ConstantBatch,

@@ -15,7 +15,8 @@ from minisgd.data import Dataset, Split
 from minisgd.data.preprocessing import Preprocessing
 from minisgd.errors import ArgumentError
 from minisgd.nn import Loss, Network
-from minisgd.nn.network import clone, require_network
+from minisgd.nn.network import require_network
+from minisgd.nn.sequential import clone
 from minisgd.optim.checks import positive
 from minisgd.tables import Table, curves
 from minisgd.training.evaluation import Evaluator, evaluation_plan

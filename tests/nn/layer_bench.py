@@ -13,7 +13,7 @@ from minisgd.backend import Arena, NumpyOps, Ops, Plan, Program, Request
 from minisgd.nn import Buffer, Declaration, Layer, Loss, Network
 from minisgd.nn.binding import Binder, Place
 from minisgd.nn.losses.loss import LossDeclaration, TargetKind
-from minisgd.nn.network import clone
+from minisgd.nn.sequential import clone
 from minisgd.typing import Array, Shape
 
 

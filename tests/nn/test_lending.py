@@ -4,7 +4,7 @@ import numpy as np
 
 import minisgd as ms
 from minisgd.nn.lending import lend, without_lent
-from minisgd.nn.network import clone
+from minisgd.nn.sequential import clone
 
 
 class Scaled(ms.Layer):

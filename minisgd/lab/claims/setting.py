@@ -12,7 +12,7 @@ from minisgd.errors import ShapeError
 from minisgd.lab.claims.experiment import Unsuitable
 from minisgd.nn import BatchNorm, Conv2d, Layer, Linear, Network
 from minisgd.nn.models import model
-from minisgd.nn.network import clone
+from minisgd.nn.sequential import clone
 from minisgd.optim import SGD, Adam, AdamW, Optimizer
 
 OPTIMIZERS: dict[str, Callable[[float], Optimizer]] = {

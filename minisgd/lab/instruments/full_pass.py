@@ -10,7 +10,7 @@ import numpy as np
 from minisgd.backend import Arena, Ops, Plan, Program, Request
 from minisgd.data import Dataset
 from minisgd.nn import Loss, Network
-from minisgd.nn.network import clone
+from minisgd.nn.sequential import clone
 from minisgd.training.binding import bind_training
 from minisgd.training.cost import largest_product
 from minisgd.training.feeds.feed import DeviceData, ExampleSpec, Feed

@@ -8,7 +8,7 @@ import numpy as np
 
 from minisgd.data import Dataset
 from minisgd.lab.trial import Trial
-from minisgd.nn.network import clone
+from minisgd.nn.sequential import clone
 from minisgd.training.digest import settings_of
 
 ROWS = 4096

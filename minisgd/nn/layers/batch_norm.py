@@ -6,14 +6,15 @@ from dataclasses import replace
 
 from minisgd.backend import Ops
 from minisgd.checks import require_flag
-from minisgd.nn.layer import Buffer, Declaration, Layer, positive, within
+from minisgd.nn.layer import Buffer, Declaration, positive, within
 from minisgd.nn.layers.frozen import FrozenBatchNorm, scale_and_shift
 from minisgd.nn.layers.ghost_batches import each_ghost, ghost_batches
+from minisgd.nn.layers.running import RunningAverages
 from minisgd.nn.shapes import rows
 from minisgd.typing import Array, Shape
 
 
-class BatchNorm(Layer):
+class BatchNorm(RunningAverages):
     """Batch normalisation: x̂ = (x − μ) / √(σ² + ε), y = γ x̂ + β  (Ioffe and Szegedy 2015, algorithm 1).
 
     x (…, B, C) or (…, B, H, W, C); μ and σ² over everything but C, σ² with denominator n. Evaluation takes running
@@ -39,17 +40,12 @@ class BatchNorm(Layer):
     dgamma: Array
     beta: Array
     dbeta: Array
-    running_mean: Array
-    running_var: Array
-    running_weight: Array
     xhat: Array
     work: Array
     mean: Array
     inv: Array
     sum_dy: Array
     sum_dy_xhat: Array
-    weight: Array
-    row: Array
 
     def __init__(
         self,
@@ -127,33 +123,6 @@ class BatchNorm(Layer):
         ops.divide(y, self.row, out=y)
         scale_and_shift(self, ops, y, y)
         return self.y
-
-    def update_running(self, ops: Ops, mean: Array, var: Array, n: int) -> None:
-        """r ← ((1 − η) w r + η s) / w′    w ← w′ = (1 − η) w + η    w = 0 at first, or 1, and then it stays 1
-
-        Args:
-            ops: The operations of the device.
-            mean: μ of n values per channel, (…, 1, C).
-            var: σ² of them, (…, 1, C).
-            n: Their number.
-        """
-        eta, w, row = self.averaging_rate, self.weight, self.row
-        averages = (self.running_mean, mean, eta), (self.running_var, var, eta * n / (n - 1))
-        ops.multiply(self.running_weight, 1 - eta, out=w)
-        for r, s, factor in averages:
-            ops.multiply(r, w, out=r)
-            ops.multiply(s, factor, out=row)
-            ops.add(r, row, out=r)
-        ops.add(w, eta, out=w)
-        for r, _, _ in averages:
-            ops.divide(r, w, out=r)
-        ops.copy(w, out=self.running_weight)
-
-    @property
-    def averaging_rate(self) -> float:
-        """η: 1 − 0.9^(n/32) for n examples that are normalised together, and 0.1 at least; or the momentum."""
-        batch = self.y.shape[len(self.lead)]
-        return 1 - 0.9 ** max(1.0, min(self.ghost or batch, batch) / 32) if self.momentum is None else self.momentum
 
     def frozen(self) -> FrozenBatchNorm:
         """Return the layer that normalises by the running averages."""

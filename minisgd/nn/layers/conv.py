@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from math import prod
-
 from minisgd.backend import Ops
 from minisgd.checks import require_flag
 from minisgd.nn.initializers import HeNormal, Initializer, Zeros, require_rule
-from minisgd.nn.layer import Buffer, Declaration, Layer, Parameter, positive
-from minisgd.nn.layers.windows import offsets, padding_of, pair, require_images, strided, window_counts
+from minisgd.nn.layer import Buffer, Declaration, Parameter, positive
+from minisgd.nn.layers.patches import Patches
+from minisgd.nn.layers.windows import padding_of, pair, require_images, window_counts
 from minisgd.nn.shapes import reshaped, rows, transpose
 from minisgd.typing import Array, Shape
 
 
-class Conv2d(Layer):
+class Conv2d(Patches):
     """Convolution (cross-correlation): y[b,i,j,o] = Σ_{k,l,c} x[b, iS+k−P, jS+l−P, c] W[k,l,c,o] + b[o].
 
     x (…, B, H, W, C)   W (…, K, K, C, O)   b (…, 1, O)   y (…, B, OH, OW, O), OH = (H + 2P − K) / S + 1.
@@ -37,7 +36,6 @@ class Conv2d(Layer):
     b: Array
     db: Array
     padded: Array
-    patches: Array
     dpadded: Array
 
     def __init__(
@@ -82,7 +80,7 @@ class Conv2d(Layer):
     def forward(self, ops: Ops, x: Array) -> Array:
         """y = U W + b, U the patches of x, (…, B·OH·OW, K·K·C)"""
         y = rows(self.y, self.lead)
-        ops.matmul(self._unroll(ops, x), self._matrix(self.W), out=y)
+        ops.matmul(self._patches_of(ops, x), self._matrix(self.W), out=y)
         if self.bias:
             ops.add(y, self.b, out=y)
         return self.y
@@ -90,48 +88,29 @@ class Conv2d(Layer):
     def backward(self, ops: Ops, dy: Array) -> Array | None:
         """dW = Uᵀ dy    db = Σ_{B,H,W} dy    dU = dy Wᵀ, and dx the sum of dU over the patches that hold a pixel"""
         dy_ = rows(dy, self.lead)  # (…, B·OH·OW, O)
-        ops.matmul(transpose(self._unroll(ops, self.x)), dy_, out=self._matrix(self.dW))
+        ops.matmul(transpose(self._patches_of(ops, self.x)), dy_, out=self._matrix(self.dW))
         if self.bias:
             ops.sum_batch(dy_, out=self.db)
         if self.dx is None:
             return None
-        dU, dx = self.patches, self.dx if self.padding == (0, 0) else self.dpadded
-        ops.matmul(dy_, transpose(self._matrix(self.W)), out=self._as_rows(dU))
-        ops.fill(0.0, out=dx)
-        for i, j in offsets(self.kernel):
-            pixels = dx[strided(i, j, self.stride, self.y.shape[-3:-1])]
-            ops.add(pixels, dU[..., i, j, :], out=pixels)
-        if dx is not self.dx:
-            ops.copy(self.interior(dx), out=self.dx)
+        ops.matmul(dy_, transpose(self._matrix(self.W)), out=self.as_rows(self.patches))
+        if self.padding == (0, 0):
+            self.fold(ops, self.dx)
+        else:
+            self.fold(ops, self.dpadded)
+            ops.copy(self.interior(self.dpadded), out=self.dx)
         return self.dx
 
-    def _unroll(self, ops: Ops, x: Array) -> Array:
-        """Return U, the patches of x as rows."""
-        if self.padding != (0, 0):
-            ops.copy(x, out=self.interior(self.padded))
-            x = self.padded
-        ops.copy(ops.windows(x, self.kernel, self.stride), out=self.patches)
-        return self._as_rows(self.patches)
-
-    def _as_rows(self, patches: Array) -> Array:
-        """Return patches (…, B, OH, OW, K, K, C) as (…, B·OH·OW, K·K·C)."""
-        return reshaped(patches, (*self.lead, -1, prod(patches.shape[-3:])))
+    def _patches_of(self, ops: Ops, x: Array) -> Array:
+        """Return U, the patches of x with its padding."""
+        if self.padding == (0, 0):
+            return self.unfold(ops, x)
+        ops.copy(x, out=self.interior(self.padded))
+        return self.unfold(ops, self.padded)
 
     def _matrix(self, W: Array) -> Array:
         """Return W (…, K, K, C, O) as (…, K·K·C, O)."""
         return reshaped(W, (*self.lead, -1, self.channels))
-
-    def interior(self, padded: Array) -> Array:
-        """Return images without their padding.
-
-        Args:
-            padded: (…, B, H + 2P, W + 2P, C).
-
-        Returns:
-            A view, (…, B, H, W, C).
-        """
-        (ph, pw), (h, w) = self.padding, padded.shape[-3:-1]
-        return padded[..., ph : h - ph, pw : w - pw, :]
 
     def settings(self) -> str:
         kernel = self.kernel[0] if self.kernel[0] == self.kernel[1] else self.kernel

@@ -6,7 +6,7 @@ from minisgd.backend import Ops
 from minisgd.errors import ShapeError
 from minisgd.nn.layer import Buffer, Declaration, Parameter, shape_text
 from minisgd.nn.layers.conv import Conv2d
-from minisgd.nn.layers.windows import offsets, require_images, strided
+from minisgd.nn.layers.windows import require_images
 from minisgd.nn.shapes import reshaped, rows, transpose
 from minisgd.typing import Array, Shape
 
@@ -47,11 +47,8 @@ class ConvTranspose2d(Conv2d):
     def forward(self, ops: Ops, x: Array) -> Array:
         """U = x W, and y the sum of U over the patches that hold a pixel, + b"""
         whole = self.y if self.padding == (0, 0) else self.canvas
-        ops.matmul(rows(x, self.lead), self._matrix(self.W), out=self._as_rows(self.patches))
-        ops.fill(0.0, out=whole)
-        for i, j in offsets(self.kernel):
-            pixels = whole[strided(i, j, self.stride, x.shape[-3:-1])]
-            ops.add(pixels, self.patches[..., i, j, :], out=pixels)
+        ops.matmul(rows(x, self.lead), self._matrix(self.W), out=self.as_rows(self.patches))
+        self.fold(ops, whole)
         if whole is not self.y:
             ops.copy(self.interior(whole), out=self.y)
         if self.bias:
@@ -66,8 +63,7 @@ class ConvTranspose2d(Conv2d):
             ops.fill(0.0, out=self.canvas)
             ops.copy(dy, out=self.interior(self.canvas))
             dy = self.canvas
-        ops.copy(ops.windows(dy, self.kernel, self.stride), out=self.patches)
-        dU = self._as_rows(self.patches)
+        dU = self.unfold(ops, dy)
         ops.matmul(transpose(rows(self.x, self.lead)), dU, out=self._matrix(self.dW))
         if self.dx is not None:
             ops.matmul(dU, transpose(self._matrix(self.W)), out=rows(self.dx, self.lead))

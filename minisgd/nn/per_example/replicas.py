@@ -6,8 +6,9 @@ from minisgd.backend import Arena, Ops, Plan, Request
 from minisgd.nn.binding import Binder, Place
 from minisgd.nn.layer import Layer
 from minisgd.nn.lending import lend
-from minisgd.nn.network import clone, row
 from minisgd.nn.per_example.factors import Factor, Stacked, copied
+from minisgd.nn.sequential import clone
+from minisgd.nn.shapes import row
 from minisgd.typing import Array, Shape
 
 

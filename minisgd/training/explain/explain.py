@@ -13,7 +13,8 @@ from minisgd.data.sampling import Sequential
 from minisgd.errors import ArgumentError
 from minisgd.nn import Loss, Network, SoftmaxCrossEntropy
 from minisgd.nn.layer import Layer, Leaf, positive
-from minisgd.nn.network import clone, require_network
+from minisgd.nn.network import require_network
+from minisgd.nn.sequential import clone
 from minisgd.optim import ConstantBatch, Optimizer
 from minisgd.training.cost import bytes_moved, flops, formula
 from minisgd.training.explain.explanation import Explanation, Line, fold

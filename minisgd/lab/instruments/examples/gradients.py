@@ -11,7 +11,7 @@ from minisgd.backend import Arena, Plan
 from minisgd.errors import ArgumentError
 from minisgd.lab.instruments.examples.subject import Examples
 from minisgd.nn import Loss, Network
-from minisgd.nn.network import clone
+from minisgd.nn.sequential import clone
 from minisgd.tables import Shown
 from minisgd.training.binding import bind_training
 from minisgd.training.example_pass import SquaredNorms

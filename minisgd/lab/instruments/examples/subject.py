@@ -14,7 +14,7 @@ from minisgd.data.checks import as_features, as_host
 from minisgd.errors import ArgumentError
 from minisgd.lab.instruments.subject import require_single, training_part
 from minisgd.nn import Loss, Network
-from minisgd.nn.network import clone
+from minisgd.nn.sequential import clone
 from minisgd.training.example_pass import ExamplePass, ExampleReader
 from minisgd.training.feeds.feed import ExampleSpec, Feed, HostData
 from minisgd.training.memory import loss_for

@@ -11,7 +11,7 @@ from minisgd.backend.cpu.complex_step import STEP, ComplexStepOps
 from minisgd.lab.instruments.examples.subject import Examples
 from minisgd.nn import Flatten, Linear, Network
 from minisgd.nn.layers.frozen import Identity
-from minisgd.nn.network import clone
+from minisgd.nn.sequential import clone
 from minisgd.training.binding import bind_training
 from minisgd.training.feeds.feed import Feed
 from minisgd.typing import HostArray

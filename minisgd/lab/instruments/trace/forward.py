@@ -14,7 +14,7 @@ from minisgd.backend import Arena, Ops, Plan, Program, Request
 from minisgd.nn import Network, ReLU, Sequential
 from minisgd.nn.binding import Binder, Place
 from minisgd.nn.layout import Layout
-from minisgd.nn.network import clone
+from minisgd.nn.sequential import clone
 from minisgd.nn.shapes import reshaped
 from minisgd.training.binding import attach_random
 from minisgd.training.session import Session
