@@ -101,4 +101,7 @@ def _dispatch(words: list[str]) -> int:
 
 def _fail(message: str, code: int) -> int:
     streams.report(f"minisgd: {message}")
+    mpi = sys.modules.get("mpi4py.MPI")
+    if mpi is not None and mpi.COMM_WORLD.size > 1:  # the other ranks would wait for this one for ever
+        mpi.COMM_WORLD.Abort(code)
     return code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import nan
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,10 @@ TRIAL_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a training run will take."""
+    """What a training run will take.
+
+    seconds: NaN where other ranks would have to take steps too
+    """
 
     parameters: int
     seconds: float
@@ -32,15 +36,14 @@ def try_steps(network: Network, data: Dataset, settings: Mapping[str, Any]) -> E
     from minisgd.training.session import quiet_arithmetic
 
     wanted = ("loss", "batch_size", "clip_norm", "micro_batch", "memory_limit", "dtype", "device", "precision")
-    prepared = prepare(
-        network, data, settings["optimizer"], seeds=settings["seed"], **{name: settings[name] for name in wanted}
-    )
+    given = {name: settings[name] for name in (*wanted, "communicator")}
+    prepared = prepare(network, data, settings["optimizer"], seeds=settings["seed"], **given)
     session = prepared.session(**{name: settings[name] for name in ("sampling", "last_batch", "epochs", "steps")})
     evaluator = prepared.evaluator()
-    taken: list[float] = []
+    taken: list[float] = [] if settings["communicator"] is None else [nan, nan]
     with blas_threads(choose_threads(session.largest_product(), settings["threads"])), quiet_arithmetic():
         begun = perf_counter()
-        while len(taken) < 2 or perf_counter() - begun < TRIAL_SECONDS:
+        while settings["communicator"] is None and (len(taken) < 2 or perf_counter() - begun < TRIAL_SECONDS):
             start, before = perf_counter(), session.steps
             session.advance(lambda: False)
             session.ops.synchronize()

@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any
 from minisgd.cli import options, output, resuming, running, tables
 from minisgd.cli.estimate import try_steps
 from minisgd.cli.naming import named_as_typed
-from minisgd.cli.parser import Parser, choice, folder, integer, listed, number
-from minisgd.errors import DivergedError, OutputError
+from minisgd.cli.parser import Parser, choice, folder, integer, listed, number, positive
+from minisgd.errors import ArgumentError, DivergedError, OutputError
 
 if TYPE_CHECKING:
     from minisgd.data import Dataset
     from minisgd.nn import Network
     from minisgd.optim.batch_size import BatchSize
     from minisgd.training import Callback, Run
+    from minisgd.training.distributed import Communicator
     from minisgd.training.history import Record
 
 EXAMPLES = """\
@@ -92,6 +93,9 @@ def configure(parser: Parser) -> None:
     group.add_argument(
         "--resume", type=folder, metavar="DIR", help="go on with what --out DIR has kept; options given here count"
     )
+    group = parser.add_argument_group("ranks")
+    group.add_argument("--mpi", action="store_true", help="share each batch: mpirun -n 4 minisgd train --mpi")
+    group.add_argument("--shards", type=positive, metavar="N", help="parts of a batch, whatever the ranks (8)")
     options.add_common(parser)
 
 
@@ -106,9 +110,13 @@ def run(args: Namespace) -> int:
 
     data = options.load_data(args)
     network, _ = options.load_model(args, data)
+    ranks = _ranks(args)
     if (args.batch_size or "").partition(":")[0] == "auto":
         _choose(args, data, network)
-    settings = _settings(args, data, network)
+    settings = _settings(args, data, network) | {"communicator": ranks}
+    speaks = ranks is None or ranks.rank == 0
+    if not speaks:
+        args.quiet, args.out = True, None
     if args.out:
         output.require_writable(args.out)
         described(network)  # what cannot be saved is refused now, not after the training run
@@ -136,7 +144,11 @@ def run(args: Namespace) -> int:
             if args.out and error.run is not None:
                 kept = _write(args, data, error.run, _figures(args, error.run))
                 output.note(f"minisgd: what there is so far is kept in {kept}")
+            if ranks is not None:
+                ranks.agree([True])  # that rank 0 has written
             raise
+    if not speaks:
+        return _conclude(args, run, None)
     figures = _figures(args, run)
     written = _write(args, data, run, figures) if args.out else None
     if args.json:
@@ -171,6 +183,20 @@ def _choose(args: Namespace, data: Dataset, network: Network) -> None:
     typed = ["--optimizer", args.optimizer, "--lr", f"{args.lr:g}", "--batch-size", args.batch_size]
     args.command_line = shlex.join([*words, *typed])
     output.note(f"{choice.why}\nThe same without auto: {args.command_line}", args.quiet)
+
+
+def _ranks(args: Namespace) -> Communicator | None:
+    """Return the ranks that share the training run, None without --mpi."""
+    from minisgd.training.distributed import mpi, nccl
+
+    if not args.mpi:
+        if args.shards is not None:
+            raise ArgumentError("--shards", expected="given with --mpi", got=args.shards, fix="add --mpi")
+        return None
+    if (args.batch_size or "").partition(":")[0] == "auto":
+        fix = "let a single process choose"
+        raise ArgumentError("--batch-size", expected="a number with --mpi", got=args.batch_size, fix=fix)
+    return (mpi if args.device == "cpu" else nccl)(shards=args.shards)
 
 
 @contextmanager
@@ -275,7 +301,8 @@ def _announce(args: Namespace, data: Dataset, network: Network, settings: Mappin
         memory_limit=args.memory_limit,
         spec=ExampleSpec.of(data.train, data.scale, args.dtype),
     )
-    if args.memory_limit is None and args.device == "cpu":
+    ranks = settings["communicator"]
+    if args.memory_limit is None and args.device == "cpu" and ranks is None:
         require_memory(plan.bytes)
     if args.quiet:
         return
@@ -283,7 +310,9 @@ def _announce(args: Namespace, data: Dataset, network: Network, settings: Mappin
     tried = try_steps(network, data, settings)
     micro = tried.micro_batch
     parts = f", in micro-batches of {micro}" if micro < largest else ""
-    takes = f"about {seconds(tried.seconds)}, {memory(tried.bytes)}{parts}"
+    parts = f"{parts}, on each of {ranks.size} ranks" if ranks is not None else parts
+    about = f"about {seconds(tried.seconds)}, " if ranks is None else ""
+    takes = f"{about}{memory(tried.bytes)}{parts}"
     rate = "" if args.lr is None else f", learning rate {args.lr:g}"
     how = f"{args.optimizer}{rate}, batch size {largest}"
     output.note(f"{args.model}: {tried.parameters:,} parameters; {how}; {takes}")
@@ -361,7 +390,7 @@ def _conclude(args: Namespace, run: Run, written: Path | None) -> int:
     files = f"weights.safetensors, history.jsonl and train.json are in {written}"
     if run.stopped == "interrupted":
         kept = f"to go on: {resuming.command(args)}" if written else "nothing was saved; --out DIR keeps the weights"
-        output.note(f"minisgd: interrupted after {run.steps:,} steps; {kept}")
+        output.note(f"minisgd: interrupted after {run.steps:,} steps; {kept}", args.quiet and written is None)
         return INTERRUPTED
     if run.stopped != "finished":
         output.note(f"stopped early, after {run.epochs:.4g} epochs", args.quiet)

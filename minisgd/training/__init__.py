@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import minisgd.backend.dispatch as dispatch
+from minisgd.training import distributed
 from minisgd.training.callbacks import BestWeights, Callback, EarlyStopping
 from minisgd.training.health import TrainingWarning
 from minisgd.training.history import History
@@ -27,6 +28,7 @@ __all__ = [
     "Run",
     "TensorBoardLogger",
     "TrainingWarning",
+    "distributed",
     "evaluate",
     "load_model",
     "memory_plan",

@@ -40,7 +40,7 @@ class DivergenceWatch:
         training, session = self.training, self.training.session
         steps, when = self._looked
         due = session.steps - steps >= EVERY and perf_counter() - when >= SECONDS
-        if not (now or due or session.ops.waits):
+        if not (now or due or session.waits):
             return
         self._looked = session.steps, perf_counter()
         loss, first = float(session.train_loss()[0]), training.first_loss

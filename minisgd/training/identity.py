@@ -35,6 +35,7 @@ def identity(session: Session, data: Dataset, settings: Mapping[str, Any]) -> di
         "loss": f"{as_text(recipe.loss)} {settings_of(clone(recipe.loss))}",
         "optimizer": as_text(recipe.optimizer.describe()),
         "batch_size": as_text(session.batch_size),
+        **({} if recipe.communicator is None else {"shards": str(recipe.communicator.shards)}),
         "micro_batch": str(recipe.micro_batch),
         "dtype": recipe.network.dtype,
         "device": recipe.network.ops.device,
@@ -48,7 +49,8 @@ def require_same(saved: Mapping[str, str], now: Mapping[str, str], where: str) -
     Raises:
         CheckpointError: Names the first difference.
     """
-    for name, value in now.items():
+    for name in {**now, **saved}:
+        value = now.get(name)
         if saved.get(name) != value:
             raise CheckpointError(
                 f"{where}: {name}",

@@ -36,6 +36,7 @@ class Keeper:
 
     checkpoint: where to write, by default to where ``resume`` is   every: epochs between checkpoints, by default
     about a minute   resume: a folder with checkpoints   settings: what decides the bits, by argument
+    writes: whether this process does, or only reads what another has written
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Keeper:
         every: float | None,
         resume: PathLike | None,
         settings: dict[str, Any],
+        writes: bool = True,
     ) -> None:
         self.training, self.callbacks, self.every = training, callbacks, every
         if every is not None:
@@ -55,7 +57,9 @@ class Keeper:
         if checkpoint is not None:
             self._folder = CheckpointFolder(as_path(checkpoint, "checkpoint", "folder"), "checkpoint")
         self._due, self._written = every or 0.0, perf_counter()
-        if self._folder is None:
+        if not writes:
+            self._folder = None
+        if self._folder is None and self._resumed is None:
             return
         own = {"callbacks": [type(callback).__name__ for callback in callbacks], "metrics": list(training.metrics)}
         self._identity = identity(training.session, training.data, settings | own)

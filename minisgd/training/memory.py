@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from minisgd.backend import Plan
@@ -16,6 +16,7 @@ from minisgd.nn.sequential import clone
 from minisgd.optim import SGD, ClipNorm, Optimizer, as_optimizer
 from minisgd.optim.checks import count, positive
 from minisgd.tables import Shown
+from minisgd.training.distributed.communicator import Communicator
 from minisgd.training.feeds.feed import ExampleSpec, Feed
 from minisgd.training.recipe import Recipe
 from minisgd.typing import Shape
@@ -135,6 +136,7 @@ class StepSize:
 
     steps_per_launch: updates that a device takes between two messages from the host
     other_bytes: what a limit has to cover besides the step
+    communicator: the ranks of which one takes this memory
     """
 
     network: Network
@@ -144,6 +146,7 @@ class StepSize:
     clip: ClipNorm | None = None
     steps_per_launch: int = 1
     other_bytes: int = 0
+    communicator: Communicator | None = None
 
     def plan(self, batch_size: int, micro_batch: int) -> Plan:
         """Return the memory of a step."""
@@ -153,9 +156,8 @@ class StepSize:
         """Return what is trained and how."""
         # micro-batches need the host in between
         steps_per_launch = self.steps_per_launch if micro_batch == batch_size else 1
-        return Recipe(
-            self.network, self.loss, self.optimizer, self.feed, batch_size, micro_batch, self.clip, steps_per_launch
-        )
+        recipe = Recipe(self.network, self.loss, self.optimizer, self.feed, batch_size, micro_batch, self.clip)
+        return replace(recipe, steps_per_launch=steps_per_launch, communicator=self.communicator)
 
     def _bytes(self, batch_size: int, micro_batch: int) -> int:
         return self.plan(batch_size, micro_batch).bytes() + self.other_bytes

@@ -29,6 +29,8 @@ from minisgd.optim import (
 from minisgd.optim.batch_size import BatchSize
 from minisgd.sparse import SparseRows
 from minisgd.training.consecutive_steps import ConsecutiveStepsSession
+from minisgd.training.distributed.communicator import Communicator
+from minisgd.training.distributed.session import DistributedSession
 from minisgd.training.evaluation import Evaluator, evaluation_plan
 from minisgd.training.feeds.device_feeds import ResidentFeed, StreamedFeed
 from minisgd.training.feeds.feed import ExampleSpec, Feed, HostData
@@ -94,6 +96,8 @@ class Prepared:
     def _session_type(self) -> type[Session]:
         """Return how updates are taken: one by one where somebody has to look or to add up in between."""
         recipe = self.recipe
+        if recipe.communicator is not None:
+            return DistributedSession
         if recipe.steps_per_launch > 1:
             return MultiStepSession
         foreseeable = not recipe.accumulates and measures_every(self.batch_size) is None
@@ -126,6 +130,7 @@ def prepare(
     precision: Precision = "full",
     transform: Transform | Sequence[Transform] | None = None,
     seeds: int | Sequence[int] = 0,
+    communicator: Communicator | None = None,
 ) -> Prepared:
     """Check that network, data, loss and optimizer fit together, and decide the memory of a step.
 
@@ -139,7 +144,8 @@ def prepare(
     loss_fn: Loss = clone(loss_for(loss, data.task))  # a loss carries the arrays of one training run
     spec = ExampleSpec.of(data.train, data.scale, dtype)
     _check_outputs(net, loss_fn, data, spec)
-    full = schedule == ConstantBatch(len(data)) and micro_batch is None and memory_limit is None
+    divided = micro_batch is not None or memory_limit is not None or communicator is not None
+    full = schedule == ConstantBatch(len(data)) and not divided
     transforms = as_transforms(transform)
     if transforms and net.ops.device != "cpu":
         fix = "train on the CPU, or transform the data set beforehand"
@@ -149,16 +155,18 @@ def prepare(
     clip = None if clip_norm is None else clip_to(clip_norm)
     each = (int(seeds),) if isinstance(seeds, Integral) else tuple(int(s) for s in seeds)  # type: ignore[union-attr]
     largest = min(schedule.largest, _checked(micro_batch) or schedule.largest)
+    if communicator is not None:
+        communicator.require_device(net.ops.device)
+        largest = min(largest, -(-schedule.largest // communicator.shards))
     limit = None if memory_limit is None else parse_bytes(memory_limit)
 
     def size(kind: type[Feed]) -> StepSize:
         # on the CPU a limit is for the step alone, as in the memory plan
         other_bytes = 0 if kind is Feed else evaluation(kind) + net.ops.own_bytes()
-        foreseeable = kind is ResidentFeed and measures_every(schedule) is None
+        foreseeable = kind is ResidentFeed and measures_every(schedule) is None and communicator is None
         steps_per_launch = net.ops.steps_per_launch if foreseeable else 1
-        return StepSize(
-            net, loss_fn, optimizer, kind(spec, dtype, shared=shared, n=len(data)), clip, steps_per_launch, other_bytes
-        )
+        feed = kind(spec, dtype, shared=shared, n=len(data))
+        return StepSize(net, loss_fn, optimizer, feed, clip, steps_per_launch, other_bytes, communicator)
 
     def evaluation(kind: type[Feed]) -> int:
         part = data.validation

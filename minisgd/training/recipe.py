@@ -9,6 +9,7 @@ from minisgd.data.augmentation import Transform
 from minisgd.nn import Loss, Network
 from minisgd.optim import ClipNorm, Optimizer
 from minisgd.training.binding import bind_training
+from minisgd.training.distributed.communicator import Communicator
 from minisgd.training.feeds.feed import Feed
 
 FLAT = ("parameters", "gradients", "optimizer state")
@@ -23,6 +24,7 @@ class Recipe:
     several micro-batches, and their gradients added up.
     steps_per_launch: updates whose batches and learning rates are sent to the device together
     transforms: what is done to every batch on the host
+    communicator: the ranks that share every batch
     """
 
     network: Network
@@ -34,11 +36,12 @@ class Recipe:
     clip: ClipNorm | None = None
     steps_per_launch: int = 1
     transforms: tuple[Transform, ...] = ()
+    communicator: Communicator | None = None
 
     @property
     def accumulates(self) -> bool:
-        """True if a batch is made of several micro-batches."""
-        return self.micro_batch < self.batch_size
+        """True if a batch is made of several micro-batches or shards."""
+        return self.micro_batch < self.batch_size or self.communicator is not None
 
     def requests(self) -> list[Request]:
         """Return all the memory of a training step."""
@@ -48,6 +51,7 @@ class Recipe:
             *self.optimizer.requests(net.layout, net.dtype),
             *(self.clip.requests(net.dtype) if self.clip else []),
             *([self.total_request()] if self.accumulates else []),
+            *self.shared_requests().values(),
             *bind_training(net, self.loss, self.feed, self.micro_batch).requests(),
             *self.feed.held().values(),
             *(self.multi_step_requests().values() if self.steps_per_launch > 1 else []),
@@ -71,6 +75,11 @@ class Recipe:
     def total_request(self) -> Request:
         """Return the array in which the gradients of micro-batches are added up."""
         return Request("gradient.total", (self.network.layout.size,), self.network.dtype, "gradients")
+
+    def shared_requests(self) -> dict[str, Request]:
+        """Return the arrays that ranks add up and exchange, by what they are called there; none without ranks."""
+        net, ranks = self.network, self.communicator
+        return ranks.requests(net.layout.size, net.statistics_layout.size, net.dtype) if ranks is not None else {}
 
     def multi_step_requests(self) -> dict[str, Request]:
         """Return the arrays of the coming updates: indices, learning rates, and the number of the next one."""

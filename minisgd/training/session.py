@@ -160,6 +160,15 @@ class Session:
             self._shared_batch = n
         gradient.replay()
 
+    def agree(self, *flags: bool) -> tuple[bool, ...]:
+        """Return which flags are set in any process of this training run: here there is one."""
+        return flags
+
+    @property
+    def waits(self) -> bool:
+        """True if a step is done when its call returns, so that looking at its loss costs nothing."""
+        return self.ops.waits
+
     # ------------------------------------------------ what a step leaves behind
 
     def train_loss(self) -> HostArray:

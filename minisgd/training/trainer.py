@@ -21,6 +21,8 @@ from minisgd.optim import Optimizer, as_batch_schedule
 from minisgd.optim.batch_size import BatchSize
 from minisgd.training.automatic import chosen, is_auto
 from minisgd.training.callbacks import Callback, acts_every_step, require_callbacks
+from minisgd.training.distributed.communicator import Communicator
+from minisgd.training.distributed.start import require_same_everywhere
 from minisgd.training.divergence import DivergenceWatch
 from minisgd.training.health import watch_health
 from minisgd.training.history import Record
@@ -77,6 +79,7 @@ def train(
     checkpoint: str | Path | None = None,
     checkpoint_every: float | None = None,
     resume: str | Path | None = None,
+    communicator: Communicator | None = None,
 ) -> Run:
     """Train a copy of a network by mini-batch gradient descent; the network passed in keeps its weights, or none.
 
@@ -128,6 +131,8 @@ def train(
         checkpoint_every: Epochs between checkpoints; by default about a minute.
         resume: A folder with checkpoints: go on from the last one, to the same bits as without the stop. All arguments
             that decide these must be as they were; ``epochs`` and ``steps`` may be more, unless a schedule spans them.
+        communicator: ``ms.distributed.mpi()`` in a script that ``mpirun`` has started: the ranks share every batch, and
+            all return the same network. Rank 0 writes checkpoints; every rank evaluates, and computes with one thread.
 
     Returns:
         The trained network, what was measured, and what it cost.
@@ -151,9 +156,10 @@ def train(
     measured = as_metrics(metrics, dataset.task)
     size: Any = default_batch_size(len(dataset), getattr(network, "couples_batch", False))
     if is_auto(batch_size):
-        if resume is not None:
+        if resume is not None or communicator is not None:
             fix = "pass the one that was chosen, and its learning rate"
-            raise ArgumentError("batch_size", expected="a number with resume", got=batch_size, fix=fix)
+            argument = "resume" if communicator is None else "communicator"
+            raise ArgumentError("batch_size", expected=f"a number with {argument}", got=batch_size, fix=fix)
         settings = {"memory_limit": memory_limit, "dtype": dtype, "device": device or "cpu", "threads": threads}
         keep = isinstance(optimizer, Optimizer)
         choice = chosen(batch_size, network, dataset, optimizer, loss, keep_rate=keep, seed=seed, **settings)
@@ -179,6 +185,7 @@ def train(
         precision=precision,
         transform=transforms,
         seeds=seed,
+        communicator=communicator,
     )
     session = prepared.session(sampling=sampling, last_batch=last_batch, epochs=epochs, steps=steps)
     training = TrainingState(session, prepared.evaluator(), dataset, measured)
@@ -192,8 +199,12 @@ def train(
         "seed": seed,
         "evaluate_every": evaluate_every,
     }
-    line = ProgressLine(progress if on_progress is None else False)
-    keeper = Keeper(training, callbacks, checkpoint, checkpoint_every, resume, decisive)
+    writes = True
+    if communicator is not None:
+        require_same_everywhere(communicator, training, decisive, callbacks)
+        writes, threads = communicator.rank == 0, threads or 1
+    line = ProgressLine(progress if on_progress is None and writes else False)
+    keeper = Keeper(training, callbacks, checkpoint, checkpoint_every, resume, decisive, writes)
     with (
         blas_threads(choose_threads(session.largest_product(), threads)),
         quiet_arithmetic(),
@@ -295,18 +306,22 @@ def _loop(
                 watch_health(training, record, last=done >= 1)
                 on_progress(done, record)
                 # every callback sees every evaluation, whichever asks to stop
-                if any([callback.on_evaluation(training, record) for callback in callbacks]) and done < 1:
+                asked = [callback.on_evaluation(training, record) for callback in callbacks]
+                if any(session.agree(any(asked))) and done < 1:
                     stopped = "stopped by a callback"
             else:
                 on_progress(done, None)
             sound = regular or done < 1
-            if interruption.requested and done < 1:
+            interrupted, save = session.agree(interruption.requested, keeper.is_due)
+            if interrupted and done < 1:
                 stopped = "interrupted"
             if stopped != "finished":
                 break
-            if keeper.is_due and done < 1:
+            if save and done < 1:
                 keeper.save()
     except KeyboardInterrupt:
+        if session.recipe.communicator is not None:
+            raise  # other ranks wait for this one
         stopped = "interrupted"
     finally:
         session.ops.synchronize()  # what was put on the device's way is done before its programs go

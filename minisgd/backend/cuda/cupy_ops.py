@@ -36,6 +36,15 @@ def import_cupy() -> Any:
     return cupy
 
 
+def join_group(size: int, rank: int) -> Any:
+    """Take a GPU of this machine for this process, and return its NCCL group with the other ranks of MPI."""
+    cupy = import_cupy()
+    cupy.cuda.Device(rank % cupy.cuda.runtime.getDeviceCount()).use()
+    from cupyx.distributed import init_process_group
+
+    return init_process_group(size, rank, use_mpi=True)
+
+
 class CupyOps(CupyVocabulary):
     """Array operations in the memory of a CUDA device.
 
