@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +61,20 @@ def require_function(value: Any, argument: str, of: str) -> None:
     """Refuse what cannot be called; None stands for no function."""
     if value is not None and not callable(value):
         raise DtypeError(argument, expected=f"a function of {of}, or None", got=repr(value), fix="leave it out")
+
+
+def positive(value: object, argument: str) -> int:
+    """Return a positive integer, or refuse the argument."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise ArgumentError(argument, expected="a positive integer", got=value, fix="give 1, 2, 3, …")
+    return int(value)
+
+
+def within(interval: str, value: object, argument: str, fix: str) -> float:
+    """Return a number of an interval such as "[0, 1)" or "(0, inf)", or refuse the argument."""
+    low, high = map(float, interval[1:-1].split(","))
+    if isinstance(value, Real) and not isinstance(value, bool):
+        number = float(value)
+        if low < number < high or (number == low and interval[0] == "[") or (number == high and interval[-1] == "]"):
+            return number
+    raise ArgumentError(argument, expected=f"a number in {interval}", got=value, fix=fix)

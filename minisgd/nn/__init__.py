@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import minisgd.backend.dispatch as dispatch
 from minisgd.nn import initializers as init
-from minisgd.nn.layer import Buffer, Declaration, Layer, Parameter, Statistic
+from minisgd.nn.declaration import Buffer, Declaration, Parameter, Statistic
+from minisgd.nn.layer import Layer
 from minisgd.nn.layers.activations import LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
 from minisgd.nn.layers.attention import ScaledDotProduct
 from minisgd.nn.layers.batch_norm import BatchNorm

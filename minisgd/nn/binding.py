@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from minisgd.backend import Arena, Owner, Request
-from minisgd.nn.layer import Declaration, Layer
+from minisgd.nn.declaration import Declaration
+from minisgd.nn.layer import Layer
 from minisgd.nn.lending import lend
 from minisgd.typing import Shape
 

@@ -1,4 +1,4 @@
-"""What a layer is: a declaration of the arrays it needs, and three methods that use them.
+"""What a layer is: a declaration of the arrays it needs, and the methods that use them.
 
 Alphabet of shapes: R replicas (the leading axes, written …), B batch, I in, O out, C channels, H W image.
 """
@@ -6,101 +6,17 @@ Alphabet of shapes: R replicas (the leading axes, written …), B batch, I in, O
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from numbers import Integral, Real
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from minisgd.backend import Ops
 from minisgd.errors import ArgumentError, ShapeError
-from minisgd.nn.initializers import Constant, Initializer
-from minisgd.nn.layout import Kind
+from minisgd.nn.declaration import Declaration
 from minisgd.nn.lending import Borrower
 from minisgd.typing import Array, HostArray, Shape
 
 if TYPE_CHECKING:
     from minisgd.nn.binding import Binder, Place
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A tensor that is learned: attribute ``name`` holds it, ``d<name>`` its gradient.
-
-    Args:
-        shape: Without replica axes.
-        init: Draws the first value.
-        kind: "weight", "bias" or "norm": what decay, clipping and layer-wise rates go by.
-        fan_in: Inputs of an output, for the initializer.
-        fan_out: Outputs of an input, for the initializer.
-    """
-
-    shape: Shape
-    init: Initializer
-    kind: Kind = "weight"
-    fan_in: int = 1
-    fan_out: int = 1
-
-
-@dataclass(frozen=True)
-class Statistic:
-    """A tensor that is kept beside the parameters but not learned (running mean and variance).
-
-    Args:
-        shape: Without replica axes.
-        init: The first value; 0 by default.
-    """
-
-    shape: Shape
-    init: Initializer = Constant(0.0)
-
-
-@dataclass(frozen=True)
-class Buffer:
-    """A work array, shape with the batch axis and without replica axes.
-
-    Args:
-        shape: (B, …).
-        life: "kept" from forward to backward; "scratch" within one call, so that layers share it; or "own", never
-            shared, for content that is written once (a border of zeros).
-        over: The array of the layer whose storage it may take over: "x" in forward, because the layer is done with
-            x once this buffer is written.
-        inference: Whether evaluation needs it too.
-        dtype: By default that of the network.
-    """
-
-    shape: Shape
-    life: Literal["kept", "scratch", "own"] = "kept"
-    over: Literal["x", None] = None
-    inference: bool = True
-    dtype: str | None = None
-
-
-@dataclass(frozen=True)
-class Declaration:
-    """The arrays of a layer for one input shape (B, …).
-
-    Args:
-        y: The shape of the output, (B, …).
-        parameters: By attribute.
-        statistics: By attribute.
-        buffers: By attribute.
-        keeps_y: Backward reads y, so the next layer must not write over it. (Nobody writes over x but y does.)
-        y_over_x: y may overwrite x (see Buffer).
-        dx_over_dy: dx may overwrite dy.
-        reshapes: y is x itself, seen in another shape.
-        infer: In evaluation, where backward needs nothing, y has its own memory, is written over x, or is x.
-        clock: The layer draws random numbers, and gets ``seeds``, ``clock`` and ``stream``.
-    """
-
-    y: Shape
-    parameters: dict[str, Parameter] = field(default_factory=dict)
-    statistics: dict[str, Statistic] = field(default_factory=dict)
-    buffers: dict[str, Buffer] = field(default_factory=dict)
-    keeps_y: bool = False
-    y_over_x: bool = False
-    dx_over_dy: bool = False
-    reshapes: bool = False
-    infer: Literal["own", "over x", "x"] = "own"
-    clock: bool = False
 
 
 @dataclass(frozen=True)
@@ -331,20 +247,3 @@ class Layer(Borrower):
 def shape_text(x: Shape) -> str:
     """Write a shape with the batch axis as B: (B, 28, 28)."""
     return "(" + ", ".join(["B", *map(str, x[1:])]) + ")"
-
-
-def positive(value: object, argument: str) -> int:
-    """Return a positive integer, or refuse the argument."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        raise ArgumentError(argument, expected="a positive integer", got=value, fix="give 1, 2, 3, …")
-    return int(value)
-
-
-def within(interval: str, value: object, argument: str, fix: str) -> float:
-    """Return a number of an interval such as "[0, 1)" or "(0, inf)", or refuse the argument."""
-    low, high = map(float, interval[1:-1].split(","))
-    if isinstance(value, Real) and not isinstance(value, bool):
-        number = float(value)
-        if low < number < high or (number == low and interval[0] == "[") or (number == high and interval[-1] == "]"):
-            return number
-    raise ArgumentError(argument, expected=f"a number in {interval}", got=value, fix=fix)

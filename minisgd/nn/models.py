@@ -9,10 +9,11 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from minisgd.checks import positive
 from minisgd.errors import ArgumentError, DtypeError, MinisgdError, ShapeError
 from minisgd.nn.imported import run_file
 from minisgd.nn.initializers import XavierNormal
-from minisgd.nn.layer import Layer, positive
+from minisgd.nn.layer import Layer
 from minisgd.nn.layers.activations import ReLU
 from minisgd.nn.layers.batch_norm import BatchNorm
 from minisgd.nn.layers.conv import Conv2d

@@ -11,13 +11,13 @@ from typing import Any, Self
 import numpy as np
 
 from minisgd.backend import Ops, get_ops
-from minisgd.checks import require_kind
+from minisgd.checks import positive, require_kind
 from minisgd.errors import ArgumentError, ShapeError
 from minisgd.nn.binding import Binder
 from minisgd.nn.drawing import as_seeds, draw, require_memory
 from minisgd.nn.inference import Inference, checked_examples
 from minisgd.nn.initializers import Initializer, require_rule
-from minisgd.nn.layer import Layer, Leaf, positive
+from minisgd.nn.layer import Layer, Leaf
 from minisgd.nn.layout import Layout
 from minisgd.nn.lending import lend
 from minisgd.nn.sequential import Sequential, clone

@@ -10,7 +10,8 @@ from typing import Any, Self
 from minisgd.backend import Ops, Request
 from minisgd.errors import ArgumentError, ShapeError
 from minisgd.nn.binding import Binder, Place
-from minisgd.nn.layer import Declaration, Layer, Leaf, shape_text
+from minisgd.nn.declaration import Declaration
+from minisgd.nn.layer import Layer, Leaf, shape_text
 from minisgd.nn.lending import without_lent
 from minisgd.typing import Array, HostArray, Shape
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from minisgd.checks import positive
 from minisgd.errors import ArgumentError
 from minisgd.nn.initializers import Initializer, XavierNormal
-from minisgd.nn.layer import positive
 from minisgd.nn.layers.attention import ScaledDotProduct
 from minisgd.nn.layers.gates import GELU
 from minisgd.nn.layers.layer_norm import LayerNorm

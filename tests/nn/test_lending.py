@@ -15,7 +15,7 @@ class Scaled(ms.Layer):
         self.v = np.array([1.0, 2.0, 3.0], dtype=np.float32)
 
     def declare(self, x):
-        from minisgd.nn.layer import Declaration
+        from minisgd.nn.declaration import Declaration
 
         return Declaration(y=x)
 

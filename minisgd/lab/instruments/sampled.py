@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any
 
+from minisgd.checks import positive
 from minisgd.errors import DtypeError
 from minisgd.nn import Network
-from minisgd.nn.layer import positive
 from minisgd.training.callbacks import Callback
 from minisgd.training.state import TrainingState
 

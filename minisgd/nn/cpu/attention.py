@@ -13,7 +13,7 @@ from typing import Any
 from minisgd.backend import NumpyOps
 from minisgd.backend.dispatch import tuned
 from minisgd.nn.cpu import block_size
-from minisgd.nn.layer import Buffer, Declaration
+from minisgd.nn.declaration import Buffer, Declaration
 from minisgd.nn.layers.attention import ScaledDotProduct, hide_the_future
 from minisgd.nn.shapes import transpose
 from minisgd.typing import Array, Shape

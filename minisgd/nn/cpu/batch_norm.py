@@ -11,7 +11,7 @@ from minisgd.backend import NumpyOps
 from minisgd.backend.dispatch import tuned
 from minisgd.nn.cpu import block_size
 from minisgd.nn.cpu.block_size import images_per_block
-from minisgd.nn.layer import Buffer, Declaration
+from minisgd.nn.declaration import Buffer, Declaration
 from minisgd.nn.layers.batch_norm import BatchNorm
 from minisgd.nn.layers.ghost_batches import ghost_batches
 from minisgd.nn.shapes import reshaped, rows

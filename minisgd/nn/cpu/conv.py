@@ -11,7 +11,7 @@ from minisgd.backend import NumpyOps
 from minisgd.backend.dispatch import tuned
 from minisgd.nn.cpu import block_size
 from minisgd.nn.cpu.block_size import blocks, images_per_block
-from minisgd.nn.layer import Buffer, Declaration
+from minisgd.nn.declaration import Buffer, Declaration
 from minisgd.nn.layers.conv import Conv2d
 from minisgd.nn.layers.windows import offsets, strided
 from minisgd.nn.shapes import reshaped, rows, transpose

@@ -12,7 +12,7 @@ from typing import Any
 from minisgd.backend import NumpyOps
 from minisgd.backend.dispatch import tuned
 from minisgd.nn.cpu.block_size import as_runs, blocks, images_per_block
-from minisgd.nn.layer import Buffer, Declaration
+from minisgd.nn.declaration import Buffer, Declaration
 from minisgd.nn.layers.pool import MaxPool2d
 from minisgd.nn.layers.windows import strided
 from minisgd.typing import Array, Shape

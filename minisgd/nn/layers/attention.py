@@ -5,8 +5,10 @@ from __future__ import annotations
 from math import sqrt
 
 from minisgd.backend import Ops
+from minisgd.checks import positive
 from minisgd.errors import ShapeError
-from minisgd.nn.layer import Buffer, Declaration, Layer, positive, shape_text
+from minisgd.nn.declaration import Buffer, Declaration
+from minisgd.nn.layer import Layer, shape_text
 from minisgd.nn.layers.softmax import softmax, softmax_gradient
 from minisgd.nn.shapes import reshaped, transpose
 from minisgd.typing import Array, Shape

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from minisgd.backend import Ops
-from minisgd.checks import require_flag
-from minisgd.nn.layer import Buffer, Declaration, positive, within
+from minisgd.checks import positive, require_flag, within
+from minisgd.nn.declaration import Buffer, Declaration
 from minisgd.nn.layers.frozen import FrozenBatchNorm, scale_and_shift
 from minisgd.nn.layers.ghost_batches import each_ghost, ghost_batches
 from minisgd.nn.layers.running import RunningAverages

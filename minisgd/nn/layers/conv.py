@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from minisgd.backend import Ops
-from minisgd.checks import require_flag
+from minisgd.checks import positive, require_flag
+from minisgd.nn.declaration import Buffer, Declaration, Parameter
 from minisgd.nn.initializers import HeNormal, Initializer, Zeros, require_rule
-from minisgd.nn.layer import Buffer, Declaration, Parameter, positive
 from minisgd.nn.layers.patches import Patches
 from minisgd.nn.layers.windows import padding_of, pair, require_images, window_counts
 from minisgd.nn.shapes import reshaped, rows, transpose

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from minisgd.backend import Ops
 from minisgd.errors import ShapeError
-from minisgd.nn.layer import Buffer, Declaration, Parameter, shape_text
+from minisgd.nn.declaration import Buffer, Declaration, Parameter
+from minisgd.nn.layer import shape_text
 from minisgd.nn.layers.conv import Conv2d
 from minisgd.nn.layers.windows import require_images
 from minisgd.nn.shapes import reshaped, rows, transpose

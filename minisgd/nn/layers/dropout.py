@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from minisgd.backend import Ops
-from minisgd.nn.layer import Buffer, Declaration, Layer, within
+from minisgd.checks import within
+from minisgd.nn.declaration import Buffer, Declaration
+from minisgd.nn.layer import Layer
 from minisgd.nn.layers.frozen import Identity
 from minisgd.typing import Array, Shape
 

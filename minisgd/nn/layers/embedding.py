@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.backend import Ops
+from minisgd.checks import positive
 from minisgd.errors import ArgumentError, DataError, ShapeError
+from minisgd.nn.declaration import Buffer, Declaration, Parameter
 from minisgd.nn.initializers import Initializer, Normal
-from minisgd.nn.layer import Buffer, Declaration, Layer, Parameter, positive, shape_text
+from minisgd.nn.layer import Layer, shape_text
 from minisgd.typing import Array, HostArray, Shape
 
 LARGEST_VOCABULARY = 1 << 24

@@ -5,8 +5,10 @@ from __future__ import annotations
 from math import prod
 
 from minisgd.backend import Ops
+from minisgd.checks import positive
 from minisgd.errors import ShapeError
-from minisgd.nn.layer import Declaration, Layer, positive, shape_text
+from minisgd.nn.declaration import Declaration
+from minisgd.nn.layer import Layer, shape_text
 from minisgd.nn.shapes import reshaped
 from minisgd.typing import Array, Shape
 

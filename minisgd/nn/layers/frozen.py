@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from minisgd.backend import Ops
+from minisgd.nn.declaration import Buffer, Declaration, Parameter, Statistic
 from minisgd.nn.initializers import Ones, Zeros
-from minisgd.nn.layer import Buffer, Declaration, Layer, Parameter, Statistic
+from minisgd.nn.layer import Layer
 from minisgd.nn.shapes import rows
 from minisgd.typing import Array, Shape
 

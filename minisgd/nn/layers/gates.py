@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import pi, sqrt
 
 from minisgd.backend import Ops
-from minisgd.nn.layer import Buffer, Declaration, Layer
+from minisgd.nn.declaration import Buffer, Declaration
+from minisgd.nn.layer import Layer
 from minisgd.nn.layers.activations import sigmoid, softplus
 from minisgd.typing import Array, Shape
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from minisgd.backend import Ops
-from minisgd.checks import require_flag
+from minisgd.checks import positive, require_flag
+from minisgd.nn.declaration import Declaration, Parameter
 from minisgd.nn.initializers import HeNormal, Initializer, Zeros, require_rule
-from minisgd.nn.layer import Declaration, Layer, Parameter, positive
+from minisgd.nn.layer import Layer
 from minisgd.nn.shapes import rows, transpose
 from minisgd.typing import Array, Shape
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from minisgd.backend import Ops
-from minisgd.nn.layer import Buffer, Declaration, Layer
+from minisgd.nn.declaration import Buffer, Declaration
+from minisgd.nn.layer import Layer
 from minisgd.nn.layers.windows import offsets, pair, require_images, strided, window_counts
 from minisgd.nn.shapes import reshaped
 from minisgd.typing import Array, Shape

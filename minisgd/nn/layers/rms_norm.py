@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from minisgd.backend import Ops
+from minisgd.checks import within
+from minisgd.nn.declaration import Buffer, Declaration, Parameter
 from minisgd.nn.initializers import Ones
-from minisgd.nn.layer import Buffer, Declaration, Layer, Parameter, within
+from minisgd.nn.layer import Layer
 from minisgd.nn.shapes import rows
 from minisgd.typing import Array, Shape
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minisgd.backend import Ops
-from minisgd.nn.layer import Buffer
+from minisgd.nn.declaration import Buffer
 from minisgd.nn.layers.activations import Activation
 from minisgd.typing import Array, Shape
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from minisgd.backend import Ops
-from minisgd.nn.layer import Declaration, Layer
+from minisgd.nn.declaration import Declaration
+from minisgd.nn.layer import Layer
 from minisgd.nn.layers.windows import offsets, pair, require_images, strided
 from minisgd.typing import Array, Shape
 

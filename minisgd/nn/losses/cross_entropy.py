@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.backend import Ops, Request
+from minisgd.checks import within
 from minisgd.errors import DataError, ShapeError
-from minisgd.nn.layer import Buffer, shape_text, within
+from minisgd.nn.declaration import Buffer
+from minisgd.nn.layer import shape_text
 from minisgd.nn.layers.activations import sigmoid, softplus
 from minisgd.nn.lending import lend
 from minisgd.nn.losses.loss import Loss, LossDeclaration, TargetKind, require_values

@@ -7,7 +7,8 @@ from typing import Literal, TypeAlias
 
 from minisgd.backend import Ops, Request
 from minisgd.errors import ShapeError
-from minisgd.nn.layer import Buffer, shape_text
+from minisgd.nn.declaration import Buffer
+from minisgd.nn.layer import shape_text
 from minisgd.nn.lending import Borrower
 from minisgd.typing import Array, Shape
 

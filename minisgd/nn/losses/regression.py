@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from minisgd.backend import Ops
-from minisgd.nn.layer import Buffer, within
+from minisgd.checks import within
+from minisgd.nn.declaration import Buffer
 from minisgd.nn.losses.cross_entropy import mean_over_outputs, outputs
 from minisgd.nn.losses.loss import Loss, LossDeclaration, TargetKind, require_values
 from minisgd.typing import Array, Shape

@@ -6,7 +6,8 @@ from math import prod
 
 from minisgd.backend import Ops, Request
 from minisgd.errors import DataError, ShapeError
-from minisgd.nn.layer import Buffer, shape_text
+from minisgd.nn.declaration import Buffer
+from minisgd.nn.layer import shape_text
 from minisgd.nn.losses.cross_entropy import SoftmaxCrossEntropy
 from minisgd.nn.losses.loss import LossDeclaration, TargetKind
 from minisgd.nn.shapes import rows, transpose

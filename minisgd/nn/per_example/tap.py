@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from minisgd.backend import Ops
 from minisgd.nn.binding import Binder, Place
-from minisgd.nn.layer import Declaration, Layer, Leaf
+from minisgd.nn.declaration import Declaration
+from minisgd.nn.layer import Layer, Leaf
 from minisgd.nn.per_example.factors import Factor, copied
 from minisgd.nn.per_example.rules import factors_of, has_rule
 from minisgd.nn.sequential import Sequential

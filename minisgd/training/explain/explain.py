@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from minisgd.backend import Call, Ops, Program
-from minisgd.checks import require_flag, require_kind
+from minisgd.checks import positive, require_flag, require_kind
 from minisgd.data.sampling import Sequential
 from minisgd.errors import ArgumentError
 from minisgd.nn import Loss, Network, SoftmaxCrossEntropy
-from minisgd.nn.layer import Layer, Leaf, positive
+from minisgd.nn.layer import Layer, Leaf
 from minisgd.nn.network import require_network
 from minisgd.nn.sequential import clone
 from minisgd.optim import ConstantBatch, Optimizer

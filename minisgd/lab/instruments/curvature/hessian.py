@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from minisgd.checks import positive
 from minisgd.data.holdout import generator
 from minisgd.errors import ArgumentError
 from minisgd.lab.instruments.curvature.lanczos import End, Extremes, lanczos
 from minisgd.lab.instruments.curvature.smooth import Examples, Smooth, Subject, as_smooth, examples_of, require_finite
-from minisgd.nn.layer import positive
 from minisgd.optim.checks import positive as positive_number
 from minisgd.tables import Shown
 from minisgd.typing import HostArray, Seed

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minisgd.checks import as_items
+from minisgd.checks import as_items, within
 from minisgd.data.holdout import generator
 from minisgd.lab.instruments.curvature.hessian import extremes
 from minisgd.lab.instruments.curvature.smooth import (
@@ -19,7 +19,6 @@ from minisgd.lab.instruments.curvature.smooth import (
     require_finite,
     require_vector,
 )
-from minisgd.nn.layer import within
 from minisgd.tables import Shown
 from minisgd.typing import HostArray, Seed
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minisgd.checks import within
 from minisgd.lab.instruments.curvature.hessian import extremes
 from minisgd.lab.instruments.curvature.smooth import (
     Examples,
@@ -16,7 +17,6 @@ from minisgd.lab.instruments.curvature.smooth import (
     require_finite,
     require_vector,
 )
-from minisgd.nn.layer import within
 from minisgd.tables import Shown
 from minisgd.typing import HostArray, Seed
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from minisgd.checks import positive, within
 from minisgd.lab.instruments.curvature.hessian import PRODUCTS, TOLERANCE, extremes, hutchinson_trace
 from minisgd.lab.instruments.curvature.keskar import keskar_sharpness
 from minisgd.lab.instruments.curvature.sam import sam_sharpness
 from minisgd.lab.instruments.curvature.smooth import Examples, Subject, as_smooth, examples_of, require_finite
-from minisgd.nn.layer import positive, within
 from minisgd.tables import Shown
 from minisgd.typing import Seed
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from minisgd.checks import positive, within
 from minisgd.errors import ArgumentError
 from minisgd.lab import plots
 from minisgd.lab.instruments.curvature.hessian import PRODUCTS, extremes
 from minisgd.lab.instruments.curvature.picture import draw_sharpness
 from minisgd.lab.instruments.objective import Objective
-from minisgd.nn.layer import positive, within
 from minisgd.optim import SGD, Optimizer
 from minisgd.training.callbacks import Callback
 from minisgd.training.state import TrainingState

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minisgd.checks import as_items
+from minisgd.checks import as_items, positive
 from minisgd.data import Dataset
 from minisgd.data.holdout import generator
 from minisgd.errors import ArgumentError
@@ -18,7 +18,6 @@ from minisgd.lab.instruments.landscape.directions import hold_mixture, points_of
 from minisgd.lab.instruments.landscape.picture import draw_line
 from minisgd.lab.instruments.objective import Objective
 from minisgd.nn import Network
-from minisgd.nn.layer import positive
 from minisgd.optim.checks import number
 from minisgd.tables import Shown
 from minisgd.typing import HostArray, Seed

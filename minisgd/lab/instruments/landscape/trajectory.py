@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from minisgd.checks import positive
 from minisgd.errors import ArgumentError
-from minisgd.nn.layer import positive
 from minisgd.training.callbacks import Callback
 from minisgd.training.state import TrainingState
 from minisgd.typing import HostArray
