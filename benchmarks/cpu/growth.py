@@ -160,7 +160,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     from benchmarks.cpu.frameworks import write
     from benchmarks.harness.machine import describe, provenance
-    from minisgd.training.session import quiet_arithmetic
+    from minisgd.training.arithmetic import quiet_arithmetic
 
     document = {"benchmark": "growth", **provenance(), "quick": args.quick, "cores": 1}
     pin(1)

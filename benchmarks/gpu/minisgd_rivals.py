@@ -9,8 +9,8 @@ from benchmarks.cpu.rivals.minisgd_rival import _give, _Given, network
 from benchmarks.cpu.rivals.rival import Rival
 from benchmarks.gpu.tasks import GpuTask, made_up
 from benchmarks.harness.workloads import weights
+from minisgd.training.arithmetic import quiet_arithmetic
 from minisgd.training.prepare import prepare
-from minisgd.training.session import quiet_arithmetic
 
 
 class OnGpu(Rival):

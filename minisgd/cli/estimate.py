@@ -32,8 +32,8 @@ class Estimate:
 def try_steps(network: Network, data: Dataset, settings: Mapping[str, Any]) -> Estimate:
     """Estimate a training run from a few of its steps, which are thrown away."""
     from minisgd.backend.cpu.threads import blas_threads, choose_threads
+    from minisgd.training.arithmetic import quiet_arithmetic
     from minisgd.training.prepare import prepare
-    from minisgd.training.session import quiet_arithmetic
 
     wanted = ("loss", "batch_size", "clip_norm", "micro_batch", "memory_limit", "dtype", "device", "precision")
     given = {name: settings[name] for name in (*wanted, "communicator")}

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from minisgd.training.arithmetic import quiet_arithmetic
 from minisgd.training.evaluation import Evaluator, Score
 from minisgd.training.prepare import Prepared
-from minisgd.training.session import Session, quiet_arithmetic
+from minisgd.training.session import Session
 from minisgd.typing import HostArray
 
 

@@ -6,38 +6,38 @@ network, or a stack of R replicas that differ in seed and learning rate; it neve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from minisgd.backend import Arena, Plan, Program
-from minisgd.data.augmentation import augment
 from minisgd.data.sampling import Sampler
 from minisgd.errors import ArgumentError
 from minisgd.optim import BatchSizeSchedule, ConstantBatch, GradientMeasure, Progress
 from minisgd.optim.learning_rate import Constant
-from minisgd.optim.optimizer import FLUSH_EVERY, UpdateBuffers
-from minisgd.training.binding import BoundPass, attach_random, bind_training
-from minisgd.training.cost import largest_product
+from minisgd.optim.optimizer import FLUSH_EVERY
 from minisgd.training.feeds.feed import HostData
 from minisgd.training.gradient_meter import GradientMeter
 from minisgd.training.recipe import Recipe
+from minisgd.training.step_programs import StepPrograms
 from minisgd.typing import Array, HostArray
 
 Between: TypeAlias = Callable[[HostArray, Array], object]
 
 
-class Session:
+class Session(StepPrograms):
     """A training run in progress.
 
     seeds: one for each replica, of dropout masks   lr_factors (R,): what each replica's learning rate is
     multiplied with   batch_size: the schedule; its largest value is the recipe's   epochs, steps: how long the
     training run will be, where that is known, for the schedules that ask
     """
+
+    _settled: bool
+    """True once learning rate and batch size are set for good."""
+    _shared_batch: int
+    """How many examples the shared batch holds, 0 before it is gathered."""
 
     def __init__(
         self,
@@ -51,25 +51,14 @@ class Session:
         epochs: float | None = None,
         steps: int | None = None,
     ) -> None:
-        self.recipe, self.sampler, self.batch_size = recipe, sampler, batch_size
-        self.ops, self.network = recipe.network.ops, recipe.network
-        self.seeds = tuple(seeds)
+        super().__init__(recipe, data, seeds)
+        self.sampler, self.batch_size = sampler, batch_size
         self.lr_factors = np.ones(len(self.seeds)) if lr_factors is None else np.asarray(lr_factors, float)
         self.total_epochs, self.total_steps = epochs, steps
-        self._largest_product = 0
         self.steps = 0
         self.examples = 0
         self.lr = float("nan")
-        self._settled = False
-        """True once learning rate and batch size are set for good."""
-        self._shared_batch = 0
-        """How many examples the shared batch holds, 0 before it is gathered."""
         self.size = recipe.batch_size
-        self.plan = Plan(recipe.requests())
-        self.arena = Arena(self.ops, self.plan, self.network.lead)
-        self.data = recipe.feed.place(self.ops, self.arena, data)
-        self._adopt_weights()
-        self._forget_programs()
         self._loss_count = 0
         self.held = 0
         """How many examples the arrays of the last gradient belong to."""
@@ -204,6 +193,10 @@ class Session:
             and (request.owner in ("parameters", "optimizer state") or key in ("loss.sum", "clock"))
         ]
 
+    def _forget_programs(self) -> None:
+        super()._forget_programs()
+        self._settled, self._shared_batch = False, 0
+
     # ------------------------------------------------ stopping and going on
 
     def state(self) -> dict[str, Any]:
@@ -255,110 +248,6 @@ class Session:
                 )
             self.ops.upload(arrays[key], out=here)
 
-    # ------------------------------------------------ recording
-
-    def _adopt_weights(self) -> None:
-        """Move the network's weights into this session's memory."""
-        lead = self.network.lead
-        fixed = self.recipe.fixed_requests()
-        for name in ("vector", "statistics"):
-            here = self.arena.view(fixed[name], lead)
-            self.ops.copy(getattr(self.network, name), out=here)
-
-    def _forget_programs(self) -> None:
-        """Attach all arrays for the current number of replicas; programs are recorded again when needed."""
-        lead = self.network.lead
-        fixed = {name: self.arena.view(r, lead) for name, r in self.recipe.fixed_requests().items()}
-        shared = {name: self.arena.view(r, ()) for name, r in self.recipe.fixed_requests().items() if r.shared}
-        self.gradient, self.lr_array, self.loss_sum = fixed["gradient"], fixed["lr"], fixed["loss_sum"]
-        self.share, self.clock = shared["share"], shared["clock"]
-        self.network.vector, self.network.statistics = fixed["vector"], fixed["statistics"]
-        if self.recipe.accumulates:
-            self.total = self.arena.view(self.recipe.total_request(), lead)
-        self._gradients: dict[int, tuple[Program, Program, Array]] = {}
-        self._update_program: Program | None = None
-        self._accumulate_program: Program | None = None
-        self._flush_program: Program | None = None
-        self._shared_batch = 0
-        self._settled = False
-
-    def _gradient(self, b: int) -> tuple[Program, Program, Array]:
-        if b not in self._gradients:
-            self._gradients[b] = self.record_gradient(b)
-            self._largest_product = max(self._largest_product, largest_product(self._gradients[b][1:2]))
-        return self._gradients[b]
-
-    def record_parts(self, b: int) -> None:
-        """Record all programs that a batch of b examples needs."""
-        micro = self.recipe.micro_batch
-        for n in {min(b, micro), b % micro} - {0}:
-            self._gradient(n)
-
-    def record_gradient(self, b: int) -> tuple[Program, Program, Array]:
-        """Record gathering and gradient for b examples; return both and the array of indices."""
-        net, loss, feed, ops = self.network, self.recipe.loss, self.recipe.feed, self.ops
-        bound: BoundPass = bind_training(net, loss, feed, b)
-        assert net.input_shape is not None
-        net.attach(net.input_shape, net.vector, net.statistics, self.gradient)
-        attach_random(net, self.seeds, self.clock)
-        batch = bound.realize(self.arena, net.lead)
-        with ops.record() as gather, ops.scope("gather", "batch"):
-            ops.method(feed, "gather")(ops, self.arena, self.data, b, net.lead)
-            if self.recipe.transforms:
-                x, y = batch["x"], batch["target"]
-                given = (self.recipe.transforms, self.seeds, len(net.lead), x, y, self.clock)
-                ops.run("function", augment, given, (x, y), x)
-                ops.run("function", _nothing, (), (x, y), y)  # so that nobody reads the targets before
-        with ops.record() as gradient:
-            with ops.scope("forward"):
-                net.forward(ops, batch["x"])
-            with ops.scope("loss", type(loss).__name__):
-                ops.method(loss, "accumulate")(ops, batch["target"], self.loss_sum)
-            with ops.scope("backward"):
-                with ops.scope(layer=type(loss).__name__):
-                    dz = loss.gradient(ops)
-                net.backward(ops, dz)
-            clocked = any(leaf.declaration.clock for leaf in net.describe(net.input_shape))
-            if clocked or self.recipe.transforms:
-                with ops.scope("backward", "clock"):
-                    ops.add(self.clock, 1, out=self.clock)
-        return gather, gradient, feed.index(self.arena, b, net.lead)
-
-    def _update(self) -> Program:
-        if self._update_program is None:
-            self._update_program = self.record_update()
-        return self._update_program
-
-    def record_update(self) -> Program:
-        """Record clipping and the optimizer's step."""
-        recipe, buffers = self.recipe, self._update_buffers()
-        with self.ops.record() as update, self.ops.scope("update"):
-            if recipe.clip:
-                recipe.clip.apply(self.ops, self.arena, buffers.g)
-            recipe.optimizer.step(self.ops, buffers)
-        update.temporaries = (buffers.scratch,)
-        return update
-
-    def _flush(self) -> Program:
-        if self._flush_program is None:
-            with self.ops.record() as program, self.ops.scope("flush"):
-                self.recipe.optimizer.flush(self.ops, self._update_buffers())
-            self._flush_program = program
-        return self._flush_program
-
-    def _update_buffers(self) -> UpdateBuffers:
-        recipe, net = self.recipe, self.network
-        g = self.total if recipe.accumulates else self.gradient
-        return recipe.optimizer.buffers(self.arena, net.layout, net.vector, g, self.lr_array)
-
-    def _accumulate(self) -> Program:
-        if self._accumulate_program is None:
-            with self.ops.record() as program, self.ops.scope("accumulate", "micro-batch"):
-                self.ops.multiply(self.gradient, self.share, out=self.gradient)
-                self.ops.add(self.total, self.gradient, out=self.total)
-            self._accumulate_program = program
-        return self._accumulate_program
-
     @property
     def epochs(self) -> float:
         """Epochs done; whole as soon as the epoch holds no further batch."""
@@ -366,32 +255,3 @@ class Session:
         if sampler.batches_left(self.size) == 0:
             return float(sampler.epoch)
         return sampler.epoch - sampler.left / sampler.n
-
-    def largest_product(self) -> int:
-        """Return the FLOPs of the largest matrix product recorded so far, by which threads are chosen."""
-        return self._largest_product
-
-    @property
-    def replicas(self) -> int:
-        """R, the number of networks in the stack."""
-        return prod(self.network.lead)
-
-
-def _nothing() -> None:
-    """Stand for the second result of a call that has two."""
-
-
-BUFFER = 2048
-"""Elements that NumPy copies at a time where the rows of an operand are short or of another dtype."""
-
-
-@contextmanager
-def quiet_arithmetic() -> Iterator[None]:
-    """Let a diverging run overflow without warnings, since its loss tells; let NumPy copy less.
-
-    NumPy copies operands with rows of less than half its buffer into that buffer first, 8192 elements of it. With a
-    smaller one it works on the rows where they lie, in half the time.
-    """
-    with np.errstate(all="ignore"):
-        np.setbufsize(BUFFER)  # until errstate ends
-        yield

@@ -19,6 +19,7 @@ from minisgd.nn import Network
 from minisgd.nn.losses import LossLike, as_loss
 from minisgd.optim import Optimizer, as_batch_schedule
 from minisgd.optim.batch_size import BatchSize
+from minisgd.training.arithmetic import quiet_arithmetic
 from minisgd.training.automatic import chosen, is_auto
 from minisgd.training.callbacks import Callback, acts_every_step, require_callbacks
 from minisgd.training.distributed.communicator import Communicator
@@ -41,7 +42,7 @@ from minisgd.training.placement import planned_memory
 from minisgd.training.prepare import Sampling, prepare
 from minisgd.training.progress import ProgressLine
 from minisgd.training.run import Run
-from minisgd.training.session import Session, quiet_arithmetic
+from minisgd.training.session import Session
 from minisgd.training.state import TrainingState
 from minisgd.typing import Array, HostArray
 

@@ -13,9 +13,9 @@ from benchmarks.harness.workloads import Workload
 from minisgd.backend.cpu.threads import blas_threads, choose_threads
 from minisgd.data.sampling import Sequential
 from minisgd.nn.inference import Inference
+from minisgd.training.arithmetic import quiet_arithmetic
 from minisgd.training.prepare import Prepared, prepare
 from minisgd.training.replica_threads import ReplicaThreads
-from minisgd.training.session import quiet_arithmetic
 
 
 def network(workload: Workload) -> ms.Network:

@@ -11,10 +11,10 @@ from minisgd.backend import Arena, Ops, Plan, Program, Request
 from minisgd.data import Dataset
 from minisgd.nn import Loss, Network
 from minisgd.nn.sequential import clone
+from minisgd.training.arithmetic import quiet_arithmetic
 from minisgd.training.binding import bind_training
 from minisgd.training.cost import largest_product
 from minisgd.training.feeds.feed import DeviceData, ExampleSpec, Feed
-from minisgd.training.session import quiet_arithmetic
 from minisgd.typing import Array
 
 

@@ -25,8 +25,8 @@ from minisgd.lab.study.sweep import FIRST_SEEDS, Search
 from minisgd.lab.timing.clock import StepTimes, measure_steps
 from minisgd.lab.timing.fit import falling
 from minisgd.lab.trial import Trial
+from minisgd.training.arithmetic import quiet_arithmetic
 from minisgd.training.memory import format_bytes
-from minisgd.training.session import quiet_arithmetic
 from minisgd.typing import Generator
 
 EventHook = Callable[[str, Mapping[str, Any]], None]

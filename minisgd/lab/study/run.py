@@ -35,8 +35,8 @@ from minisgd.lab.trial import Trial, with_validation
 from minisgd.nn import Network
 from minisgd.nn.losses import LossLike, as_loss
 from minisgd.optim import SGD, Optimizer, as_optimizer
+from minisgd.training.arithmetic import quiet_arithmetic
 from minisgd.training.memory import parse_bytes
-from minisgd.training.session import quiet_arithmetic
 
 
 @dataclass(frozen=True)

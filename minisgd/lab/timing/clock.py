@@ -16,8 +16,8 @@ import numpy as np
 
 from minisgd.backend import Ops
 from minisgd.backend.cpu.threads import blas_threads, choose_threads
+from minisgd.training.arithmetic import quiet_arithmetic
 from minisgd.training.prepare import Prepared
-from minisgd.training.session import quiet_arithmetic
 from minisgd.typing import Generator, HostArray
 
 VISITS = 11

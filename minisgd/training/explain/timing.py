@@ -9,8 +9,8 @@ import numpy as np
 
 from minisgd.backend import Call, Program
 from minisgd.backend.cpu.threads import blas_threads, choose_threads
+from minisgd.training.arithmetic import quiet_arithmetic
 from minisgd.training.cost import largest_product
-from minisgd.training.session import quiet_arithmetic
 
 WARM_UP = 3
 LEAST, MOST = 5, 200

@@ -10,7 +10,7 @@ from minisgd.lab.claims.experiment import Experiment
 from minisgd.lab.claims.lab import Lab
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.study.stack import Stopped
-from minisgd.training.session import quiet_arithmetic
+from minisgd.training.arithmetic import quiet_arithmetic
 from minisgd.typing import HostArray
 
 BATCHES = 64

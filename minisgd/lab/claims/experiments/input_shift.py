@@ -16,7 +16,7 @@ from minisgd.lab.claims.lab import Lab
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.study.stack import Stopped
 from minisgd.nn import BatchNorm, Flatten, Linear, Network, ReLU
-from minisgd.training.session import quiet_arithmetic
+from minisgd.training.arithmetic import quiet_arithmetic
 from minisgd.typing import Array, HostArray
 
 STEPS, BATCH, PROBE = 100, 64, 256

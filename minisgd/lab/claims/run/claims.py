@@ -29,8 +29,8 @@ from minisgd.lab.environment import environment
 from minisgd.lab.study.stack import Stopped
 from minisgd.lab.trial import Trial, with_validation
 from minisgd.nn import Loss, Network
+from minisgd.training.arithmetic import quiet_arithmetic
 from minisgd.training.memory import loss_for
-from minisgd.training.session import quiet_arithmetic
 
 EventHook = Callable[[str, Mapping[str, Any]], None]
 

@@ -16,7 +16,7 @@ from minisgd.lab.claims.claim import Claim
 from minisgd.lab.claims.experiment import Experiment, Unsuitable
 from minisgd.lab.claims.lab import Lab
 from minisgd.lab.study.stack import Stopped
-from minisgd.training.session import quiet_arithmetic
+from minisgd.training.arithmetic import quiet_arithmetic
 
 WORKERS = 2
 

@@ -13,9 +13,9 @@ from minisgd.lab.instruments.examples.subject import Examples
 from minisgd.nn import Loss, Network
 from minisgd.nn.sequential import clone
 from minisgd.tables import Shown
+from minisgd.training.arithmetic import quiet_arithmetic
 from minisgd.training.binding import bind_training
 from minisgd.training.example_pass import SquaredNorms
-from minisgd.training.session import quiet_arithmetic
 from minisgd.typing import HostArray
 
 ELEMENTS = 1 << 22

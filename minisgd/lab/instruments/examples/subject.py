@@ -15,10 +15,10 @@ from minisgd.errors import ArgumentError
 from minisgd.lab.instruments.subject import require_single, training_part
 from minisgd.nn import Loss, Network
 from minisgd.nn.sequential import clone
+from minisgd.training.arithmetic import quiet_arithmetic
 from minisgd.training.example_pass import ExamplePass, ExampleReader
 from minisgd.training.feeds.feed import ExampleSpec, Feed, HostData
 from minisgd.training.memory import loss_for
-from minisgd.training.session import quiet_arithmetic
 from minisgd.typing import Array, HostArray
 
 DTYPE = "float64"

@@ -23,10 +23,10 @@ from minisgd.lab.trial import Trial
 from minisgd.nn import Loss, Network
 from minisgd.optim import SGD, Optimizer
 from minisgd.tables import Shown
+from minisgd.training.arithmetic import quiet_arithmetic
 from minisgd.training.intake import as_dataset
 from minisgd.training.memory import format_bytes
 from minisgd.training.prepare import Prepared
-from minisgd.training.session import quiet_arithmetic
 from minisgd.typing import Generator, HostArray, Seed
 
 __all__ = ["MemoryFit", "MemoryPoint", "memory_fit", "peak_bytes"]

@@ -12,8 +12,9 @@ from numpy.testing import assert_array_equal
 import minisgd as ms
 from benchmarks.harness.workloads import WORKLOADS
 from minisgd.backend import Program
+from minisgd.training.arithmetic import quiet_arithmetic
 from minisgd.training.prepare import prepare
-from minisgd.training.session import Session, quiet_arithmetic
+from minisgd.training.session import Session
 from tests.backend.cpu.native.bits import needs_native
 from tests.nn.layer_tables import CASES, LAYERS, LOSSES, shape_of
 from tests.optim.optimizer_table import OPTIMIZERS

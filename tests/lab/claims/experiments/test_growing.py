@@ -9,7 +9,7 @@ import minisgd as ms
 from minisgd.data.synthetic import gaussian_blobs
 from minisgd.lab.claims.experiments.growing import GrowingBudget
 from minisgd.lab.claims.sentences.c19_growing import at_equal_steps
-from minisgd.training.session import quiet_arithmetic
+from minisgd.training.arithmetic import quiet_arithmetic
 from tests.lab.claims.labs import small_lab
 
 DATA = gaussian_blobs(400, 5, 3, 3.0, seed=0)

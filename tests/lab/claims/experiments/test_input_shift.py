@@ -14,7 +14,7 @@ from minisgd.lab.claims.experiments.peak import MeasureUtilisation
 from minisgd.lab.claims.experiments.ranks import TrainOnRanks
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.trial import Trial
-from minisgd.training.session import quiet_arithmetic
+from minisgd.training.arithmetic import quiet_arithmetic
 from tests.lab.claims.labs import small_lab
 
 

@@ -12,7 +12,7 @@ from minisgd.lab.claims.experiments.escape import Excursion, SwitchToSmall
 from minisgd.lab.claims.experiments.sharpness_at_target import GROWTH, SharpnessAtTarget
 from minisgd.lab.claims.setting import Setting
 from minisgd.optim import Progress
-from minisgd.training.session import quiet_arithmetic
+from minisgd.training.arithmetic import quiet_arithmetic
 from tests.lab.claims.labs import small_lab
 
 DATA = gaussian_blobs(400, 5, 3, 3.0, seed=0)

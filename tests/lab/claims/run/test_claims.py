@@ -17,7 +17,7 @@ from minisgd.lab.claims.experiments.to_target import RunToTarget
 from minisgd.lab.claims.run.plan import Runner
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.study import sweep
-from minisgd.training.session import quiet_arithmetic
+from minisgd.training.arithmetic import quiet_arithmetic
 from tests.lab.claims.labs import small_lab
 
 DATA = gaussian_blobs(400, 5, 3, 3.0, seed=0)

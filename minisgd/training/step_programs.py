@@ -1,0 +1,146 @@
+"""The programs of an update: recorded once for each number of examples, on arrays that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from minisgd.backend import Arena, Plan, Program
+from minisgd.data.augmentation import augment
+from minisgd.optim.optimizer import UpdateBuffers
+from minisgd.training.binding import BoundPass, attach_random, bind_training
+from minisgd.training.cost import largest_product
+from minisgd.training.feeds.feed import HostData
+from minisgd.training.recipe import Recipe
+from minisgd.typing import Array
+
+
+class StepPrograms:
+    """A network, its data and its optimizer in the memory of one plan, and what is recorded there.
+
+    seeds: one for each replica, of dropout masks
+    """
+
+    def __init__(self, recipe: Recipe, data: HostData, seeds: Sequence[int]) -> None:
+        self.recipe = recipe
+        self.ops, self.network = recipe.network.ops, recipe.network
+        self.seeds = tuple(seeds)
+        self._largest_product = 0
+        self.plan = Plan(recipe.requests())
+        self.arena = Arena(self.ops, self.plan, self.network.lead)
+        self.data = recipe.feed.place(self.ops, self.arena, data)
+        self._adopt_weights()
+        self._forget_programs()
+
+    def _adopt_weights(self) -> None:
+        """Move the network's weights into this session's memory."""
+        lead = self.network.lead
+        fixed = self.recipe.fixed_requests()
+        for name in ("vector", "statistics"):
+            here = self.arena.view(fixed[name], lead)
+            self.ops.copy(getattr(self.network, name), out=here)
+
+    def _forget_programs(self) -> None:
+        """Attach all arrays for the current number of replicas; programs are recorded again when needed."""
+        lead = self.network.lead
+        fixed = {name: self.arena.view(r, lead) for name, r in self.recipe.fixed_requests().items()}
+        shared = {name: self.arena.view(r, ()) for name, r in self.recipe.fixed_requests().items() if r.shared}
+        self.gradient, self.lr_array, self.loss_sum = fixed["gradient"], fixed["lr"], fixed["loss_sum"]
+        self.share, self.clock = shared["share"], shared["clock"]
+        self.network.vector, self.network.statistics = fixed["vector"], fixed["statistics"]
+        if self.recipe.accumulates:
+            self.total = self.arena.view(self.recipe.total_request(), lead)
+        self._gradients: dict[int, tuple[Program, Program, Array]] = {}
+        self._update_program: Program | None = None
+        self._accumulate_program: Program | None = None
+        self._flush_program: Program | None = None
+
+    def _gradient(self, b: int) -> tuple[Program, Program, Array]:
+        if b not in self._gradients:
+            self._gradients[b] = self.record_gradient(b)
+            self._largest_product = max(self._largest_product, largest_product(self._gradients[b][1:2]))
+        return self._gradients[b]
+
+    def record_parts(self, b: int) -> None:
+        """Record all programs that a batch of b examples needs."""
+        micro = self.recipe.micro_batch
+        for n in {min(b, micro), b % micro} - {0}:
+            self._gradient(n)
+
+    def record_gradient(self, b: int) -> tuple[Program, Program, Array]:
+        """Record gathering and gradient for b examples; return both and the array of indices."""
+        net, loss, feed, ops = self.network, self.recipe.loss, self.recipe.feed, self.ops
+        bound: BoundPass = bind_training(net, loss, feed, b)
+        assert net.input_shape is not None
+        net.attach(net.input_shape, net.vector, net.statistics, self.gradient)
+        attach_random(net, self.seeds, self.clock)
+        batch = bound.realize(self.arena, net.lead)
+        with ops.record() as gather, ops.scope("gather", "batch"):
+            ops.method(feed, "gather")(ops, self.arena, self.data, b, net.lead)
+            if self.recipe.transforms:
+                x, y = batch["x"], batch["target"]
+                given = (self.recipe.transforms, self.seeds, len(net.lead), x, y, self.clock)
+                ops.run("function", augment, given, (x, y), x)
+                ops.run("function", _nothing, (), (x, y), y)  # so that nobody reads the targets before
+        with ops.record() as gradient:
+            with ops.scope("forward"):
+                net.forward(ops, batch["x"])
+            with ops.scope("loss", type(loss).__name__):
+                ops.method(loss, "accumulate")(ops, batch["target"], self.loss_sum)
+            with ops.scope("backward"):
+                with ops.scope(layer=type(loss).__name__):
+                    dz = loss.gradient(ops)
+                net.backward(ops, dz)
+            clocked = any(leaf.declaration.clock for leaf in net.describe(net.input_shape))
+            if clocked or self.recipe.transforms:
+                with ops.scope("backward", "clock"):
+                    ops.add(self.clock, 1, out=self.clock)
+        return gather, gradient, feed.index(self.arena, b, net.lead)
+
+    def _update(self) -> Program:
+        if self._update_program is None:
+            self._update_program = self.record_update()
+        return self._update_program
+
+    def record_update(self) -> Program:
+        """Record clipping and the optimizer's step."""
+        recipe, buffers = self.recipe, self._update_buffers()
+        with self.ops.record() as update, self.ops.scope("update"):
+            if recipe.clip:
+                recipe.clip.apply(self.ops, self.arena, buffers.g)
+            recipe.optimizer.step(self.ops, buffers)
+        update.temporaries = (buffers.scratch,)
+        return update
+
+    def _flush(self) -> Program:
+        if self._flush_program is None:
+            with self.ops.record() as program, self.ops.scope("flush"):
+                self.recipe.optimizer.flush(self.ops, self._update_buffers())
+            self._flush_program = program
+        return self._flush_program
+
+    def _update_buffers(self) -> UpdateBuffers:
+        recipe, net = self.recipe, self.network
+        g = self.total if recipe.accumulates else self.gradient
+        return recipe.optimizer.buffers(self.arena, net.layout, net.vector, g, self.lr_array)
+
+    def _accumulate(self) -> Program:
+        if self._accumulate_program is None:
+            with self.ops.record() as program, self.ops.scope("accumulate", "micro-batch"):
+                self.ops.multiply(self.gradient, self.share, out=self.gradient)
+                self.ops.add(self.total, self.gradient, out=self.total)
+            self._accumulate_program = program
+        return self._accumulate_program
+
+    def largest_product(self) -> int:
+        """Return the FLOPs of the largest matrix product recorded so far, by which threads are chosen."""
+        return self._largest_product
+
+    @property
+    def replicas(self) -> int:
+        """R, the number of networks in the stack."""
+        return prod(self.network.lead)
+
+
+def _nothing() -> None:
+    """Stand for the second result of a call that has two."""
