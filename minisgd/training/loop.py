@@ -1,0 +1,113 @@
+"""The loop of a training run: update, evaluate, call back, keep; until the end, or until it is stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import perf_counter
+
+from minisgd.training.callbacks import Callback, acts_every_step
+from minisgd.training.divergence import DivergenceWatch
+from minisgd.training.health import watch_health
+from minisgd.training.history import Record
+from minisgd.training.interruption import Interruption
+from minisgd.training.keeper import Keeper
+from minisgd.training.session import Session
+from minisgd.training.state import TrainingState
+from minisgd.typing import Array, HostArray
+
+ProgressHook = Callable[[float, Record | None], None]
+
+
+def run_to_end(
+    training: TrainingState,
+    callbacks: Sequence[Callback],
+    epochs: float | None,
+    steps: int | None,
+    evaluate_every: float,
+    on_progress: ProgressHook,
+    keeper: Keeper,
+    interruption: Interruption,
+) -> str:
+    """Step and evaluate until the end; return why it ended."""
+    session, stopped, sound = training.session, "finished", False
+    training.due = evaluate_every
+    for callback in callbacks:
+        callback.on_start(training)
+    keeper.start()
+    start = perf_counter() - training.seconds
+    watch = DivergenceWatch(training)
+
+    def between(index: HostArray, gradient: Array) -> None:
+        for callback in callbacks:
+            callback.on_gradient(training, index, gradient)
+
+    every_step = any(map(acts_every_step, callbacks))
+
+    def due_now() -> bool:
+        return (
+            session.steps == 1
+            or session.epochs >= training.due
+            or _share_done(session, epochs, steps) >= 1
+            or keeper.is_due
+        )
+
+    try:
+        done = _share_done(session, epochs, steps)
+        while not (done >= 1 and training.is_evaluated):
+            if done < 1:
+                sound, begun = False, perf_counter()
+                if every_step:
+                    session.step(between)
+                else:
+                    session.advance(due_now)
+                done = _share_done(session, epochs, steps)
+                if done >= 1 or session.epochs >= training.due:
+                    session.ops.synchronize()  # a device may still be at work, and that is training time
+                training.train_seconds += perf_counter() - begun
+                for callback in callbacks:
+                    callback.on_step(training)
+                if session.steps == 1:
+                    training.first_loss = float(session.train_loss()[0])
+            training.seconds = perf_counter() - start
+            regular = session.epochs >= training.due
+            watch.check(now=regular or done >= 1, last=done >= 1)
+            if done >= 1 and not regular:
+                keeper.save()  # a longer training run would not evaluate here, and goes on from before
+            if regular or done >= 1:
+                training.due = (session.epochs // evaluate_every + 1) * evaluate_every
+                record = training.evaluate()
+                watch_health(training, record, last=done >= 1)
+                on_progress(done, record)
+                # every callback sees every evaluation, whichever asks to stop
+                asked = [callback.on_evaluation(training, record) for callback in callbacks]
+                if any(session.agree(any(asked))) and done < 1:
+                    stopped = "stopped by a callback"
+            else:
+                on_progress(done, None)
+            sound = regular or done < 1
+            interrupted, save = session.agree(interruption.requested, keeper.is_due)
+            if interrupted and done < 1:
+                stopped = "interrupted"
+            if stopped != "finished":
+                break
+            if save and done < 1:
+                keeper.save()
+    except KeyboardInterrupt:
+        if session.recipe.communicator is not None:
+            raise  # other ranks wait for this one
+        stopped = "interrupted"
+    finally:
+        session.ops.synchronize()  # what was put on the device's way is done before its programs go
+        if sound:  # else an update, an evaluation or a callback was broken off, and the checkpoint before holds
+            keeper.save()
+        keeper.close()
+        for callback in callbacks:
+            callback.on_end(training)
+        training.seconds = perf_counter() - start
+    return stopped
+
+
+def _share_done(session: Session, epochs: float | None, steps: int | None) -> float:
+    by_steps = session.steps / steps if steps is not None else 0.0
+    by_epochs = session.epochs / epochs if epochs is not None else 0.0
+    return max(by_steps, by_epochs)
