@@ -10,7 +10,7 @@
 //   t, correction, eps_hat   ()   float64, of Adam: the updates done, and two numbers that derive from them
 //
 // launch   grid (ceil(P / (BLOCK * WIDTH)), R)   block BLOCK
-// moves    bytes a parameter in float32: sgd 12, momentum and nesterov 20, rmsprop 20, adam 28
+// moves    bytes a parameter in float32: sgd and sign 12, momentum, nesterov and lion 20, rmsprop 20, adam 28
 //
 // There is nothing to reuse, so memory bandwidth is the floor and the only craft is to keep many loads in
 // flight: a thread takes WIDTH neighbouring parameters, 16 bytes a load in float32, where all rows begin on a multiple
@@ -89,6 +89,33 @@ nesterov(REAL* __restrict__ w, REAL* __restrict__ v, const REAL* __restrict__ g,
     w -= rate * (slope + mu * v);
   };
   update(P, wide, formula, g + r * g_row, w + r * w_row, v + r * s_row);
+}
+
+__device__ __forceinline__ REAL sign_of(REAL x) { return (REAL)((x > 0) - (x < 0)); }
+
+// w <- (1 - lr shrink) w - lr sign(g)                                   (Bernstein et al. 2018, algorithm 1)
+extern "C" __global__ void __launch_bounds__(BLOCK)
+sign_sgd(REAL* __restrict__ w, const REAL* __restrict__ g, const REAL* __restrict__ lr, long long P, long long w_row,
+         long long g_row, int wide, REAL shrink) {
+  const int r = blockIdx.y;
+  const REAL rate = lr[r], keep = 1 - rate * shrink;
+  const auto formula = [=](REAL g, REAL& w) { w = keep * w - rate * sign_of(g); };
+  update(P, wide, formula, g + r * g_row, w + r * w_row);
+}
+
+// w <- (1 - lr shrink) w - lr sign(ahead m + g)      m <- beta m + (1 - beta) g;   ahead = beta1 / (1 - beta1)
+// Lion (Chen et al. 2023, algorithm 2); with beta1 = beta2 it is signSGD with momentum.
+extern "C" __global__ void __launch_bounds__(BLOCK)
+lion(REAL* __restrict__ w, REAL* __restrict__ m, const REAL* __restrict__ g, const REAL* __restrict__ lr, long long P,
+     long long w_row, long long g_row, long long s_row, int wide, REAL ahead, REAL beta, REAL rest /* 1 - beta */,
+     REAL shrink) {
+  const int r = blockIdx.y;
+  const REAL rate = lr[r], keep = 1 - rate * shrink;
+  const auto formula = [=](REAL g, REAL& w, REAL& m) {
+    w = keep * w - rate * sign_of(ahead * m + g);
+    m = beta * m + rest * g;
+  };
+  update(P, wide, formula, g + r * g_row, w + r * w_row, m + r * s_row);
 }
 
 // s <- alpha s + (1 - alpha) g^2      w <- w - lr g / (sqrt(s) + eps)   (Tieleman and Hinton 2012)

@@ -41,12 +41,15 @@ from minisgd.optim.learning_rate import (
     Warmup,
     as_schedule,
 )
+from minisgd.optim.lion import Lion
 from minisgd.optim.measure import GradientMeasure
+from minisgd.optim.muon import Muon
 from minisgd.optim.optimizer import Optimizer, UpdateBuffers
 from minisgd.optim.progress import Progress
 from minisgd.optim.rmsprop import RMSProp
 from minisgd.optim.scaling import ScaledByBatch, beta_by_half_life, scale_adam
 from minisgd.optim.sgd import SGD
+from minisgd.optim.sign_sgd import SignSGD
 
 __all__ = [
     "CABS",
@@ -68,6 +71,8 @@ __all__ = [
     "GrowBatch",
     "InnerProductTest",
     "LearningRateSchedule",
+    "Lion",
+    "Muon",
     "NeverShrink",
     "NormTest",
     "OneCycle",
@@ -75,6 +80,7 @@ __all__ = [
     "Progress",
     "RMSProp",
     "ScaledByBatch",
+    "SignSGD",
     "StepDecay",
     "UpdateBuffers",
     "Warmup",

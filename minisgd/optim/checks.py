@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite
 from numbers import Integral, Real
+from typing import Any
 
 from minisgd.errors import ArgumentError, DtypeError
 
@@ -62,3 +64,10 @@ def count(argument: str, value: object, fix: str) -> int:
     if value < 1:
         raise ArgumentError(argument, expected=expected, got=value, fix=fix)
     return int(value)
+
+
+def decay_rates(argument: str, value: Any, fix: str) -> tuple[float, float]:
+    """Return two numbers in [0, 1)."""
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
+        raise DtypeError(argument, expected="two numbers in [0, 1)", got=value, fix=fix)
+    return decay_rate(f"{argument}[0]", value[0], fix), decay_rate(f"{argument}[1]", value[1], fix)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 from minisgd.backend import Ops
-from minisgd.errors import DtypeError
-from minisgd.optim.checks import decay_rate, non_negative, positive
+from minisgd.optim.checks import decay_rates, non_negative, positive
 from minisgd.optim.learning_rate import LearningRateSchedule
 from minisgd.optim.optimizer import Optimizer, UpdateBuffers
 from minisgd.optim.vector import average_in
@@ -36,10 +34,7 @@ class MomentOptimizer(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        fix = "(0.9, 0.999) is customary"
-        if not isinstance(self.betas, Sequence) or isinstance(self.betas, str) or len(self.betas) != 2:
-            raise DtypeError("betas", expected="two numbers in [0, 1)", got=self.betas, fix=fix)
-        self.betas = (decay_rate("betas[0]", self.betas[0], fix), decay_rate("betas[1]", self.betas[1], fix))
+        self.betas = decay_rates("betas", self.betas, "(0.9, 0.999) is customary")
         self.eps = positive("eps", self.eps, "1e-8 is customary")
         self.weight_decay = non_negative("weight_decay", self.weight_decay, "0.01 is customary, 0 is none")
 

@@ -40,6 +40,7 @@ class UpdateBuffers:
         rates: Numbers by name, (…, 1), that an update derives from lr and the clocks.
         clocks: By name, () float64: the number of updates done, and numbers that an update derives from it alone.
         scratch: One temporary, (chunk,), cut to the shape of the chunk at hand.
+        work: Further temporaries by name, (…, n), for formulas that look at whole tensors; never cut.
         layout: Where each tensor lies in the vectors.
     """
 
@@ -50,6 +51,7 @@ class UpdateBuffers:
     rates: dict[str, Array]
     clocks: dict[str, Array]
     scratch: Array
+    work: dict[str, Array]
     layout: Layout
 
     def chunks(self) -> Iterator[UpdateBuffers]:
@@ -131,6 +133,14 @@ class Optimizer(ABC):
 
     # ---------------------------------------------------------------- memory
 
+    def work(self, layout: Layout) -> dict[str, int]:
+        """Return the temporaries that a formula on whole tensors needs: elements by name.
+
+        Args:
+            layout: Where the parameters lie in the vector.
+        """
+        return {}
+
     def requests(self, layout: Layout, dtype: str) -> list[Request]:
         """Return all that an update needs beside w, g and lr.
 
@@ -141,7 +151,8 @@ class Optimizer(ABC):
         state = {name: _slot(name, layout.size, dtype) for name in self.slots}
         rates = {name: _rate(name, dtype) for name in self.rates}
         clocks = {name: _clock(name) for name in self.clocks}
-        return [*state.values(), *rates.values(), *clocks.values(), _scratch(layout.size, dtype)]
+        work = [_work(name, size, dtype) for name, size in self.work(layout).items()]
+        return [*state.values(), *rates.values(), *clocks.values(), _scratch(layout.size, dtype), *work]
 
     def buffers(self, arena: Arena, layout: Layout, w: Array, g: Array, lr: Array) -> UpdateBuffers:
         """Gather the buffers of an update, from an arena that holds the requests.
@@ -166,6 +177,7 @@ class Optimizer(ABC):
             rates={name: arena.view(_rate(name, dtype), lead) for name in self.rates},
             clocks={name: arena.view(_clock(name), ()) for name in self.clocks},
             scratch=arena.view(_scratch(layout.size, dtype), lead).reshape(-1)[:CHUNK],
+            work={name: arena.view(_work(name, size, dtype), lead) for name, size in self.work(layout).items()},
             layout=layout,
         )
 
@@ -255,3 +267,7 @@ def _clock(name: str) -> Request:
 
 def _scratch(size: int, dtype: str) -> Request:
     return Request("optimizer.scratch", (min(size, CHUNK),), dtype, "workspaces")
+
+
+def _work(name: str, size: int, dtype: str) -> Request:
+    return Request(f"optimizer.{name}", (size,), dtype, "workspaces")

@@ -9,7 +9,20 @@ import numpy as np
 
 from minisgd.backend import Arena, NumpyOps, Plan, Program
 from minisgd.nn.layout import Layout
-from minisgd.optim import LAMB, LARS, SGD, Adagrad, Adam, AdamW, Optimizer, RMSProp, UpdateBuffers
+from minisgd.optim import (
+    LAMB,
+    LARS,
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    Lion,
+    Muon,
+    Optimizer,
+    RMSProp,
+    SignSGD,
+    UpdateBuffers,
+)
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,10 @@ ROWS: dict[str, OptimizerRow] = {
     "LARS": OptimizerRow(LARS(0.5, weight_decay=0.01), ""),
     "LARS without momentum": OptimizerRow(LARS(0.5, momentum=0.0), ""),
     "LAMB": OptimizerRow(LAMB(0.01, weight_decay=0.1), ""),
+    "SignSGD": OptimizerRow(SignSGD(0.01), ""),
+    "SignSGD momentum": OptimizerRow(SignSGD(0.01, momentum=0.9, weight_decay=0.1), ""),
+    "Lion": OptimizerRow(Lion(0.01, weight_decay=0.1), ""),
+    "Muon": OptimizerRow(Muon(0.01, weight_decay=0.1), ""),
 }
 
 OPTIMIZERS: dict[str, Optimizer] = {name: row.optimizer for name, row in ROWS.items()}

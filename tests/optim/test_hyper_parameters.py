@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from minisgd.errors import ArgumentError, DtypeError
-from minisgd.optim import LAMB, LARS, SGD, Adagrad, Adam, AdamW, ClipNorm, Cosine, RMSProp
+from minisgd.optim import LAMB, LARS, SGD, Adagrad, Adam, AdamW, ClipNorm, Cosine, Lion, Muon, RMSProp, SignSGD
 
-CLASSES = (SGD, Adagrad, RMSProp, Adam, AdamW, LARS, LAMB)
+CLASSES = (SGD, Adagrad, RMSProp, Adam, AdamW, LARS, LAMB, SignSGD, Lion, Muon)
 
 
 @pytest.mark.parametrize("optimizer", CLASSES)
@@ -33,7 +33,7 @@ def test_momentum(optimizer, momentum):
         optimizer(0.1, momentum=momentum)
 
 
-@pytest.mark.parametrize("optimizer", [Adam, AdamW, LAMB])
+@pytest.mark.parametrize("optimizer", [Adam, AdamW, LAMB, Lion, Muon])
 @pytest.mark.parametrize("betas", [0.9, (0.9,), (0.9, 1.0), (-0.1, 0.9), ("0.9", 0.9), "ab", (0.9, 0.99, 0.999), None])
 def test_betas(optimizer, betas):
     with pytest.raises(ArgumentError, match=r"^betas"):

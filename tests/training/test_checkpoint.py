@@ -73,6 +73,9 @@ OPTIMIZERS = {
     "adamw": ms.AdamW,
     "lars": ms.LARS,
     "lamb": ms.LAMB,
+    "signsgd": ms.SignSGD,
+    "lion": ms.Lion,
+    "muon": ms.Muon,
 }
 RATES = {
     "constant": 0.02,
@@ -155,7 +158,7 @@ def test_stopped_at_every_step_the_session_goes_on_to_the_same_bits(name: str) -
         while other.steps < STEPS:
             other.step()
         assert bits(other) == end, f"stopped after {step} steps"
-    assert len(states) == STEPS and len(SETTINGS) == 111
+    assert len(states) == STEPS and len(SETTINGS) == 126
 
 
 def test_the_flush_of_small_state_is_counted_on() -> None:

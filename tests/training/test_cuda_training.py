@@ -26,6 +26,8 @@ OPTIMIZERS = {
     "momentum": lambda: ms.SGD(lr=0.05, momentum=0.9),
     "adam": lambda: ms.Adam(lr=0.01),
     "lamb": lambda: ms.LAMB(lr=0.01),
+    "lion": lambda: ms.Lion(lr=0.001),
+    "muon": lambda: ms.Muon(lr=0.01),
 }
 
 

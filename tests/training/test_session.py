@@ -154,7 +154,17 @@ def test_replay_equals_eager_execution_bit_for_bit(model):
 
 @pytest.mark.parametrize(
     "optimizer",
-    [ms.SGD(lr=0.1), ms.Adam(lr=0.1), ms.AdamW(lr=0.1), ms.LAMB(lr=0.1), ms.LARS(lr=0.1), ms.RMSProp(), ms.Adagrad()],
+    [
+        ms.SGD(lr=0.1),
+        ms.Adam(lr=0.1),
+        ms.AdamW(lr=0.1),
+        ms.LAMB(lr=0.1),
+        ms.LARS(lr=0.1),
+        ms.RMSProp(),
+        ms.Adagrad(),
+        ms.Lion(),
+        ms.Muon(),
+    ],
     ids=lambda o: type(o).__name__,
 )
 @pytest.mark.parametrize("model", MODELS)

@@ -20,10 +20,12 @@ from minisgd.backend.dispatch import tuned
 from minisgd.optim.adagrad import Adagrad
 from minisgd.optim.adam import Adam
 from minisgd.optim.adamw import AdamW
+from minisgd.optim.lion import Lion
 from minisgd.optim.moments import MomentOptimizer
 from minisgd.optim.optimizer import Optimizer, UpdateBuffers
 from minisgd.optim.rmsprop import RMSProp
 from minisgd.optim.sgd import SGD
+from minisgd.optim.sign_sgd import SignSGD
 from minisgd.typing import Array
 
 BLOCK, WIDTH = 256, 4
@@ -58,8 +60,10 @@ RMSPROP = _definition("rmsprop", "wsg", ["alpha", "rest", "eps", "decay"])
 RMSPROP_MOMENTUM = _definition("rmsprop_momentum", "wsvg", ["alpha", "rest", "eps", "mu", "decay"])
 ADAM = _definition("adam", "wmvg", ["beta1", "rest1", "beta2", "rest2", "decay"], CLOCKS[1:])
 ADAMW = _definition("adamw", "wmvg", ["beta1", "rest1", "beta2", "rest2", "shrink"], CLOCKS[1:])
+SIGN = _definition("sign_sgd", "wg", ["shrink"])
+LION = _definition("lion", "wmg", ["ahead", "beta", "rest", "shrink"])
 
-DEFINITIONS = (BIAS_CORRECTION, PLAIN, MOMENTUM, NESTEROV, RMSPROP, RMSPROP_MOMENTUM, ADAM, ADAMW)
+DEFINITIONS = (BIAS_CORRECTION, PLAIN, MOMENTUM, NESTEROV, RMSPROP, RMSPROP_MOMENTUM, ADAM, ADAMW, SIGN, LION)
 
 
 @dataclass(frozen=True)
@@ -94,12 +98,26 @@ def _adam(o: MomentOptimizer) -> Formula:
     return Formula(definition, ("m", "v"), (one, 1 - one, two, 1 - two, o.weight_decay))
 
 
+def _lion(o: Lion) -> Formula:
+    one, two = o.betas
+    return Formula(LION, ("m",), (one / (1 - one), two, 1 - two, o.weight_decay))
+
+
+def _sign_sgd(o: SignSGD) -> Formula:
+    """With momentum it is Lion that looks no further ahead than its average."""
+    if not o.momentum:
+        return Formula(SIGN, (), (o.weight_decay,))
+    return _lion(Lion(o.lr, betas=(o.momentum, o.momentum), weight_decay=o.weight_decay))
+
+
 FORMULAS: dict[type[Optimizer], Callable[[Any], Formula]] = {
     SGD: _sgd,
     RMSProp: _rmsprop,
     Adagrad: _adagrad,
     Adam: _adam,
     AdamW: _adam,
+    SignSGD: _sign_sgd,
+    Lion: _lion,
 }
 
 
@@ -172,6 +190,8 @@ TIMED: tuple[Optimizer, ...] = (
     RMSProp(0.1, momentum=0.9),
     Adam(0.1),
     AdamW(0.1),
+    SignSGD(0.1),
+    Lion(0.1),
 )
 
 
