@@ -122,11 +122,14 @@ class Part:
         return _collide(self.uses, call.uses, self.uses.keys())
 
 
-def block_order(calls: Calls) -> list[int]:
+def block_order(calls: Calls) -> Sequence[int]:
     """Return the order in which to execute the calls of a program: loops joined where that changes no number.
 
     A call between two loops goes first where it has nothing to do with the loop before it.
     """
+    blocks = map(calls.block_of, range(len(calls)))
+    if len({block[0] for block in blocks if block is not None and block[1]}) < 2:
+        return range(len(calls))  # there is nothing to join
     parts = list(_parts(calls))
     needed = _needed_after(parts)
     order: list[int] = []

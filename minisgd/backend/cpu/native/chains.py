@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from math import gcd
 from typing import NamedTuple
 
@@ -38,32 +37,28 @@ class Chain(NamedTuple):
 
 
 class Touched(NamedTuple):
-    """The bytes start … end − 1 that a call touches at index 0, and how much further they lie at the next index."""
+    """The bytes start … end − 1 that a call touches at index 0, and how much further they lie at the next index.
+
+    low, high: the bytes low … high − 1 that it touches at all indices
+    """
 
     start: int
     end: int
     stride: int
     written: bool
+    low: int
+    high: int
 
-    def collides(self, other: Touched, extent: int) -> bool:
+    def collides(self, other: Touched) -> bool:
         """Tell whether different indices of two calls touch the same memory, and one of them writes it."""
-        if not (self.written or other.written) or not self._meets(other, extent):
+        if self.low >= other.high or other.low >= self.high or not (self.written or other.written):
             return False
         apart = max(self.end, other.end) - min(self.start, other.start) <= abs(self.stride)
         return self.stride != other.stride or not apart
 
-    def shares(self, other: Touched, extent: int) -> bool:
+    def shares(self, other: Touched) -> bool:
         """Tell whether two calls touch the same memory, other than what every index reads again."""
-        return bool(self.stride and other.stride) and self._meets(other, extent)
-
-    def _meets(self, other: Touched, extent: int) -> bool:
-        low, high = self._bounds(extent)
-        other_low, other_high = other._bounds(extent)
-        return low < other_high and other_low < high
-
-    def _bounds(self, extent: int) -> tuple[int, int]:
-        far = (extent - 1) * self.stride
-        return self.start + min(far, 0), self.end + max(far, 0)
+        return self.low < other.high and other.low < self.high and self.stride != 0 != other.stride
 
 
 @dataclass
@@ -81,14 +76,12 @@ class _Group:
         if extent == 1 or len(self.calls) == LONGEST:
             return None
         touched = self.touched if extent == self.extent else [_touched(c, extent) for c in self.calls]
-        if touched is not self.touched and any(
-            _collide(a, b, extent) for k, b in enumerate(touched) for a in touched[:k]
-        ):
+        if touched is not self.touched and any(_collide(a, b) for k, b in enumerate(touched) for a in touched[:k]):
             return None
         new = _touched(call, extent)
-        if not any(a.shares(b, extent) for earlier in touched for a in earlier for b in new):
+        if not any(a.shares(b) for earlier in touched for a in earlier for b in new):
             return None  # nothing of it is in the cache
-        if any(_collide(earlier, new, extent) for earlier in touched):
+        if any(_collide(earlier, new) for earlier in touched):
             return None
         group = _Group([*self.calls, call], extent, [*touched, new])
         index = group.index_bytes()
@@ -160,9 +153,11 @@ def _touched(call: Native, extent: int) -> list[Touched]:
         far = [(n - 1) * step for n, step in zip(path.shape[1:], steps[1:], strict=True)]
         start = address(array) + low + sum(f for f in far if f < 0)
         end = start - low + high + sum(abs(f) for f in far)
-        found.append(Touched(start, end, steps[0], k >= len(call.arrays) - call.outputs))
+        whole = (extent - 1) * steps[0]
+        written = k >= len(call.arrays) - call.outputs
+        found.append(Touched(start, end, steps[0], written, start + min(whole, 0), end + max(whole, 0)))
     return found
 
 
-def _collide(some: Sequence[Touched], others: Sequence[Touched], extent: int) -> bool:
-    return any(a.collides(b, extent) for a, b in product(some, others))
+def _collide(some: Sequence[Touched], others: Sequence[Touched]) -> bool:
+    return any(a.collides(b) for a in some for b in others)
