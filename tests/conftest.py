@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -22,6 +23,12 @@ for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHU
     # a test run that a script put in the background, or nohup began, and its children would ignore them
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, usual)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from walking all tests again and again: they stay to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="module")
