@@ -1,5 +1,6 @@
 """The compiled leg: every build of every shipped kernel, for three architectures, with nothing spilled.
 
+By default each build is compiled for one of them, by turns; the tests marked slow compile it for the other two.
 What every kernel uses of a device is printed at the end of the run, by `tests/conftest.py`.
 """
 
@@ -28,8 +29,15 @@ def test_every_kernel_of_every_file_has_a_definition():
     assert written == defined
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("build", builds(), ids=lambda build: f"{build.file} {build.label}".replace(" ", "-"))
+def every_build():
+    for k, build in enumerate(builds()):
+        for turn, architecture in enumerate(ARCHITECTURES):
+            slow = [pytest.mark.slow] if (k + turn) % len(ARCHITECTURES) else []
+            label = f"{build.file} {build.label} {architecture}".replace(" ", "-")
+            yield pytest.param(build, architecture, marks=slow, id=label)
+
+
+@pytest.mark.parametrize(("build", "architecture"), every_build())
 def test_compiles_without_a_spill(nvrtc, build, architecture, record_property):
     usages = compile_for(architecture, build.source, f"{build.file}.cu", build.options)
     record_property("kernel usage", [(build.file, build.label, asdict(usage)) for usage in usages])

