@@ -13,7 +13,7 @@ from minisgd.errors import ArgumentError
 
 if TYPE_CHECKING:
     from minisgd.lab.study import Study
-    from minisgd.lab.study.result import BatchResult
+    from minisgd.lab.study.batch_result import BatchResult
 
 EXAMPLES = """\
   minisgd study --data digits

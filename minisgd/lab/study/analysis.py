@@ -13,22 +13,15 @@ from typing import Any
 import numpy as np
 
 from minisgd.lab.statistics import mean_interval, percentiles
+from minisgd.lab.study.batch_result import BatchResult, Curve, LearningRateResult
+from minisgd.lab.study.curves import FitResult, Timing
 from minisgd.lab.study.draws import Draws, draw_seconds, draw_step_seconds
 from minisgd.lab.study.fit import fit_with_interval, time_optimal_batch
 from minisgd.lab.study.instructions import Instructions
 from minisgd.lab.study.recommend import recommend
-from minisgd.lab.study.result import (
-    Baseline,
-    BatchResult,
-    Curve,
-    FitResult,
-    LearningRateResult,
-    Recommendation,
-    StudyResult,
-    Target,
-    Timing,
-)
+from minisgd.lab.study.result import Recommendation, StudyResult
 from minisgd.lab.study.statistics import best_learning_rate, bounded_exp, censored_median
+from minisgd.lab.study.target import Baseline, Target
 from minisgd.lab.timing.fit import falling, fit_step_time
 from minisgd.typing import HostArray
 

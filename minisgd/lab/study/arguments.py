@@ -12,7 +12,7 @@ from minisgd.data import Dataset
 from minisgd.errors import ArgumentError, DataError
 from minisgd.lab.study.constant import loss_of_mean
 from minisgd.lab.study.identity import fingerprint, initial_weights, network_settings
-from minisgd.lab.study.result import Target
+from minisgd.lab.study.target import Target
 from minisgd.lab.trial import Trial
 from minisgd.training.digest import settings_of
 from minisgd.version import __version__

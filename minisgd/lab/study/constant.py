@@ -16,7 +16,7 @@ import numpy as np
 
 from minisgd.data import Dataset, Split
 from minisgd.lab.student import t_quantile
-from minisgd.lab.study.result import Baseline
+from minisgd.lab.study.target import Baseline
 from minisgd.nn import BinaryCrossEntropy, Loss, SoftmaxCrossEntropy
 from minisgd.nn.losses.regression import L1, Huber, MeanSquaredError
 from minisgd.training.memory import loss_for

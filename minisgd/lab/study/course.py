@@ -19,9 +19,9 @@ from minisgd.lab.study.grid import HALF_WINDOW
 from minisgd.lab.study.outcome import Outcome, too_short
 from minisgd.lab.study.pilot import Pilot
 from minisgd.lab.study.pilot_runs import run_pilot
-from minisgd.lab.study.result import Target
 from minisgd.lab.study.stack import Stopped
 from minisgd.lab.study.sweep import FIRST_SEEDS, Search
+from minisgd.lab.study.target import Target
 from minisgd.lab.timing.clock import StepTimes, measure_steps
 from minisgd.lab.timing.fit import falling
 from minisgd.lab.trial import Trial

@@ -13,10 +13,11 @@ from minisgd.backend import Plan
 from minisgd.errors import ArgumentError
 from minisgd.lab import words
 from minisgd.lab.study.analysis import Trials
+from minisgd.lab.study.batch_result import Curve
 from minisgd.lab.study.cell import Cell
-from minisgd.lab.study.result import Curve, Target
 from minisgd.lab.study.stack import metric_of
 from minisgd.lab.study.statistics import best_learning_rate
+from minisgd.lab.study.target import Target
 from minisgd.lab.trial import Trial
 from minisgd.typing import HostArray
 

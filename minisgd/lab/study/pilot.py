@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from minisgd.lab import words
-from minisgd.lab.study.result import Baseline, Target
+from minisgd.lab.study.target import Baseline, Target
 
 STEPS = 800
 """Updates of a training run of the pilot: what they reach is the measure of the target."""

@@ -15,9 +15,9 @@ from minisgd.lab.study.cell import Cell
 from minisgd.lab.study.constant import best_constant, loss_of_mean, reached_by_chance, usual_metric
 from minisgd.lab.study.grid import PER_DECADE, lattice
 from minisgd.lab.study.pilot import MEASURABLE, STEPS, Pilot
-from minisgd.lab.study.result import Target
 from minisgd.lab.study.stack import Budget, Stopped, train_stack
 from minisgd.lab.study.statistics import crossing
+from minisgd.lab.study.target import Target
 from minisgd.lab.trial import Trial
 
 EVALUATIONS = 40

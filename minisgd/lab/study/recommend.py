@@ -11,9 +11,11 @@ import math
 from collections.abc import Sequence
 
 from minisgd.lab import words
+from minisgd.lab.study.batch_result import BatchResult
 from minisgd.lab.study.draws import Draws
 from minisgd.lab.study.instructions import Instructions, steps_with_margin
-from minisgd.lab.study.result import BatchResult, Recommendation, RunnerUp, Target
+from minisgd.lab.study.result import Recommendation, RunnerUp
+from minisgd.lab.study.target import Target
 
 NOTICEABLE_BYTES = 64 * 2**20
 """What a batch size must save to be preferred over a faster one that it is tied with."""

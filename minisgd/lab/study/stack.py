@@ -12,8 +12,8 @@ from time import perf_counter
 import numpy as np
 
 from minisgd.lab.study.cell import Cell, downsample
-from minisgd.lab.study.result import Target
 from minisgd.lab.study.statistics import crossing
+from minisgd.lab.study.target import Target
 from minisgd.lab.trial import Trial
 from minisgd.training.evaluation import Score
 

@@ -17,9 +17,9 @@ from minisgd.lab.study.cell import Cell, Journal
 from minisgd.lab.study.grid import HALF_WINDOW, lattice, nearest, window
 from minisgd.lab.study.outcome import Outcome
 from minisgd.lab.study.pilot import Pilot
-from minisgd.lab.study.result import Target
 from minisgd.lab.study.stack import CENSORING_FACTOR, FEW_STEPS, Budget, train_stack
 from minisgd.lab.study.statistics import best_learning_rate
+from minisgd.lab.study.target import Target
 from minisgd.lab.trial import Trial
 
 EVALUATIONS = 40

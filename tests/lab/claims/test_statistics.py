@@ -22,7 +22,7 @@ from minisgd.lab.claims.statistics import (
     ratio_of,
 )
 from minisgd.lab.student import t_quantile
-from minisgd.lab.study.result import Target
+from minisgd.lab.study.target import Target
 
 INF = math.inf
 SEEDS = pytest.mark.parametrize("seeds", [2, 3, 5, 8])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.lab.study.analysis import Setting, Trials, analyse
-from minisgd.lab.study.result import Curve, StudyResult, Target
+from minisgd.lab.study.batch_result import Curve
+from minisgd.lab.study.result import StudyResult
+from minisgd.lab.study.target import Target
 
 SIZES = (1, 4, 16, 64, 256, 1024, 1437)
 

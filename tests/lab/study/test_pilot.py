@@ -16,7 +16,7 @@ from minisgd.files import to_json
 from minisgd.lab.study.constant import balanced, reached_by_chance
 from minisgd.lab.study.pilot import MEASURABLE, Pilot
 from minisgd.lab.study.pilot_runs import run_pilot
-from minisgd.lab.study.result import Target
+from minisgd.lab.study.target import Target
 from minisgd.lab.trial import Trial
 from tests.lab.study.test_study import linear_problem, rings
 

@@ -8,11 +8,12 @@ from numpy.testing import assert_allclose
 
 import minisgd as ms
 from minisgd.lab.student import t_distribution
+from minisgd.lab.study.batch_result import BatchResult
 from minisgd.lab.study.draws import draw_seconds
 from minisgd.lab.study.instructions import Instructions
 from minisgd.lab.study.recommend import recommend
-from minisgd.lab.study.result import BatchResult, Target
 from minisgd.lab.study.statistics import CensoredMedian, censored_median
+from minisgd.lab.study.target import Target
 
 GOAL = Target("val_accuracy", 0.95)
 WOBBLE = np.array([0.9, 0.95, 1.0, 1.05, 1.1])

@@ -11,7 +11,7 @@ import pytest
 
 from minisgd.errors import OutputError
 from minisgd.lab.study.analysis import analyse
-from minisgd.lab.study.result import Target
+from minisgd.lab.study.target import Target
 from tests.lab.study.synthetic_study import partial, setting, trials
 
 

@@ -14,8 +14,8 @@ import minisgd as ms
 from minisgd.lab.study import sweep
 from minisgd.lab.study.grid import lattice
 from minisgd.lab.study.identity import fingerprint
-from minisgd.lab.study.result import Target
 from minisgd.lab.study.stack import Budget, Stopped, Trial, train_stack
+from minisgd.lab.study.target import Target
 from minisgd.training.digest import settings_of
 
 

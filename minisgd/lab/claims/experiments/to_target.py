@@ -14,9 +14,9 @@ from minisgd.lab.study.cell import Cell
 from minisgd.lab.study.fit import FitInterval, fit_with_interval
 from minisgd.lab.study.outcome import Outcome
 from minisgd.lab.study.pilot import MEASURABLE
-from minisgd.lab.study.result import Target
 from minisgd.lab.study.statistics import BestLearningRate, best_learning_rate
 from minisgd.lab.study.sweep import FIRST_SEEDS, Search
+from minisgd.lab.study.target import Target
 from minisgd.typing import HostArray
 
 HALF_WINDOW = 2

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from minisgd.lab import words
+from minisgd.lab.study.batch_result import BatchResult
 from minisgd.lab.study.report.learning import tuned
 from minisgd.lab.study.report.machine import memory_parts
-from minisgd.lab.study.result import BatchResult, StudyResult
+from minisgd.lab.study.result import StudyResult
 
 FAR = 2.0
 """Factor between the recommended batch size and the formula's that calls for a word."""

@@ -9,7 +9,8 @@ import numpy as np
 
 from minisgd.lab import plots, words
 from minisgd.lab.plots import INK, ORANGE, Axes, Figure
-from minisgd.lab.study.result import BatchResult, LearningRateResult, StudyResult
+from minisgd.lab.study.batch_result import BatchResult, LearningRateResult
+from minisgd.lab.study.result import StudyResult
 from minisgd.typing import HostArray
 
 HEIGHT = 5.6

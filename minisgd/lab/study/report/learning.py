@@ -8,8 +8,9 @@ import numpy as np
 
 from minisgd.lab import plots, words
 from minisgd.lab.plots import BLUE, GREY, ORANGE, Axes, Figure
+from minisgd.lab.study.batch_result import BatchResult
 from minisgd.lab.study.report.axes import batch_axis
-from minisgd.lab.study.result import BatchResult, StudyResult
+from minisgd.lab.study.result import StudyResult
 
 LINEAR, ROOT = (0, (5, 3)), (0, (1.5, 2))
 

@@ -13,9 +13,10 @@ from typing import Any
 from minisgd.files import write_atomically
 from minisgd.lab import words
 from minisgd.lab.plots import Figure, png
+from minisgd.lab.study.batch_result import BatchResult
 from minisgd.lab.study.pilot import MEASURABLE
 from minisgd.lab.study.report import captions, heatmap, learning, machine, scaling
-from minisgd.lab.study.result import BatchResult, StudyResult
+from minisgd.lab.study.result import StudyResult
 from minisgd.lab.study.statistics import CensoredMedian
 from minisgd.lab.template import load_template
 

@@ -11,8 +11,10 @@ import numpy as np
 
 from minisgd.lab import plots, words
 from minisgd.lab.plots import BLUE, GREEN, GREY, INK, ORANGE, Axes, Figure
+from minisgd.lab.study.batch_result import BatchResult
+from minisgd.lab.study.curves import Timing
 from minisgd.lab.study.report.axes import batch_axis
-from minisgd.lab.study.result import BatchResult, StudyResult, Timing
+from minisgd.lab.study.result import StudyResult
 from minisgd.typing import HostArray
 
 

@@ -28,7 +28,7 @@ from minisgd.lab.claims.sentences.table import CLAIMS
 from minisgd.lab.instruments.throughput.latency import LatencyPoint
 from minisgd.lab.instruments.throughput.pairs import PowersOfTwo, compare
 from minisgd.lab.instruments.throughput.speed import Speed, summarise
-from minisgd.lab.study.result import Target
+from minisgd.lab.study.target import Target
 
 SIZES = (4, 16, 64, 256, 1024)
 SEEDS = 8

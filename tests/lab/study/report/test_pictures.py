@@ -8,12 +8,14 @@ import pytest
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
 from minisgd.lab.study.analysis import analyse
+from minisgd.lab.study.batch_result import Curve
 from minisgd.lab.study.report.heatmap import draw_heatmap
 from minisgd.lab.study.report.learning import draw_curves, draw_learning_rate
 from minisgd.lab.study.report.machine import draw_memory, draw_throughput, memory_parts
 from minisgd.lab.study.report.page import PICTURES
 from minisgd.lab.study.report.scaling import draw_examples, draw_seconds, draw_steps
-from minisgd.lab.study.result import Curve, StudyResult, Target
+from minisgd.lab.study.result import StudyResult
+from minisgd.lab.study.target import Target
 from tests.lab.study import synthetic_study
 
 
