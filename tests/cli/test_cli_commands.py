@@ -172,7 +172,7 @@ def test_an_interrupted_training_keeps_what_there_is(
     def interrupt(record: Any) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train_command, "_measures", interrupt)
+    monkeypatch.setattr(train_command, "in_short", interrupt)
     code = cli.main(f"train --data digits --epochs 50 --out {tmp_path} --json".split())
     captured = capsys.readouterr()
     assert code == 130
