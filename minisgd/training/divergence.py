@@ -19,14 +19,21 @@ FACTOR = 1e4
 """A training loss this many times the first one is a divergence that has not overflowed yet."""
 EVERY, SECONDS = 20, 0.05
 """A device that is still at work is asked after so many updates, and not before so much time has passed."""
+SHARE = 0.02
+"""The part of the time that keeping the state of such a device may take."""
 
 
 class DivergenceWatch:
-    """Looks at the training loss after every update, or every few where looking means waiting for a device."""
+    """Looks at the training loss after every update, or every few where looking means waiting for a device.
+
+    There the state of the last look is kept on the host: where a run has diverged, the updates since then are taken
+    again, one by one, up to the one at fault, which the message names.
+    """
 
     def __init__(self, training: TrainingState) -> None:
         self.training = training
-        self._looked = training.session.steps, perf_counter()
+        self._pause = SECONDS
+        self._keep()
 
     def check(self, *, now: bool, last: bool) -> None:
         """Look, where it is time to.
@@ -38,14 +45,15 @@ class DivergenceWatch:
                 far above what it began with.
         """
         training, session = self.training, self.training.session
-        steps, when = self._looked
-        due = session.steps - steps >= EVERY and perf_counter() - when >= SECONDS
+        due = session.steps - self._steps >= EVERY and perf_counter() - self._when >= self._pause
         if not (now or due or session.waits):
             return
-        self._looked = session.steps, perf_counter()
-        loss, first = float(session.train_loss()[0]), training.first_loss
-        if isfinite(loss) and loss <= FACTOR * (1 + abs(first)) and not (last and not _is_finite(session)):
+        if self._is_sound() and not (last and not _is_finite(session)):
+            self._keep()
             return
+        if not session.waits:
+            self._take_again()
+        loss, first = float(session.train_loss()[0]), training.first_loss
         where = first_not_finite(session)
         record = training.evaluate()
         raise DivergedError(
@@ -55,12 +63,31 @@ class DivergenceWatch:
             fix=f"{cure(training)}; or lower the learning rate, or clip the gradient (clip_norm=1.0)",
         )
 
+    def _is_sound(self) -> bool:
+        loss = float(self.training.session.train_loss()[0])
+        return isfinite(loss) and loss <= FACTOR * (1 + abs(self.training.first_loss))
+
+    def _keep(self) -> None:
+        """Note where the training run is; and its state, where more than one update may follow before the next look."""
+        session, begun = self.training.session, perf_counter()
+        self._steps, self._when = session.steps, begun
+        if not session.waits:
+            self._state = session.state()
+            self._when = perf_counter()
+            self._pause = max(SECONDS, (self._when - begun) / SHARE)
+
+    def _take_again(self) -> None:
+        """Take the updates since the last look once more, up to the first whose loss tells."""
+        session, last = self.training.session, self.training.session.steps
+        session.restore(self._state)
+        while session.steps < last and self._is_sound():
+            session.step()
+
 
 def first_not_finite(session: Session) -> str:
     """Return in which step, and in which layer, the first number appeared that is not finite, as far as is known."""
-    if not session.ops.waits:
-        return f"by step {session.steps}"
-    name = next((name for name, array in _in_order_of_computation(session) if not np.isfinite(array).all()), None)
+    arrays, to_host = _in_order_of_computation(session), session.ops.to_host
+    name = next((name for name, array in arrays if not np.isfinite(to_host(array)).all()), None)
     return f"by step {session.steps}" if name is None else f"in step {session.steps}, first in {name}"
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import minisgd as ms
+from minisgd.nn.initializers import Constant
 from minisgd.training import consecutive_steps, divergence
 from tests.backend.cpu.native.bits import needs_native
 
@@ -21,10 +22,11 @@ class BreaksAt(ms.Layer):
 
     def __init__(self, step: int, backward: bool = False) -> None:
         super().__init__("breaking")
-        self.step, self.in_backward, self.rest = step, backward, np.full((), float(step), np.float32)
+        self.step, self.in_backward = step, backward
 
     def declare(self, x: Any) -> ms.Declaration:
-        return ms.Declaration(y=x, buffers={"work": ms.Buffer((1, 1))})
+        rest = {"rest": ms.Statistic((1, 1), Constant(float(self.step)))}
+        return ms.Declaration(y=x, statistics=rest, buffers={"work": ms.Buffer((1, 1))})
 
     def _pass(self, ops: Any, a: Any, out: Any, breaks: bool) -> Any:
         if breaks:  # a / (how many steps are left), which never comes back from 0
@@ -93,9 +95,33 @@ def test_micro_batches_and_schedules(executor: str) -> None:
     assert "in step 70" in str(diverged(network(70), **settings))
 
 
-def test_a_device_at_work_is_asked_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("settings", "of_network"),
+    [
+        ({}, (23,)),
+        ({"batch_size": 7}, (2,)),
+        ({"optimizer": ms.Adam(ms.Cosine(0.01)), "batch_size": ms.GrowBatch(8, 32, every=1)}, (70,)),
+        ({"micro_batch": 4}, (5, True)),
+        ({"epochs": None, "steps": 6}, (6, True)),
+    ],
+    ids=str,
+)
+def test_a_device_at_work_is_asked_now_and_then_and_says_the_same(
+    fake_cupy: Any, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], of_network: tuple[Any, ...]
+) -> None:
     monkeypatch.setattr(divergence, "SECONDS", 0.0)
+    monkeypatch.setattr(divergence, "SHARE", float("inf"))
+    here, there = (diverged(network(*of_network), device=device, **settings) for device in ("cpu", "cuda"))
+    where = r"in step \d+, first in the \w+ of \S+( '\w+'| \(layer \d\))?"
+    assert re.search(where, str(here))[0] == re.search(where, str(there))[0]  # type: ignore[index]
+    assert here.run.steps == there.run.steps
+
+
+def test_a_learning_rate_too_large_on_a_device(fake_cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody looks before the end of the epoch here, so all updates are taken again."""
     monkeypatch.setenv("MINISGD_EXECUTOR", "numpy")
-    monkeypatch.setattr("minisgd.backend.cpu.numpy_ops.NumpyOps.waits", False)
-    error = diverged(network(23))
-    assert "by step 40" in str(error) and error.run.steps == 40
+    net = ms.Network(ms.Linear(50), ms.ReLU(), ms.Linear(3))
+    here, there = (
+        diverged(net, optimizer=ms.SGD(1e6), dtype="float64", device=device, epochs=3) for device in ("cpu", "cuda")
+    )
+    assert here.run.steps == there.run.steps < 20
