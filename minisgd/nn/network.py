@@ -270,7 +270,7 @@ class Network(Sequential):
         return save_weights(self, path)
 
     def load(self, path: str | Path) -> Self:
-        """Return a copy of this network with the weights of a file; shapes are inferred from the file.
+        """Return a copy of this network with the weights of a file; shapes and replicas are inferred from the file.
 
         Args:
             path: A file that `save` wrote.

@@ -14,7 +14,7 @@ from minisgd.checks import as_path
 from minisgd.errors import CheckpointError, ShapeError
 from minisgd.files import write_atomically
 from minisgd.nn.tensor_file import read_tensors
-from minisgd.typing import HostArray
+from minisgd.typing import HostArray, Shape
 
 if TYPE_CHECKING:
     from minisgd.nn.network import Network
@@ -68,7 +68,7 @@ def load_weights(network: Network, path: str | Path) -> Network:
 
 
 def with_weights(network: Network, tensors: Mapping[str, HostArray], about: Mapping[str, str], where: str) -> Network:
-    """Return a copy of the network with weights by name.
+    """Return a copy of the network with weights by name: a stack, where they are those of replicas.
 
     about: the metadata   where: they come from, for messages
 
@@ -96,8 +96,9 @@ def with_weights(network: Network, tensors: Mapping[str, HostArray], about: Mapp
         raise CheckpointError(
             f"{where}: input_shape", expected=error.expected, got=error.got, fix="load it into its own network"
         ) from error
-    _require_alike(planned, tensors, where)
-    duplicate = network.copy().build(shape, dtype=dtype, ops=ops)
+    lead = _replicas(planned, tensors)
+    _require_alike(planned, tensors, lead, where)
+    duplicate = network.copy().build(shape, seeds=range(*lead) if lead else 0, dtype=dtype, ops=ops)
     for name, view in (duplicate.parameters() | duplicate.running_statistics()).items():
         duplicate.ops.upload(tensors[name].astype(dtype), out=view)
     outputs = duplicate.output_shape[-1]
@@ -113,6 +114,22 @@ def with_weights(network: Network, tensors: Mapping[str, HostArray], about: Mapp
         mean, std = (np.array(each, dtype=np.float64) for each in scales)
         duplicate.output_scale = mean, std
     return duplicate
+
+
+def require_single(network: Network, where: str) -> Network:
+    """Return a network that was loaded, or refuse a stack of replicas.
+
+    Raises:
+        CheckpointError: If it is a stack.
+    """
+    if network.lead:
+        raise CheckpointError(
+            where,
+            expected="the weights of one network",
+            got=f"those of a stack of {network.lead[0]} replicas",
+            fix="load them with stack = network.load(path), and write one replica: stack.replica(0).save(path)",
+        )
+    return network
 
 
 def _said(about: Mapping[str, str], name: str, where: str, expected: str, is_sound: Callable[[Any], bool]) -> Any:
@@ -146,9 +163,16 @@ def _are_scales(scales: Any, outputs: int) -> bool:
     return len(mean) == len(std) == outputs and all(map(_is_number, (*mean, *std))) and all(each > 0 for each in std)
 
 
-def _require_alike(network: Network, tensors: Mapping[str, HostArray], where: str) -> None:
+def _replicas(network: Network, tensors: Mapping[str, HostArray]) -> Shape:
+    """Return (R,) for tensors of R replicas of the network, () for those of one network."""
+    first = next(iter(network.layout), None)
+    found = () if first is None or first.name not in tensors else tensors[first.name].shape
+    return found[:1] if first is not None and len(found) == len(first.shape) + 1 and found[0] > 0 else ()
+
+
+def _require_alike(network: Network, tensors: Mapping[str, HostArray], lead: Shape, where: str) -> None:
     """Refuse tensors that are not the network's by name, shape and kind, and values that are not finite."""
-    own = {segment.name: segment.shape for segment in (*network.layout, *network.statistics_layout)}
+    own = {segment.name: (*lead, *segment.shape) for segment in (*network.layout, *network.statistics_layout)}
     if own.keys() != tensors.keys():
         missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
         found = [f"no {', '.join(missing)}"] * bool(missing) + [f"unknown {', '.join(extra)}"] * bool(extra)

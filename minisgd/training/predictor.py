@@ -16,7 +16,7 @@ from minisgd.data.preprocessing_text import read_preprocessing, written
 from minisgd.errors import ArgumentError, CheckpointError, DataError, MinisgdError
 from minisgd.nn import Loss, Network
 from minisgd.nn.architecture import described, rebuilt
-from minisgd.nn.weights import SETTINGS, read_weights, save_weights, with_weights
+from minisgd.nn.weights import SETTINGS, read_weights, require_single, save_weights, with_weights
 from minisgd.packing import pack, unpack
 from minisgd.typing import HostArray
 
@@ -192,7 +192,7 @@ def load_model(path: str | Path, *, allow: Any = ()) -> Predictor:
         raise CheckpointError(
             f"{where}: {error.argument}", expected=error.expected, got=error.got, fix=error.fix
         ) from error
-    loaded = with_weights(network, tensors, about, where)
+    loaded = require_single(with_weights(network, tensors, about, where), where)
     if loaded.input_shape != preprocessing.input_shape:
         raise CheckpointError(
             where,

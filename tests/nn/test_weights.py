@@ -11,7 +11,7 @@ from numpy.testing import assert_array_equal
 from safetensors.numpy import save_file
 
 import minisgd as ms
-from minisgd.nn.weights import read_weights
+from minisgd.nn.weights import read_weights, require_single
 
 LAYERS = (ms.Linear(3), ms.ReLU(), ms.Linear(2))
 
@@ -90,3 +90,27 @@ def test_an_input_that_the_layers_do_not_take(tmp_path: Path) -> None:
     with pytest.raises(ms.CheckpointError, match="input_shape must be"):
         net.load(forged(path, input_shape="[6]"))
     assert net.load(forged(path, input_shape=json.dumps([9, 9, 1]))).input_shape == (9, 9, 1)
+
+
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_a_stack_of_replicas_comes_back_as_one(tmp_path: Path, replicas: int) -> None:
+    stack = ms.Network(ms.Linear(3), ms.BatchNorm(), ms.Linear(2)).build((4,), seeds=range(replicas), dtype="float64")
+    file = stack.save(tmp_path / "w.safetensors")
+    again = stack.load(file)
+    assert again.lead == (replicas,)
+    assert_array_equal(again.vector, stack.vector)
+    assert_array_equal(again.statistics, stack.statistics)
+    assert_array_equal(again.replica(0).parameters()["0.W"], stack.parameters()["0.W"][0])
+
+
+def test_half_a_stack_is_refused(tmp_path: Path) -> None:
+    file = ms.Network(*LAYERS).build((4,), seeds=[0, 1]).save(tmp_path / "w.safetensors")
+    forged(file, {"2.b": np.zeros(2, np.float32)})
+    with pytest.raises(ms.CheckpointError, match=r"2\.b must be of shape \(2, 2\), got \(2,\)"):
+        ms.Network(*LAYERS).load(file)
+
+
+def test_where_one_network_is_asked_for_a_stack_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    file = ms.Network(*LAYERS).build((64,), seeds=[0, 1]).save(tmp_path / "w.safetensors")
+    with pytest.raises(ms.CheckpointError, match=r"got those of a stack of 2 replicas; .*stack\.replica\(0\)\.save"):
+        require_single(ms.Network(*LAYERS).load(file), str(file))

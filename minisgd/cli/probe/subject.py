@@ -75,8 +75,9 @@ def _fresh(network: Network, data: Dataset, args: Namespace) -> Network:
 def _loaded(network: Network, data: Dataset, args: Namespace) -> Network:
     """Return the network with the weights of the file."""
     from minisgd.backend import get_ops
+    from minisgd.nn.weights import require_single
 
-    read = network.load(args.weights)
+    read = require_single(network.load(args.weights), f"--weights '{args.weights}'")
     if read.input_shape != data.input_shape:
         raise ShapeError(
             f"--weights '{args.weights}'",
