@@ -21,16 +21,16 @@ NAN, INF = float("nan"), float("inf")
 
 # ------------------------------------------------ wrong values, by what is expected
 
-COUNT: list[Any] = [0, -1, 1.5, "3", True, [1], NAN]
+COUNT: list[Any] = [0, -1, 1.5, 2.0, np.float64(2), "3", True, [1], NAN, INF]
 NUMBER: list[Any] = ["x", True, NAN, [1], {}]
 POSITIVE: list[Any] = [0, -1, *NUMBER]
 NON_NEGATIVE: list[Any] = [-1, *NUMBER]
 SHARE: list[Any] = [-1, 1.5, "x", True, NAN]
-SEED: list[Any] = [None, -1, 1.5, [1], "0", True]
+SEED: list[Any] = [None, -1, 1.5, 1.0, INF, [1], "0", True]
 WORD: list[Any] = ["nonsense", 3, ["shuffle"]]
 PATH: list[Any] = [0, "", "a\0b", [], b"x"]
 FLAG: list[Any] = ["x", 3]
-SHAPE: list[Any] = [0, "4", (0,), (1.5,), (True,), []]
+SHAPE: list[Any] = [0, "4", (0,), (1.5,), (4.0,), (True,), []]
 NETWORK: list[Any] = [None, ms.Linear(3), ms.Network, "mlp:3", [ms.Linear(3)], X]
 UNBUILT: list[Any] = [None, ms.Network, "mlp:3", NET]
 EXAMPLES: list[Any] = [None, 3, (X,), (X, Y, Y, Y), (None, None), (X, Y[:5]), ("a", "b")]
@@ -41,10 +41,10 @@ CALLBACKS: list[Any] = [None, "stop", ms.EarlyStopping, ms.EarlyStopping(3), [No
 METRICS: list[Any] = [3, [3], {"a": 3}, "nope", {"a": None}, {3: len}, [None], [len], True, {"": len}]
 DTYPE: list[Any] = [None, "float16", np.float32]
 DEVICE: list[Any] = ["gpu", 3, "cuda:0"]
-THREADS: list[Any] = [0, 1.5, True, 10**9, "2"]
+THREADS: list[Any] = [0, 1.5, 1.0, INF, True, 10**9, "2"]
 BUDGET: list[Any] = ["5 bananas", -1, 0, NAN, True, [], ""]
-MEMORY: list[Any] = ["5 bananas", -1, 0, NAN, True, []]
-COUNTS: list[Any] = [3, "3", [0], [1.5], ["a"], [], [True]]
+MEMORY: list[Any] = ["5 bananas", "1.5", "0.5 B", -1, 0, 1.5, 2.0**30, NAN, INF, True, []]
+COUNTS: list[Any] = [3, "3", [0], [1.5], [2.0], ["a"], [], [True]]
 SPLIT: list[Any] = ["nowhere", 3, None, []]
 FUNCTION: list[Any] = [3, "x", [print]]
 VECTOR: list[Any] = ["x", 3, np.ones(3), [1] * 14 + ["a"]]
@@ -100,7 +100,7 @@ CALLS: Table = {
             "optimizer": OPTIMIZER,
             "loss": LOSS,
             "batch_sizes": COUNTS,
-            "learning_rates": [*COUNTS[:3], *COUNTS[4:]],
+            "learning_rates": [*COUNTS[:3], *COUNTS[5:]],
             "seeds": COUNT,
             "target_accuracy": [0, *SHARE],
             "target_loss": ["x", True, NAN],

@@ -42,10 +42,11 @@ class Part(NamedTuple):
         if weight is None:
             return cls(x, y, None)
         weight = as_weight(weight)
-        if weight.ndim == 1 and 0 < np.count_nonzero(weight) < len(weight) == len(x) == y.size // max(1, y[:1].size):
+        x = x if isinstance(x, Table | SparseRows) else as_host(x, "x")
+        alike = weight.ndim == 1 and min(np.ndim(y), getattr(x, "ndim", 2)) > 0 and len(weight) == len(x) == len(y)
+        if alike and 0 < np.count_nonzero(weight) < len(weight):
             rows = np.flatnonzero(weight)
-            x = x.take(rows) if isinstance(x, Table) else (x if isinstance(x, SparseRows) else as_host(x, "x"))[rows]
-            y, weight = y[rows], weight[rows]
+            x, y, weight = x.take(rows) if isinstance(x, Table) else x[rows], y[rows], weight[rows]
         return cls(x, y, weight)
 
     def split(

@@ -214,17 +214,18 @@ def parse_bytes(limit: int | str) -> int:
     """Return a number of bytes from a number or text such as "512MiB" or "2 GB".
 
     Raises:
-        ArgumentError: For text that is no number of bytes; names memory_limit.
+        ArgumentError: For what is no whole number of bytes; names memory_limit.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(limit).lower())
-    if isinstance(limit, bool) or match is None or match[2] not in UNITS or float(match[1]) <= 0:
+    size = float(match[1]) * UNITS.get(match[2], 0) if match is not None else 0.0
+    if isinstance(limit, bool | float) or size < 1 or (match and match[2] in ("", "b") and size % 1):
         raise ArgumentError(
             "memory_limit",
-            expected="a number of bytes, or text such as '512MiB' or '2GB'",
+            expected="a whole number of bytes, or text such as '512MiB' or '2GB'",
             got=limit,
             fix="write '512MiB'",
         )
-    return int(float(match[1]) * UNITS[match[2]])
+    return int(size)
 
 
 def format_bytes(n: float) -> str:

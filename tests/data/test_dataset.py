@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from minisgd.data.dataset import Dataset
 from minisgd.data.split import Split
-from minisgd.errors import ArgumentError, DataError
+from minisgd.errors import ArgumentError, DataError, DtypeError
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 3)).astype(np.float32)
@@ -185,6 +185,12 @@ class TestMemoryMapped:
 def test_bad_arguments_are_refused(arguments, error, message):
     with pytest.raises(error, match=message):
         Dataset.from_arrays(X, Y, **arguments)
+
+
+@pytest.mark.parametrize(("x", "y"), [(np.float64(3), Y), (X, np.int64(1)), (5, Y), (np.float64(3), np.int64(1))])
+def test_data_without_rows_are_refused_with_weights_too(x, y):
+    with pytest.raises((DataError, DtypeError), match="[xy] must be"):
+        Dataset.from_arrays(x, y, weight=np.arange(40) % 2)
 
 
 @pytest.mark.parametrize(
