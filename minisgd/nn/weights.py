@@ -166,7 +166,7 @@ def _are_scales(scales: Any, outputs: int) -> bool:
 def _replicas(network: Network, tensors: Mapping[str, HostArray]) -> Shape:
     """Return (R,) for tensors of R replicas of the network, () for those of one network."""
     first = next(iter(network.layout), None)
-    found = () if first is None or first.name not in tensors else tensors[first.name].shape
+    found: Shape = () if first is None or first.name not in tensors else tensors[first.name].shape
     return found[:1] if first is not None and len(found) == len(first.shape) + 1 and found[0] > 0 else ()
 
 
