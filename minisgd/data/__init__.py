@@ -8,6 +8,7 @@ from minisgd.data.dataset import Dataset
 from minisgd.data.sources import load
 from minisgd.data.split import Split
 from minisgd.data.standardization import Standardization
+from minisgd.data.stream import Stream
 
 __all__ = [
     "Crop",
@@ -18,6 +19,7 @@ __all__ = [
     "Shift",
     "Split",
     "Standardization",
+    "Stream",
     "datasets",
     "load",
 ]

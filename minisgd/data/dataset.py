@@ -238,12 +238,28 @@ class Dataset:
             DataError: For examples unlike the training examples, and for unknown labels.
             ArgumentError: For anything but a tuple or a Split.
         """
+        return replace(self, validation=self.alike(given, "validation"))
+
+    def alike(self, given: tuple[Any, ...] | Split, role: str) -> Split:
+        """Return further examples, prepared as the training examples were.
+
+        Args:
+            given: As ``with_validation`` takes them.
+            role: What they are, for messages.
+
+        Returns:
+            The examples as a split.
+
+        Raises:
+            DataError: For examples unlike the training examples, and for unknown labels.
+            ArgumentError: For anything but a tuple or a Split.
+        """
         encode = label_encoder(self.train.y, self.classes, self.target.labels if self.target else "text")
-        with about("validation"):
-            part = given_part(given, "validation").split(encode, self.encoding, self.columns, self.standardization)
+        with about(role):
+            part = given_part(given, role).split(encode, self.encoding, self.columns, self.standardization)
             if self.target is not None and self.target.scale is not None:
                 part = replace(part, y=self.target.scale.apply(part.y))
-        return replace(self, validation=part)
+        return part
 
     def subset(self, n: int, seed: Seed = 0) -> Dataset:
         """Return a copy with n training examples, the shares of the classes kept; the other splits stay as they are.

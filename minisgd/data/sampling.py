@@ -90,6 +90,10 @@ class Sampler(ABC):
             self.begin_epoch()
         return min(batch_size, self.left)
 
+    def drawn(self, batch_size: int) -> int:
+        """Full batches that can be taken one after the other without anything being drawn or read in between."""
+        return self.left // batch_size
+
     def skip(self, examples: int) -> None:
         """Count so many more examples of this epoch as handed out, or, if negative, so many fewer."""
         self._at += examples

@@ -29,7 +29,7 @@ class ConsecutiveStepsSession(Session):
         begun = perf_counter()
         self._follow_schedules()
         b, sampler = self.sampler.coming(self.size), self.sampler
-        most = min(FLUSH_EVERY - self.steps % FLUSH_EVERY, sampler.left // b, self._affordable())
+        most = min(FLUSH_EVERY - self.steps % FLUSH_EVERY, sampler.drawn(b), self._affordable())
         inputs: list[tuple[Array, Array]] = []
         if self._settled:
             n = self._count(b, most, until)

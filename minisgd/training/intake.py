@@ -11,11 +11,11 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from minisgd.data import Dataset, load
-from minisgd.data.batches import is_batches, read_batches
 from minisgd.data.holdout import divided
+from minisgd.data.stream import is_batches, opened
 from minisgd.data.tables.frames import is_frame
 from minisgd.data.target import Task
-from minisgd.errors import ArgumentError, DtypeError
+from minisgd.errors import ArgumentError, DataError, DtypeError
 from minisgd.nn import Conv2d, Linear, Loss, Network, SoftmaxCrossEntropy
 from minisgd.nn.losses.regression import RegressionLoss
 from minisgd.optim import SGD, Adam, Optimizer
@@ -63,7 +63,11 @@ def _dataset(data: Any, validation: Any, seed: int, task: Task | None, loss: Los
     if is_frame(data):
         return load(data, validation=validation, seed=seed, task=task)
     if is_batches(data):
-        return _dataset(read_batches(data), validation, seed, task, loss)
+        rows, more = opened(data)
+        if more:
+            fix = "pass arrays or a memory-mapped file: only ms.train reads streams"
+            raise DataError("data", expected=f"a stream of at most {len(rows[0]):,} examples", got="more", fix=fix)
+        return _dataset(rows, validation, seed, task, loss)
     raise DtypeError(
         "data",
         expected="a Dataset, a data frame or a pair (x, y)",

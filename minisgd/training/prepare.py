@@ -66,13 +66,15 @@ class Prepared:
         epochs: float | None = None,
         steps: int | None = None,
         lr_factors: Sequence[float] | None = None,
+        sampler: Sampler | None = None,
     ) -> Session:
         """Begin the training run; the short batch at the end of an epoch is recorded, and so refused, now."""
         require_one_of(sampling, SAMPLERS, "sampling")
         require_one_of(last_batch, ("use", "drop"), "last_batch")
-        sampler = SAMPLERS[sampling](len(self.data), self.seeds, last=last_batch)
+        streamed = sampler is not None
+        sampler = sampler or SAMPLERS[sampling](len(self.data), self.seeds, last=last_batch)
         recipe = self.recipe
-        if recipe.network.couples_batch and not isinstance(self.batch_size, ConstantBatch):
+        if recipe.network.couples_batch and (streamed or not isinstance(self.batch_size, ConstantBatch)):
             sampler.least = 2  # what is left of an epoch is only known then, and one example is no batch
         if sampling == "replacement":  # then even a full batch is not the whole set
             recipe = replace(recipe, feed=recipe.feed.each_its_own())
@@ -88,7 +90,7 @@ class Prepared:
                 steps=steps,
                 lr_factors=lr_factors,
             )
-            left = len(self.data) % recipe.batch_size if last_batch == "use" else 0
+            left = len(self.data) % recipe.batch_size if last_batch == "use" and not streamed else 0
             for b in {recipe.batch_size, left} - set(range(sampler.least)):
                 session.record_parts(b)
         return session
@@ -131,11 +133,13 @@ def prepare(
     transform: Transform | Sequence[Transform] | None = None,
     seeds: int | Sequence[int] = 0,
     communicator: Communicator | None = None,
+    streamed: bool = False,
 ) -> Prepared:
     """Check that network, data, loss and optimizer fit together, and decide the memory of a step.
 
     seeds: one, or a sequence of R for a stack of R replicas, each drawn anew from its seed.
     device: by default where the network is, and the CPU for one without weights
+    streamed: whether the training examples are a buffer that changes on the way
     """
     require_network(network)
     optimizer = as_optimizer(optimizer)
@@ -181,8 +185,8 @@ def prepare(
         return wanted.plan(schedule.largest, largest).bytes(len(each)) + wanted.other_bytes
 
     kind = place(net.ops, room(net.ops, limit), training)
-    if kind is ResidentFeed and isinstance(data.train.x, SparseRows):
-        kind = StreamedFeed  # rows become dense on the host
+    if kind is ResidentFeed and (streamed or isinstance(data.train.x, SparseRows)):
+        kind = StreamedFeed  # rows become dense, or are exchanged, on the host
     if limit is not None:
         largest = size(kind).micro_batch(schedule.largest, limit, largest)
     recipe = replace(size(kind).recipe(schedule.largest, largest), transforms=transforms)

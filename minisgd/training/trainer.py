@@ -12,6 +12,7 @@ from minisgd.backend.cpu.threads import blas_threads, choose_threads
 from minisgd.checks import as_seed, require_function
 from minisgd.data import Split
 from minisgd.data.augmentation import Transform, as_transforms, with_soft_labels
+from minisgd.data.stream import opened
 from minisgd.data.target import Task
 from minisgd.errors import ArgumentError, DivergedError
 from minisgd.nn import Network
@@ -40,6 +41,7 @@ from minisgd.training.prepare import Sampling, prepare
 from minisgd.training.progress import ProgressLine
 from minisgd.training.run import Run
 from minisgd.training.state import TrainingState
+from minisgd.training.streaming import buffered, check_schedules, check_streamed, in_buffer
 
 
 def train(
@@ -83,7 +85,8 @@ def train(
     Args:
         network: The network to start from.
         data: A Dataset, arrays (x, y) with x (N, …) and y (N,) or (N, O), a data frame whose last column is the target,
-            or batches (x, y) of a generator or a PyTorch DataLoader, which are read once into memory.
+            or batches (x, y) of a generator, a function that makes one, a PyTorch DataLoader or an ms.Stream: what
+            64 MiB do not hold is read as it comes, and shuffled within a buffer.
         optimizer: The optimizer, with its learning rate or schedule, or a name such as "adam"; by default SGD(lr=0.1),
             SGD(lr=0.05) for tables, and Adam(lr=0.001) for regression, Adam(lr=0.03) with one layer.
         loss: The loss, a name such as "huber", or a function (z, target) → losses (B,) of NumPy arrays, z (B, O) and
@@ -145,8 +148,13 @@ def train(
     require_callbacks(callbacks)
     require_function(on_progress, "on_progress", "(share, record)")
     loss = None if loss is None else as_loss(loss)
-    dataset = as_dataset(data, validation, seed, task=task, loss=loss, class_weight=class_weight)
-    dataset = with_soft_labels(dataset, transforms := as_transforms(transform))
+    data, stream = opened(data)
+    if stream is not None:
+        check_streamed(stream, validation, class_weight, sampling, epochs, resume)
+    raw = as_dataset(data, validation, seed, task=task, loss=loss, class_weight=class_weight)
+    dataset = with_soft_labels(raw, transforms := as_transforms(transform))
+    if stream is not None:
+        dataset = in_buffer(dataset, dtype, sampling)
     measured = as_metrics(metrics, dataset.task)
     size: Any = default_batch_size(len(dataset), getattr(network, "couples_batch", False))
     if is_auto(batch_size):
@@ -163,7 +171,8 @@ def train(
     elif batch_size is not None:
         size = batch_size
     if epochs is None and steps is None:
-        epochs = default_epochs(dataset, as_batch_schedule(size, len(dataset)).largest)
+        once = stream is not None and not stream.stream.repeats
+        epochs = 1.0 if once else default_epochs(dataset, as_batch_schedule(size, len(dataset)).largest)
     check_duration(epochs, steps, evaluate_every)
     prepared = prepare(
         network,
@@ -180,8 +189,14 @@ def train(
         transform=transforms,
         seeds=seed,
         communicator=communicator,
+        streamed=stream is not None,
     )
-    session = prepared.session(sampling=sampling, last_batch=last_batch, epochs=epochs, steps=steps)
+    sampler = None
+    if stream is not None:
+        check_schedules(stream, len(dataset), prepared.batch_size, prepared.recipe.optimizer.schedule, steps)
+        sampler = buffered(stream, raw, dataset, dtype, seed, sampling, last_batch)
+    del data, raw  # which may hold a copy of the buffer in another dtype
+    session = prepared.session(sampling=sampling, last_batch=last_batch, epochs=epochs, steps=steps, sampler=sampler)
     training = TrainingState(session, prepared.evaluator(), dataset, measured)
     training.try_metrics()
     decisive = {
