@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import minisgd
@@ -12,6 +13,7 @@ ROOT = Path(minisgd.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
 
 
+@cache
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
@@ -58,6 +60,7 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@cache
 def import_graph(*, typing_only: bool = False) -> dict[str, set[str]]:
     """Return which modules of the package each of them imports: at its top or in functions.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,55 +55,49 @@ PICKLERS = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal"}
 PASSED_IN = {"Generator", "SeedSequence", "default_rng", "Philox", "PCG64", "BitGenerator"}
 """The names of numpy.random that carry their state with them; all others share a global one."""
 
-EVERY_MODULE = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-
-
 # ------------------------------------------------ what the source says
 
 
-@EVERY_MODULE
-def test_heavy_libraries_are_imported_where_they_are_used(path: Path) -> None:
-    names = {name.split(".")[0] for node in at_import(tree_of(path)) for name in imported(node)}
-    where = path.relative_to(ROOT).parts
-    drawing = (
-        where in (("lab", "plots.py"), ("lab", "template.py"))
-        or where[:3] == ("lab", "study", "report")
-        or where[0] == "cli"
-    )
-    allowed = {"matplotlib", "jinja2", "rich"} if drawing else {"sklearn"} if where[0] == "estimators" else set()
-    assert not names & (HEAVY - allowed)
+def sources() -> Iterator[tuple[str, ast.Module]]:
+    """Yield the path of every file in the package, and its tree."""
+    return ((path.relative_to(ROOT).as_posix(), tree_of(path)) for path in MODULES)
 
 
-@EVERY_MODULE
-def test_one_file_imports_cupy(path: Path) -> None:
-    names = {name.split(".")[0] for node in ast.walk(tree_of(path)) for name in imported(node)}
-    if names & {"cupy", "cupyx"}:
-        assert path.relative_to(ROOT) == Path("backend/cuda/cupy_ops.py")
+def test_heavy_libraries_are_imported_where_they_are_used() -> None:
+    for path, tree in sources():
+        names = {name.split(".")[0] for node in at_import(tree) for name in imported(node)}
+        drawing = path in ("lab/plots.py", "lab/template.py") or path.startswith(("lab/study/report", "cli/"))
+        allowed = (
+            {"matplotlib", "jinja2", "rich"} if drawing else {"sklearn"} if path.startswith("estimators/") else set()
+        )
+        assert not names & (HEAVY - allowed), path
 
 
-@EVERY_MODULE
-def test_nothing_is_pickled_and_no_randomness_is_global(path: Path) -> None:
-    tree = tree_of(path)
-    for node in ast.walk(tree):
-        for name in imported(node):
-            assert name.split(".")[0] not in PICKLERS | {"random"}, name
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in {"np.random", "numpy.random"}:
-            assert node.attr in PASSED_IN, f"np.random.{node.attr} has global state"
-        if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
-            assert isinstance(node.value, ast.Constant) and node.value.value is False
+def test_one_file_imports_cupy() -> None:
+    for path, tree in sources():
+        names = {name.split(".")[0] for node in ast.walk(tree) for name in imported(node)}
+        assert not names & {"cupy", "cupyx"} or path == "backend/cuda/cupy_ops.py", path
 
 
-@EVERY_MODULE
-def test_refusals_are_our_own_errors(path: Path) -> None:
+def test_nothing_is_pickled_and_no_randomness_is_global() -> None:
+    for path, tree in sources():
+        for node in ast.walk(tree):
+            for name in imported(node):
+                assert name.split(".")[0] not in PICKLERS | {"random"}, f"{path} imports {name}"
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) in {"np.random", "numpy.random"}:
+                assert node.attr in PASSED_IN, f"{path}: np.random.{node.attr} has global state"
+            if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
+                assert isinstance(node.value, ast.Constant) and node.value.value is False, path
+
+
+def test_refusals_are_our_own_errors() -> None:
     """Values of users are refused by MinisgdError; what remains is for errors of ours."""
     internal = {"RuntimeError", "NotImplementedError", "AttributeError", "KeyError", "SystemExit", "KeyboardInterrupt"}
-    for node in ast.walk(tree_of(path)):
-        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and isinstance(node.exc.func, ast.Name):
-            kind = node.exc.func.id
-            builtin = (
-                getattr(__builtins__, kind, None) if not isinstance(__builtins__, dict) else __builtins__.get(kind)
-            )
-            assert builtin is None or kind in internal, f"{path.relative_to(ROOT)}:{node.lineno} raises {kind}"
+    for path, tree in sources():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and isinstance(node.exc.func, ast.Name):
+                kind = node.exc.func.id
+                assert not hasattr(builtins, kind) or kind in internal, f"{path}:{node.lineno} raises {kind}"
 
 
 def test_importing_minisgd_is_light() -> None:
