@@ -37,7 +37,7 @@ def every_build():
             yield pytest.param(build, architecture, marks=slow, id=label)
 
 
-@pytest.mark.parametrize(("build", "architecture"), every_build())
+@pytest.mark.parametrize(("build", "architecture"), list(every_build()))
 def test_compiles_without_a_spill(nvrtc, build, architecture, record_property):
     usages = compile_for(architecture, build.source, f"{build.file}.cu", build.options)
     record_property("kernel usage", [(build.file, build.label, asdict(usage)) for usage in usages])
