@@ -14,6 +14,7 @@ from minisgd.errors import ArgumentError
 if TYPE_CHECKING:
     from minisgd.lab.study import Study
     from minisgd.lab.study.batch_result import BatchResult
+    from minisgd.lab.study.table import Column
 
 EXAMPLES = """\
   minisgd study --data digits
@@ -154,7 +155,8 @@ def _train_command(args: Namespace) -> str:
 
 def _print(found: Study) -> None:
     """Print the answer first, then what it rests on."""
-    from minisgd.lab.study.report.page import cautions
+    from minisgd.lab.study.cautions import cautions
+    from minisgd.lab.study.table import columns
 
     best, result = found.recommendation, found.result
     for sentence in best.sentences:
@@ -165,9 +167,10 @@ def _print(found: Study) -> None:
     if not result.batch_sizes:
         return
     print()
-    header = ("batch", "lr", "steps to target", "time", "step", "ex./s", "memory", "accuracy")
-    rows = [_row(batch) for batch in result.batch_sizes]
+    shown = [column for column in columns(result) if column.short]
+    rows = [[_cell(column, batch) for column in shown] for batch in result.batch_sizes]
     sizes = [batch.batch_size for batch in result.batch_sizes]
+    header = [column.short for column in shown]
     output.print_table(header, rows, left=0, strong=lambda position: sizes[position] == best.batch_size)
     if any(batch.lr_on_edge for batch in result.batch_sizes):
         print("* the best of those tried was the smallest or the largest")
@@ -175,20 +178,7 @@ def _print(found: Study) -> None:
         output.print_text(f"Caution: {caution}")
 
 
-def _row(batch: BatchResult) -> tuple[str, ...]:
-    from minisgd.lab import words
-    from minisgd.lab.study.report.page import interval
-
-    steps = batch.steps_to_target
-    ends = interval(steps, words.short)
-    span = f" ({ends})" if ends and steps.reached else ""
-    return (
-        "full" if batch.full else str(batch.batch_size),
-        words.number(batch.lr) + ("*" if batch.lr_on_edge else ""),
-        words.count(steps.median) + span,
-        words.seconds(batch.seconds_to_target.median),
-        words.seconds(batch.step_seconds),
-        words.short(batch.samples_per_second),
-        words.memory(batch.memory_bytes),
-        "" if batch.val_accuracy is None else f"{100 * batch.val_accuracy:.1f}%",
-    )
+def _cell(column: Column, batch: BatchResult) -> str:
+    """Return what the report says there; of intervals, that of the steps, for which there is room."""
+    note = column.note(batch) if column.name == "steps to target" else ""
+    return f"{column.text(batch)} ({note})" if note else column.text(batch)

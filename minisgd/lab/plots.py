@@ -14,6 +14,7 @@ from typing import Any
 
 from minisgd.errors import missing_extra
 from minisgd.files import to_json, write_atomically
+from minisgd.lab import words
 
 # Okabe and Ito's palette, which stays distinct for colour-blind readers, with greys for what is only context
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
@@ -25,7 +26,14 @@ Figure = Any
 Axes = Any
 
 
-def figure(title: str, columns: int = 1, height: float = HEIGHT, rows: int = 1, **layout: Any) -> tuple[Figure, Any]:
+def figure(
+    title: str,
+    columns: int = 1,
+    height: float = HEIGHT,
+    rows: int = 1,
+    height_ratios: Sequence[float] | None = None,
+    **layout: Any,
+) -> tuple[Figure, Any]:
     """Make a white figure with a title at its left and bare axes below it, row by row, room for a legend between."""
     fix = "pip install 'minisgd[report]'"
     with missing_extra("the report", expected="drawn with matplotlib", got="no matplotlib", fix=fix):
@@ -35,7 +43,7 @@ def figure(title: str, columns: int = 1, height: float = HEIGHT, rows: int = 1, 
     FigureCanvasAgg(page)
     page.text(0.018, 1 - 0.17 / height, title, fontsize=12.5, fontweight="bold", color=INK, va="top")
     page.subplots_adjust(**(dict(left=0.1, right=0.975, top=1 - 1.0 / height, bottom=0.64 / height) | layout))
-    axes = page.subplots(rows, columns, squeeze=False).ravel()
+    axes = page.subplots(rows, columns, squeeze=False, height_ratios=height_ratios).ravel()
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
         ax.spines[["left", "bottom"]].set_color(GREY)
@@ -105,6 +113,7 @@ def log_axis(
     (ax.set_yscale if which == "y" else ax.set_xscale)("log")
     (ax.set_ylim if which == "y" else ax.set_xlim)(low, high)
     axis = ax.yaxis if which == "y" else ax.xaxis
+    setattr(ax, f"say_{which}", say)
     ticks = round_numbers(low, high, most, base)
     fixed_ticks(axis, ticks, [say(tick) for tick in ticks])
     axis.set_label_text(label, fontsize=9.5, color=INK)
@@ -133,6 +142,11 @@ def spread(values: Sequence[float], below: float = 1.25, above: float = 1.25) ->
     low, high = min(known), max(known)
     pad = max((high / low) ** 0.06, 1.05)
     return low / pad / below, high * pad * above
+
+
+def words_of(ax: Axes, which: str) -> Callable[[float], str]:
+    """Return the function that says the numbers of the x or y axis, as its ticks do; three digits by default."""
+    return getattr(ax, f"say_{which}", words.number)
 
 
 def ramp(number: int) -> list[Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from minisgd.data import Dataset
 from minisgd.nn import Loss, Network
 from minisgd.optim import SGD, Optimizer
+from minisgd.training.explain.explain import explain
 from minisgd.training.intake import as_dataset
 from minisgd.training.prepare import Prepared, prepare
 from minisgd.training.replica_threads import ReplicaThreads
@@ -51,6 +52,18 @@ class Trial:
         """Return a stack of replicas, each with its seed and learning rate, divided among the threads."""
         threads = self.threads if self.device == "cpu" else 1
         return ReplicaThreads(partial(self.prepare, batch_size), seeds, rates, threads=threads, last_batch="drop")
+
+    def flops(self, batch_size: int) -> float:
+        """Return the FLOPs of an update, of gradient and optimizer together; a multiply-add is two."""
+        found = explain(
+            self.network,
+            batch_size,
+            input_shape=self.data.input_shape,
+            optimizer=self.optimizer,
+            loss=self.loss,
+            dtype=self.dtype,
+        )
+        return float(found.total.flops)
 
     def with_lr(self, lr: float) -> Trial:
         """Return the same with another learning rate."""

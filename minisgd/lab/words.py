@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 
 def count(value: float) -> str:
@@ -21,7 +22,7 @@ def short(value: float) -> str:
     """Format a number in at most four characters, for a tick or a cell: 72, 537, 8.1k, 33k, 1.2M."""
     if not math.isfinite(value):
         return "∞"
-    for factor, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+    for factor, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= 0.9995 * factor:
             scaled = value / factor
             return f"{scaled:.1f}{letter}" if scaled < 9.95 and scaled % 1 >= 0.05 else f"{scaled:.0f}{letter}"
@@ -63,6 +64,20 @@ def signed(value: float) -> str:
         return "–" if math.isnan(value) else "∞" if value > 0 else "−∞"
     text = f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"
     return text.replace("-", "−")
+
+
+def share(value: float) -> str:
+    """Format an accuracy: 97.2%."""
+    return f"{100 * value:.1f}%"
+
+
+def interval(low: float, high: float, say: Callable[[float], str]) -> str:
+    """Format an interval: 80 – 120, ≥ 80 where it has no upper end, nothing for a single seed, whose ends are NaN."""
+    if math.isnan(low):
+        return ""
+    if not math.isfinite(high):
+        return f"≥ {say(low)}" if low > 0 else "not resolved"
+    return f"{say(low)} – {say(high)}"
 
 
 def plural(number: int, noun: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from minisgd.lab import words
+from minisgd.lab.page import say
 from minisgd.lab.plots import BLUE, GREY, INK, log_axis, spread
 from minisgd.typing import HostArray
 
@@ -27,9 +28,12 @@ def against_batch(
     """Draw a quantity against batch size: every seed as a dot, the medians as a line.  table (K, S)"""
     sizes = np.asarray(batch_sizes, float)
     table = np.where(np.isfinite(table), table, np.nan)
-    ax.plot(sizes, table, ls="", marker="o", ms=3, color=color, alpha=0.35)
+    for dots in ax.plot(sizes, table, ls="", marker="o", ms=3, color=color, alpha=0.35):
+        say(dots, ())
     medians = np.median(table, axis=1)  # NaN, and so no line, where a seed has no value
-    ax.plot(sizes, medians, marker="o", ms=6, mec="white", mew=0.8, lw=1.8, color=color, label=name)
+    (line,) = ax.plot(sizes, medians, marker="o", ms=6, mec="white", mew=0.8, lw=1.8, color=color, label=name)
+    known = [(b, row) for b, row in zip(batch_sizes, table, strict=True) if np.isfinite(row).all()]
+    say(line, [_seeds(name or label, b, row, _words(label)) for b, row in known])
     batch_axis(ax, batch_sizes)
     if log:
         _log_axis(ax, table, label)
@@ -39,15 +43,25 @@ def against_batch(
         ax.legend(frameon=False, fontsize=8.8, labelcolor=INK)
 
 
+def _seeds(name: str, batch_size: int, row: HostArray, written: Callable[[float], str]) -> str:
+    """Say what the seeds found at a batch size.  row (S,)"""
+    text = f"{name}\nbatch size {batch_size}: {written(float(np.median(row)))}"
+    ends = words.interval(float(row.min()), float(row.max()), written)
+    return text if len(row) == 1 else f"{text}, the median of {len(row)} seeds\nthe seeds: {ends}"
+
+
+def _words(label: str) -> Callable[[float], str]:
+    return words.seconds if "seconds" in label else words.memory if "bytes" in label else _short
+
+
 def _log_axis(ax: Axes, table: HostArray, label: str) -> None:
     """Scale the axis of values logarithmically, about these and what was drawn before, with plain ticks."""
     drawn = [float(y) for line in ax.get_lines() for y in np.asarray(line.get_ydata(), float)]
-    say = words.seconds if "seconds" in label else words.memory if "bytes" in label else _say
-    base = 2 if say is words.memory else 10
-    log_axis(ax, *spread([*drawn, *table.ravel().tolist()]), say, label, base=base)
+    base = 2 if _words(label) is words.memory else 10
+    log_axis(ax, *spread([*drawn, *table.ravel().tolist()]), _words(label), label, base=base)
 
 
-def _say(value: float) -> str:
+def _short(value: float) -> str:
     return words.short(value) if value >= 1 else words.number(value)
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +12,7 @@ from minisgd.errors import ArgumentError
 from minisgd.files import write_atomically
 from minisgd.lab.explorer.surfaces import Line, Plane
 from minisgd.lab.instruments import Objective
-from minisgd.lab.template import load_template
+from minisgd.lab.page import render
 from minisgd.nn import Network
 from minisgd.typing import Seed
 
@@ -39,12 +36,9 @@ class Explorer:
         Raises:
             MissingExtraError: jinja2 is not installed.
         """
-        script = "\n".join(files(__package__).joinpath(name).read_text(encoding="utf-8") for name in SCRIPTS)
         numbers = json.dumps({name: surface.to_dict() for name, surface in self.surfaces.items()})
-        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-        template = load_template(__package__ or "")
-        page: str = template.render(names=list(self.surfaces), numbers=numbers, script=script, digest=digest)
-        return page
+        here = __package__ or ""
+        return render(here, [(here, name) for name in SCRIPTS], names=list(self.surfaces), numbers=numbers)
 
     def save(self, path: str | Path) -> Path:
         """Write the page.

@@ -50,6 +50,7 @@ class Trials:
     """Steps that each training run was given, (L, S)."""
     ran: HostArray | None = None
     """Which seeds were tried, (L, S) of bool; by default all. The best learning rate has all of them."""
+    step_flops: float | None = None
     visits: HostArray | None = None
     """Seconds of a step at every timing visit, (V,); step_seconds is their median."""
 
@@ -156,6 +157,7 @@ def _summarise(t: Trials, n_train: int, draws: Draws | None, k: int) -> BatchRes
         learning_curve=t.curves[best.index] if t.curves else Curve(),
         step_seconds_low=None if ends is None else math.exp(ends[0]),
         step_seconds_high=None if ends is None else bounded_exp(ends[1]),
+        step_flops=t.step_flops,
     )
 
 
@@ -169,6 +171,7 @@ def _grid_row(t: Trials, row: int) -> LearningRateResult:
         diverged=int(np.sum(t.diverged[row][ran])),
         train_loss=_median(t.train_loss[row][ran]),
         seeds=int(ran.sum()),
+        curve=t.curves[row] if t.curves else Curve(),
     )
 
 

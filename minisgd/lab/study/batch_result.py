@@ -8,27 +8,6 @@ from minisgd.lab.study.statistics import CensoredMedian
 
 
 @dataclass(frozen=True)
-class LearningRateResult:
-    """What one learning rate did at one batch size.
-
-    Attributes:
-        lr: The learning rate.
-        median_steps: Median over the seeds of the steps to the target.
-        reached: Number of seeds that reached it.
-        diverged: Number of seeds that diverged.
-        seeds: Number of seeds tried: all, or only the first where it lost the race.
-        train_loss: Median over the seeds at the end; None where that is not finite.
-    """
-
-    lr: float
-    median_steps: float
-    reached: int
-    diverged: int
-    train_loss: float | None
-    seeds: int = 0
-
-
-@dataclass(frozen=True)
 class Curve:
     """The evaluations of one training run.
 
@@ -41,6 +20,29 @@ class Curve:
     steps: tuple[float, ...] = ()
     train_loss: tuple[float, ...] = ()
     metric: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class LearningRateResult:
+    """What one learning rate did at one batch size.
+
+    Attributes:
+        lr: The learning rate.
+        median_steps: Median over the seeds of the steps to the target.
+        reached: Number of seeds that reached it.
+        diverged: Number of seeds that diverged.
+        seeds: Number of seeds tried: all, or only the first where it lost the race.
+        train_loss: Median over the seeds at the end; None where that is not finite.
+        curve: The evaluations of a representative training run.
+    """
+
+    lr: float
+    median_steps: float
+    reached: int
+    diverged: int
+    train_loss: float | None
+    seeds: int = 0
+    curve: Curve = field(default_factory=Curve)
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class BatchResult:
         step_seconds: Seconds of a step of a single network, the median over visits.
         step_seconds_low: Lower end of its 95% interval; None where there was one visit.
         step_seconds_high: Upper end.
+        step_flops: FLOPs of a step of a single network, gradient and update; None where they are not known.
         samples_per_second: B / step_seconds.
         memory_bytes: Memory of a training step.
         train_loss: Median over the seeds, None where there is none.
@@ -92,3 +95,4 @@ class BatchResult:
     learning_curve: Curve = field(default_factory=Curve)
     step_seconds_low: float | None = None
     step_seconds_high: float | None = None
+    step_flops: float | None = None

@@ -119,6 +119,7 @@ def trials_of(trial: Trial, outcome: Outcome, visits: HostArray, seeds: int) -> 
         ran=outcome.ran,
         visits=visits,
         memory_bytes=memory,
+        step_flops=trial.flops(outcome.batch_size),
         curves=[_curve(row) for row in outcome.cells],
     )
 

@@ -61,7 +61,7 @@ class Study:
         return self.result._repr_html_()
 
     def save(self, folder: str | Path) -> Path:
-        """Write study.json, report.html and its pictures.
+        """Write study.json and report.html.
 
         Args:
             folder: Where to; it is made if missing.

@@ -55,6 +55,7 @@ def trials(
                 train_loss=loss,
                 val_accuracy=np.where(diverged, 0.1, 0.96 + 0.005 * jitter) if accuracy else None,
                 max_steps=max_steps,
+                step_flops=2.0e4 * size + 1e4,
                 step_seconds=(t0 + size / r) * float(np.exp(0.03 * rng.standard_normal())),
                 memory_bytes=120_000 + 1_900 * size,
                 curves=curves,

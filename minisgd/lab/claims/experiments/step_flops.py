@@ -9,7 +9,6 @@ import numpy as np
 from minisgd.lab.claims.experiment import Experiment
 from minisgd.lab.claims.lab import Lab
 from minisgd.lab.claims.setting import Setting
-from minisgd.training.explain.explain import explain
 from minisgd.typing import HostArray
 
 
@@ -38,11 +37,4 @@ class CountFlops(Experiment[StepFlops]):
     def run(self, lab: Lab) -> StepFlops:
         trial = lab.trial(self.setting)
         sizes = lab.within(trial, self.batch_sizes)
-        shape = trial.data.input_shape
-        steps = [
-            explain(
-                trial.network, b, input_shape=shape, optimizer=trial.optimizer, loss=trial.loss, dtype=trial.dtype
-            ).total
-            for b in sizes
-        ]
-        return StepFlops(sizes, np.array([step.flops for step in steps], float))
+        return StepFlops(sizes, np.array([trial.flops(b) for b in sizes]))

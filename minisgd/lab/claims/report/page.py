@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minisgd.files import write_atomically
 from minisgd.lab import plots, words
 from minisgd.lab.claims.claim import Effect
 from minisgd.lab.claims.decision import HOLM, HOW, VERDICTS, Verdict
 from minisgd.lab.claims.report.contradictions import CONTRADICTIONS
-from minisgd.lab.template import load_template
+from minisgd.lab.page import Plot, View, write_page
 
 if TYPE_CHECKING:
     from minisgd.lab.claims.run.result import Answer, Claims
@@ -25,7 +23,6 @@ def write_report(claims: Claims, folder: str | Path) -> Path:
         MissingExtraError: matplotlib or jinja2 is not installed.
         OutputError: The folder cannot be written.
     """
-    template = load_template("minisgd.lab.claims.report")
     entries = [_entry(answer, claims.adjusted[answer.claim.number]) for answer in claims]
     context = {
         "how": HOW,
@@ -33,9 +30,11 @@ def write_report(claims: Claims, folder: str | Path) -> Path:
         "claims": claims,
         "entries": entries,
         "contradictions": _contradictions(entries),
+        "header": ("claim", "says", "by itself", "among all (Holm)"),
+        "rows": [_row(entry) for entry in entries],
         "tally": [(verdict, sum(a.verdict == verdict for a in claims)) for verdict in VERDICTS],
     }
-    return write_atomically(Path(folder) / "claims.html", template.render(context).encode())
+    return write_page(Path(folder) / "claims.html", "minisgd.lab.claims.report", **context)
 
 
 def _contradictions(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -52,6 +51,12 @@ def _contradictions(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
+def _row(entry: dict[str, Any]) -> dict[str, Any]:
+    number, says = str(entry["claim"].number), entry["claim"].says
+    verdicts = [(verdict, "", verdict) for verdict in (entry["verdict"], entry["adjusted"])]
+    return {"href": f"#claim-{number}", "cells": [(number, "", number), (says, "", says), *verdicts]}
+
+
 def _entry(answer: Answer, adjusted: Verdict) -> dict[str, Any]:
     finding = answer.finding
     return {
@@ -64,7 +69,7 @@ def _entry(answer: Answer, adjusted: Verdict) -> dict[str, Any]:
         "sources": ", ".join(answer.claim.sources),
         "seconds": f"{answer.seconds:.3g}",
         "command": answer.command,
-        "image": _picture(answer),
+        "plot": _plot(answer),
     }
 
 
@@ -72,10 +77,11 @@ def _effect(effect: Effect) -> dict[str, str]:
     return {"name": effect.name, "value": words.signed(effect.value), "interval": effect.interval}
 
 
-def _picture(answer: Answer) -> str | None:
-    """Draw the evidence of a claim, as base64 of a PNG; None where there is none."""
-    if answer.finding.draw is None:
+def _plot(answer: Answer) -> Plot | None:
+    """Draw the evidence of a claim; None where there is none."""
+    claim, finding = answer.claim, answer.finding
+    if finding.draw is None:
         return None
     page, ax = plots.figure("", top=1 - 0.2 / plots.HEIGHT)  # the page has the title
-    answer.finding.draw(ax)
-    return base64.b64encode(plots.png(page)).decode()
+    finding.draw(ax)
+    return Plot(f"claim-{claim.number}-plot", claim.says, [View("", page, finding.words)], finding.cautions)

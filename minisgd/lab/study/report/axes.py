@@ -7,7 +7,18 @@ import math
 import numpy as np
 
 from minisgd.lab import plots
+from minisgd.lab.study.batch_result import BatchResult
 from minisgd.lab.study.result import StudyResult
+
+
+def name(b: BatchResult) -> str:
+    """Say which batch size it is, at the beginning of what is behind a point."""
+    return f"batch size {b.batch_size}" + (" (full)" if b.full else "")
+
+
+def link(b: BatchResult, lr: float | None = None) -> str:
+    """Return the word by which the page lights what belongs to a batch size, or to a learning rate at it, together."""
+    return f"B{b.batch_size}" if lr is None else f"B{b.batch_size}-{lr:.9g}"
 
 
 def batch_axis(ax: plots.Axes, result: StudyResult, columns: int = 1) -> None:

@@ -91,6 +91,20 @@ def seconds(result: StudyResult) -> str:
     return text
 
 
+def flops(result: StudyResult) -> str:
+    """State what the arithmetic costs, whichever machine does it."""
+    ends = _ends(result)
+    if ends is None:
+        return _unreached(result)
+    text = "Steps times the floating-point operations of a step, gradient and update: the bill on any machine. "
+    least = min(
+        (b for b in result.batch_sizes if math.isfinite(b.steps_to_target.median)),
+        key=lambda b: b.steps_to_target.median * (b.step_flops or math.inf),
+    )
+    total = least.steps_to_target.median * (least.step_flops or math.inf)
+    return text + f"{_name(least).capitalize()} needs the fewest, {words.short(total)}."
+
+
 def _disagreement(result: StudyResult, star: int, optimum: float) -> str:
     """Explain, where the recommended batch size and the formula are far apart, which to believe."""
     timing, fit = result.timing, result.fit
@@ -125,7 +139,8 @@ def learning_rate(result: StudyResult) -> str:
 def heatmap(result: StudyResult) -> str:
     text = (
         "Each column is a batch size, each cell a learning rate; dark is close to the best of its column, and the "
-        "number is the median of its steps to the target. "
+        "number is the median of its steps to the target. Below is the learning curve of each cell, the best of each "
+        "column stronger. "
     )
     if _ends(result) is None:
         return text + "Here no cell did."
@@ -181,7 +196,7 @@ def memory(result: StudyResult) -> str:
 
 
 def curves(result: StudyResult) -> str:
-    text = "One training run at the best learning rate of each batch size, drawn three times. "
+    text = "One training run at the best learning rate of each batch size. "
     reached = [b for b in result.batch_sizes if math.isfinite(b.steps_to_target.median)]
     if not reached:
         return text + "No curve crosses the dashed line."

@@ -8,25 +8,41 @@ from typing import Any
 import numpy as np
 
 from minisgd.lab import plots, words
-from minisgd.lab.plots import INK, ORANGE, Axes, Figure
+from minisgd.lab.page import say
+from minisgd.lab.plots import GREY, INK, ORANGE, Axes, Figure
 from minisgd.lab.study.batch_result import BatchResult, LearningRateResult
+from minisgd.lab.study.report.axes import link, name
+from minisgd.lab.study.report.learning import curve_axes, draw_curve
+from minisgd.lab.study.report.scaling import units
 from minisgd.lab.study.result import StudyResult
 from minisgd.typing import HostArray
 
-HEIGHT = 5.6
+HEIGHT = 8.0
 WORST = 10.0
 """The colours end at this multiple of the fewest steps."""
 EMPTY, EMPTY_EDGE = "#f1f3f5", "#c4cbd3"
+ON_DARK, ON_LIGHT = "#fefefe", "#101418"
+"""Ink of the numbers in the cells, whose colours are the same on a dark page."""
 
 
 def draw_heatmap(result: StudyResult) -> Figure:
-    """Draw every learning rate at every batch size: median steps, coloured by how far from the best of its column."""
-    page, ax = plots.figure("Median steps to target, at every learning rate and batch size", height=HEIGHT, right=0.87)
+    """Draw every learning rate at every batch size: median steps, coloured by how far from the best of its column.
+
+    Below are the learning curves of all cells, which the page lights together with their cells.
+    """
+    page, (ax, below) = plots.figure(
+        "Median steps to target, at every learning rate and batch size",
+        height=HEIGHT,
+        rows=2,
+        right=0.87,
+        hspace=0.26,
+        height_ratios=(5, 3),
+    )
     ax.grid(False)
     grids = [b.lr_grid for b in result.batch_sizes]
     edges = [_edges(grid) for grid in grids]
     for column, (b, edge) in enumerate(zip(result.batch_sizes, edges, strict=True)):
-        _column(ax, column, b, edge, len(result.seeds))
+        _column(ax, column, b, edge, result)
     limits = np.concatenate(edges)
     plots.log_axis(ax, limits.min(), limits.max(), words.number, "learning rate")
     names = [f"{b.batch_size}" + ("\nfull" if b.full else "") for b in result.batch_sizes]
@@ -41,7 +57,30 @@ def draw_heatmap(result: StudyResult) -> Figure:
     ]
     plots.legend(page, keys, columns=4)
     _colour_bar(page)
+    _curves(below, result)
     return page
+
+
+def _curves(ax: Axes, result: StudyResult) -> None:
+    """Draw the learning curve of every cell in grey over steps, the best of each batch size in ink."""
+    steps, seen = units(result)[0], list[float]()
+    for b in result.batch_sizes:
+        for row in b.lr_grid:
+            if len(row.curve.steps) > 1:
+                look = dict(color=INK, lw=1.3, zorder=3) if row.lr == b.lr else dict(color=GREY, lw=0.7, alpha=0.5)
+                seen += draw_curve(ax, row.curve, 1.0, _said(b, row, result), link(b, row.lr), **look)
+    curve_axes(ax, result, list(result.batch_sizes), seen, steps)
+    ax.set_ylabel(result.target.metric_name, fontsize=9.5, color=INK)
+
+
+def _said(b: BatchResult, row: LearningRateResult, result: StudyResult) -> str:
+    """Say what happened in a cell: steps, seeds, loss."""
+    found = f"{words.count(row.median_steps)} steps to the target"
+    if not math.isfinite(row.median_steps):
+        found = "diverged" if 2 * row.diverged >= row.seeds else "target not reached"
+    seeds = f"{row.reached} of {words.plural(row.seeds or len(result.seeds), 'seed')} reached it"
+    loss = "" if row.train_loss is None else f"\ntraining loss {words.number(row.train_loss)} at the end"
+    return f"{name(b)}, learning rate {words.number(row.lr)}\n{found}\n{seeds}{loss}"
 
 
 def _edges(grid: tuple[LearningRateResult, ...]) -> HostArray:
@@ -53,16 +92,17 @@ def _edges(grid: tuple[LearningRateResult, ...]) -> HostArray:
     return np.asarray(np.exp(np.concatenate([[at[0] - half], middle, [at[-1] + last]])))
 
 
-def _column(ax: Axes, column: int, b: BatchResult, edge: HostArray, seeds: int) -> None:
+def _column(ax: Axes, column: int, b: BatchResult, edge: HostArray, result: StudyResult) -> None:
     from matplotlib.patches import Rectangle
 
+    seeds = len(result.seeds)
     fewest = min(row.median_steps for row in b.lr_grid)
     for row, low, high in zip(b.lr_grid, edge[:-1], edge[1:], strict=True):
         cell: dict[str, Any] = dict(facecolor=EMPTY, edgecolor=EMPTY_EDGE, lw=0.0)
         if math.isfinite(row.median_steps):
             shade = math.log(row.median_steps / fewest) / math.log(WORST)
             cell["facecolor"] = _colours()(min(shade, 1.0))
-            ink = "white" if shade < 0.55 else INK
+            ink = ON_DARK if shade < 0.55 else ON_LIGHT
             text = words.short(row.median_steps) + ("" if row.reached == seeds else f"\n{row.reached} of {seeds}")
             ax.text(
                 column,
@@ -76,7 +116,8 @@ def _column(ax: Axes, column: int, b: BatchResult, edge: HostArray, seeds: int) 
             )
         elif 2 * row.diverged >= seeds:
             cell["hatch"] = "/////"
-        ax.add_patch(Rectangle((column - 0.49, low * 1.01), 0.98, high - low * 1.01, **cell))
+        patch = ax.add_patch(Rectangle((column - 0.49, low * 1.01), 0.98, high - low * 1.01, **cell))
+        say(patch, [_said(b, row, result)], link(b, row.lr) + (f" {link(b)}" if row.lr == b.lr else ""))
         if row.lr == b.lr and math.isfinite(fewest):
             ax.add_patch(
                 Rectangle(
@@ -99,7 +140,7 @@ def _colours() -> Any:
 
 def _colour_bar(page: Figure) -> None:
     """Draw the scale of the colours at the right: times the fewest steps at that batch size."""
-    ax = page.add_axes((0.9, 0.2, 0.018, 0.5))
+    ax = page.add_axes((0.9, 0.53, 0.018, 0.26))
     ax.imshow(np.linspace(0, 1, 128)[:, None], aspect="auto", origin="lower", cmap=_colours(), extent=(0, 1, 0, 1))
     ax.set_xticks([])
     ticks = (1, 2, 5, 10)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from minisgd.lab import plots, words
+from minisgd.lab.page import say
 from minisgd.lab.plots import BLUE, GREY, ORANGE, Axes, Figure
-from minisgd.lab.study.batch_result import BatchResult
-from minisgd.lab.study.report.axes import batch_axis
+from minisgd.lab.study.batch_result import BatchResult, Curve
+from minisgd.lab.study.report.axes import batch_axis, link, name
+from minisgd.lab.study.report.scaling import Unit
 from minisgd.lab.study.result import StudyResult
 
 LINEAR, ROOT = (0, (5, 3)), (0, (1.5, 2))
@@ -27,7 +30,10 @@ def draw_learning_rate(result: StudyResult) -> Figure:
         usable = dict(color=BLUE, alpha=0.28, lw=9, solid_capstyle="round")
         ax.plot([b.batch_size] * 2, [b.usable_lr_low, b.usable_lr_high], **usable)
         face = "white" if b.lr_on_edge else BLUE
-        ax.plot(b.batch_size, b.lr, ls="", marker="o", ms=7.5, mfc=face, mec=BLUE, mew=1.6, zorder=4)
+        (point,) = ax.plot(b.batch_size, b.lr, ls="", marker="o", ms=7.5, mfc=face, mec=BLUE, mew=1.6, zorder=4)
+        ends = f"{words.number(b.usable_lr_low)} – {words.number(b.usable_lr_high)}"
+        edge = ", at the edge of those tried" if b.lr_on_edge else ""
+        say(point, [f"{name(b)}\nbest learning rate {words.number(b.lr)}{edge}\nusable {ends}"], link(b))
     seen = [v for b in shown for v in (b.lr, b.usable_lr_low, b.usable_lr_high)]
     plots.log_axis(ax, *plots.spread(seen), words.number, "learning rate")
     keys = [
@@ -47,31 +53,33 @@ def tuned(result: StudyResult) -> list[BatchResult]:
     return [b for b in result.batch_sizes if math.isfinite(b.steps_to_target.median)] or list(result.batch_sizes)
 
 
-def draw_curves(result: StudyResult) -> Figure:
-    """Draw the target's metric at the best learning rates over steps, over examples and over time."""
-    page, axes = plots.figure(
-        f"{result.target.metric_name.capitalize()} at the best learning rates", columns=3, wspace=0.09, left=0.078
-    )
+def draw_curves(result: StudyResult, unit: Unit) -> Figure:
+    """Draw the target's metric at the best learning rates, over steps, examples, time or FLOPs."""
+    page, ax = plots.figure(f"{result.target.metric_name.capitalize()} at the best learning rates")
     shown = [b for b in result.batch_sizes if len(b.learning_curve.steps) > 1]
-    colours = plots.ramp(len(shown))
-    for ax, unit in zip(axes, ("steps", "examples", "time"), strict=True):
-        seen: list[float] = []
-        for b, colour in zip(shown, colours, strict=True):
-            price = {"steps": 1.0, "examples": b.batch_size, "time": b.step_seconds}[unit]
-            at, metric = np.asarray(b.learning_curve.steps) * price, np.asarray(b.learning_curve.metric)
-            ax.plot(at[at > 0], metric[at > 0], color=colour, lw=1.8)
-            seen += at[at > 0].tolist()
-        ax.axhline(result.target.value, color=ORANGE, lw=1.3, ls=LINEAR)
-        say = words.seconds if unit == "time" else words.short
-        plots.log_axis(ax, *plots.spread(seen, 1.0, 1.0), say, unit, which="x", most=5)
-        _metric_axis(ax, result, shown)
-        ax.tick_params(labelleft=ax is axes[0])
-    keys = [
-        plots.key(f"B = {b.batch_size}" + (" (full)" if b.full else ""), color=colour, lw=2.4)
-        for b, colour in zip(shown, colours, strict=True)
-    ]
+    keys, seen = [], list[float]()
+    for b, colour in zip(shown, plots.ramp(len(shown)), strict=True):
+        seen += draw_curve(ax, b.learning_curve, unit.at_batch(b), name(b), link(b), color=colour, lw=1.8)
+        keys.append(plots.key(f"B = {b.batch_size}" + (" (full)" if b.full else ""), color=colour, lw=2.4))
+    curve_axes(ax, result, shown, seen, unit)
     plots.legend(page, [*keys, plots.key("target", color=ORANGE, lw=1.3, ls=LINEAR)], columns=6)
     return page
+
+
+def draw_curve(ax: Axes, curve: Curve, price: float, text: str, word: str, **look: Any) -> list[float]:
+    """Draw one learning curve, with what it says and what it is lit by; return where it is on the x axis."""
+    at, metric = np.asarray(curve.steps) * price, np.asarray(curve.metric)
+    (line,) = ax.plot(at[at > 0], metric[at > 0], **look)
+    say(line, [text], word)
+    return list(map(float, at[at > 0]))
+
+
+def curve_axes(ax: Axes, result: StudyResult, shown: list[BatchResult], seen: list[float], unit: Unit) -> None:
+    """Scale the axes about the curves of some batch sizes, and draw the target."""
+    ax.axhline(result.target.value, color=ORANGE, lw=1.3, ls=LINEAR)
+    plots.log_axis(ax, *plots.spread(seen, 1.2, 1.0), unit.say, unit.name, which="x", most=6)
+    ax.tick_params(axis="x", pad=8)  # clear of the lowest number of the other axis
+    _metric_axis(ax, result, shown)
 
 
 def _metric_axis(ax: Axes, result: StudyResult, shown: list[BatchResult]) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from minisgd.lab import plots, words
+from minisgd.lab.page import say
 from minisgd.lab.plots import BLUE, GREEN, GREY, INK, ORANGE, Axes, Figure
-from minisgd.lab.study.report.axes import batch_axis
+from minisgd.lab.study.batch_result import BatchResult
+from minisgd.lab.study.report.axes import batch_axis, link, name
 from minisgd.lab.study.result import StudyResult
 from minisgd.lab.timing.fit import fit_affine
 from minisgd.typing import HostArray
@@ -32,8 +36,8 @@ def draw_throughput(result: StudyResult) -> Figure:
             for ax in (left, right):
                 ax.axvline(line.knee, color=GREEN, lw=1.5)
             keys.append(plots.key(f"knee t0·r = {words.size(line.knee)}", color=GREEN, lw=1.5))
-    _mark(left, result, times)
-    _mark(right, result, sizes / times)
+    _mark(left, result, times, _step)
+    _mark(right, result, sizes / times, _step)
     plots.log_axis(left, *plots.spread(times.tolist()), words.seconds, "time of a step")
     plots.log_axis(right, *plots.spread((sizes / times).tolist()), words.short, "examples a second")
     plots.legend(page, keys, columns=4)
@@ -60,7 +64,7 @@ def draw_memory(result: StudyResult) -> Figure:
         ax.plot(at, each * at, color=GREY, lw=1.4, ls=(0, (1.5, 2)))
         keys.append(plots.key(f"per example: {words.memory(each)}", color=GREY, lw=1.4, ls=(0, (1.5, 2))))
         seen.append(fixed / 3 if fixed > 0 else seen[0])
-    _mark(ax, result, total)
+    _mark(ax, result, total, lambda b: words.memory(b.memory_bytes))
     plots.log_axis(ax, *plots.spread(seen, 2, 2), words.memory, "bytes", base=2)
     plots.legend(page, keys, columns=4)
     return page
@@ -78,12 +82,21 @@ def memory_parts(result: StudyResult) -> tuple[float, float] | None:
     return (fixed, each) if residual < 0.05 and each > 0 else None
 
 
-def _mark(ax: Axes, result: StudyResult, heights: HostArray) -> None:
-    """Draw the points, the recommended one in its own colour. heights (K,)"""
+def _mark(ax: Axes, result: StudyResult, heights: HostArray, text: Callable[[BatchResult], str]) -> None:
+    """Draw the points, the recommended one in its own colour, and what they say. heights (K,)"""
     for b, height in zip(result.batch_sizes, heights, strict=True):
         chosen = b.batch_size == result.recommendation.batch_size
         look = dict(marker="*", ms=17, color=ORANGE) if chosen else dict(marker="o", ms=7, color=INK)
-        ax.plot(b.batch_size, height, ls="", mec="white", mew=0.8, zorder=4, **look)
+        (point,) = ax.plot(b.batch_size, height, ls="", mec="white", mew=0.8, zorder=4, **look)
+        say(point, [f"{name(b)}\n{text(b)}"], link(b))
+
+
+def _step(b: BatchResult) -> str:
+    """Say how long a step takes, with its interval, and how many examples a second that is."""
+    text = f"{words.seconds(b.step_seconds)} a step"
+    if b.step_seconds_low is not None and b.step_seconds_high is not None:
+        text += f"\n95% interval {words.interval(b.step_seconds_low, b.step_seconds_high, words.seconds)}"
+    return f"{text}\n{words.short(b.samples_per_second)} examples a second"
 
 
 def _sizes(result: StudyResult) -> HostArray:

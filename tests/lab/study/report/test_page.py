@@ -1,21 +1,25 @@
 from __future__ import annotations
 
+import base64
 import dataclasses
+import hashlib
 import math
 import re
 import sys
 from html.parser import HTMLParser
 
 import pytest
+from markupsafe import escape
 
-import minisgd.lab.study.report.page as page_module
+import minisgd.lab.page.page as page_module
 from minisgd.errors import MissingExtraError, OutputError
+from minisgd.lab import words
+from minisgd.lab.study.cautions import cautions
 from minisgd.lab.study.report import write_report
-from minisgd.lab.study.report.page import PICTURES, cautions
 from tests.lab.study import synthetic_study
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
-NAMES = ("steps", "examples", "seconds", "learning_rate", "heatmap", "throughput", "memory", "curves")
+NAMES = ("race", "learning_rate", "heatmap", "curves", "throughput", "memory")
 
 
 class Checker(HTMLParser):
@@ -36,7 +40,7 @@ class Checker(HTMLParser):
         assert self.open.pop() == tag, f"</{tag}> closes nothing"
 
     def handle_data(self, data):
-        if "style" not in self.open:
+        if not {"style", "script"} & set(self.open):
             self.text += data
 
 
@@ -55,19 +59,26 @@ def written(any_study, tmp_path_factory):
     return any_study, folder, path, read(path.read_text(encoding="utf-8"))
 
 
-def test_page_and_pictures_are_written_and_nothing_else(written):
+def test_page_is_written_and_nothing_else(written):
     _, folder, path, _ = written
     assert path == folder / "report.html"
-    assert {p.name for p in folder.iterdir()} == {"report.html", *(f"{name}.png" for name in NAMES)}
-    assert all((folder / f"{name}.png").read_bytes().startswith(b"\x89PNG") for name in NAMES)
+    assert [p.name for p in folder.iterdir()] == ["report.html"]
 
 
 def test_page_needs_no_network_and_stays_small(written):
     _, _, path, page = written
     html = re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "data:", path.read_text(encoding="utf-8"))
+    html = re.sub(r'xmlns(:xlink)?="http://www.w3.org/[^"]+"|<script>.*</script>', "", html, flags=re.S)
     assert "//" not in html and "@import" not in html and "<script" not in html
-    assert all(value.startswith("data:") for _, name, value in page.attributes if name in ("src", "href"))
-    assert path.stat().st_size < 1_500_000
+    assert all(value.startswith(("data:", "#")) for _, name, value in page.attributes if name in ("src", "href"))
+    assert path.stat().st_size < 1_000_000
+
+
+def test_page_allows_its_own_script_and_no_other(written):
+    html = written[2].read_text(encoding="utf-8")
+    (script,) = re.findall(r"<script>(.*?)</script>", html, flags=re.S)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in html and "default-src 'none'" in html
 
 
 def test_page_opens_with_the_answer(written):
@@ -86,17 +97,42 @@ def test_no_number_is_left_raw(written):
     assert not re.search(r"\d\.\d{6,}", written[3].text)
 
 
-def test_every_picture_is_described_and_embedded(written):
-    _, _, _, page = written
-    images = [value for tag, name, value in page.attributes if (tag, name) == ("img", "src")]
-    alts = [value for tag, name, value in page.attributes if (tag, name) == ("img", "alt")]
-    assert len(images) == len(alts) == len(NAMES)
-    assert all(len(alt) > 40 for alt in alts)
+def test_every_picture_is_described_and_no_id_stands_twice(written):
+    html = written[2].read_text(encoding="utf-8")
+    pictures = re.findall(r'<svg [^>]*aria-labelledby="(\S+) (\S+)".*?</svg>', html, flags=re.S)
+    assert {title.removesuffix("-title").rstrip("-0123") for title, _ in pictures} == set(NAMES)
+    for title, text in pictures:
+        assert re.search(rf'<title id="{title}">[^<]+</title><desc id="{text}">[^<]{{25,}}</desc>', html)
+    ids = [value for _, name, value in written[3].attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    references = re.findall(r'url\(#([^)"]+)\)|href="#([^"]+)"', html)
+    assert {a or b for a, b in references} <= set(ids)
+
+
+def test_points_say_the_numbers_behind_them(study, tmp_path):
+    page = read(write_report(study, tmp_path).read_text(encoding="utf-8"))
+    said = [value for _, name, value in page.attributes if name == "data-said"]
+    for b in study.batch_sizes:
+        interval = words.interval(b.steps_to_target.low, b.steps_to_target.high, words.count)
+        steps = f"{words.count(b.steps_to_target.median)} steps\n95% interval {interval}\n5 of 5 seeds"
+        assert any(text.startswith(f"batch size {b.batch_size}") and steps in text for text in said)
+    cells = [value for _, name, value in page.attributes if name == "data-link" and "-" in value]
+    names = [f"B{b.batch_size}-{row.lr:.9g}" for b in study.batch_sizes for row in b.lr_grid]
+    assert all(sum(name in value.split() for value in cells) >= 1 for name in names)
+
+
+def test_cautions_stand_beside_the_plot_they_concern(tmp_path):
+    result = synthetic_study.partial()
+    html = write_report(result, tmp_path).read_text(encoding="utf-8")
+    for caution in cautions(result):
+        for name in caution.about:
+            section = html[html.index(f'<h2 id="{name}"') :]
+            assert str(escape(caution)) in section[: section.index("</section>")]
 
 
 def test_table_has_a_row_for_each_batch_size(written):
     result, _, path, page = written
-    assert path.read_text(encoding="utf-8").count('<th scope="row">') == len(result.batch_sizes)
+    assert path.read_text(encoding="utf-8").count("<th scope=row") == len(result.batch_sizes)
     missed = [b for b in result.batch_sizes if math.isinf(b.steps_to_target.median)]
     assert page.text.count("not reached") >= 3 * len(missed)
 
@@ -124,7 +160,7 @@ def test_same_result_same_bytes(tmp_path):
 @pytest.fixture
 def unpainted(monkeypatch):
     """Leave out the rendering of the pictures where only the words are looked at."""
-    monkeypatch.setattr(page_module, "png", lambda figure: b"picture")
+    monkeypatch.setattr(page_module, "svg", lambda *figure: "picture")
 
 
 @pytest.mark.usefixtures("unpainted")
@@ -168,7 +204,3 @@ def test_folder_that_cannot_be_written_is_refused(study, tmp_path):
     (tmp_path / "taken").write_text("")
     with pytest.raises(OutputError, match="folder"):
         write_report(study, tmp_path / "taken")
-
-
-def test_pictures_are_named_once():
-    assert tuple(picture.name for picture in PICTURES) == NAMES

@@ -12,11 +12,36 @@ from minisgd.lab.study.batch_result import Curve
 from minisgd.lab.study.report.heatmap import draw_heatmap
 from minisgd.lab.study.report.learning import draw_curves, draw_learning_rate
 from minisgd.lab.study.report.machine import draw_memory, draw_throughput, memory_parts
-from minisgd.lab.study.report.page import PICTURES
-from minisgd.lab.study.report.scaling import draw_examples, draw_seconds, draw_steps
+from minisgd.lab.study.report.page import plots_of
+from minisgd.lab.study.report.scaling import draw_race, units
 from minisgd.lab.study.result import StudyResult
 from minisgd.lab.study.target import Target
 from tests.lab.study import synthetic_study
+
+
+def draw_steps(result: StudyResult):
+    return draw_race(result, units(result)[0])
+
+
+def draw_examples(result: StudyResult):
+    return draw_race(result, units(result)[1])
+
+
+def draw_seconds(result: StudyResult):
+    return draw_race(result, units(result)[2])
+
+
+def draw_flops(result: StudyResult):
+    return draw_race(result, units(result)[3])
+
+
+def draw_curves_by_steps(result: StudyResult):
+    return draw_curves(result, units(result)[0])
+
+
+@pytest.fixture(scope="module")
+def figures(any_study: StudyResult):
+    return [view.figure for plot in plots_of(any_study) for view in plot.views]
 
 
 def labels(axis) -> list[str]:
@@ -47,16 +72,15 @@ def overlaps(boxes) -> list[tuple[str, str]]:
     ]
 
 
-@pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
-def test_no_text_overlaps_another_or_leaves_the_picture(picture, any_study: StudyResult):
-    page = picture.draw(any_study)
-    boxes = text_boxes(page)
-    width, height = page.canvas.get_width_height()
-    assert overlaps(boxes) == []
-    assert [box[0] for box in boxes if box[1] < 0 or box[2] < 0 or box[3] > width or box[4] > height] == []
+def test_no_text_overlaps_another_or_leaves_the_picture(figures):
+    for page in figures:
+        boxes = text_boxes(page)
+        width, height = page.canvas.get_width_height()
+        assert overlaps(boxes) == []
+        assert [box[0] for box in boxes if box[1] < 0 or box[2] < 0 or box[3] > width or box[4] > height] == []
 
 
-@pytest.mark.parametrize("draw", [draw_steps, draw_curves])
+@pytest.mark.parametrize("draw", [draw_steps, draw_curves_by_steps])
 def test_no_text_overlaps_when_batch_sizes_crowd(draw):
     crowd = synthetic_study.trials(
         sizes=(8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 50_000), n_train=50_000
@@ -67,14 +91,13 @@ def test_no_text_overlaps_when_batch_sizes_crowd(draw):
     assert overlaps(boxes) == [] and min(box[1] for box in boxes) >= 0
 
 
-@pytest.mark.parametrize("draw", [draw_steps, draw_examples, draw_seconds, draw_learning_rate, draw_memory])
+@pytest.mark.parametrize("draw", [draw_steps, draw_examples, draw_seconds, draw_flops, draw_learning_rate, draw_memory])
 def test_batch_sizes_are_plain_numbers(draw, study):
     assert labels(draw(study).axes[0].xaxis) == ["1", "4", "16", "64", "256", "1024", "\n1437 = full"]
 
 
-@pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
-def test_every_axis_has_two_numbers_at_least(picture, any_study):
-    for ax in picture.draw(any_study).axes:
+def test_every_axis_has_two_numbers_at_least(figures):
+    for ax in [ax for page in figures for ax in page.axes]:
         assert len(labels(ax.yaxis)) >= 2 or not ax.yaxis.get_tick_params()["labelleft"] or not ax.get_yticks().size
 
 
@@ -86,7 +109,7 @@ def test_recommended_batch_size_keeps_its_label_in_a_crowd():
 
 def test_curves_may_be_missing(study):
     bare = tuple(dataclasses.replace(b, learning_curve=Curve()) for b in study.batch_sizes)
-    assert text_boxes(draw_curves(dataclasses.replace(study, batch_sizes=bare)))
+    assert text_boxes(draw_curves_by_steps(dataclasses.replace(study, batch_sizes=bare)))
 
 
 def test_points_stand_at_the_medians(study):
@@ -126,11 +149,11 @@ def test_heatmap_has_a_cell_for_each_learning_rate_and_marks_one_a_column(study)
     assert len(hatched) == sum(2 * row.diverged >= len(study.seeds) for b in study.batch_sizes for row in b.lr_grid)
 
 
-def test_curves_share_their_heights_over_three_axes(study):
-    axes = draw_curves(study).axes
-    assert len(axes) == 3
-    assert len({ax.get_ylim() for ax in axes}) == 1
-    assert all(len(ax.lines) == len(study.batch_sizes) + 1 for ax in axes)
+def test_curves_have_a_line_for_each_batch_size_whatever_they_are_counted_in(study):
+    for unit in units(study):
+        (ax,) = draw_curves(study, unit).axes
+        assert len(ax.lines) == len(study.batch_sizes) + 1
+    assert [unit.name for unit in units(study)] == ["steps", "examples", "time", "FLOPs"]
 
 
 def test_throughput_draws_the_knee_in_both_panels(study):
