@@ -48,6 +48,7 @@ from minisgd.optim.optimizer import Optimizer, UpdateBuffers
 from minisgd.optim.progress import Progress
 from minisgd.optim.rmsprop import RMSProp
 from minisgd.optim.scaling import ScaledByBatch, beta_by_half_life, scale_adam
+from minisgd.optim.scaling_rules import SCALING_RULES, nanochat_preset, scaled
 from minisgd.optim.sgd import SGD
 from minisgd.optim.sign_sgd import SignSGD
 
@@ -55,6 +56,7 @@ __all__ = [
     "CABS",
     "LAMB",
     "LARS",
+    "SCALING_RULES",
     "SGD",
     "Adagrad",
     "Adam",
@@ -88,7 +90,9 @@ __all__ = [
     "as_schedule",
     "beta_by_half_life",
     "measures_every",
+    "nanochat_preset",
     "scale_adam",
+    "scaled",
 ]
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {

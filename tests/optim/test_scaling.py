@@ -6,7 +6,23 @@ import pytest
 from numpy.testing import assert_allclose
 
 from minisgd.errors import ArgumentError
-from minisgd.optim import Cosine, Progress, ScaledByBatch, beta_by_half_life, scale_adam
+from minisgd.optim import (
+    SCALING_RULES,
+    SGD,
+    Adam,
+    AdamW,
+    Cosine,
+    Lion,
+    Muon,
+    Progress,
+    RMSProp,
+    ScaledByBatch,
+    SignSGD,
+    beta_by_half_life,
+    nanochat_preset,
+    scale_adam,
+    scaled,
+)
 
 
 def at(batch_size: int, fraction: float = 0.0) -> Progress:
@@ -57,3 +73,66 @@ def test_half_life_in_examples_is_kept():
 def test_nonsense_is_refused(make, argument):
     with pytest.raises(ArgumentError, match=f"^{argument} must be .*, got .*; .+"):
         make()
+
+
+# ---------------------------------------------------------------- rules as objects
+
+
+def decayed(optimizer, update, steps):
+    """The weight after so many steps of AdamW's decay with a given update in place of Adam's."""
+    w = 0.0
+    for _ in range(steps):
+        w = (1 - optimizer.lr * optimizer.weight_decay) * w + optimizer.lr * update
+    return w
+
+
+def test_each_rule_changes_what_its_formula_says():
+    at_64 = AdamW(0.01, betas=(0.9, 0.99), weight_decay=0.1)
+    to = {rule: scaled(at_64, reference=64, batch_size=256, rule=rule) for rule in SCALING_RULES}
+    assert to["linear"] == AdamW(0.04, betas=(0.9, 0.99), weight_decay=0.1)
+    assert to["sqrt"] == AdamW(0.02, betas=(0.9, 0.99), weight_decay=0.1)
+    assert_allclose([*to["malladi"].betas, to["malladi"].eps, to["malladi"].lr], [0.6, 0.96, 5e-9, 0.02], rtol=1e-12)
+    assert_allclose([*to["half-life"].betas, to["half-life"].lr], [0.9, 0.99**4, 0.01], rtol=1e-12)
+    assert_allclose([to["time-scale"].weight_decay, to["time-scale"].lr], [0.4, 0.01], rtol=1e-12)
+
+
+def test_the_time_scale_in_epochs_stays():
+    """With a frozen update w is an exponential average of rate lr λ: after e^-1 epochs it has gone as far (1e-3)."""
+    before = AdamW(0.001, weight_decay=0.1)
+    after = scaled(before, reference=64, batch_size=256, rule="time-scale")
+    steps = 8000
+    assert_allclose(decayed(after, 1.0, steps // 4) * 4, decayed(before, 1.0, steps), rtol=1e-3)
+
+
+def test_a_schedule_is_scaled_at_every_step():
+    moved = scaled(SGD(Cosine(0.1)), reference=32, batch_size=128)
+    assert_allclose([moved.schedule(at(128, f)) for f in (0.0, 0.5)], [0.4, 0.2])
+
+
+def test_adaptive_optimizers_go_with_the_root_by_default():
+    for kind, lr in ((SGD, 0.4), (RMSProp, 0.4), (Adam, 0.2), (Lion, 0.2), (SignSGD, 0.2), (Muon, 0.2)):
+        assert_allclose(scaled(kind(0.1), reference=16, batch_size=64).lr, lr)
+
+
+@pytest.mark.parametrize(
+    "call, argument",
+    [
+        (lambda: scaled(SGD(0.1), reference=0, batch_size=64), "reference"),
+        (lambda: scaled(SGD(0.1), reference=32, batch_size=1.5), "batch_size"),
+        (lambda: scaled(SGD(0.1), reference=32, batch_size=64, rule="cubic"), "rule"),
+        (lambda: scaled(SGD(0.1), reference=32, batch_size=64, rule="half-life"), "rule .*Adam, AdamW"),
+        (lambda: scaled(Adam(0.1), reference=32, batch_size=64, rule="time-scale"), "rule .*Muon"),
+        (lambda: scaled(Adam(0.1), reference=32, batch_size=640, rule="malladi"), "k "),
+        (lambda: scaled("adam", reference=32, batch_size=64), "optimizer"),
+    ],
+)
+def test_rules_refuse_what_they_cannot_scale(call, argument):
+    with pytest.raises(ArgumentError, match=f"^{argument}"):
+        call()
+
+
+def test_the_preset_of_nanochat():
+    """At the reference nothing changes; twelve times the data are 12^0.383 times the batch."""
+    assert nanochat_preset(1e9, lr=0.02, weight_decay=0.2, reference_examples=1e9) == (2**19, 0.02, 0.2)
+    batch, lr, decay = nanochat_preset(12e9, lr=0.02, weight_decay=0.2, reference_examples=1e9)
+    assert_allclose([batch, lr, decay], [2**19 * 12**0.383, 0.02 * 12**0.1915, 0.2 * 12 ** (0.1915 - 1)], rtol=1e-12)

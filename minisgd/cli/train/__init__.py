@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from minisgd.cli import options, output, resuming, tables
 from minisgd.cli.naming import named_as_typed
 from minisgd.cli.parser import Parser, choice, folder, integer, listed, number, positive
+from minisgd.cli.train import scaling
 from minisgd.cli.train.outcome import conclude, figures_of, in_short, print_figures, write
 from minisgd.cli.train.settings import announce, choose, ranks_of, settings_of
 from minisgd.errors import DivergedError, OutputError
@@ -39,6 +40,7 @@ def configure(parser: Parser) -> None:
         metavar="B",
         help="32, full, grow:FIRST,LAST,EPOCHS, or auto: a study of 20 s, auto:1min of a minute (32, or what there is)",
     )
+    scaling.configure(group)
     group.add_argument(
         "--epochs", type=number, metavar="X", help="passes over the data (10, more for small tables; none with --steps)"
     )

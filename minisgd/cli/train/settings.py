@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from minisgd.cli import options, output, resuming, running
 from minisgd.cli.estimate import try_steps
+from minisgd.cli.train.scaling import scaled
 from minisgd.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def settings_of(args: Namespace, data: Dataset, network: Network) -> dict[str, A
     intake.check_duration(epochs, args.steps, args.evaluate_every)
     passes = epochs if epochs is not None else args.steps * largest / len(data)
     return {
-        "optimizer": options.make_optimizer(args, options.make_schedule(args, passes)),
+        "optimizer": scaled(args, options.make_optimizer(args, options.make_schedule(args, passes)), size, len(data)),
         "loss": options.make_loss(args),
         "batch_size": size,
         "epochs": epochs,
