@@ -40,24 +40,26 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Translates:
-    """The calls of ``count`` further blocks of a loop, which follow from those of the blocks before.
+    """The calls of ``count`` further blocks of a loop, which follow from those of the last two that were recorded.
 
-    later: what makes each call of a body, so many blocks later   block: of the last body that was recorded
+    later: makes a call, from the same call in these two, so many blocks later   block: of the last one
     """
 
-    later: Sequence[Callable[[int], Call]]
+    bodies: tuple[Sequence[Call], Sequence[Call]]
+    later: Callable[[Call, Call, int], Call]
     block: Block
     count: int
 
     def __len__(self) -> int:
-        return len(self.later) * self.count
+        return len(self.bodies[0]) * self.count
 
     def __getitem__(self, k: int) -> Call:
-        return self.later[k % len(self.later)](k // len(self.later) + 1)
+        blocks, position = divmod(k, len(self.bodies[0]))
+        return self.later(self.bodies[0][position], self.bodies[1][position], blocks + 1)
 
     def block_of(self, k: int) -> Block:
         loop, block = self.block
-        return loop, block + k // len(self.later) + 1
+        return loop, block + k // len(self.bodies[0]) + 1
 
 
 class Calls:

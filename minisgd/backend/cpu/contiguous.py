@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from math import prod
 
-import numpy as np
-
+from minisgd.backend.cpu.views import strided
 from minisgd.typing import HostArray
 
 LONGEST = 512
@@ -42,6 +41,6 @@ def _contiguous_axes(a: HostArray) -> int:
 
 def _elements(a: HostArray, axes: int, length: int) -> HostArray:
     lead = a.ndim - axes
-    joined = np.lib.stride_tricks.as_strided(a, (*a.shape[:lead], length), (*a.strides[:lead], a.itemsize))
+    joined = strided(a, (*a.shape[:lead], length), (*a.strides[:lead], a.itemsize))
     elements: HostArray = joined.view(f"V{length * a.itemsize}")[..., 0]
     return elements

@@ -22,8 +22,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from minisgd.backend.cpu.loop_unrolling import root
-from minisgd.backend.program import Call, Calls
+from minisgd.backend.cpu.views import address, root
+from minisgd.backend.program import Block, Call, Calls
 from minisgd.typing import HostArray
 
 
@@ -97,7 +97,7 @@ Uses: TypeAlias = dict[int, Use]
 class Part:
     """A loop, or a call that belongs to none: the calls of each block, as positions in the program, and their uses."""
 
-    bodies: list[list[int]]
+    bodies: list[list[range]]
     uses: Uses
     loops: bool = True
 
@@ -122,40 +122,47 @@ class Part:
         return _collide(self.uses, call.uses, self.uses.keys())
 
 
-def block_order(calls: Calls) -> Sequence[int]:
-    """Return the order in which to execute the calls of a program: loops joined where that changes no number.
+def block_order(calls: Calls) -> Iterator[int]:
+    """Yield the calls of a program in the order in which to execute them: loops joined where that changes no number.
 
     A call between two loops goes first where it has nothing to do with the loop before it.
     """
     blocks = map(calls.block_of, range(len(calls)))
     if len({block[0] for block in blocks if block is not None and block[1]}) < 2:
-        return range(len(calls))  # there is nothing to join
+        yield from range(len(calls))  # there is nothing to join
+        return
     parts = list(_parts(calls))
     needed = _needed_after(parts)
-    order: list[int] = []
     waiting: Part | None = None
     for part, needed_after in zip(parts, needed, strict=True):
         if waiting is not None and part.loops and part.follows(waiting, needed_after):
             waiting.join(part)
             continue
         if waiting is not None and (part.loops or waiting.touches(part)):
-            order += _flat(waiting.bodies)
+            yield from _flat(waiting.bodies)
             waiting = None
         if part.loops:
             waiting = part
         else:
-            order += _flat(part.bodies)
-    return order if waiting is None else order + _flat(waiting.bodies)
+            yield from _flat(part.bodies)
+    if waiting is not None:
+        yield from _flat(waiting.bodies)
 
 
 def _parts(calls: Calls) -> Iterator[Part]:
-    bodies = ((block, list(body)) for block, body in groupby(range(len(calls)), key=calls.block_of))
+    begin = 0
+    bodies: list[tuple[Block | None, range]] = []
+    for block, body in groupby(map(calls.block_of, range(len(calls)))):
+        end = begin + sum(1 for _ in body)
+        bodies.append((block, range(begin, end)))
+        begin = end
     for loop, group in groupby(bodies, key=lambda item: item[0] and item[0][0]):
         together = [body for _, body in group]
         if loop is None:
-            yield from (Part([[k]], _uses(calls, [[k]]), loops=False) for body in together for k in body)
+            alone = (range(k, k + 1) for body in together for k in body)
+            yield from (Part([[call]], _uses(calls, [call]), loops=False) for call in alone)
         else:
-            yield Part(together, _uses(calls, together))
+            yield Part([[body] for body in together], _uses(calls, together))
 
 
 def _needed_after(parts: Sequence[Part]) -> list[set[int]]:
@@ -166,8 +173,8 @@ def _needed_after(parts: Sequence[Part]) -> list[set[int]]:
     return needed[::-1][: len(parts)]
 
 
-def _flat(bodies: Iterable[list[int]]) -> list[int]:
-    return [position for body in bodies for position in body]
+def _flat(bodies: Iterable[list[range]]) -> Iterator[int]:
+    return (position for body in bodies for part in body for position in part)
 
 
 # ------------------------------------------------ memory
@@ -219,7 +226,7 @@ def _note(body: Iterable[Call], k: int, blocks: int, uses: Uses) -> None:
 
 
 def _extent(array: Any) -> tuple[float, float]:
-    low = high = int(array.__array_interface__["data"][0])
+    low = high = address(array)
     for n, stride in zip(array.shape, array.strides, strict=True):
         if stride < 0:
             low += (n - 1) * stride

@@ -6,16 +6,15 @@ another block further, and need not be recorded. (The first may differ: it begin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
+from minisgd.backend.cpu.views import address, root, strided
 from minisgd.backend.program import Call, Program, Translates
-
-Follow: TypeAlias = Callable[[int], Any]
-"""What stands in the place of a thing some blocks later."""
+from minisgd.typing import HostArray
 
 
 class _Different(Exception):
@@ -31,74 +30,52 @@ def append_translates(program: Program, begins: Sequence[int], count: int) -> in
     if count < 1 or not second or len(first) != len(second):
         return 0
     try:
-        follow = [_call(a, b) for a, b in zip(first, second, strict=True)]
+        for a, b in zip(first, second, strict=True):
+            _later(a, b, 1)
     except _Different:
         return 0
     last = second[-1].block
     assert last is not None
-    program.extend(Translates(follow, last, count))
+    program.extend(Translates((first, second), _later, last, count))
     return count
 
 
-def _call(a: Call, b: Call) -> Callable[[int], Call]:
+def _later(a: Call, b: Call, k: int) -> Call:
+    """Return the call that follows two of successive blocks, k blocks later."""
     if b.block is None or (a.op, a.phase, a.layer) != (b.op, b.phase, b.layer):
         raise _Different
-    follow = _follow_argument((a.function, a.args, a.reads, a.out), (b.function, b.args, b.reads, b.out))
-    op, phase, layer, (loop, block) = b.op, b.phase, b.layer, b.block
-
-    def later(k: int) -> Call:
-        function, args, reads, out = follow(k)
-        return Call(function, args, op, reads, out, phase, layer, (loop, block + k))
-
-    return later
+    loop, block = b.block
+    function, args, reads, out = _follow((a.function, a.args, a.reads, a.out), (b.function, b.args, b.reads, b.out), k)
+    return Call(function, args, b.op, reads, out, b.phase, b.layer, (loop, block + k))
 
 
-def _follow_argument(a: Any, b: Any) -> Follow:
+def _follow(a: Any, b: Any, k: int) -> Any:
     """Return what follows an argument: a moved array, a tuple of such, or the same again."""
     if isinstance(b, np.ndarray) and isinstance(a, np.ndarray):
-        return _array(a, b)
+        return _moved(a, b, k)
     if isinstance(b, partial) and isinstance(a, partial):
         if a.func is not b.func or a.keywords.keys() != b.keywords.keys():
             raise _Different
-        names, func = tuple(b.keywords), b.func
-        values = _follow_argument((a.args, *a.keywords.values()), (b.args, *b.keywords.values()))
-
-        def later(k: int) -> Any:
-            args, *keywords = values(k)
-            return partial(func, *args, **dict(zip(names, keywords, strict=True)))
-
-        return later
+        args, values = _follow((a.args, tuple(a.keywords.values())), (b.args, tuple(b.keywords.values())), k)
+        return partial(b.func, *args, **dict(zip(b.keywords, values, strict=True)))
     if type(a) is not type(b):
         raise _Different
     if isinstance(b, tuple | list):
         if len(a) != len(b):
             raise _Different
-        each, kind = [_follow_argument(x, y) for x, y in zip(a, b, strict=True)], type(b)
-        return lambda k: kind([follow(k) for follow in each])
+        return type(b)([_follow(x, y, k) for x, y in zip(a, b, strict=True)])
     if a is not b and a != b:
         raise _Different
-    return lambda k: b
+    return b
 
 
-def _array(a: np.ndarray, b: np.ndarray) -> Follow:
-    if a.shape != b.shape or a.strides != b.strides or a.dtype != b.dtype or root(a) is not root(b):
+def _moved(a: HostArray, b: HostArray, k: int) -> HostArray:
+    memory = root(b)
+    if a.shape != b.shape or a.strides != b.strides or a.dtype != b.dtype or root(a) is not memory:
         raise _Different
-    memory, step = root(b), _address(b) - _address(a)
+    step = address(b) - address(a)
     if not step:
-        return lambda k: b
+        return b
     if not isinstance(memory, np.ndarray) or not memory.flags.c_contiguous:
         raise _Different
-    start = _address(b) - _address(memory)
-    shape, strides, dtype = b.shape, b.strides, b.dtype
-    return lambda k: np.ndarray(shape, dtype, memory, start + k * step, strides)
-
-
-def root(array: Any) -> Any:
-    """Return what owns the memory that an array is a view of."""
-    while (base := getattr(array, "base", None)) is not None:
-        array = base
-    return array
-
-
-def _address(array: np.ndarray) -> int:
-    return int(array.__array_interface__["data"][0])
+    return strided(b, b.shape, b.strides, k * step)

@@ -14,7 +14,7 @@ from minisgd.backend.cpu.erf import erf_into
 from minisgd.backend.cpu.executor import program_type
 from minisgd.backend.cpu.loop_fusion import block_order
 from minisgd.backend.cpu.loop_unrolling import append_translates
-from minisgd.backend.cpu.products import multiply_pieces, pieces
+from minisgd.backend.cpu.products import multiply_pieces, piece_shape
 from minisgd.backend.cpu.rowwise import Repeats, Widened, repeat_and_compute, widened
 from minisgd.backend.ops import Operand, Ops
 from minisgd.backend.program import Program
@@ -110,11 +110,11 @@ class NumpyOps(Ops):
         if a.shape[-1] == 1:
             self._outer(a, b, out)
             return
-        cut = pieces(a, b, out)
-        if len(cut) == 1:
+        rows, columns = piece_shape(a, b, out)
+        if rows >= out.shape[-2] and columns >= out.shape[-1]:
             super().matmul(a, b, out=out)
-        else:
-            self.run("matmul", multiply_pieces, (cut,), (a, b), out)
+        else:  # cut as it is translated: hundreds of pieces need not be kept
+            self.run("matmul", multiply_pieces, (a, b, out), (a, b), out)
 
     def _outer(self, a: Array, b: Array, out: Array) -> None:
         """out = a b for an inner dimension of one.  a (…, M, 1)   b (…, 1, N)   out (…, M, N)

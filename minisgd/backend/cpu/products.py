@@ -11,6 +11,8 @@ Every number of the result is the same sum over the whole inner dimension as bef
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from math import ceil
 
@@ -41,9 +43,30 @@ LONGEST = 256
 """Inner dimension of xᵀ dy up to which pieces are faster: then the rows of both are few."""
 
 MOST = 256
-"""Pieces of a matrix: each is a call, which has to be recorded."""
+"""Pieces of a matrix: each is a call."""
 
-Piece = tuple[HostArray, HostArray, HostArray]
+Operands = tuple[HostArray, HostArray, HostArray]
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Pieces of a product that lie one below the other: their operands together, and how many rows each has.
+
+    a (…, len · rows, K)   b (…, K, columns)   out (…, len · rows, columns)
+    """
+
+    operands: Operands
+    rows: int
+
+    def __len__(self) -> int:
+        height: int = self.operands[2].shape[-2]
+        return height // self.rows
+
+    def at(self, k: int) -> Operands:
+        """Return the operands of piece k."""
+        a, b, out = self.operands
+        here = slice(k * self.rows, (k + 1) * self.rows)
+        return a[..., here, :], b, out[..., here, :]
 
 
 @cache
@@ -52,25 +75,22 @@ def reads_in_place() -> bool:
     return any(blas.get("architecture") in WITHOUT_PACKING for blas in blas_info())
 
 
-def pieces(a: HostArray, b: HostArray, out: HostArray) -> list[Piece]:
-    """Return the products that together are out = a b; one where cutting gains nothing.
+def pieces(a: HostArray, b: HostArray, out: HostArray) -> Iterator[Pieces]:
+    """Yield the products that together are out = a b; one where cutting gains nothing.
 
-    a (…, M, K)   b (…, K, N)   out (…, M, N)   the pieces of one replica, then those of the next, and those that share
-    columns of b one after the other: they stay in the cache
+    a (…, M, K)   b (…, K, N)   out (…, M, N)   those that share columns of b follow one another: they stay in the cache
     """
     m, n = out.shape[-2:]
     rows, columns = piece_shape(a, b, out)
-    if rows >= m and columns >= n:
-        return [(a, b, out)]
-    lead = out.shape[:-2]
-    a, b = (np.broadcast_to(operand, lead + operand.shape[-2:]) for operand in (a, b))
-    return [
-        (a[replica][i : i + rows], b[replica][:, j : j + columns], out[replica][i : i + rows, j : j + columns])
-        for replica in np.ndindex(lead)
-        for top in range(0, m, BLOCK)
-        for j in range(0, n, columns)
-        for i in range(top, min(top + BLOCK, m), rows)
-    ]
+    block = max(1, BLOCK // rows) * rows
+    for top in range(0, m, block):
+        end = min(top + block, m)
+        short = end - (end - top) % rows
+        for j in range(0, n, columns):
+            for i, low, each in ((top, short, rows), (short, end, end - short)):
+                if i < low:
+                    operands = a[..., i:low, :], b[..., j : j + columns], out[..., i:low, j : j + columns]
+                    yield Pieces(operands, each)
 
 
 def piece_shape(a: HostArray, b: HostArray, out: HostArray) -> tuple[int, int]:
@@ -117,7 +137,8 @@ def _transposed(a: HostArray) -> bool:
     return a.strides[-1] != a.itemsize
 
 
-def multiply_pieces(cut: list[Piece]) -> None:
-    """Compute every piece."""
-    for a, b, out in cut:
-        np.matmul(a, b, out)
+def multiply_pieces(a: HostArray, b: HostArray, out: HostArray) -> None:
+    """Compute out = a b piece by piece."""
+    for piece in pieces(a, b, out):
+        for k in range(len(piece)):
+            np.matmul(*piece.at(k))

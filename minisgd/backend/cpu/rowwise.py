@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
+from minisgd.backend.cpu.views import strided
 from minisgd.typing import HostArray
 
 NARROW = 128
@@ -71,9 +72,7 @@ def _joinable(a: HostArray) -> bool:
 
 def _wide(a: HostArray, joined: int) -> HostArray:
     *lead, m, c = a.shape
-    return np.lib.stride_tricks.as_strided(
-        a, (*lead, m // joined, joined * c), (*a.strides[:-2], joined * c * a.itemsize, a.itemsize)
-    )
+    return strided(a, (*lead, m // joined, joined * c), (*a.strides[:-2], joined * c * a.itemsize, a.itemsize))
 
 
 class Repeats:

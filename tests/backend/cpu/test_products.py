@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from minisgd.backend import NumpyOps
 from minisgd.backend.cpu import products
-from minisgd.backend.cpu.products import MOST, MULTIPLICATIONS, RESULTS_OF_TRANSPOSED, pieces
+from minisgd.backend.cpu.products import MOST, MULTIPLICATIONS, RESULTS_OF_TRANSPOSED, Operands, pieces
 from minisgd.typing import HostArray
 
 BATCHES = (2, 3, 8, 17, 31, 32, 33, 64, 257)
@@ -42,6 +42,12 @@ def product(a: HostArray, b: HostArray) -> HostArray:
     return out
 
 
+def cut_pieces(a: HostArray, b: HostArray) -> list[Operands]:
+    """Return the operands of every piece of a product."""
+    found = pieces(a, b, np.empty((a.shape[0], b.shape[1]), a.dtype))
+    return [piece.at(k) for piece in found for k in range(len(piece))]
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("weights", WEIGHTS)
 def test_pieces_make_the_whole_product(form: str, weights: tuple[int, int]) -> None:
@@ -70,7 +76,7 @@ def test_a_batch_shared_by_all_replicas() -> None:
 @pytest.mark.parametrize("batch", [8, 100, 250])
 def test_pieces_are_below_the_limits(form: str, batch: int) -> None:
     a, b = operands(form, batch, (784, 256))
-    cut = pieces(a, b, np.empty((a.shape[0], b.shape[1]), np.float32))
+    cut = cut_pieces(a, b)
     assert 1 < len(cut) <= MOST
     for left, right, out in cut:
         assert out.size * left.shape[-1] <= MULTIPLICATIONS
@@ -80,10 +86,10 @@ def test_pieces_are_below_the_limits(form: str, batch: int) -> None:
 
 def test_pieces_are_about_equal() -> None:
     a, b = operands("x W", 17, (2000, 64))
-    rows = [len(out) for _, _, out in pieces(a, b, np.empty((17, 64), np.float32))]
+    rows = [len(out) for _, _, out in cut_pieces(a, b)]
     assert rows == [4, 4, 4, 4, 1]
     a, b = operands("x W", 52, (256, 128))
-    assert [len(out) for _, _, out in pieces(a, b, np.empty((52, 128), np.float32))] == [28, 24, 28, 24]
+    assert [len(out) for _, _, out in cut_pieces(a, b)] == [28, 24, 28, 24]
 
 
 @pytest.mark.parametrize(
@@ -92,14 +98,14 @@ def test_pieces_are_about_equal() -> None:
 def test_other_products_stay_whole(batch: int, dtype: type) -> None:
     for form in FORMS:
         a, b = (operand.astype(dtype, order="K") for operand in operands(form, batch, (784, 256)))
-        assert len(pieces(a, b, np.empty((a.shape[0], b.shape[1]), dtype))) == 1
+        assert len(cut_pieces(a, b)) == 1
 
 
 def test_a_blas_that_packs_everything_gets_whole_products(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "reads_in_place", lambda: False)
     for form in FORMS:
         a, b = operands(form, 8, (784, 256))
-        assert len(pieces(a, b, np.empty((a.shape[0], b.shape[1]), np.float32))) == 1
+        assert len(cut_pieces(a, b)) == 1
 
 
 @pytest.mark.parametrize(("architecture", "expected"), [("SkylakeX", True), ("Haswell", False), (None, False)])

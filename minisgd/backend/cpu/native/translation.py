@@ -27,7 +27,7 @@ from minisgd.backend.cpu.native.conditions import (
     same,
 )
 from minisgd.backend.cpu.native.walk import Strides, Walk, walk
-from minisgd.backend.cpu.products import multiply_pieces
+from minisgd.backend.cpu.products import Pieces, multiply_pieces, pieces
 from minisgd.backend.cpu.rowwise import repeat_and_compute
 from minisgd.backend.program import Call
 from minisgd.typing import HostArray, Shape
@@ -68,8 +68,8 @@ def _function(function: Any, args: tuple[Any, ...]) -> Iterator[Native]:
     elif function is np.argmax and len(args) == 3:
         yield from _argmax(*args)
     elif function is multiply_pieces:
-        for piece in args[0]:
-            yield from _function(np.matmul, piece)
+        for piece in pieces(*args):
+            yield _pieces(piece)
     elif function is repeat_and_compute:
         (to, row), compute, operands, out = args
         yield from _function(np.copyto, (to, row))
@@ -116,6 +116,16 @@ def _generalized(ufunc: np.ufunc, *arrays: HostArray) -> Iterator[Native]:
     spans = tuple(_span(n, s, a.itemsize) for n, s, a in zip(own, steps, arrays, strict=True))
     outer = walk(lead, tuple(v.strides[: len(lead)] for v in views))
     yield _native(ufunc, arrays, outer, (_numbers(*(a.dtype for a in arrays)), dims, sum(steps, ())), spans)
+
+
+def _pieces(piece: Pieces) -> Native:
+    """Pieces of a product as one walk from each to the one below; an outermost axis of 1 keeps it out of chains."""
+    (first,) = _generalized(np.matmul, *piece.at(0))
+    steps = [0 if k == 1 else piece.rows * a.strides[-2] for k, a in enumerate(piece.operands)]
+    strides = tuple((0, *own, step) for own, step in zip(first.walk.strides, steps, strict=True))
+    path = Walk((1, *first.walk.shape, len(piece)), strides)
+    require(len(path.shape) <= MOST_AXES)
+    return first._replace(arrays=piece.operands, walk=path)
 
 
 def _reduce(ufunc: np.ufunc, a: Any, axis: Any, dtype: Any, out: Any, keepdims: bool) -> Iterator[Native]:

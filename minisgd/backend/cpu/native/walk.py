@@ -51,7 +51,7 @@ def _exchanged(axes: tuple[int, ...]) -> tuple[int, ...]:
     return (*axes[:-2], axes[-1], axes[-2])
 
 
-@lru_cache(maxsize=4096)  # the blocks of a loop are all alike
+@lru_cache(maxsize=256)  # the blocks of a loop are all alike
 def walk(shape: Shape, strides: tuple[Strides, ...]) -> Walk:
     """Return how NumPy walks arrays that are broadcast to a shape."""
     axes = [(n, [array[k] for array in strides]) for k, n in enumerate(shape) if n != 1]

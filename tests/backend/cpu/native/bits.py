@@ -10,7 +10,7 @@ import pytest
 
 from minisgd.backend import Call, NumpyOps, Program
 from minisgd.backend.cpu.executor import why_not_native
-from minisgd.backend.cpu.loop_unrolling import root
+from minisgd.backend.cpu.views import root
 
 needs_native = pytest.mark.skipif(why_not_native() is not None, reason=f"no native executor: {why_not_native()}")
 
