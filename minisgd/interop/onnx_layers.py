@@ -13,6 +13,7 @@ import numpy as np
 
 from minisgd.errors import ArgumentError
 from minisgd.interop.graph import Graph, Value
+from minisgd.nn.adapters import LoRA
 from minisgd.nn.layer import Layer
 from minisgd.nn.layers.activations import LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
 from minisgd.nn.layers.attention import HIDDEN, ScaledDotProduct
@@ -22,6 +23,7 @@ from minisgd.nn.layers.conv_transpose import ConvTranspose2d
 from minisgd.nn.layers.dropout import Dropout
 from minisgd.nn.layers.embedding import Embedding, PositionalEmbedding
 from minisgd.nn.layers.flatten import Flatten, Reshape
+from minisgd.nn.layers.frozen import FrozenBatchNorm, Identity
 from minisgd.nn.layers.gates import GELU, Hardswish, Mish, SiLU
 from minisgd.nn.layers.layer_norm import LayerNorm
 from minisgd.nn.layers.linear import Linear
@@ -30,7 +32,7 @@ from minisgd.nn.layers.rectifiers import ELU, SELU, PReLU
 from minisgd.nn.layers.rms_norm import RMSNorm
 from minisgd.nn.layers.softmax import Softmax
 from minisgd.nn.layers.upsample import Upsample
-from minisgd.nn.sequential import Residual, Sequential, inside
+from minisgd.nn.sequential import Residual, Sequential
 from minisgd.typing import HostArray, Shape
 
 
@@ -50,7 +52,7 @@ def chain(g: Graph, layers: Sequential, x: Value, shape: Shape, arrays: Mapping[
     """Add the nodes of a chain of layers. shape: of x, (B, …)   arrays: of the network, by name"""
     y = x
     for position, layer in enumerate(layers.layers):
-        own = inside(path, position, layer)
+        own = layers.path_of(path, position, layer)
         if isinstance(layer, Sequential) and type(layer).forward in (Sequential.forward, Residual.forward):
             y = chain(g, layer, y, shape, arrays, own)
         elif type(layer) in NODES:
@@ -149,6 +151,12 @@ def gelu(g: Graph, layer: GELU, x: Value, shape: Shape, p: Any) -> Value:
     return g.add("Mul", g.add("Mul", x, 0.5), chance)
 
 
+def low_rank(g: Graph, layer: LoRA, x: Value, shape: Shape, p: Any) -> Value:
+    """y = x (W + s A B) + b"""
+    y = g.add("MatMul", x, p.W + np.float32(layer.scale) * (p.A @ p.B))
+    return g.add("Add", y, p.b) if layer.layer.bias else y
+
+
 NODES: dict[type[Layer], Callable[..., Value]] = {
     Linear: linear,
     Conv2d: convolution,
@@ -159,7 +167,10 @@ NODES: dict[type[Layer], Callable[..., Value]] = {
     Upsample: upsample,
     Flatten: lambda g, layer, x, shape, p: g.add("Flatten", x),
     Reshape: lambda g, layer, x, shape, p: g.reshape(x, *layer.shape),
+    LoRA: low_rank,
     BatchNorm: batch_norm,
+    FrozenBatchNorm: batch_norm,
+    Identity: lambda g, layer, x, shape, p: x,
     LayerNorm: layer_norm,
     RMSNorm: rms_norm,
     Dropout: lambda g, layer, x, shape, p: x,

@@ -24,6 +24,7 @@ from minisgd.nn.layers.conv import Conv2d
 from minisgd.nn.layers.conv_transpose import ConvTranspose2d
 from minisgd.nn.layers.embedding import Embedding, PositionalEmbedding
 from minisgd.nn.layers.flatten import Flatten
+from minisgd.nn.layers.frozen import FrozenBatchNorm
 from minisgd.nn.layers.layer_norm import LayerNorm
 from minisgd.nn.layers.linear import Linear
 from minisgd.nn.layers.rectifiers import PReLU
@@ -43,6 +44,7 @@ NAMES: dict[type[Layer], dict[str, tuple[str, Axes]]] = {
     Conv2d: {"W": ("weight", (3, 2, 0, 1)), "b": ("bias", (0,))},
     ConvTranspose2d: {"W": ("weight", (0, 3, 1, 2)), "b": ("bias", (0,))},
     BatchNorm: _NORM | {"running_mean": ("running_mean", (0,)), "running_var": ("running_var", (0,))},
+    FrozenBatchNorm: _NORM | {"running_mean": ("running_mean", (0,)), "running_var": ("running_var", (0,))},
     LayerNorm: _NORM,
     RMSNorm: _NORM,
     PReLU: {"a": ("weight", (0,))},
@@ -183,7 +185,7 @@ def _slots(network: Network, input_shape: Shape) -> list[Slot]:
             continue
         known = NAMES.get(type(leaf.layer), {})
         if not arrays.keys() <= known.keys():
-            fix = "read the weights by network.load or network.parameters()"
+            fix = "merge adapters by network.merged(), or read the weights by network.parameters()"
             expected = f"one that PyTorch has: {', '.join(kind.__name__ for kind in NAMES)}"
             raise ArgumentError(f"layer {leaf.path}", expected=expected, got=leaf.layer.label, fix=fix)
         tensors = [_tensor(leaf.path, name, size, *known[name], image) for name, size in arrays.items()]

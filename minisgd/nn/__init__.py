@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import minisgd.backend.dispatch as dispatch
 from minisgd.nn import initializers as init
+from minisgd.nn.adapters import Adapter, LoRA
 from minisgd.nn.declaration import Buffer, Declaration, Parameter, Statistic
 from minisgd.nn.layer import Layer
 from minisgd.nn.layers.activations import LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
@@ -35,6 +36,7 @@ __all__ = [
     "GELU",
     "L1",
     "SELU",
+    "Adapter",
     "Attention",
     "AvgPool2d",
     "BatchNorm",
@@ -53,6 +55,7 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LoRA",
     "Loss",
     "LossDeclaration",
     "MaxPool2d",

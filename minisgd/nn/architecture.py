@@ -24,6 +24,8 @@ from minisgd.nn.lending import own_attributes
 from minisgd.nn.losses.loss import Loss
 from minisgd.nn.network import Network
 
+NO_ARGUMENTS = ("class", "self", "learns")
+
 
 def described(part: Any) -> Any:
     """Return a part as a document of dictionaries, lists, numbers, text and arrays.
@@ -65,6 +67,8 @@ def _described(part: Any, met: list[Any]) -> Any:
     met.append(kind)
     names = _arguments(kind)
     document = {"class": _path(kind), **{name: _described(_kept(part, name), met) for name in names}}
+    if isinstance(part, Layer) and not part.learns:
+        document["learns"] = False
     if _path(kind) not in own.classes:
         fresh = _attributes(_rebuilt(document, _Known(met)))
         beyond = {
@@ -142,8 +146,10 @@ def _rebuilt(document: Any, known: _Known) -> Any:
     if document.keys() == {"object"}:
         return known.find(document["object"])
     kind = known.find(document.get("class"))
-    values = {name: _rebuilt(value, known) for name, value in document.items() if name not in ("class", "self")}
+    values = {name: _rebuilt(value, known) for name, value in document.items() if name not in NO_ARGUMENTS}
     part = _made(kind, values)
+    if "learns" in document:
+        part.learns = bool(document["learns"])
     if "self" in document:
         if _is_ours(kind):
             raise _damaged(f"{kind.__name__} with other attributes than its own")

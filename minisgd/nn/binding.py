@@ -58,6 +58,7 @@ class Binder:
     depth: int = 0
     streams: int = 0
     _declared: dict[str, tuple[Declaration, Place]] = field(default_factory=dict)
+    _learning: set[int] = field(default_factory=set)
     _side: dict[tuple[str, int], int] = field(default_factory=dict)
 
     # ------------------------------------------------ forward
@@ -83,6 +84,8 @@ class Binder:
         if not self.training:
             return y
         self._declared[path] = declared, x
+        if declared.parameters:
+            self._learning.add(id(layer))
         if declared.clock:
             self.streams += 1
             layer.stream = self.streams
@@ -124,9 +127,9 @@ class Binder:
         side = self._side[what, self.depth] = (self._side.get((what, self.depth), 0) + 1) % slots
         return Request(f"{what}{self.depth}.{side}", shape, self.dtype, owner)
 
-    def has_parameters(self, path: str) -> bool:
-        """Tell whether a layer at the path, or inside it, has something to learn."""
-        return any(p == path or p.startswith(path + ".") for p, (d, _) in self._declared.items() if d.parameters)
+    def learns(self, layer: Layer) -> bool:
+        """Tell whether a layer, or one inside it, has something to learn."""
+        return any(id(each) in self._learning for each in layer.walk())
 
     def attach(self, layer: Layer, attribute: str, request: Request | None) -> None:
         """Note that the attribute is to hold the requested array."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from minisgd.nn.initializers import Constant, Initializer
@@ -36,10 +36,16 @@ class Statistic:
     Args:
         shape: Without replica axes.
         init: The first value; 0 by default.
+        constant: True for a parameter that does not learn: a training run never writes it.
+        fan_in: Inputs of an output, for the initializer.
+        fan_out: Outputs of an input, for the initializer.
     """
 
     shape: Shape
     init: Initializer = Constant(0.0)
+    constant: bool = False
+    fan_in: int = 1
+    fan_out: int = 1
 
 
 @dataclass(frozen=True)
@@ -90,3 +96,8 @@ class Declaration:
     reshapes: bool = False
     infer: Literal["own", "over x", "x"] = "own"
     clock: bool = False
+
+    def without_learning(self) -> Declaration:
+        """Return the same arrays with the parameters among the statistics, where no gradient and no optimizer is."""
+        constant = {name: Statistic(p.shape, p.init, True, p.fan_in, p.fan_out) for name, p in self.parameters.items()}
+        return replace(self, parameters={}, statistics=constant | self.statistics)

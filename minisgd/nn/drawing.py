@@ -49,7 +49,9 @@ def draw(leaves: list[Leaf], seed: Seed, init: Initializer | None) -> tuple[Host
         for p in leaf.declaration.parameters.values()
     ]
     statistics = [
-        s.init(rng, s.shape, 1, 1).reshape(-1) for leaf in leaves for s in leaf.declaration.statistics.values()
+        s.init(rng, s.shape, s.fan_in, s.fan_out).reshape(-1)
+        for leaf in leaves
+        for s in leaf.declaration.statistics.values()
     ]
     empty = np.zeros(0)
     return np.concatenate([empty, *parameters]), np.concatenate([empty, *statistics])

@@ -63,6 +63,8 @@ class Layer(Borrower):
     """True if y is a nondecreasing function of x, element by element, with derivative 0 wherever it is constant."""
     selects = False
     """True if y consists of elements of x, chosen by their order alone."""
+    learns = True
+    """False for a frozen layer, whose backward pass computes dx alone: there are no arrays for gradients."""
     largest_image: int | None = None
     """Numbers in the largest image that some layer of the same network reads or writes; None without images."""
 
@@ -172,7 +174,15 @@ class Layer(Borrower):
             x: The shape of the input, (B, …).
             path: Of this layer in the network, such as "block.0".
         """
-        yield Leaf(path, self, x, self.declare(x))
+        yield Leaf(path, self, x, self.declared(self.declare(x)))
+
+    def declared(self, declaration: Declaration) -> Declaration:
+        """Return a declaration of this layer as it holds: in a frozen layer no parameter learns.
+
+        Args:
+            declaration: What ``declare`` returned.
+        """
+        return declaration if self.learns else declaration.without_learning()
 
     def bind_forward(self, binder: Binder, path: str, x: Place) -> Place:
         """Request the arrays of the forward pass; return the place of y.
@@ -185,7 +195,7 @@ class Layer(Borrower):
         Returns:
             Where y will lie.
         """
-        return binder.leaf_forward(self, path, x, binder.method(self, "declare")(x.shape))
+        return binder.leaf_forward(self, path, x, self.declared(binder.method(self, "declare")(x.shape)))
 
     def bind_backward(self, binder: Binder, path: str, dy: Place, needs_dx: bool) -> Place | None:
         """Request the arrays of the backward pass; return the place of dx.

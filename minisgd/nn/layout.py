@@ -9,8 +9,9 @@ from typing import Literal, TypeAlias
 
 from minisgd.typing import Array, Shape
 
-Kind: TypeAlias = Literal["weight", "bias", "norm"]
-"""What a parameter is for: layer-wise optimizers leave biases and normalisation scales alone."""
+Kind: TypeAlias = Literal["weight", "bias", "norm", "running", "constant"]
+"""What a tensor is for: layer-wise optimizers leave biases and normalisation scales alone; statistics are running ones,
+or parameters that do not learn."""
 
 
 @dataclass(frozen=True)

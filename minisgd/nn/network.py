@@ -13,8 +13,10 @@ import numpy as np
 from minisgd.backend import Ops, get_ops
 from minisgd.checks import positive, require_kind
 from minisgd.errors import ArgumentError, ShapeError
+from minisgd.nn.adapters import Adapter, LoRA, adapt, merged
 from minisgd.nn.binding import Binder
 from minisgd.nn.drawing import as_seeds, draw, require_memory
+from minisgd.nn.freezing import freeze
 from minisgd.nn.inference import Inference, checked_examples
 from minisgd.nn.initializers import Initializer, require_rule
 from minisgd.nn.layer import Layer, Leaf
@@ -153,7 +155,7 @@ class Network(Sequential):
             for name, p in leaf.declaration.parameters.items()
         )
         self.statistics_layout = Layout(
-            (f"{leaf.path}.{name}", s.shape, "norm")
+            (f"{leaf.path}.{name}", s.shape, "constant" if s.constant else "running")
             for leaf in leaves
             for name, s in leaf.declaration.statistics.items()
         )
@@ -252,13 +254,60 @@ class Network(Sequential):
         self.ops.upload(array, out=duplicate)
         return duplicate
 
+    # ------------------------------------------------ parts that do not train
+
+    def freeze(self, names: str | Sequence[str]) -> Self:
+        """Return a copy in which the layers of these names do not learn.
+
+        They compute what they compute in evaluation (no dropout, batch normalisation by its running statistics), and
+        their weights are constants: no gradient, no state of an optimizer, no backward pass below the first layer that
+        learns.
+
+        Args:
+            names: Of layers or of blocks of layers, ``*`` for any characters: "hidden*", or ["block1", "norm"].
+
+        Returns:
+            A copy with the same weights.
+
+        Raises:
+            ArgumentError: If a name matches no layer.
+        """
+        duplicate: Self = freeze(self, names)  # type: ignore[assignment]
+        return duplicate
+
+    def adapt(self, names: str | Sequence[str], kind: type[LoRA | Adapter], **options: Any) -> Self:
+        """Return a copy with its dense layers of these names inside adapters, which learn in their place.
+
+        Other layers stay as they are: ``net.freeze("*").adapt("hidden*", ms.LoRA, rank=4)`` trains the adapters alone.
+
+        Args:
+            names: Of layers or of blocks of layers, ``*`` for any characters.
+            kind: `LoRA` or `Adapter`.
+            options: Of the adapter, such as rank=4 or width=8.
+
+        Returns:
+            A copy that computes the same, until it is trained.
+
+        Raises:
+            ArgumentError: If a name matches no layer.
+        """
+        duplicate: Self = adapt(self, names, kind, **options)  # type: ignore[assignment]
+        return duplicate
+
+    def merged(self) -> Self:
+        """Return a copy in which every `LoRA` is one dense layer, W + s A B: the same outputs at the old price."""
+        duplicate: Self = merged(self)  # type: ignore[assignment]
+        return duplicate
+
     # ------------------------------------------------ files
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | Path, *, learned_only: bool = False) -> Path:
         """Write the weights as a safetensors file, whole or not at all.
 
         Args:
             path: Where to write it.
+            learned_only: Leave out the weights of frozen layers, which another file has: that of the network they are
+                from. `load` on a network with those weights adds these.
 
         Returns:
             The path.
@@ -267,7 +316,7 @@ class Network(Sequential):
             OutputError: If the file cannot be written.
             ArgumentError: If there are no weights.
         """
-        return save_weights(self, path)
+        return save_weights(self, path, learned_only=learned_only)
 
     def load(self, path: str | Path) -> Self:
         """Return a copy of this network with the weights of a file; shapes and replicas are inferred from the file.
@@ -276,7 +325,7 @@ class Network(Sequential):
             path: A file that `save` wrote.
 
         Returns:
-            A network with weights.
+            A network with weights. Those that a file of ``learned_only`` lacks are this network's.
 
         Raises:
             CheckpointError: If the file is missing, damaged or belongs to another network.
@@ -393,7 +442,7 @@ class Network(Sequential):
             raise ArgumentError("input_shape", expected="given for a network without shapes", got=None, fix=fix)
         rows = [
             (
-                f"{leaf.path}  {type(leaf.layer).__name__}",
+                f"{leaf.path}  {type(leaf.layer).__name__}{'' if leaf.layer.learns else ', frozen'}",
                 "×".join(map(str, leaf.declaration.y[1:])),
                 f"{sum(prod(p.shape) for p in leaf.declaration.parameters.values()):,}",
             )

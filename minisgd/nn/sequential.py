@@ -114,28 +114,40 @@ class Sequential(Layer):
 
     def leaves(self, x: Shape, path: str) -> Iterator[Leaf]:
         for position, layer in in_order(self.layers):
-            yield from layer.leaves(x, inside(path, position, layer))
+            yield from layer.leaves(x, self.path_of(path, position, layer))
             x = layer.declare(x).y
 
     def bind_forward(self, binder: Binder, path: str, x: Place) -> Place:
         for position, layer in in_order(self.layers):
-            x = layer.bind_forward(binder, inside(path, position, layer), x)
+            x = layer.bind_forward(binder, self.path_of(path, position, layer), x)
         return x
 
     def bind_backward(self, binder: Binder, path: str, dy: Place, needs_dx: bool) -> Place | None:
-        first = 0 if needs_dx else self._first_with_parameters(binder, path)
+        first = 0 if needs_dx else self._first_that_learns(binder)
         self._trained = self.layers[first:]
         place: Place | None = dy
         for position, layer in reversed(in_order(self.layers)):
             if place is not None and position >= first:
-                place = layer.bind_backward(binder, inside(path, position, layer), place, needs_dx or position > first)
+                own = self.path_of(path, position, layer)
+                place = layer.bind_backward(binder, own, place, needs_dx or position > first)
         return place if needs_dx else None
 
-    def _first_with_parameters(self, binder: Binder, path: str) -> int:
+    def _first_that_learns(self, binder: Binder) -> int:
         for position, layer in enumerate(self.layers):
-            if binder.has_parameters(inside(path, position, layer)):
+            if binder.learns(layer):
                 return position
         return len(self.layers)
+
+    def path_of(self, path: str, position: int, layer: Layer) -> str:
+        """Return the path of a layer of this chain: its name, or its position, after that of the chain.
+
+        Args:
+            path: Of this chain in the network; empty for the network itself.
+            position: Of the layer in the chain.
+            layer: The layer.
+        """
+        own = layer.name or str(position)
+        return f"{path}.{own}" if path else own
 
     def settings(self) -> str:
         return ", ".join(map(repr, self.layers))
@@ -210,12 +222,6 @@ def in_order(layers: tuple[Layer, ...]) -> list[tuple[int, Layer]]:
         if order[k - 1][1].monotone and order[k][1].selects:
             order[k - 1 : k + 1] = order[k], order[k - 1]
     return order
-
-
-def inside(path: str, position: int, layer: Layer) -> str:
-    """Return the path of a layer within its chain: its name, or its position."""
-    own = layer.name or str(position)
-    return f"{path}.{own}" if path else own
 
 
 def clone(layer: Any) -> Any:

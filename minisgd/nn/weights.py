@@ -29,10 +29,12 @@ def save_weights(
     path: str | Path,
     about: Mapping[str, str] | None = None,
     settings: Mapping[str, HostArray] | None = None,
+    learned_only: bool = False,
 ) -> Path:
     """Write parameters and running statistics by name, with the input shape in the metadata.
 
     about: more metadata   settings: more tensors, the names of which begin with SETTINGS
+    learned_only: whether to leave out the parameters of frozen layers
 
     Raises:
         OutputError: If the file cannot be written.
@@ -41,13 +43,16 @@ def save_weights(
     from safetensors.numpy import save
 
     network.require_built()
+    constant = {segment.name for segment in network.statistics_layout if segment.kind == "constant"}
     tensors = {
         name: np.ascontiguousarray(network.ops.to_host(array))
         for name, array in (network.parameters() | network.running_statistics()).items()
+        if not (learned_only and name in constant)
     }
     scale = network.output_scale
     metadata = {
         "format": "minisgd",
+        "learned_only": json.dumps(learned_only),
         "input_shape": json.dumps(network.input_shape),
         "input_scale": repr(network.input_scale),
         "classes": json.dumps(network.classes),
@@ -76,6 +81,9 @@ def with_weights(network: Network, tensors: Mapping[str, HostArray], about: Mapp
         CheckpointError: If they belong to another network.
     """
     tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(SETTINGS)}
+    if about.get("learned_only") == "true" and network.is_built:
+        constant = [segment.name for segment in network.statistics_layout if segment.kind == "constant"]
+        tensors = {name: network.ops.to_host(network.running_statistics()[name]) for name in constant} | tensors
     # PyTorch's rule, where a file knows of no other
     means = {name.removesuffix("mean"): mean for name, mean in tensors.items() if name.endswith(".running_mean")}
     tensors = {f"{name}weight": np.ones_like(mean) for name, mean in means.items()} | tensors

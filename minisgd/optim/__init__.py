@@ -30,6 +30,7 @@ from minisgd.optim.batch_size import (
     as_batch_schedule,
 )
 from minisgd.optim.clip import ClipNorm
+from minisgd.optim.groups import Group
 from minisgd.optim.lamb import LAMB
 from minisgd.optim.lars import LARS
 from minisgd.optim.learning_rate import (
@@ -70,6 +71,7 @@ __all__ = [
     "ConstantBatch",
     "Cosine",
     "GradientMeasure",
+    "Group",
     "GrowBatch",
     "InnerProductTest",
     "LearningRateSchedule",

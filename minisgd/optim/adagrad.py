@@ -25,6 +25,7 @@ class Adagrad(Optimizer):
         lr: Learning rate, a positive number or a schedule (a function of `Progress`).
         eps: ε, positive.
         weight_decay: λ; 0 is none.
+        groups: Other rates and decays for some parameters, by patterns of their names: see `Group`.
 
     Raises:
         ArgumentError: If lr ≤ 0, eps ≤ 0 or weight_decay < 0.

@@ -25,6 +25,7 @@ class AdamW(Adam):
         betas: β₁ and β₂, in [0, 1).
         eps: ε, positive.
         weight_decay: λ; 0 is none.
+        groups: Other rates and decays for some parameters, by patterns of their names: see `Group`.
 
     Raises:
         ArgumentError: If lr ≤ 0, a beta outside [0, 1), eps ≤ 0 or weight_decay < 0.

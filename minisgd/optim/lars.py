@@ -28,6 +28,7 @@ class LARS(Optimizer):
         momentum: μ, in [0, 1).
         trust: η, positive.
         weight_decay: λ; 0 is none.
+        groups: Other rates and decays for some parameters, by patterns of their names: see `Group`.
 
     Raises:
         ArgumentError: If lr ≤ 0, momentum outside [0, 1), trust ≤ 0 or weight_decay < 0.

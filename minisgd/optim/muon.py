@@ -41,6 +41,7 @@ class Muon(AdamW):
         betas: β₁ and β₂, in [0, 1), of vectors.
         eps: ε, positive, of vectors.
         weight_decay: λ of both; 0 is none.
+        groups: Other rates and decays for some parameters, by patterns of their names: see `Group`.
 
     Raises:
         ArgumentError: If lr ≤ 0, momentum or a beta outside [0, 1), eps ≤ 0 or weight_decay < 0.

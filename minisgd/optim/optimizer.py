@@ -8,14 +8,15 @@ chunk is touched.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from minisgd.backend import Arena, Ops, Request
 from minisgd.nn.layout import Layout
+from minisgd.optim.groups import Group, require_groups, runs
 from minisgd.optim.learning_rate import LearningRateSchedule, as_schedule
 from minisgd.typing import Array
 
@@ -100,15 +101,19 @@ class Optimizer(ABC):
 
     Args:
         lr: A positive number, or a schedule (a function of Progress).
+        groups: Other rates and decays for some parameters, by patterns of their names: see `Group`.
     """
 
     lr: float | LearningRateSchedule
+    groups: Mapping[str, Group] | None = field(default=None, kw_only=True)
 
     rates: ClassVar[tuple[str, ...]] = ()
     clocks: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         as_schedule(self.lr, "lr")
+        if self.groups is not None:
+            require_groups(self.groups)
 
     @property
     def schedule(self) -> LearningRateSchedule:
@@ -149,8 +154,8 @@ class Optimizer(ABC):
             dtype: Of the parameters.
         """
         state = {name: _slot(name, layout.size, dtype) for name in self.slots}
-        rates = {name: _rate(name, dtype) for name in self.rates}
-        clocks = {name: _clock(name) for name in self.clocks}
+        rates = {name: _rate(name, dtype) for name in self._names(layout, self.rates)}
+        clocks = {name: _clock(name) for name in self._names(layout, self.clocks)}
         work = [_work(name, size, dtype) for name, size in self.work(layout).items()]
         return [*state.values(), *rates.values(), *clocks.values(), _scratch(layout.size, dtype), *work]
 
@@ -174,12 +179,19 @@ class Optimizer(ABC):
             g=g,
             lr=lr,
             slots={name: arena.view(_slot(name, layout.size, dtype), lead) for name in self.slots},
-            rates={name: arena.view(_rate(name, dtype), lead) for name in self.rates},
-            clocks={name: arena.view(_clock(name), ()) for name in self.clocks},
+            rates={name: arena.view(_rate(name, dtype), lead) for name in self._names(layout, self.rates)},
+            clocks={name: arena.view(_clock(name), ()) for name in self._names(layout, self.clocks)},
             scratch=arena.view(_scratch(layout.size, dtype), lead).reshape(-1)[:CHUNK],
             work={name: arena.view(_work(name, size, dtype), lead) for name, size in self.work(layout).items()},
             layout=layout,
         )
+
+    def _names(self, layout: Layout, names: tuple[str, ...]) -> list[str]:
+        """Return the names of numbers: with groups, every run of tensors has its own, and a learning rate."""
+        if self.groups is None:
+            return list(names)
+        more = ("lr",) if names is self.rates else ()
+        return [f"{k}.{name}" for k, _ in enumerate(runs(self.groups, layout)) for name in (*names, *more)]
 
     # ---------------------------------------------------------------- the update
 
@@ -191,7 +203,25 @@ class Optimizer(ABC):
             buffers: Of the whole vector.
         """
         with ops.scope(layer=type(self).__name__):
-            ops.method(self, "move")(ops, buffers)
+            if self.groups is None:
+                ops.method(self, "move")(ops, buffers)
+            else:
+                self._move_groups(ops, buffers, self.groups)
+
+    def _move_groups(self, ops: Ops, b: UpdateBuffers, groups: Mapping[str, Group]) -> None:
+        """Move every run of tensors by an optimizer with the settings of its group."""
+        for k, run in enumerate(runs(groups, b.layout)):
+            decay = {} if run.group.weight_decay is None else {"weight_decay": run.group.weight_decay}
+            own: Any = replace(self, groups=None, **decay)
+            part = replace(
+                b.part(run.start, run.stop),
+                lr=b.rates[f"{k}.lr"],
+                rates={name: b.rates[f"{k}.{name}"] for name in self.rates},
+                clocks={name: b.clocks[f"{k}.{name}"] for name in self.clocks},
+                layout=run.layout,
+            )
+            ops.multiply(b.lr, run.group.lr_factor, out=part.lr)
+            ops.method(own, "move")(ops, part)
 
     def move(self, ops: Ops, b: UpdateBuffers) -> None:
         """Move w: prepare the numbers of the update, then apply the formula everywhere.

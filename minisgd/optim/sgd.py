@@ -27,6 +27,7 @@ class SGD(Optimizer):
         momentum: μ, in [0, 1).
         nesterov: Whether to look ahead by the velocity; needs momentum.
         weight_decay: λ; 0 is none.
+        groups: Other rates and decays for some parameters, by patterns of their names: see `Group`.
 
     Raises:
         ArgumentError: If lr ≤ 0, momentum outside [0, 1), weight_decay < 0, or nesterov without momentum.

@@ -26,6 +26,7 @@ class SignSGD(Optimizer):
         lr: Learning rate, a positive number or a schedule (a function of `Progress`).
         momentum: μ, in [0, 1).
         weight_decay: λ; 0 is none.
+        groups: Other rates and decays for some parameters, by patterns of their names: see `Group`.
 
     Raises:
         ArgumentError: If lr ≤ 0, momentum outside [0, 1) or weight_decay < 0.

@@ -14,6 +14,7 @@ from minisgd.nn import (
     GELU,
     L1,
     SELU,
+    Adapter,
     Attention,
     AvgPool2d,
     BatchNorm,
@@ -30,6 +31,7 @@ from minisgd.nn import (
     LayerNorm,
     LeakyReLU,
     Linear,
+    LoRA,
     Loss,
     MaxPool2d,
     MeanSquaredError,
@@ -365,6 +367,21 @@ LAYERS: dict[str, LayerRow] = (
         "TransformerBlock": LayerRow(
             lambda shape: TransformerBlock(shape[-1], 1, hidden=4), features=False, images=False, sequences=True
         ),
+        "LoRA": LayerRow(
+            lambda shape: LoRA(Linear(3), 2, alpha=3),
+            lambda layer, x, p: x @ p.W + p.b + layer.scale * (x @ p.A) @ p.B,
+            lambda torch, layer, x, p: torch.nn.functional.linear(x, (p.W + layer.scale * p.A @ p.B).T, p.b),
+            images=False,
+            sequences=True,
+        ),
+        "LoRA without bias": LayerRow(
+            lambda shape: LoRA(Linear(1, bias=False), 3),
+            lambda layer, x, p: x @ p.W + (x @ p.A) @ p.B,
+            lambda torch, layer, x, p: x @ p.W + (x @ p.A) @ p.B,
+            images=False,
+            sequences=True,
+        ),
+        "Adapter": LayerRow(lambda shape: Adapter(Linear(3), 2), images=False, sequences=True),
         "Residual": LayerRow(lambda shape: Residual(Linear(shape[-1]), Tanh()), images=False, sequences=True),
         "Residual of Residual": LayerRow(
             lambda shape: Residual(Residual(Conv2d(shape[-1], 1)), Sigmoid()), features=False

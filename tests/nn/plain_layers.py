@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from minisgd.nn import Layer, Network, Residual, Sequential
-from minisgd.nn.sequential import inside
 from minisgd.typing import HostArray
 from tests.nn.layer_tables import row_of
 
 TENSORS = {
     "W": None,
+    "A": None,
+    "B": None,
     "P": None,
     "b": 0.0,
     "a": None,
@@ -33,7 +34,7 @@ def plain_prediction(network: Network, x: HostArray) -> HostArray:
 
 def chain(layer: Sequential, path: str, values: dict[str, Any], x: HostArray) -> HostArray:
     for position, each in enumerate(layer.layers):
-        x = plain(each, inside(path, position, each), values, x)
+        x = plain(each, layer.path_of(path, position, each), values, x)
     return x
 
 

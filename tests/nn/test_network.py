@@ -131,7 +131,7 @@ def test_a_layer_prints_as_it_is_made(name: str) -> None:
 
     layer = LAYERS[name].make((3, 3, 2))
     again = eval(repr(layer), vars(nn))  # noqa: S307
-    hidden = {"init", "bias_init", "layers", "_trained"}
+    hidden = {"init", "bias_init", "layers", "layer", "_trained"}
     assert repr(again) == repr(layer)
     assert {k: v for k, v in vars(again).items() if k not in hidden} == {
         k: v for k, v in vars(layer).items() if k not in hidden

@@ -86,15 +86,16 @@ def backward(self: Arrays, ops: NumpyOps, dy: Array) -> Array | None:
         if correlates:
             _correlate(self, ops, dy[images], images, first=not position)
         else:
-            patches, dW = _unroll(self, ops, self.x[images]), reshaped(self.dW, (*self.lead, -1, self.channels))
-            _weight_gradient(self, ops, patches, _matrices(self, dy[images]), dW, first=not position)
+            if self.learns:
+                patches, dW = _unroll(self, ops, self.x[images]), reshaped(self.dW, (*self.lead, -1, self.channels))
+                _weight_gradient(self, ops, patches, _matrices(self, dy[images]), dW, first=not position)
             if self.dx is not None:
                 _add_overlaps(self, ops, dy[images], self.dx[images])
-        if self.bias:
+        if self.learns and self.bias:
             ops.sum_batch(rows(dy[images], self.lead), out=self.part_b if position else self.db)
             if position:
                 ops.add(self.db, self.part_b, out=self.db)
-    if correlates:
+    if correlates and self.learns:
         ops.copy(transpose(self.dflipped)[..., ::-1, ::-1, :, :], out=self.dW)
     return self.dx
 
@@ -161,7 +162,8 @@ def _correlate(self: Arrays, ops: NumpyOps, dy: Array, images: tuple[Any, ...], 
     ops.copy(ops.windows(padded, self.kernel, (1, 1)), out=self.dy_patches[some])
     flipped, dflipped = (reshaped(a, (*self.lead, -1, dx.shape[-1])) for a in (self.flipped, self.dflipped))
     patches = reshaped(self.dy_patches[some], (*dx.shape[:-1], flipped.shape[-2]))
-    _weight_gradient(self, ops, patches, x, dflipped, first=first)
+    if self.learns:
+        _weight_gradient(self, ops, patches, x, dflipped, first=first)
     _multiply(self, ops, patches, flipped, out=dx)
 
 

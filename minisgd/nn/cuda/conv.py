@@ -180,9 +180,10 @@ def forward(self: Conv2d, ops: CupyVocabulary, x: Array) -> Array:
 def backward(self: Conv2d, ops: CupyVocabulary, dy: Array) -> Array | None:
     """dW = Σ patchesᵀ dy    db = Σ_{B,H,W} dy    dx: every pixel gathers from the windows that cover it"""
     kernels = _kernels(self, ops)
-    x, slope, dW, db = stacked(self.lead, self.x, dy, self.dW, self.db if self.bias else None)
-    work = ops.kernels.workspace(dy.dtype, kernels.workspace(*x.shape[:2]))
-    ops.launch("conv_dW", lambda: kernels.weight_gradient(x, slope, dW, db, workspace=work), (self.x, dy), self.dW)
+    if self.learns:
+        x, slope, dW, db = stacked(self.lead, self.x, dy, self.dW, self.db if self.bias else None)
+        work = ops.kernels.workspace(dy.dtype, kernels.workspace(*x.shape[:2]))
+        ops.launch("conv_dW", lambda: kernels.weight_gradient(x, slope, dW, db, workspace=work), (self.x, dy), self.dW)
     if self.dx is not None:
         arrays = stacked(self.lead, dy, self.W, self.dx)
         ops.launch("conv_dx", lambda: kernels.input_gradient(*arrays), (dy, self.W), self.dx)

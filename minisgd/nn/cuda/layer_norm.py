@@ -69,14 +69,30 @@ class LayerNormKernels:
         gamma: Array,
         mean: Array,
         inv: Array,
-        dgamma: Array,
-        dbeta: Array,
+        dgamma: Array | None,
+        dbeta: Array | None,
         dx: Array | None,
         *,
         workspace: Array,
     ) -> None:
-        """dγ = Σ dy x̂    dβ = Σ dy    dx = inv (g − mean(g) − x̂ mean(g x̂)),  g = γ dy;  dx may be dy, or None"""
-        R, n, F = self._check(x, dy, gamma, dgamma, dbeta)
+        """dγ = Σ dy x̂    dβ = Σ dy    dx = inv (g − mean(g) − x̂ mean(g x̂)),  g = γ dy;  dx may be dy, or None
+
+        dgamma, dbeta: None in a frozen layer
+        """
+        R, n, F = self._check(x, dy, gamma)
+        if dgamma is not None and dbeta is not None:
+            self._sums(x, dy, mean, inv, dgamma, dbeta, workspace)
+        if dx is not None:
+            require_shape(dx, "layer_norm: dx", x.shape)
+            self._kernels["layer_norm_dx"](
+                (blocks(n, WARPS), R, 1), (32 * WARPS, 1, 1), x, dy, gamma, mean, inv, dx, n, F, stride(gamma, 0)
+            )
+
+    def _sums(
+        self, x: Array, dy: Array, mean: Array, inv: Array, dgamma: Array, dbeta: Array, workspace: Array
+    ) -> None:
+        """dγ = Σ dy x̂    dβ = Σ dy"""
+        R, n, F = self._check(x, dy, dgamma, dbeta)
         slabs, elements = _slabs(n), self.workspace(R, n, F)
         if workspace.size < elements:
             raise ShapeError(
@@ -94,11 +110,6 @@ class LayerNormKernels:
             (blocks(F, 32 * WARPS), R, 1), (32 * WARPS, 1, 1),
             first, second, dgamma, dbeta, F, slabs, stride(dgamma, 0), stride(dbeta, 0),
         )  # fmt: skip
-        if dx is not None:
-            require_shape(dx, "layer_norm: dx", x.shape)
-            self._kernels["layer_norm_dx"](
-                (blocks(n, WARPS), R, 1), (32 * WARPS, 1, 1), x, dy, gamma, mean, inv, dx, n, F, stride(gamma, 0)
-            )
 
     def _check(self, x: Array, y: Array, *parameters: Array) -> tuple[int, int, int]:
         R, n, F = x.shape
@@ -137,9 +148,8 @@ def backward(self: LayerNorm, ops: CupyVocabulary, dy: Array) -> Array | None:
 
     def emit() -> None:
         kernels = ops.family(LayerNormKernels, dy.dtype)
-        for (x, slope, mean, inv, out), (gamma, dgamma, dbeta) in _parts(
-            self, batch, (self.gamma, self.dgamma, self.dbeta)
-        ):
+        slopes = (self.dgamma, self.dbeta) if self.learns else (None, None)
+        for (x, slope, mean, inv, out), (gamma, dgamma, dbeta) in _parts(self, batch, (self.gamma, *slopes)):
             work = ops.kernels.scratch(dy.dtype, kernels.workspace(*x.shape))
             kernels.backward(x, slope, gamma, mean, inv, dgamma, dbeta, out, workspace=work)
 
@@ -153,14 +163,14 @@ def _moments(layer: LayerNorm) -> tuple[Array, Array]:
 
 
 def _parts(
-    layer: LayerNorm, batch: tuple[Array | None, ...], parameters: tuple[Array, ...]
+    layer: LayerNorm, batch: tuple[Array | None, ...], parameters: tuple[Array | None, ...]
 ) -> Iterator[tuple[Sequence[Any], Sequence[Any]]]:
     """Yield the arrays of the batch, contiguous, and the parameters beside them, which may lie anywhere."""
     whole = stacked(layer.lead, *parameters)
     first = 0
     for some in dense(layer.lead, *batch):
         stop = first + some[0].shape[0]
-        yield some, [a[first:stop] for a in whole]
+        yield some, [None if a is None else a[first:stop] for a in whole]
         first = stop
 
 

@@ -25,9 +25,10 @@ FUSED = NAMES.keys() - {GELU}
 def backward(self: Linear, ops: CupyVocabulary, dy: Array) -> Array | None:
     """dW = xᵀ dy    db = Σ_B dy    dx = dy Wᵀ"""
     dy = rows(dy, self.lead)
-    if self.dx is not None and _both_gradients(self, ops, dy, rows(self.dx, self.lead), "none", 0.0):
+    if self.learns and self.dx is not None and _both_gradients(self, ops, dy, rows(self.dx, self.lead), "none", 0.0):
         return self.dx
-    _weight_gradient(self, ops, dy)
+    if self.learns:
+        _weight_gradient(self, ops, dy)
     if self.dx is not None:
         ops.matmul(dy, transpose(self.W), out=rows(self.dx, self.lead))
     return self.dx
@@ -115,9 +116,10 @@ class LinearActivation:
             result: Array | None = None if below is None else ops.method(self.activation, "backward")(ops, below)
             return result
         dy, x_rows, dx_rows = (rows(a, linear.lead) for a in (dy, linear.x, dx))
-        if _both_gradients(linear, ops, dy, dx_rows, self.name, self.slope):
-            return dx
-        _weight_gradient(linear, ops, dy)
+        if linear.learns:
+            if _both_gradients(linear, ops, dy, dx_rows, self.name, self.slope):
+                return dx
+            _weight_gradient(linear, ops, dy)
         affine = ops.affine_kernels(dx.dtype)
 
         def emit() -> None:

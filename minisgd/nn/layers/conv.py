@@ -88,9 +88,10 @@ class Conv2d(Patches):
     def backward(self, ops: Ops, dy: Array) -> Array | None:
         """dW = Uᵀ dy    db = Σ_{B,H,W} dy    dU = dy Wᵀ, and dx the sum of dU over the patches that hold a pixel"""
         dy_ = rows(dy, self.lead)  # (…, B·OH·OW, O)
-        ops.matmul(transpose(self._patches_of(ops, self.x)), dy_, out=self._matrix(self.dW))
-        if self.bias:
-            ops.sum_batch(dy_, out=self.db)
+        if self.learns:
+            ops.matmul(transpose(self._patches_of(ops, self.x)), dy_, out=self._matrix(self.dW))
+            if self.bias:
+                ops.sum_batch(dy_, out=self.db)
         if self.dx is None:
             return None
         ops.matmul(dy_, transpose(self._matrix(self.W)), out=self.as_rows(self.patches))

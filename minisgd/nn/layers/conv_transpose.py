@@ -58,14 +58,15 @@ class ConvTranspose2d(Conv2d):
 
     def backward(self, ops: Ops, dy: Array) -> Array | None:
         """dU the patches of dy    dW = xᵀ dU    db = Σ_{B,H,W} dy    dx = dU Wᵀ"""
-        if self.bias:
+        if self.learns and self.bias:
             ops.sum_batch(rows(dy, self.lead), out=self.db)
         if self.padding != (0, 0):
             ops.fill(0.0, out=self.canvas)
             ops.copy(dy, out=self.interior(self.canvas))
             dy = self.canvas
         dU = self.unfold(ops, dy)
-        ops.matmul(transpose(rows(self.x, self.lead)), dU, out=self._matrix(self.dW))
+        if self.learns:
+            ops.matmul(transpose(rows(self.x, self.lead)), dU, out=self._matrix(self.dW))
         if self.dx is not None:
             ops.matmul(dU, transpose(self._matrix(self.W)), out=rows(self.dx, self.lead))
         return self.dx

@@ -71,7 +71,7 @@ class Embedding(Layer):
 
     def backward(self, ops: Ops, dy: Array) -> Array | None:
         """dW[v] = Σ_{t: x_t = v} dy_t    dx = 0: a token is no quantity"""
-        for r in np.ndindex(self.lead):
+        for r in np.ndindex(self.lead if self.learns else (0,)):
             ops.add_rows(dy[r].reshape(-1, self.features), self.index[r].reshape(-1), out=self.dW[r])
         if self.dx is not None:
             ops.fill(0.0, out=self.dx)
@@ -131,7 +131,8 @@ class PositionalEmbedding(Layer):
 
     def backward(self, ops: Ops, dy: Array) -> Array | None:
         """dP = Σ_B dy    dx = dy"""
-        ops.sum(dy, -3, out=self.dP)
+        if self.learns:
+            ops.sum(dy, -3, out=self.dP)
         if self.dx is not None and ops.address(self.dx) != ops.address(dy):
             ops.copy(dy, out=self.dx)
         return self.dx

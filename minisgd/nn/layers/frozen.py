@@ -70,10 +70,11 @@ class FrozenBatchNorm(Layer):
     def backward(self, ops: Ops, dy: Array) -> Array | None:
         """dγ = Σ dy x̂    dβ = Σ dy    dx = dy γ / √(r_var + ε)"""
         scale = self.inv
-        if self.affine:
+        if self.affine and self.learns:
             ops.multiply(dy, self.xhat, out=self.work)
             ops.sum_batch(rows(self.work, self.lead), out=self.dgamma)
             ops.sum_batch(rows(dy, self.lead), out=self.dbeta)
+        if self.affine:
             scale = self.scale
             ops.multiply(self.inv, self.gamma, out=scale)
         if self.dx is not None:

@@ -71,9 +71,10 @@ class LayerNorm(Layer):
 
     def backward(self, ops: Ops, dy: Array) -> Array | None:
         """dγ = Σ dy x̂    dβ = Σ dy    with g = γ dy:  dx = (g − mean(g) − x̂ mean(g x̂)) / √(σ²+ε)"""
-        ops.multiply(dy, self.xhat, out=self.work)
-        ops.sum_batch(rows(self.work, self.lead), out=self.dgamma)
-        ops.sum_batch(rows(dy, self.lead), out=self.dbeta)
+        if self.learns:
+            ops.multiply(dy, self.xhat, out=self.work)
+            ops.sum_batch(rows(self.work, self.lead), out=self.dgamma)
+            ops.sum_batch(rows(dy, self.lead), out=self.dbeta)
         if self.dx is None:
             return None
         n = dy.shape[-1]

@@ -69,9 +69,10 @@ class Linear(Layer):
     def backward(self, ops: Ops, dy: Array) -> Array | None:
         """dW = xᵀ dy    db = Σ_B dy    dx = dy Wᵀ"""
         dy = rows(dy, self.lead)
-        ops.matmul(transpose(rows(self.x, self.lead)), dy, out=self.dW)
-        if self.bias:
-            ops.sum_batch(dy, out=self.db)
+        if self.learns:
+            ops.matmul(transpose(rows(self.x, self.lead)), dy, out=self.dW)
+            if self.bias:
+                ops.sum_batch(dy, out=self.db)
         if self.dx is not None:
             ops.matmul(dy, transpose(self.W), out=rows(self.dx, self.lead))
         return self.dx

@@ -113,8 +113,9 @@ class PReLU(Layer):
     def backward(self, ops: Ops, dy: Array) -> Array | None:
         """da = Σ dy min(x, 0)    dx = dy where x > 0, else a dy"""
         work = rows(self.work, self.lead)
-        ops.multiply(dy, self.below, out=self.work)
-        ops.sum_batch(work, out=self.da)
+        if self.learns:
+            ops.multiply(dy, self.below, out=self.work)
+            ops.sum_batch(work, out=self.da)
         if self.dx is not None:
             ops.greater_equal(0.0, self.x, out=self.work)
             ops.multiply(self.work, dy, out=self.work)  # dy where x ≤ 0

@@ -61,8 +61,9 @@ class RMSNorm(Layer):
 
     def backward(self, ops: Ops, dy: Array) -> Array | None:
         """dγ = Σ dy x̂    with g = γ dy:  dx = (g − x̂ mean(g x̂)) / √(mean x² + ε)"""
-        ops.multiply(dy, self.xhat, out=self.work)
-        ops.sum_batch(rows(self.work, self.lead), out=self.dgamma)
+        if self.learns:
+            ops.multiply(dy, self.xhat, out=self.work)
+            ops.sum_batch(rows(self.work, self.lead), out=self.dgamma)
         if self.dx is None:
             return None
         g = self.dx

@@ -45,7 +45,7 @@ class Tap(Layer):
     def bind_forward(self, binder: Binder, path: str, x: Place) -> Place:
         self.path = path
         if has_rule(self.inside):
-            return binder.leaf_forward(self.inside, path, x, self.inside.declare(x.shape))
+            return binder.leaf_forward(self.inside, path, x, self.inside.declared(self.inside.declare(x.shape)))
         return self.inside.bind_forward(binder, path, x)
 
     def bind_backward(self, binder: Binder, path: str, dy: Place, needs_dx: bool) -> Place | None:
