@@ -33,3 +33,14 @@ def test_every_page_is_in_the_navigation() -> None:
     nav = (PAGES.parent / "mkdocs.yml").read_text()
     for page in [*PAGES.rglob("*.md"), *PAGES.rglob("tutorials/*.py")]:
         assert f": {page.relative_to(PAGES)}\n" in nav, page
+
+
+def test_the_operations_of_the_page_on_ones_own_code_are_those_there_are() -> None:
+    """And all of them, but those that recording and feeds use themselves."""
+    from minisgd.backend import Ops
+
+    table = (PAGES / "own.md").read_text().partition("## The operations")[2]
+    named = set(re.findall(r"`(\w+)(?:\([^`]*\))?`", table)) - {"out", "keepdims"}
+    own = {name for name in vars(Ops) if not name.startswith("_")}
+    views = {"constant", "ones", "arange", "broadcast", "windows", "batch_transfer"}
+    assert named == own - views - {"elementwise", "rescale", "take_rescaled", "take_next"}
