@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, fields
 from html import escape
 from math import isfinite, log10
@@ -52,15 +52,18 @@ class Table:
 
 
 class Shown:
-    """A result that a notebook shows as its text, where it has one of its own, or else as a table of its fields."""
+    """A result that a notebook shows as its text, or as a table of its fields, with a picture where it has one."""
+
+    def picture(self) -> str:
+        """Return the picture that says most about the result, as HTML; nothing where a picture says no more."""
+        return ""
 
     def _repr_html_(self) -> str:
         if type(self).__str__ is not object.__str__:
-            return f"<pre>{escape(str(self))}</pre>"
+            return f"<pre>{escape(str(self))}</pre>{self.picture()}"
         values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
-        return Table(
-            ("", ""), [(name, _cell(value)) for name, value in values.items()], type(self).__name__
-        )._repr_html_()
+        rows = [(name, _cell(value)) for name, value in values.items()]
+        return Table(("", ""), rows, type(self).__name__)._repr_html_() + self.picture()
 
 
 def _cell(value: object) -> str:
@@ -111,8 +114,27 @@ def curves(named: Mapping[str, Points], x: str, y: str, *, logarithmic: bool = F
         (WIDTH - 8, 12, "end", escape(y)),
     ]
     parts += [f'<text x="{a}" y="{b}" text-anchor="{anchor}">{text}</text>' for a, b, anchor, text in texts]
+    return _svg(parts, HEIGHT)
+
+
+def bars(named: Mapping[str, float], write: Callable[[float], str]) -> str:
+    """Return a bar for each positive number, as an SVG picture: its name, its length, and how it is written."""
+    shown = {name: value for name, value in named.items() if isfinite(value) and value > 0}
+    longest, middle, height = max(shown.values(), default=1.0), WIDTH * 0.4, 18
+    parts = []
+    for k, (name, value) in enumerate(shown.items()):
+        length, y = (WIDTH - middle - 70) * value / longest, k * height
+        parts.append(
+            f'<text x="{middle - 6:.0f}" y="{y + 13}" text-anchor="end">{escape(name)}</text>'
+            f'<rect x="{middle:.0f}" y="{y + 3}" width="{length:.1f}" height="{height - 6}" fill="{COLOURS[0]}"/>'
+            f'<text x="{middle + length + 5:.1f}" y="{y + 13}">{escape(write(value))}</text>'
+        )
+    return _svg(parts, height * len(shown)) if shown else ""
+
+
+def _svg(parts: Sequence[str], height: int) -> str:
     return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" '
+        f'<svg viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" '
         f'font-family="sans-serif" font-size="11" fill="currentColor">{"".join(parts)}</svg>'
     )
 

@@ -52,8 +52,34 @@ def test_results_show_themselves(run):
     for result in (run, run.network, run.history, ms.explain(run.network), ms.memory_plan(run.network, (64,), 32)):
         assert shown(result)
     assert "<polyline" in shown(run) and "val_accuracy" in str(run)
-    assert "b_simple" in shown(ms.gradient_noise(run.network, run.data))
-    assert "<pre>" in shown(ms.sharpness(run.network, run.data, examples=64))
+
+
+def test_instruments_show_the_picture_that_says_most(run):
+    net, data = run.network, run.data
+    assert "activations" in shown(ms.memory_plan(net, (64,), 32)) and "<rect" in shown(ms.memory_plan(net, (64,), 32))
+    assert "backward: Linear 0" in shown(ms.explain(net)) and "FLOPs" in ms.explain(net).picture()
+    assert "b_simple" in shown(noise := ms.gradient_noise(net, data)) and "<polyline" in noise.picture()
+    assert "2/λmax" in shown(ms.sharpness(net, data, examples=64, lr=0.1))
+    assert ms.sharpness(net, data, examples=64).picture() == ""
+    norms = ms.per_example_norms(net, data.train.x[:50] / np.float32(16), data.train.y[:50])
+    others = ms.loss_line(net, data, to=net.copy().build((64,)), points=5), ms.gsnr(net, data)
+    for result in (norms, *others):
+        assert "<svg" in shown(result)
+
+
+def test_trackers_show_what_they_followed():
+    trackers = ms.NoiseTracker(every=5), ms.SharpnessTracker(every=20, examples=50)
+    assert "0 samples" in shown(trackers[0])
+    ms.train(ms.Network(ms.Linear(10)), ms.datasets.digits(validation=0.2), epochs=1, callbacks=trackers)
+    for tracker in trackers:
+        assert "<polyline" in shown(tracker)
+
+
+def test_a_plane_is_drawn_where_matplotlib_is(run, monkeypatch):
+    plane = ms.loss_plane(run.network, run.data, points=3)
+    assert "data:image/png" in shown(plane)
+    monkeypatch.setattr("minisgd.lab.instruments.landscape.plane.find_spec", lambda name: None)
+    assert plane.picture() == "" and shown(plane)
 
 
 def test_a_study_shows_its_table_its_picture_and_its_answer():

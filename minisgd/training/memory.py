@@ -15,7 +15,7 @@ from minisgd.nn.network import require_network
 from minisgd.nn.sequential import clone
 from minisgd.optim import SGD, ClipNorm, Optimizer, as_optimizer
 from minisgd.optim.checks import count, positive
-from minisgd.tables import Shown
+from minisgd.tables import Shown, bars
 from minisgd.training.distributed.communicator import Communicator
 from minisgd.training.feeds.feed import ExampleSpec, Feed
 from minisgd.training.recipe import Recipe
@@ -66,6 +66,9 @@ class MemoryPlan(Shown):
             if self.micro_batch is not None and self.micro_batch < self.batch_size:
                 lines.append(f"  so a batch of {self.batch_size} is made of micro-batches of {self.micro_batch}")
         return "\n".join(lines)
+
+    def picture(self) -> str:
+        return bars(self.by_owner, format_bytes)
 
 
 def memory_plan(

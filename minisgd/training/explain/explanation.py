@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from minisgd.tables import Shown
+from minisgd.tables import Shown, bars
 from minisgd.training.memory import format_bytes
 from minisgd.typing import Shape
 
@@ -146,6 +146,14 @@ class Explanation(Shown):
             )
             text.append("  ".join(cells).rstrip())
         return "\n".join(text)
+
+    def picture(self) -> str:
+        """Return the layers' FLOPs, or what they take where that was measured."""
+        timed, by_layer = self.total.microseconds is not None, dict[str, float]()
+        for line in self.lines:
+            where = f"{line.phase}: {line.layer}" if line.layer else line.phase
+            by_layer[where] = by_layer.get(where, 0) + (line.microseconds or 0 if timed else line.flops)
+        return bars(by_layer, (lambda us: f"{us:.3g} µs") if timed else (lambda flops: f"{flops:,.0f} FLOPs"))
 
 
 # ------------------------------------------------ folding repetitions

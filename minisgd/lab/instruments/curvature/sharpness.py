@@ -13,7 +13,7 @@ from minisgd.lab.instruments.curvature.hessian import PRODUCTS, TOLERANCE, extre
 from minisgd.lab.instruments.curvature.keskar import keskar_sharpness
 from minisgd.lab.instruments.curvature.sam import sam_sharpness
 from minisgd.lab.instruments.curvature.smooth import Examples, Subject, as_smooth, examples_of, require_finite
-from minisgd.tables import Shown
+from minisgd.tables import Shown, bars
 from minisgd.typing import Seed
 
 EPSILONS = (1e-3, 5e-4)
@@ -84,6 +84,14 @@ class Sharpness(Shown):
     def lr_per_example(self) -> float | None:
         """lr/B, on which the width of the minima found by SGD depends; None where they were not given."""
         return None if self.lr is None or self.batch_size is None else self.lr / self.batch_size
+
+    def picture(self) -> str:
+        """Return the learning rate beside those that are stable, where it is known."""
+        if self.lr is None:
+            return ""
+        limits = {"stable below 2/λmax": self.lr_max}
+        limits |= {f"with momentum {self.momentum:g}": self.lr_max_momentum} if self.momentum else {}
+        return bars({"learning rate": self.lr, **limits}, "{:.3g}".format)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain numbers, ready for JSON: null where any learning rate is stable."""

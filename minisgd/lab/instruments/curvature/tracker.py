@@ -18,6 +18,7 @@ from minisgd.lab.instruments.curvature.hessian import PRODUCTS, extremes
 from minisgd.lab.instruments.curvature.picture import draw_sharpness
 from minisgd.lab.instruments.objective import Objective
 from minisgd.optim import SGD, Optimizer
+from minisgd.tables import curves
 from minisgd.training.callbacks import Callback
 from minisgd.training.state import TrainingState
 from minisgd.typing import HostArray, Seed
@@ -172,6 +173,11 @@ class SharpnessTracker(Callback):
 
     def _column(self, name: str) -> HostArray:
         return np.array([getattr(sample, name) for sample in self.samples])
+
+    def _repr_html_(self) -> str:
+        points = {"λmax": self.lambda_max, "stable below": self.threshold}
+        named = {name: list(zip(self.steps.tolist(), y.tolist(), strict=True)) for name, y in points.items()}
+        return f"<p>{len(self.samples)} samples</p>" + curves(named, "step", "")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the samples and what they cost as plain numbers, null where one is not finite."""

@@ -12,7 +12,7 @@ from minisgd.errors import ArgumentError
 from minisgd.lab.instruments.examples.subject import Examples
 from minisgd.nn import Loss, Network
 from minisgd.nn.sequential import clone
-from minisgd.tables import Shown
+from minisgd.tables import Shown, curves
 from minisgd.training.arithmetic import quiet_arithmetic
 from minisgd.training.binding import bind_training
 from minisgd.training.example_pass import SquaredNorms
@@ -37,6 +37,10 @@ class ExampleNorms(Shown):
     def __len__(self) -> int:
         """N, the number of examples."""
         return len(self.total)
+
+    def picture(self) -> str:
+        norms = enumerate(sorted(self.total.tolist(), reverse=True), 1)
+        return curves({"|g|² by rank": [(float(k), norm) for k, norm in norms]}, "examples", "", logarithmic=True)
 
 
 def per_example_gradients(

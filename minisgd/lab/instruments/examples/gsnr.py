@@ -12,7 +12,7 @@ from minisgd.errors import ArgumentError, DivergedError
 from minisgd.lab.instruments.examples.subject import Examples
 from minisgd.nn import Loss, Network
 from minisgd.nn.layout import Layout
-from minisgd.tables import Shown
+from minisgd.tables import Shown, bars
 from minisgd.training.example_pass import SumOfSquares
 from minisgd.typing import HostArray
 
@@ -65,6 +65,9 @@ class GSNR(Shown):
         if not 0 <= share <= 1:
             raise ArgumentError("share", expected="in [0, 1]", got=share, fix="0.5 is the median")
         return float(np.quantile(self.values, share, method="nearest"))
+
+    def picture(self) -> str:
+        return bars(self.summary(), "{:.3g}".format)
 
     def summary(self) -> dict[str, float]:
         """Return the median of every parameter tensor, by name."""

@@ -19,7 +19,7 @@ from minisgd.lab.instruments.landscape.picture import draw_line
 from minisgd.lab.instruments.objective import Objective
 from minisgd.nn import Network
 from minisgd.optim.checks import number
-from minisgd.tables import Shown
+from minisgd.tables import Shown, curves
 from minisgd.typing import HostArray, Seed
 
 
@@ -61,6 +61,10 @@ class LossLine(Shown):
             if plain[name] is not None:
                 plain[name] = [value if np.isfinite(value) else None for value in plain[name]]
         return plain | {"t": list(self.t)}
+
+    def picture(self) -> str:
+        parts = {"training": self.loss, "validation": self.val_loss or ()}
+        return curves({name: list(zip(self.t, loss, strict=False)) for name, loss in parts.items()}, "t", "loss")
 
     def save(self, path: str | Path) -> Path:
         """Write the numbers as JSON, or a picture where the path ends in .png.

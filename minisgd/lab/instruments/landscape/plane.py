@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,12 @@ class LossPlane(Shown):
             "kind": self.kind,
             "examples": self.examples,
         }
+
+    def picture(self) -> str:
+        """Return the contours, where matplotlib draws them."""
+        if find_spec("matplotlib") is None:
+            return ""
+        return f'<img width="560" src="data:image/png;base64,{b64encode(draw_plane(self)).decode()}"/>'
 
     def save(self, path: str | Path) -> Path:
         """Write the numbers as JSON, or a picture where the path ends in .png.

@@ -22,7 +22,7 @@ from minisgd.lab.statistics import RESAMPLES, Interval, intervals
 from minisgd.lab.trial import Trial
 from minisgd.nn import Loss, Network
 from minisgd.optim import SGD, Optimizer
-from minisgd.tables import Shown
+from minisgd.tables import Shown, curves
 from minisgd.training.arithmetic import quiet_arithmetic
 from minisgd.training.intake import as_dataset
 from minisgd.training.memory import format_bytes
@@ -80,6 +80,11 @@ class MemoryFit(Shown):
 
     def __str__(self) -> str:
         return f"measured = {self.slope:.4f} · planned + {format_bytes(self.overhead_bytes)}, R² = {self.r_squared:.6f}"
+
+    def picture(self) -> str:
+        planned = [(float(point.batch_size), float(point.planned_bytes)) for point in self.points]
+        measured = [(float(point.batch_size), float(point.measured_bytes)) for point in self.points]
+        return curves({"planned": planned, "measured": measured}, "batch size", "bytes", logarithmic=True)
 
 
 def memory_fit(

@@ -17,7 +17,7 @@ from minisgd.lab.instruments.noise.interval import NoiseInterval, interval_of_ex
 from minisgd.lab.instruments.noise.predict import StepPrediction
 from minisgd.lab.instruments.objective import Objective
 from minisgd.nn import Loss, Network
-from minisgd.tables import Shown
+from minisgd.tables import Shown, curves
 from minisgd.training.example_pass import InnerProducts, SquaredNorms
 from minisgd.typing import HostArray, Seed
 
@@ -98,6 +98,10 @@ class GradientNoise(Shown):
             batch_size: B.
         """
         return self.prediction.best_lr(batch_size)
+
+    def picture(self) -> str:
+        drops = [(float(b), self.loss_drop(b)) for b in (2**k for k in range(self.population.bit_length()))]
+        return curves({"loss drop of the best step": drops}, "batch size", "", logarithmic=True)
 
     def loss_drop(self, batch_size: float) -> float:
         """Return loss_drop_max / (1 + b_noise/B), what that step gains on average.

@@ -10,6 +10,7 @@ from minisgd.errors import ArgumentError
 from minisgd.lab.instruments.noise.moments import NoiseAverage, NoiseEstimate, from_two_batch_sizes
 from minisgd.nn import Sequential
 from minisgd.optim.checks import count
+from minisgd.tables import curves
 from minisgd.training import Callback
 from minisgd.training.example_pass import ExamplePass, SquaredNorms
 from minisgd.training.feeds.feed import HostData
@@ -70,6 +71,10 @@ class NoiseTracker(Callback):
     def mean(self) -> NoiseEstimate:
         """The averages up to the last sample, NaN before the first."""
         return self.averages[-1] if self._raw else NoiseEstimate(nan, nan)
+
+    def _repr_html_(self) -> str:
+        points = [(float(step), each.b_simple) for step, each in zip(self.steps, self.averages, strict=True)]
+        return f"<p>{len(points)} samples</p>" + curves({"B_simple, averaged": points}, "step", "")
 
     # ------------------------------------------------ during the training run
 

@@ -20,7 +20,7 @@ from minisgd.lab.timing.clock import ProgressHook, time_steps
 from minisgd.lab.trial import Trial
 from minisgd.nn import Loss, Network
 from minisgd.optim import SGD, Optimizer
-from minisgd.tables import Shown
+from minisgd.tables import Shown, bars
 from minisgd.training.intake import as_dataset
 from minisgd.typing import HostArray, Seed
 
@@ -79,6 +79,9 @@ class PowersOfTwo(Shown):
     def __str__(self) -> str:
         low, high = self.interval
         return f"a power of two takes {self.ratio:.3f} ({low:.3f} to {high:.3f}) of the time of its neighbours"
+
+    def picture(self) -> str:
+        return bars({f"B = {each.batch_size}": each.ratio for each in self.powers}, "{:.3f}".format)
 
 
 def powers_of_two(

@@ -19,7 +19,7 @@ from minisgd.lab.timing.fit import fit_affine, fit_step_time
 from minisgd.lab.trial import Trial
 from minisgd.nn import Loss, Network
 from minisgd.optim import SGD, Optimizer
-from minisgd.tables import Shown
+from minisgd.tables import Shown, curves
 from minisgd.training.intake import as_dataset
 from minisgd.typing import Generator, HostArray, Seed
 
@@ -94,6 +94,11 @@ class Speed(Shown):
             f"t(B) = {1e6 * self.t0_seconds:.3g} µs + B / ({self.examples_per_second:,.0f} examples/s), knee at "
             f"{self.knee:.3g} ({low:.3g} to {high:.3g}), points within {100 * self.residual:.1f}% of the line"
         )
+
+    def picture(self) -> str:
+        measured = [(float(point.batch_size), point.step_seconds) for point in self.points]
+        line = [(b, self.seconds(b)) for b, _ in measured]
+        return curves({"measured": measured, "t0 + B/r": line}, "batch size", "seconds", logarithmic=True)
 
 
 def speed(
