@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from threading import Event
 from time import perf_counter
 from typing import Any
@@ -22,6 +23,7 @@ from minisgd.lab.study.pilot_runs import run_pilot
 from minisgd.lab.study.stack import Stopped
 from minisgd.lab.study.sweep import FIRST_SEEDS, Search
 from minisgd.lab.study.target import Target
+from minisgd.lab.study.workers import Workers
 from minisgd.lab.timing.clock import StepTimes, measure_steps
 from minisgd.lab.timing.fit import falling
 from minisgd.lab.trial import Trial
@@ -51,7 +53,8 @@ class Course:
     trial: what is trained   timed: the same on the data as they are, for step times and memory
     goal: the target that was asked for, if any   fixed: steps at a batch size, or None to run to the target
     seconds: the budget, from begun on by time.perf_counter
-    stack_bytes: memory for a stack of replicas   threads: as asked for   workers: as there are
+    stack_bytes: memory for a stack of replicas   threads: as asked for   cores: as there are
+    workers: who trains the stacks
     """
 
     trial: Trial
@@ -64,11 +67,12 @@ class Course:
     seconds: float
     stack_bytes: int
     threads: int | None
-    workers: int
+    cores: int
     seed: int
     journal: Journal[Cell]
     emit: EventHook
     begun: float
+    workers: Workers
     stop: Event = field(default_factory=Event)
 
     def note(self, text: str) -> None:
@@ -124,12 +128,13 @@ class Course:
             first,
             deadline=self.begun + SHARE_OF_SEARCH * self.seconds,
             step_seconds=rough,
+            workers=self.workers,
         )
         return self._side_by_side(search, pilot)
 
     def _estimate(self, pilot: Pilot, per_size: int) -> float:
         """State how long the search will take and how much memory, from the pilot's speed."""
-        seconds, chains = 0.0, min(CHAINS, self.workers)
+        seconds, chains = 0.0, self._chains
         for b in self.sizes:
             steps = self.fixed(b) if self.fixed else 1.2 * pilot.steps * max(1.0, pilot.batch_size / b)
             # half of a step is for the weights, half for the examples: near enough for an estimate
@@ -142,6 +147,10 @@ class Course:
         self.emit("estimate", {"text": text, "seconds": seconds, "bytes": memory})
         return seconds
 
+    @property
+    def _chains(self) -> int:
+        return CHAINS if self.workers.several else min(CHAINS, self.cores)
+
     def _side_by_side(self, search: Search, pilot: Pilot) -> list[Outcome]:
         """Search upwards and downwards from the pilot's batch size, at once where there are two cores."""
         down = [b for b in reversed(self.sizes) if b <= pilot.batch_size]
@@ -151,7 +160,7 @@ class Course:
             with quiet_arithmetic():  # NumPy's error state belongs to a thread
                 return search.chain(part, pilot)
 
-        with ThreadPoolExecutor(max_workers=min(CHAINS, self.workers)) as pool:
+        with ThreadPoolExecutor(max_workers=self._chains) as pool:
             chains = [pool.submit(chain, down), pool.submit(chain, up)]
             try:
                 outcomes = [outcome for future in chains for outcome in future.result()]
@@ -176,7 +185,9 @@ class Course:
     def _measure(
         self, sizes: list[int], rng: Generator, visits: int = VISITS, seconds: float = VISIT_SECONDS
     ) -> StepTimes:
-        return measure_steps(self.timed.still(0), sizes, self.threads, rng, visits=visits, seconds=seconds)
+        measure = partial(measure_steps, visits=visits, seconds=seconds)
+        times: StepTimes = self.workers.alone(measure, self.timed.still(0), sizes, self.threads, rng)
+        return times
 
 
 class _Tally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -31,6 +32,7 @@ from minisgd.lab.study.instructions import Instructions
 from minisgd.lab.study.outcome import trials_of, within_budget
 from minisgd.lab.study.pilot import Pilot
 from minisgd.lab.study.result import Recommendation, StudyResult
+from minisgd.lab.study.workers import workers_of
 from minisgd.lab.trial import Trial, with_validation
 from minisgd.nn import Network
 from minisgd.nn.losses import LossLike, as_loss
@@ -105,6 +107,7 @@ def study(
     command: str = "ms.study(...)",
     train_command: str | None = None,
     on_event: EventHook | None = None,
+    executor: Any = None,
 ) -> Study:
     """Find the batch size and learning rate to train a network with, by training it at all of them.
 
@@ -140,6 +143,9 @@ def study(
         train_command: The beginning of the ``minisgd train`` command that trains this network on these data.
         on_event: Called with (kind, facts), kind one of "note", "estimate", "target" and "progress"; facts["text"] is
             for people, facts["share"] of "progress" is the share of the work done.
+        executor: Who trains: an executor as in ``concurrent.futures``, such as joblib's
+            ``joblib.externals.loky.get_reusable_executor(8)``, or a ``dask.distributed.Client``; by default this
+            process. Every worker uses one thread. What is found does not depend on it.
 
     Returns:
         The recommendation and everything measured.
@@ -166,9 +172,11 @@ def study(
     loss = None if loss is None else as_loss(loss)
     ops = get_ops(device)
     free = ops.free_memory()
+    emit: EventHook = on_event or (lambda kind, facts: None)
+    workers = workers_of(executor, lambda text: emit("note", {"text": text}))
     # a GPU works on one stack at a time
-    workers = choose_threads(math.inf, threads) if free is None else 1
-    timed = Trial(network, dataset, optimizer, loss, dtype, ops.device, threads=max(1, workers // CHAINS))
+    cores = choose_threads(math.inf, threads) if free is None else 1
+    timed = Trial(network, dataset, optimizer, loss, dtype, ops.device, threads=max(1, cores // CHAINS))
     timed.prepare(sizes[-1], 0)  # refuses what does not fit together before anything is written
     if batch_sizes is None:
         sizes = [b for b in sizes if b > 1 or _trains_on_one(timed)]
@@ -176,7 +184,6 @@ def study(
         timed.prepare(b, 0).session(last_batch="drop")
     metric = goal.metric if goal else usual_metric(dataset, loss)
     trial = replace(timed, data=balanced(dataset)) if metric == "val_balanced_accuracy" else timed
-    emit: EventHook = on_event or (lambda kind, facts: None)
     emit("note", {"text": str(best_constant(trial.data, metric, loss))})
     course = Course(
         trial,
@@ -189,17 +196,18 @@ def study(
         seconds,
         limit or (half_of_memory() if free is None else free // 2),
         threads,
-        workers,
+        cores,
         seed,
         Journal(folder, journal_settings(trial, sizes, rates, each, goal, train_for), Cell),
         emit,
         begun,
+        workers,
     )
     options: dict[str, Any] = {"dtype": dtype} if dtype != "float32" else {}
     options |= {"device": ops.device} if ops.device != "cpu" else {}
     if dataset is not data:  # held out here, and there by the same seed
         options["validation"] = 0.2 if validation is None else validation
-    with blas_threads(1), quiet_arithmetic():
+    with closing(workers), blas_threads(1), quiet_arithmetic():
         pilot = course.pilot()
         setting = Setting(
             data=dataset.name,

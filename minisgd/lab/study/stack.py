@@ -18,8 +18,8 @@ from minisgd.lab.trial import Trial
 from minisgd.training.evaluation import Score
 
 CENSORING_FACTOR = 4.0
-"""A training run that has taken this many times the steps of the best learning rate so far is censored: it can
-no longer be the best, nor within the usable range."""
+"""A training run that has taken this many times the steps of the best learning rate so far, with its seed or in the
+median of all known before, is censored: it can no longer be the best, nor within the usable range."""
 
 FEW_STEPS = 50
 """But every training run may take this many steps: where a handful is enough, chance decides between them."""
@@ -75,12 +75,12 @@ def train_stack(
             for k, r in enumerate(alive):
                 if rows[r].open:
                     rows[r].see(replica_threads.steps, train_loss[k], score, k, target)
-            limit = float(budget.max_steps)
             step = replica_threads.steps
-            if budget.to_target:
-                limit = min(limit, max(FEW_STEPS, CENSORING_FACTOR * _best_median(rows, finished, step, best)))
+            fewest = _fewest_by_seed(rows, finished, step, best) if budget.to_target else {}
             for r in alive:
-                if rows[r].open and rows[r].ends(budget.to_target, step >= limit):
+                least = CENSORING_FACTOR * fewest.get(rows[r].seed, math.inf)
+                out_of_steps = step >= min(budget.max_steps, max(FEW_STEPS, least))
+                if rows[r].open and rows[r].ends(budget.to_target, out_of_steps):
                     ended.append(rows[r].cell())
             if ended:
                 on_cells(ended)
@@ -96,14 +96,17 @@ def train_stack(
             train_loss = replica_threads.take_train_loss()
 
 
-def _best_median(rows: list[_Row], finished: Sequence[Cell], step: int, best: float) -> float:
-    """Return the fewest median steps to the target of any learning rate so far."""
-    by_lr: dict[float, list[float]] = {}
-    for row in rows:
-        by_lr.setdefault(row.lr, []).append(row.reached_at)
-    for cell in finished:
-        by_lr.setdefault(cell.lr, []).append(cell.steps_to_target if cell.steps <= step else math.inf)
-    return min([best, *(float(np.median(reached)) for reached in by_lr.values())])
+def _fewest_by_seed(rows: list[_Row], finished: Sequence[Cell], step: int, best: float) -> dict[int, float]:
+    """Return the fewest steps to the target of any learning rate so far, by seed.
+
+    Seeds know nothing of each other, so training runs are the same whether or not their seeds share a stack.
+    """
+    fewest: dict[int, float] = {}
+    reached = [(row.seed, row.reached_at) for row in rows]
+    reached += [(cell.seed, cell.steps_to_target) for cell in finished if cell.steps <= step]
+    for seed, steps in reached:
+        fewest[seed] = min(fewest.get(seed, best), steps)
+    return fewest
 
 
 class _Row:

@@ -17,9 +17,10 @@ from minisgd.lab.study.cell import Cell, Journal
 from minisgd.lab.study.grid import HALF_WINDOW, lattice, nearest, window
 from minisgd.lab.study.outcome import Outcome
 from minisgd.lab.study.pilot import Pilot
-from minisgd.lab.study.stack import CENSORING_FACTOR, FEW_STEPS, Budget, train_stack
+from minisgd.lab.study.stack import CENSORING_FACTOR, FEW_STEPS, Budget
 from minisgd.lab.study.statistics import best_learning_rate
 from minisgd.lab.study.target import Target
+from minisgd.lab.study.workers import Task, Workers
 from minisgd.lab.trial import Trial
 
 EVALUATIONS = 40
@@ -69,6 +70,7 @@ class Search:
     half_window: int = HALF_WINDOW
     deadline: float = math.inf
     step_seconds: Mapping[int, float] = field(default_factory=dict)
+    workers: Workers = field(default_factory=Workers)
     seconds: dict[int, float] = field(default_factory=dict)
     """Seconds to target of the batch sizes that are done."""
 
@@ -165,19 +167,30 @@ class Search:
             text = f"fewest examples so far: B={best.batch_size}, lr={best.lr:g}"
         self.on_cells(len(cells), 0, text)
 
-    def stack_size(self, batch_size: int, most: int) -> int:
-        """Return how many replicas to train at once: as many as the memory for stacks holds."""
+    def stacks(self, batch_size: int, wanted: Sequence[tuple[float, int]]) -> list[list[tuple[float, int]]]:
+        """Cut (learning rate, seed) into stacks that fit into memory: one for each seed, or for several at a time.
+
+        Those of one seed stay together where they fit, for they tell each other when to give up.
+        """
         one = Plan(self.trial.prepare(batch_size, 0).recipe.requests()).bytes()
-        whole, left = divmod(most, max(1, self.stack_bytes // one))
-        stacks = max(1, whole + bool(left))
-        return -(-most // stacks)
+        room = max(1, self.stack_bytes // one)
+        stacks: list[list[tuple[float, int]]] = []
+        for seed in dict.fromkeys(seed for _, seed in wanted):
+            own = [key for key in wanted if key[1] == seed]
+            if not self.workers.several and stacks and len(stacks[-1]) + len(own) <= room:
+                stacks[-1] += own
+            else:
+                parts = np.array_split(np.arange(len(own)), -(-len(own) // room))
+                stacks += [[own[k] for k in part] for part in parts]
+        return stacks
 
 
 class _Group:
     """The training runs at one batch size, in the order in which they are trained.
 
-    Stacks are cut in the same places whatever the journal holds already, and each knows only of what came before it: so
-    a study that was interrupted trains what one that was not would have trained, to the last bit.
+    Stacks are cut in the same places whatever the journal holds already, and each knows only of the groups that came
+    before: so a study that was interrupted trains what one that was not would have trained, to the last bit, and so
+    does one whose stacks are trained by many workers at once.
     """
 
     def __init__(self, search: Search, batch_size: int, budget: Budget) -> None:
@@ -189,34 +202,24 @@ class _Group:
 
     def train(self, wanted: list[tuple[float, int]]) -> None:
         """Train whatever the journal does not hold yet, in stacks that fit into memory."""
-        known, search = search_cells(self.search, self.batch_size), self.search
-        size = search.stack_size(self.batch_size, len(wanted)) if wanted else 1
-        for start in range(0, len(wanted), size):
-            stack = wanted[start : start + size]
+        known, search, best = search_cells(self.search, self.batch_size), self.search, self._fewest()
+        tasks = []
+        for stack in search.stacks(self.batch_size, wanted):
             finished = [known[key] for key in stack if key in known]
             missing = [key for key in stack if key not in known]
-            trained: list[Cell] = []
+            self.cells |= {(cell.lr, cell.seed): cell for cell in finished}
             if missing:
-                trained = train_stack(
-                    search.trial,
-                    self.batch_size,
-                    missing,
-                    search.target,
-                    self.budget,
-                    self._fewest(),
-                    search.keep,
-                    search.stop,
-                    finished,
-                )
-            done = search.journal.cells
-            self.late = perf_counter() > self.budget.deadline
-            first = search.seeds[: search.first_seeds]
-            # a later seed that time did not allow was not tried; what was too slow was
-            kept = [cell for cell in trained if cell.key in done or cell.seed in first or not self.late]
-            self.cells |= {(cell.lr, cell.seed): cell for cell in [*finished, *kept]}
-            cut = [cell for cell in kept if cell.key not in done]
-            self.cut += len(cut)
-            self.cut_at = max([self.cut_at, *(cell.steps for cell in cut)])
+                tasks.append(Task(self.batch_size, missing, search.target, self.budget, best, finished))
+        trained = sum(search.workers.train(search.trial, tasks, search.keep, search.stop), start=list[Cell]())
+        done = search.journal.cells
+        self.late = perf_counter() > self.budget.deadline
+        first = search.seeds[: search.first_seeds]
+        # a later seed that time did not allow was not tried; what was too slow was
+        kept = [cell for cell in trained if cell.key in done or cell.seed in first or not self.late]
+        self.cells |= {(cell.lr, cell.seed): cell for cell in kept}
+        cut = [cell for cell in kept if cell.key not in done]
+        self.cut += len(cut)
+        self.cut_at = max([self.cut_at, *(cell.steps for cell in cut)])
 
     def outcome(self, rates: list[float]) -> Outcome:
         """Return all training runs so far at these learning rates, those without any left out."""

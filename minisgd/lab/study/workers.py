@@ -1,0 +1,267 @@
+"""Where the stacks of a study are trained: in this process, or by the workers of an executor.
+
+A stack is trained alike wherever it is, so workers decide how long a study takes, and nothing else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from tempfile import TemporaryDirectory
+from threading import Event, Lock
+from typing import Any
+
+import numpy as np
+
+from minisgd.backend.cpu.threads import blas_threads
+from minisgd.data import Dataset, Split
+from minisgd.errors import ArgumentError, MinisgdError, missing_extra
+from minisgd.lab import words
+from minisgd.lab.study.cell import Cell
+from minisgd.lab.study.stack import Budget, Stopped, train_stack
+from minisgd.lab.study.target import Target
+from minisgd.lab.trial import Trial
+from minisgd.training.arithmetic import quiet_arithmetic
+
+TRIES = 3
+"""How often a stack is given to workers that fail before it is trained in this process."""
+
+RESPONSE = 0.2
+"""Seconds after which a study that waits for workers notices that it is to stop."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A stack to be trained: all that `train_stack` takes but the trial, and whom to tell."""
+
+    batch_size: int
+    cells: Sequence[tuple[float, int]]
+    target: Target
+    budget: Budget
+    best: float
+    finished: Sequence[Cell]
+
+    def train(self, trial: Trial, on_cells: Callable[[list[Cell]], None], stop: Event) -> list[Cell]:
+        """Train the stack here."""
+        given = self.batch_size, self.cells, self.target, self.budget, self.best
+        return train_stack(trial, *given, on_cells, stop, self.finished)
+
+
+class Workers:
+    """This process, which trains one stack after the other."""
+
+    several = False
+    """Whether stacks are trained at once; if not, those of different seeds may as well be one."""
+
+    def train(
+        self, trial: Trial, tasks: Sequence[Task], keep: Callable[[list[Cell]], None], stop: Event
+    ) -> list[list[Cell]]:
+        """Train all stacks; return their training runs in the order of the tasks.
+
+        keep: told of training runs as they are finished
+        """
+        return [task.train(trial, keep, stop) for task in tasks]
+
+    def alone(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call a function where stacks are trained, while none is."""
+        return function(*args)
+
+    def close(self) -> None:
+        """Remove what was written for the workers."""
+
+
+class ExecutorWorkers(Workers):
+    """The workers of an executor as in ``concurrent.futures``: it has ``submit``, which gives futures.
+
+    note: told what goes wrong. A stack whose worker is gone, or out of memory, is given to another, and in the end
+    trained here; so a study goes on for as long as this process does.
+    """
+
+    several = True
+
+    def __init__(self, executor: Any, note: Callable[[str], None]) -> None:
+        self.executor, self.note = executor, note
+        self._sent: dict[int, Any] = {}
+        self._folders: list[TemporaryDirectory[str]] = []
+        self._lock = Lock()
+
+    def train(
+        self, trial: Trial, tasks: Sequence[Task], keep: Callable[[list[Cell]], None], stop: Event
+    ) -> list[list[Cell]]:
+        results: dict[int, list[Cell]] = {}
+        failures = [0] * len(tasks)
+        ended: SimpleQueue[tuple[int, Any]] = SimpleQueue()
+        futures: dict[int, Any] = {}
+
+        def submit(k: int) -> None:
+            deadline = time.time() + tasks[k].budget.deadline - time.perf_counter()  # which differs between machines
+            try:
+                given = self._send(trial) if not failures[k] else trial
+                futures[k] = self._submit(train_elsewhere, given, tasks[k], deadline, size=tasks[k].batch_size)
+            except Exception as error:
+                fail(k, error)
+            else:
+                futures[k].add_done_callback(lambda future: ended.put((k, future)))
+
+        def fail(k: int, error: Exception) -> None:
+            futures.pop(k, None)
+            if stop.is_set():
+                raise Stopped from error
+            if isinstance(error, MinisgdError) and not isinstance(error, MemoryError):
+                raise error
+            failures[k] += 1
+            runs = words.plural(len(tasks[k].cells), "training run")
+            again = "given to another" if failures[k] < TRIES else "trained in this process"
+            reason = f"{type(error).__name__}: {error}".splitlines()[0][:120]
+            self.note(f"a worker failed at batch size {tasks[k].batch_size} ({reason}): {runs} are {again}")
+            if failures[k] < TRIES:
+                submit(k)
+            else:
+                results[k] = tasks[k].train(trial, keep, stop)
+
+        try:
+            for k in range(len(tasks)):
+                submit(k)
+            while futures:
+                if stop.is_set():
+                    raise Stopped
+                try:
+                    k, future = ended.get(timeout=RESPONSE)
+                except Empty:
+                    continue
+                try:
+                    finished, results[k] = future.result()
+                except Exception as error:
+                    fail(k, error)
+                else:
+                    del futures[k]
+                    keep(finished)
+        finally:
+            for future in futures.values():
+                future.cancel()
+        return [results[k] for k in range(len(tasks))]
+
+    def alone(self, function: Callable[..., Any], *args: Any) -> Any:
+        try:
+            return self._submit(function, *args).result()
+        except Exception as error:
+            if isinstance(error, MinisgdError):
+                raise
+            self.note(f"a worker failed ({type(error).__name__}): timed in this process")
+            return function(*args)
+
+    def close(self) -> None:
+        self._sent.clear()
+        while self._folders:
+            self._folders.pop().cleanup()
+
+    def _submit(self, function: Callable[..., Any], *args: Any, size: int = 0) -> Any:
+        return self.executor.submit(function, *args)
+
+    def _send(self, trial: Trial) -> Any:
+        """Return the trial as it is given to workers: the same for every stack, so that its data travel once."""
+        with self._lock:
+            if id(trial) not in self._sent:
+                self._sent[id(trial)] = self._packed(trial)
+            return self._sent[id(trial)]
+
+    def _packed(self, trial: Trial) -> Any:
+        """Write the data to a file, which every worker maps into its memory."""
+        if isinstance(self.executor, ThreadPoolExecutor):
+            return trial
+        try:
+            import joblib
+        except ImportError:
+            return trial
+        self._folders.append(TemporaryDirectory(prefix="minisgd-"))
+        path: Any = str(Path(self._folders[-1].name) / "data.joblib")
+        joblib.dump(trial.data, path)
+        return replace(trial, data=path)
+
+
+class DaskWorkers(ExecutorWorkers):
+    """The workers of a ``dask.distributed.Client``: data are scattered to each once, large batch sizes come first."""
+
+    def _submit(self, function: Callable[..., Any], *args: Any, size: int = 0) -> Any:
+        return self.executor.submit(function, *args, pure=False, priority=size)
+
+    def _packed(self, trial: Trial) -> Any:
+        return self.executor.scatter(trial, broadcast=True, hash=False)
+
+
+def workers_of(executor: Any, note: Callable[[str], None]) -> Workers:
+    """Return the workers of an executor, or this process where there is none.
+
+    Raises:
+        ArgumentError: For what is no executor.
+    """
+    if executor is None:
+        return Workers()
+    if not callable(getattr(executor, "submit", None)):
+        raise ArgumentError(
+            "executor",
+            expected="an executor as in concurrent.futures, or a dask.distributed.Client",
+            got=executor,
+            fix="for example joblib.externals.loky.get_reusable_executor(max_workers=4)",
+        )
+    return (DaskWorkers if hasattr(executor, "scatter") else ExecutorWorkers)(executor, note)
+
+
+class Processes:
+    """An executor of so many processes on this machine, which replaces those that were killed."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        with missing_extra("joblib", expected="installed", got="none", fix="pip install 'minisgd[sweep]'"):
+            import joblib.externals.loky  # noqa: F401
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Return the future of a call."""
+        return self._executor().submit(function, *args)
+
+    def shutdown(self) -> None:
+        """End the processes, whatever they do."""
+        self._executor().shutdown(wait=True, kill_workers=True)
+
+    def _executor(self) -> Any:
+        from joblib.externals.loky import get_reusable_executor
+
+        return get_reusable_executor(max_workers=self.workers, timeout=None)
+
+
+# -------------------------------------------------------------------- on the worker
+
+
+def train_elsewhere(trial: Trial, task: Task, deadline: float) -> tuple[list[Cell], list[Cell]]:
+    """Train a stack on a worker, with one thread; return the finished training runs, and all.
+
+    deadline: by time.time
+    """
+    if isinstance(trial.data, str):
+        trial = replace(trial, data=opened(trial.data))
+    left = deadline - time.time()
+    task = replace(task, budget=replace(task.budget, deadline=time.perf_counter() + left))
+    finished: list[Cell] = []
+    with blas_threads(1), quiet_arithmetic():
+        trained = task.train(replace(trial, threads=1), finished.extend, Event())
+    return finished, trained
+
+
+@lru_cache(maxsize=2)
+def opened(path: str) -> Dataset:
+    """Map a data set into memory, as arrays like any other."""
+    import joblib
+
+    data: Dataset = joblib.load(path, mmap_mode="r")
+
+    def plain(split: Split) -> Split:
+        arrays: list[Any] = [split.x, split.y, split.weight]
+        return Split(*(a.view(np.ndarray) if isinstance(a, np.memmap) else a for a in arrays))
+
+    splits: dict[str, Any] = {name: plain(split) for name, split in data.splits.items()}
+    return replace(data, **splits)
