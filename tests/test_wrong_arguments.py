@@ -167,6 +167,10 @@ CALLS: Table = {
         call("keskar_sharpness", **usual),
         {"epsilon": POSITIVE, "seed": SEED, "directions": [3, *([each] for each in VECTOR)]},
     ),
+    "critical_sharpness": (
+        call("critical_sharpness", **usual),
+        {"passes": COUNT, "seed": SEED, "along": VECTOR},
+    ),
     "sam_sharpness": (call("sam_sharpness", **usual), {"rho": POSITIVE, "seed": SEED, "top": VECTOR}),
     "sharpness": (
         call("sharpness", **usual),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from minisgd.lab.instruments.curvature.critical import CriticalSharpness, critical_sharpness
 from minisgd.lab.instruments.curvature.hessian import (
     HessianTrace,
     hessian_eigenvalues,
@@ -31,6 +32,7 @@ from minisgd.lab.instruments.trace.trace import Trace, TraceResult
 __all__ = [
     "GSNR",
     "SAM",
+    "CriticalSharpness",
     "ExampleNorms",
     "GradientNoise",
     "HessianTrace",
@@ -53,6 +55,7 @@ __all__ = [
     "Trace",
     "TraceResult",
     "Trajectory",
+    "critical_sharpness",
     "draw_trace",
     "gradient_noise",
     "gsnr",
