@@ -34,9 +34,14 @@ def program_type() -> type[Program]:
 @cache
 def why_not_native() -> str | None:
     """Return why programs cannot run natively here, and what to do about it, or None where they can."""
+    command = "python -m minisgd.backend.cpu.native.build"
     try:
+        from minisgd.backend.cpu.native import _executor, build
+
+        if getattr(_executor, "checksum", None) != build.checksum():
+            return f"rebuild it, its C sources are not those that it was built from: {command}"
         from minisgd.backend.cpu.native import self_test
     except ImportError as error:
-        return f"build it with a C compiler: python -m minisgd.backend.cpu.native.build ({error})"
+        return f"build it with a C compiler: {command} ({error})"
     failure = self_test.failure()
     return failure and f"rebuild it for this version of NumPy: {failure}"

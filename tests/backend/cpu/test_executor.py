@@ -65,6 +65,22 @@ def test_the_default_is_native_where_it_works(monkeypatch: pytest.MonkeyPatch) -
     assert NumpyOps().new_program().executor == "native"
 
 
+@pytest.mark.parametrize("checksum", [0, None])
+def test_a_library_of_other_sources_is_not_used(checksum: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    if executor.why_not_native():
+        pytest.skip(f"no native executor: {executor.why_not_native()}")
+    from minisgd.backend.cpu.native import _executor
+
+    monkeypatch.setattr(_executor, "checksum", checksum)  # None: built before there was one
+    monkeypatch.delenv("MINISGD_EXECUTOR", raising=False)
+    executor.why_not_native.cache_clear()
+    try:
+        assert type(NumpyOps().new_program()) is Program
+        assert "rebuild it" in (executor.why_not_native() or "") and "native.build" in str(executor.why_not_native())
+    finally:
+        executor.why_not_native.cache_clear()
+
+
 def test_a_self_test_that_fails_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     if executor.why_not_native():
         pytest.skip(f"no native executor: {executor.why_not_native()}")

@@ -664,5 +664,6 @@ PyMODINIT_FUNC PyInit__executor(void) {
     import_umath();
     PyObject *made = PyModule_Create(&module);
     if (made && PyModule_AddType(made, &tape_type)) Py_CLEAR(made);
+    if (made && PyModule_AddIntConstant(made, "checksum", CHECKSUM)) Py_CLEAR(made); // of this file, see build.py
     return made;
 }

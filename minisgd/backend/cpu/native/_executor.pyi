@@ -1,6 +1,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+checksum: int
+
 class Tape:
     def __new__(cls, calls: Iterable[Any], chains: list[Any]) -> Tape: ...
     def run(self, times: int = 1, inputs: tuple[Any, ...] = (), watched: Any = ..., /) -> int: ...

@@ -9,16 +9,22 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
 NAME = "_executor"
-
+SOURCES = (HERE / f"{NAME}.c", HERE / "fused_loops.h")
 
 FLAGS = () if sys.platform == "win32" else ("-O3", "-ffp-contract=off", "-fno-math-errno")
 """Every operation is rounded by itself, as in NumPy, and a square root sets no error number. MSVC does so anyway."""
+
+
+def checksum() -> int:
+    """Return a checksum of the C sources, which the library carries: one built from others is stale."""
+    return zlib.crc32(b"".join(path.read_bytes() for path in SOURCES)) & 0x7FFFFFFF
 
 
 def build(target: Path = HERE, flags: Sequence[str] = FLAGS) -> Path:
@@ -36,9 +42,9 @@ def build(target: Path = HERE, flags: Sequence[str] = FLAGS) -> Path:
 
     extension = Extension(
         NAME,
-        [str(HERE / f"{NAME}.c")],
-        depends=[str(HERE / "fused_loops.h")],
+        [str(SOURCES[0])],
         include_dirs=[np.get_include()],
+        define_macros=[("CHECKSUM", str(checksum()))],
         extra_compile_args=list(flags),
         extra_link_args=[flag for flag in flags if flag.startswith("-fsanitize")],
     )
