@@ -63,19 +63,9 @@ def stop_at(step: int):
 
 # ------------------------------------------------ every step of many settings
 
-OPTIMIZERS = {
-    "sgd": ms.SGD,
+OPTIMIZERS = ms.optim.OPTIMIZERS | {
     "momentum": partial(ms.SGD, momentum=0.9),
     "nesterov": partial(ms.SGD, momentum=0.9, nesterov=True, weight_decay=1e-3),
-    "adagrad": ms.Adagrad,
-    "rmsprop": ms.RMSProp,
-    "adam": ms.Adam,
-    "adamw": ms.AdamW,
-    "lars": ms.LARS,
-    "lamb": ms.LAMB,
-    "signsgd": ms.SignSGD,
-    "lion": ms.Lion,
-    "muon": ms.Muon,
 }
 RATES = {
     "constant": 0.02,
@@ -83,6 +73,7 @@ RATES = {
     "cosine": ms.Cosine(0.02),
     "warmup": ms.Warmup(0.02, epochs=1),
     "one cycle": ms.OneCycle(0.02),
+    "scaled": ms.ScaledByBatch(ms.Cosine(0.02), reference=4),
 }
 SIZES = {
     "constant": 8,
@@ -110,24 +101,27 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     "clipped": {"clip_norm": 0.1, "batch_size": 8},
     "float64": {"dtype": "float64", "batch_size": 8},
+    "transformed": {"transform": [ms.Noise(0.1), ms.Mixup(0.4)], "batch_size": 11},
 }
-STEPS = 18
+IN_A_ROW = [name for name in SETTINGS if "one cycle" in name or "shuffle, use" in name]
+ON_A_DEVICE = ["adam, warmup", "short last, shuffle, use", "grow, replacement, use", "cabs, shuffle, use"]
 
 
-def sessions(dataset: ms.Dataset, options: dict[str, Any]) -> Any:
+def sessions(options: dict[str, Any], steps: int, device: str) -> Any:
     """Return a function that makes the session of such a training run anew."""
     from minisgd.training.prepare import prepare
 
-    steps = {name: options[name] for name in ("sampling", "last_batch") if name in options}
-    memory = {name: value for name, value in options.items() if name not in (*steps, "optimizer")}
+    dataset = data()
+    order = {name: options[name] for name in ("sampling", "last_batch") if name in options}
+    settings = {name: value for name, value in options.items() if name not in (*order, "optimizer")}
     optimizer = options.get("optimizer") or ms.SGD(lr=ms.OneCycle(0.1), momentum=0.9)
 
     def make() -> Any:
         network = net(
             norm=options.get("batch_size") != 1 and "micro_batch" not in options
         )  # it takes no single example
-        prepared = prepare(network, dataset, optimizer, seeds=5, **{"batch_size": 8} | memory)
-        return prepared.session(epochs=3, steps=STEPS, **steps)
+        prepared = prepare(network, dataset, optimizer, seeds=5, device=device, **{"batch_size": 8} | settings)
+        return prepared.session(epochs=steps / 6, steps=steps, **order)
 
     return make
 
@@ -141,30 +135,67 @@ def bits(session: Any) -> str:
     return whole.hexdigest()
 
 
-@pytest.mark.parametrize("name", SETTINGS)
-def test_stopped_at_every_step_the_session_goes_on_to_the_same_bits(name: str) -> None:
-    """In a new session after every fourth step, others in each setting, and in one that has been elsewhere."""
-    make, first_new = sessions(data(), SETTINGS[name]), list(SETTINGS).index(name) % 4
-    session = make()
-    states = []
-    for _ in range(STEPS):
+def advance(session: Any, steps: int) -> str:
+    """Take updates, in a row where the session can, until there were so many; return the bits of its state."""
+    while session.steps < steps:
+        session.advance(lambda: session.steps >= steps)
+    return bits(session)
+
+
+def stop_at_every_step(name: str, steps: int, device: str = "cpu") -> None:
+    """Compare a training run, stopped at each of its steps, with one that takes them one by one and is not stopped."""
+    make = sessions(SETTINGS[name], steps, device)
+    session, states, expected = make(), [], []
+    for step in range(steps):
+        expected.append(advance(session, step))
         tensors: dict[str, Any] = {}
         document = json.dumps(pack(session.state(), tensors), allow_nan=False)
         states.append(unpack(json.loads(document), load(save(tensors))))  # as it is in the files
-        session.step()
-    end = bits(session)
-    other = make()
-    for step, state in enumerate(states):
-        other = make() if step % 4 == first_new else other
-        other.restore(state)
-        while other.steps < STEPS:
-            other.step()
-        assert bits(other) == end, f"stopped after {step} steps"
-    assert len(states) == STEPS and len(SETTINGS) == 126
+    end = advance(session, steps)
+    for step in range(steps):
+        other = make()
+        other.restore(states[step // 2])
+        assert advance(other, step) == expected[step], f"stopped after {step // 2} steps and after {step}"
+        assert advance(other, steps) == end, f"stopped after {step} steps"
+    assert len(states) == steps
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_stopped_at_every_step_the_session_goes_on_to_the_same_bits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINISGD_EXECUTOR", "numpy")
+    stop_at_every_step(name, 12)
+
+
+@needs_native
+@pytest.mark.parametrize("name", IN_A_ROW)
+def test_stopped_among_updates_in_a_row_it_does_so_too(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINISGD_EXECUTOR", "native")
+    monkeypatch.setattr(consecutive_steps, "RESPONSE", 1e9)
+    stop_at_every_step(name, 12)
+
+
+@pytest.mark.parametrize("name", ON_A_DEVICE)
+def test_and_on_a_device(name: str, fake_cupy: Any) -> None:
+    stop_at_every_step(name, 6, "cuda")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["numpy", pytest.param("native", marks=needs_native)])
+@pytest.mark.parametrize("name", SETTINGS)
+def test_two_hundred_steps(name: str, executor: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINISGD_EXECUTOR", executor)
+    monkeypatch.setattr(consecutive_steps, "RESPONSE", 1e9)
+    stop_at_every_step(name, 200)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ON_A_DEVICE)
+def test_two_hundred_steps_on_a_device(name: str, fake_cupy: Any) -> None:
+    stop_at_every_step(name, 200, "cuda")
 
 
 def test_the_flush_of_small_state_is_counted_on() -> None:
-    make = sessions(data(), {"optimizer": ms.Adam(lr=0.01)})
+    make = sessions({"optimizer": ms.Adam(lr=0.01)}, 600, "cpu")
     session, states = make(), {}
     while session.steps < 530:
         if session.steps in (1, 255, 256, 257, 511, 512, 513):
