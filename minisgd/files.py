@@ -85,6 +85,8 @@ def require_writable(folder: Path, argument: str) -> None:
 def lock_folder(folder: Path, argument: str) -> Callable[[], None]:
     """Take a folder for this process, until what is returned is called or the process ends, however it ends.
 
+    What processes that were killed have left half written in it is removed.
+
     Args:
         folder: The folder.
         argument: The name of the folder in an error message.
@@ -114,6 +116,7 @@ def lock_folder(folder: Path, argument: str) -> Callable[[], None]:
             ) from None
         os.ftruncate(file, 0)
         os.write(file, f"{os.getpid()}\n".encode())
+        _remove_dead_drafts(folder)
 
     def unlock() -> None:
         path.unlink(missing_ok=True)
@@ -122,7 +125,7 @@ def lock_folder(folder: Path, argument: str) -> Callable[[], None]:
     return unlock
 
 
-def remove_dead_drafts(folder: Path) -> None:
+def _remove_dead_drafts(folder: Path) -> None:
     """Remove the drafts of processes of this machine that were killed while they wrote into a folder."""
     for draft in folder.glob(f".*.{_host()}-*{DRAFT}"):
         number = draft.name.removesuffix(DRAFT).split("-")[-2]

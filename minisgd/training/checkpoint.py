@@ -14,7 +14,7 @@ from typing import Any
 from weakref import finalize
 
 from minisgd.errors import CheckpointError
-from minisgd.files import lock_folder, output_errors, remove_dead_drafts, require_writable, write_atomically
+from minisgd.files import lock_folder, output_errors, require_writable, write_atomically
 from minisgd.packing import pack, unpack
 from minisgd.typing import HostArray
 
@@ -43,7 +43,6 @@ class CheckpointFolder:
         """
         require_writable(self.path, self.argument)
         self.close = finalize(self, lock_folder(self.path, self.argument))
-        remove_dead_drafts(self.path)
 
     def write(self, step: int, state: Mapping[str, Any]) -> None:
         """Write a checkpoint, then remove all but the last two of this training run.

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from minisgd import files
 from minisgd.errors import ArgumentError, DataError, OutputError
 from minisgd.lab.study.cell import CURVE_POINTS, Cell, Journal, downsample
 
@@ -102,7 +103,10 @@ def test_a_second_process_is_refused_and_a_dead_one_is_not(tmp_path):
         Journal(tmp_path, {}, Cell)
     other.communicate("x")
     assert (tmp_path / "lock").exists()
+    draft = tmp_path / f".journal.json.{files._host()}-{other.pid}-00ff00ff.part"
+    draft.write_bytes(b"half")
     journal = Journal(tmp_path, {}, Cell)
+    assert not draft.exists()
     journal.close()
     assert not (tmp_path / "lock").exists()
 
