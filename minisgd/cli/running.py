@@ -42,7 +42,7 @@ def require_report(what: str) -> None:
     if missing:
         raise MissingExtraError(
             what,
-            expected="possible, with matplotlib and jinja2 installed",
+            expected="used with matplotlib and jinja2 installed",
             got=f"no {' and no '.join(missing)}",
             fix="pip install 'minisgd[report]'",
         )

@@ -110,7 +110,10 @@ def _plan(args: Namespace, n: int) -> tuple[list[Any] | None, int]:
     if args.quick:
         if sizes is not None or seeds is not None:
             raise ArgumentError(
-                "--quick", expected="alone", got="--batch-sizes or --seeds too", fix="leave one of them out"
+                "--quick",
+                expected="given without --batch-sizes and --seeds",
+                got="--batch-sizes or --seeds too",
+                fix="leave one of them out",
             )
         sizes = [*default_batch_sizes(n)[1:-1:2], "full"]
     return sizes, (QUICK_SEEDS if args.quick else 5) if seeds is None else seeds

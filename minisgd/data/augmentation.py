@@ -180,7 +180,7 @@ def _require_same(transform: Transform, made: Any, given: HostArray, name: str) 
     if np.shape(made) != given.shape:
         raise ArgumentError(
             "transform",
-            expected=f"returning (x, y) with {name} of shape {given.shape}, as it was given",
+            expected=f"a function that returns (x, y) with {name} of shape {given.shape}, as it was given",
             got=f"shape {np.shape(made)} from {transform!r}",
-            fix="change values only; what changes shapes belongs into the data set",
+            fix="change values only; change shapes in the data set instead",
         )

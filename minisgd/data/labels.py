@@ -109,7 +109,10 @@ def _soft_labels(y: Any, classes: Classes) -> HostArray:
     if wrong.any():
         row = int(wrong.argmax())
         raise DataError(
-            "y", expected="rows of probabilities, sum 1", got=f"{rows[row]} in row {row}", fix="normalise the rows"
+            "y",
+            expected="rows of probabilities that sum to 1",
+            got=f"{rows[row]} in row {row}",
+            fix="normalise the rows",
         )
     return rows
 

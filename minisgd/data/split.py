@@ -91,7 +91,7 @@ def _check_features(x: HostArray) -> None:
     if not x.size:
         raise DataError(
             "x",
-            expected="at least one example with one feature",
+            expected="an array of at least one example with one feature",
             got=f"shape {x.shape}",
             fix="pass at least one example",
         )

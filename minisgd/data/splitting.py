@@ -23,7 +23,7 @@ def hold_out(groups: HostArray, fraction: float, rng: Generator) -> tuple[HostAr
     if not most.sum():
         raise DataError(
             "y",
-            expected="two examples of at least one class, so that a validation part can be held out",
+            expected="labels with two examples of at least one class, so that a validation part can be held out",
             got=f"{len(groups)} examples, no two of one class",
             fix="add examples, pass validation=0, or pass numbers as floats for regression",
         )

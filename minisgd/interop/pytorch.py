@@ -274,7 +274,9 @@ def _naturally(name: str) -> list[tuple[int, str]]:
 
 def _unlike(where: str, expected: str, left: Mapping[str, Shapes]) -> CheckpointError:
     got = f"{_listed(left.values(), left)}" if left else "none"
-    return CheckpointError(where, expected=f"with {expected}", got=f"left over: {got}", fix="check the layers' sizes")
+    return CheckpointError(
+        where, expected=f"weights with {expected}", got=f"these left over: {got}", fix="check the layers' sizes"
+    )
 
 
 def _listed(shapes: Iterable[Shapes], names: Iterable[str] = ("",)) -> str:

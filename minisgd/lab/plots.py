@@ -36,7 +36,7 @@ def figure(
 ) -> tuple[Figure, Any]:
     """Make a white figure with a title at its left and bare axes below it, row by row, room for a legend between."""
     fix = "pip install 'minisgd[report]'"
-    with missing_extra("the report", expected="drawn with matplotlib", got="no matplotlib", fix=fix):
+    with missing_extra("matplotlib", expected="installed, to draw the report", got="no such package", fix=fix):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure as MatplotlibFigure
     page = MatplotlibFigure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")

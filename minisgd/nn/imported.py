@@ -29,7 +29,9 @@ def imported(name: str, argument: str) -> Any:
     found: Any = run_file(Path(origin), argument) if origin.endswith(".py") else _module(origin, argument)
     for part in inside.split("."):
         if not hasattr(found, part):
-            raise ArgumentError(argument, expected=f"what {origin} defines", got=repr(inside), fix="check the name")
+            raise ArgumentError(
+                argument, expected=f"a name that {origin} defines", got=repr(inside), fix="check the name"
+            )
         found = getattr(found, part)
     return found
 

@@ -126,7 +126,7 @@ def _transformer(name: str, input_shape: Shape) -> list[Layer]:
     if len(numbers) != 3 or min(numbers) < 1 or numbers[0] % numbers[1]:
         raise ArgumentError(
             "model",
-            expected="transformer:WIDTH,HEADS,BLOCKS, the heads a divisor of the width",
+            expected="transformer:WIDTH,HEADS,BLOCKS, where the heads divide the width",
             got=repr(name),
             fix="write transformer:32,4,2",
         )

@@ -195,7 +195,9 @@ def _require_alike(network: Network, tensors: Mapping[str, HostArray], lead: Sha
         if tensor.shape != shape:
             raise CheckpointError(f"{where}: {name}", expected=f"of shape {shape}", got=tensor.shape, fix=fix)
         if tensor.dtype.kind != "f":
-            raise CheckpointError(f"{where}: {name}", expected="of floats", got=f"dtype {tensor.dtype}", fix=fix)
+            raise CheckpointError(
+                f"{where}: {name}", expected="an array of floats", got=f"dtype {tensor.dtype}", fix=fix
+            )
         if not np.isfinite(tensor).all():
             bad = tensor[~np.isfinite(tensor)]
             raise CheckpointError(

@@ -45,7 +45,7 @@ class AdaptiveBatch(ABC):
             raise ArgumentError(
                 "largest", expected=f"at least start = {self.start}", got=self.largest, fix="swap start and largest"
             )
-        count("every", self.every, "10 updates, for example")
+        count("every", self.every, "use 10, for example")
 
     @abstractmethod
     def wanted(self, measured: GradientMeasure, size: int) -> float:

@@ -126,5 +126,7 @@ def _read(document: Path) -> dict[str, Any]:
     except SafetensorError as error:
         raise CheckpointError(str(document), expected="whole", got=str(error), fix="start anew") from error
     if not isinstance(state, dict):
-        raise CheckpointError(str(document), expected="a state", got=type(state).__name__, fix="start anew")
+        raise CheckpointError(
+            str(document), expected="the state of a training run", got=type(state).__name__, fix="start anew"
+        )
     return state

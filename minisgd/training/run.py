@@ -130,7 +130,10 @@ class Run:
         part = find_split(self.data, split)
         if self.data.task != "classification":
             raise ArgumentError(
-                "confusion_matrix", expected="of a classification", got=f"a {self.data.task}", fix="call evaluate"
+                "confusion_matrix",
+                expected="called on a classification",
+                got=f"a {self.data.task}",
+                fix="call evaluate",
             )
         y, given = _answers(self.network, self.data, part)
         return confusion_matrix(y, given["labels"], self.data.n_classes)

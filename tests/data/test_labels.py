@@ -64,7 +64,7 @@ def test_soft_labels_are_rows_of_probabilities():
     result, classes = encoded(y, ("a", "b"))
     assert classes == ("a", "b")
     np.testing.assert_array_equal(result, y)
-    with pytest.raises(DataError, match="rows of probabilities, sum 1, got .* in row 1"):
+    with pytest.raises(DataError, match="rows of probabilities that sum to 1, got .* in row 1"):
         encoded(np.array([[0.5, 0.5], [0.5, 0.6]]), ("a", "b"))
     with pytest.raises(DataError, match="in row 0"):
         encoded(np.array([[-0.5, 1.5]]), ("a", "b"))

@@ -15,7 +15,7 @@ groups = st.lists(st.integers(0, 6), min_size=2, max_size=80).map(np.array)
 def test_holding_out_divides_the_rows_and_loses_no_class(groups, fraction, seed):
     counts = np.bincount(groups)
     if counts.max() < 2:
-        with pytest.raises(DataError, match="y must be two examples"):
+        with pytest.raises(DataError, match="y must be labels with two examples"):
             hold_out(groups, fraction, np.random.default_rng(seed))
         return
     stay, held = hold_out(groups, fraction, np.random.default_rng(seed))

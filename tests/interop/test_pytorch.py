@@ -152,7 +152,8 @@ def test_what_does_not_fit_is_named():
     with pytest.raises(ms.ArgumentError, match="input_shape must be given"):
         ms.interop.from_torch({}, net)
     with pytest.raises(
-        ms.CheckpointError, match=r"a module for layer 2, Linear: weight \(2, 4\) bias \(2,\), got left over: a wei"
+        ms.CheckpointError,
+        match=r"a module for layer 2, Linear: weight \(2, 4\) bias \(2,\), got these left over: a wei",
     ):
         ms.interop.from_torch(
             nn.ModuleDict({"a": nn.Linear(4, 3), "b": nn.Linear(3, 4)}).state_dict(), net, input_shape=(3,)

@@ -51,7 +51,7 @@ def test_builds_a_network_of_the_named_size(name: str, input_shape: Shape, param
         ("linear:10", "takes no widths"),
         ("cnn:16", "takes no widths"),
         ("transformer:32", "write transformer:32,4,2"),
-        ("transformer:32,5,1", "a divisor of the width"),
+        ("transformer:32,5,1", "the heads divide the width"),
         ("tranformer", "did you mean 'transformer:32,4,2'?"),
         ("nowhere.py:build", "a Python file that exists"),
         ("nowhere.py", "name the function too"),

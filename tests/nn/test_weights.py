@@ -74,7 +74,7 @@ def test_forged_metadata(path: Path, about: dict[str, str], message: str) -> Non
     [
         (np.full((4, 3), np.nan, np.float32), "0.W must be finite everywhere, got 12 of 12 values like nan"),
         (np.array([[np.inf] * 3] + [[0] * 3] * 3, np.float32), "3 of 12 values like inf; load weights from before"),
-        (np.zeros((4, 3), np.int64), "0.W must be of floats, got dtype int64"),
+        (np.zeros((4, 3), np.int64), "0.W must be an array of floats, got dtype int64"),
         (np.zeros((3, 4), np.float32), r"0.W must be of shape \(4, 3\), got \(3, 4\)"),
         (np.zeros((12,), np.float32), "of shape"),
     ],

@@ -133,7 +133,7 @@ def test_what_a_regression_has_no(prices):
     for method in (prices.predict_proba, prices.predict_labels):
         with pytest.raises(ms.ArgumentError, match="called on a model of classes, got a regression; call predict"):
             method(raw_columns())
-    with pytest.raises(ms.ArgumentError, match="confusion_matrix must be of a classification"):
+    with pytest.raises(ms.ArgumentError, match="confusion_matrix must be called on a classification"):
         prices.confusion_matrix()
 
 

@@ -81,7 +81,7 @@ def _loaded(network: Network, data: Dataset, args: Namespace) -> Network:
     if read.input_shape != data.input_shape:
         raise ShapeError(
             f"--weights '{args.weights}'",
-            expected=f"of a network for examples of shape {data.input_shape}, as the data has them",
+            expected=f"those of a network for examples of shape {data.input_shape}, as the data has them",
             got=read.input_shape,
             fix="name the data that it was trained on",
         )

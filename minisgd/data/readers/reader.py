@@ -100,7 +100,7 @@ def refusing(path: Path, expected: str, fix: str) -> Iterator[None]:
 def require_axes(where: str, shape: Shape) -> None:
     """Refuse an array of no values whose other axes are longer than those of any array may be."""
     if 0 in shape and prod(n or 1 for n in shape) > _MOST_VALUES:
-        raise DataError(where, expected="of a possible shape", got=f"shape {shape}", fix="write the file again")
+        raise DataError(where, expected="an array of a valid shape", got=f"shape {shape}", fix="write the file again")
 
 
 def room(path: Path) -> int:

@@ -83,8 +83,8 @@ def find_target(table: Table, target: str | Sequence[str] | None, task: Task | N
         raise ArgumentError(
             "task",
             expected="'regression' for these columns",
-            got="'multilabel'; not all values are 0 or 1",
-            fix="correct it",
+            got="'multilabel'",
+            fix="use it, or correct the values that are neither 0 nor 1",
         )
     if (values[rows] == values[rows[0]]).all():
         raise _useless(table, names, "numbers that vary", f"only {as_typed(float(values[rows].flat[0]))}")
@@ -105,7 +105,7 @@ def _target_names(table: Table, target: str | Sequence[str] | None) -> tuple[str
     named = "the name of a column, or several"
     wanted = [target] if isinstance(target, str) else as_items(target, "target", named, "write target='price'")
     if not wanted:
-        raise ArgumentError("target", expected="a column or several", got="none", fix="name one, or leave it out")
+        raise ArgumentError("target", expected="one column or several", got="none", fix="name one, or leave it out")
     found = []
     for name in wanted:
         require_kind(name, str, "target", named, "write target='price'")

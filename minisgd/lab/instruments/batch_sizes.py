@@ -31,6 +31,6 @@ def choose_batch_sizes(given: Sequence[int] | None, network: Network, n: int) ->
     sizes = sorted({int(size) for size in given})
     if len(sizes) < 2:
         raise ArgumentError(
-            "batch_sizes", expected="at least two, for a line", got=sizes, fix="1, 8, 64 and 512, for example"
+            "batch_sizes", expected="at least two, for a line", got=sizes, fix="use 1, 8, 64 and 512, for example"
         )
     return sizes

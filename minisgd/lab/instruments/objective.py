@@ -63,7 +63,7 @@ class Objective:
         require_single(network)
         dataset = training_part(network, data, split)
         if examples is not None:
-            dataset = dataset.subset(count("examples", examples, "500, for example"), seed)
+            dataset = dataset.subset(count("examples", examples, "use 500, for example"), seed)
         self.network, self.data, self.dtype = network, dataset, dtype
         self.loss = loss_for(loss, dataset.task)
         self._chunk = min(len(dataset), chunk or evaluation_batch(network, len(dataset)))

@@ -28,7 +28,9 @@ def require_single(network: Any) -> None:
             fix="choose one: network.replica(0)",
         )
     if not network.n_parameters:
-        raise ArgumentError("network", expected="parameters to vary", got="none", fix="add ms.Linear(10), for example")
+        raise ArgumentError(
+            "network", expected="a network with parameters to vary", got="none", fix="add ms.Linear(10), for example"
+        )
 
 
 def training_part(network: Network, data: Any, split: str) -> Dataset:

@@ -57,7 +57,7 @@ def render(package: str, scripts: Sequence[tuple[str, str]] = (), **context: Any
         MissingExtraError: jinja2 is not installed.
     """
     fix = "pip install 'minisgd[report]'"
-    with missing_extra("the report", expected="written with jinja2", got="no jinja2", fix=fix):
+    with missing_extra("jinja2", expected="installed, to write the report", got="no such package", fix=fix):
         from jinja2 import Environment, FunctionLoader, StrictUndefined
     here = __package__ or ""
     environment = Environment(

@@ -41,11 +41,13 @@ def given_target(data: Dataset, targets: Mapping[str, float | None]) -> Target |
         fix = "try 0.1" if kind == "loss" else "0.95 for 95%" if kind != "r2" else "0 is always answering the mean"
         raise ArgumentError(f"target_{kind}", expected=f"a number in (0, {high:g}]", got=value, fix=fix)
     if kind == "r2" and data.task != "regression":
-        raise DataError("target_r2", expected="asked of a regression", got=data.task, fix="use target_accuracy")
+        raise DataError("target_r2", expected="used with regression", got=data.task, fix="use target_accuracy")
     if kind == "balanced_accuracy" and data.task != "classification":
-        raise DataError("target_balanced_accuracy", expected="asked of classes", got=data.task, fix="use target_loss")
+        raise DataError(
+            "target_balanced_accuracy", expected="used with classification", got=data.task, fix="use target_loss"
+        )
     if kind == "accuracy" and data.task == "regression":
-        raise DataError("target_accuracy", expected="asked of labelled data", got=data.task, fix="use target_r2")
+        raise DataError("target_accuracy", expected="used with labelled data", got=data.task, fix="use target_r2")
     return Target(f"val_{kind}", float(value), loss_of_mean(data) if kind == "r2" else None)
 
 
@@ -66,7 +68,9 @@ def fixed_steps(train_for: str, n: int) -> Callable[[int], int] | None:
 
 def resolve_seeds(seeds: int, first: int) -> tuple[int, ...]:
     if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
-        raise ArgumentError("seeds", expected="how many, a positive integer", got=seeds, fix="5 give an interval")
+        raise ArgumentError(
+            "seeds", expected="the number of seeds, a positive integer", got=seeds, fix="use 5 to get an interval"
+        )
     return tuple(range(as_seed(first), first + seeds))
 
 

@@ -140,7 +140,7 @@ class Journal(Generic[C]):
         if known is None and (folder / "cells.jsonl").exists():
             raise DataError(
                 f"out {str(folder)!r}",
-                expected="the journal.json that says what cells.jsonl belongs to",
+                expected="a folder with the journal.json that says what its cells.jsonl belongs to",
                 got="none",
                 fix="choose another folder, or delete cells.jsonl",
             )

@@ -57,7 +57,9 @@ def resolve_learning_rates(rates: Sequence[Any] | None) -> list[float] | None:
         return None
     for rate in as_items(rates, "learning_rates", "positive numbers", "write [0.01, 0.1]"):
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < float("inf"):
-            raise ArgumentError("learning_rates", expected="positive numbers", got=rate, fix="0.01, 0.1, for example")
+            raise ArgumentError(
+                "learning_rates", expected="positive numbers", got=rate, fix="use 0.01 and 0.1, for example"
+            )
     if not len(rates):
         raise ArgumentError("learning_rates", expected="at least one", got="none", fix="leave it out for a search")
     return sorted({float(rate) for rate in rates})

@@ -87,7 +87,7 @@ def within_budget(
 
 
 def too_short(budget: str) -> ArgumentError:
-    return ArgumentError("budget", expected="time for one batch size at least", got=budget, fix="allow more")
+    return ArgumentError("budget", expected="enough time for at least one batch size", got=budget, fix="allow more")
 
 
 def _complete(outcome: Outcome) -> int:

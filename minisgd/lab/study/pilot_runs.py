@@ -204,7 +204,7 @@ def _best(runs: PilotRuns, watched: Target) -> tuple[float, float]:
         raise DataError(
             "data",
             expected="something that the network can learn",
-            got="every training run of the pilot diverged",
+            got="divergence in every training run of the pilot",
             fix="scale the features, check the labels, or give learning_rates that are smaller",
         )
     best = max(scored, key=lambda lr: scored[lr])

@@ -245,12 +245,12 @@ def test_a_target_in_r2_is_relative_to_the_mean():
 )
 def test_a_metric_that_the_task_does_not_have_is_refused(blobs, kind, metric):
     data = blobs if kind == "classes" else linear_problem()
-    with pytest.raises(ms.DataError, match=f"target_{metric} must be asked of"):
+    with pytest.raises(ms.DataError, match=f"target_{metric} must be used with"):
         ms.study(net(), data, **{f"target_{metric}": 0.9})
 
 
 def test_a_budget_bounds_the_pilot(blobs):
-    with pytest.raises(ms.ArgumentError, match="budget must be time for one batch size"):
+    with pytest.raises(ms.ArgumentError, match="budget must be enough time for at least one batch size"):
         small(blobs, budget="0.00001s")
 
 
@@ -303,7 +303,7 @@ def test_a_stopped_stack_says_so(blobs):
 
 
 BAD = [
-    ({"seeds": 0}, "seeds must be how many"),
+    ({"seeds": 0}, "seeds must be the number of seeds"),
     ({"target_accuracy": 1.5}, "target_accuracy must be a number in (0, 1]"),
     ({"target_accuracy": 0.9, "target_loss": 0.1}, "target_loss must be None with target_accuracy"),
     ({"target_accuracy": 0.01}, "harder than"),
@@ -313,7 +313,7 @@ BAD = [
     ({"train_for": "epoch:5"}, "train_for must be 'target', 'epochs:N' or 'steps:N'"),
     ({"batch_sizes": [0]}, "batch_sizes must be integers"),
     ({"learning_rates": [-1.0]}, "learning_rates must be positive"),
-    ({"memory_limit": "much"}, "memory_limit must be a number of bytes"),
+    ({"memory_limit": "much"}, "memory_limit must be a whole number of bytes"),
 ]
 
 

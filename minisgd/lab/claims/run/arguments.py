@@ -96,7 +96,7 @@ def resolve_sizes(n: int) -> tuple[int, ...]:
     if len(sizes) < FEWEST_SIZES:
         raise DataError(
             "data",
-            expected="enough training examples for batch sizes 4, 16 and 64, that is 80",
+            expected="at least 80 training examples, for batch sizes 4, 16 and 64",
             got=n,
             fix="add examples, or hold out fewer",
         )

@@ -93,7 +93,7 @@ def _require_finite(network: Network) -> None:
         if not np.isfinite(values).all():
             raise ArgumentError(
                 "network",
-                expected="finite weights",
+                expected="a network with finite weights",
                 got=f"{values[~np.isfinite(values)][0]} in {name}",
                 fix="the training run has diverged: take weights from before, or lower its learning rate",
             )

@@ -40,7 +40,7 @@ def random_direction(smooth: Smooth, rng: Generator) -> HostArray:
     if not d.any():
         raise ArgumentError(
             "network",
-            expected="weights that are not all zero, to set the length of a direction",
+            expected="a network whose weights are not all zero, as they set the length of a direction",
             got="zeros",
             fix="train it, or pass a direction of your own",
         )

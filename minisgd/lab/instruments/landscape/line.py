@@ -158,7 +158,7 @@ def places(span: tuple[float, float], points: int) -> HostArray:
     if not (np.isfinite([low, high]).all() and low < high):
         raise ArgumentError("span", expected="two numbers, the smaller first", got=span, fix="for example (-1, 1)")
     if positive(points, "points") < 2:
-        raise ArgumentError("points", expected="at least 2", got=points, fix="41, for example")
+        raise ArgumentError("points", expected="at least 2", got=points, fix="use 41, for example")
     at = np.linspace(low, high, points)
     at[np.abs(at) < 1e-12 * (high - low)] = 0.0
     return at

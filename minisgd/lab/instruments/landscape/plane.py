@@ -194,7 +194,12 @@ def _points(smooth: Smooth, path: Any) -> HostArray:
 
 def _require_plane(d1: HostArray, rest: HostArray, d2: HostArray) -> None:
     if np.linalg.norm(rest) <= 1e-9 * np.linalg.norm(d2):
-        raise ArgumentError("directions", expected="not parallel", got="one line", fix="use ms.loss_line instead")
+        raise ArgumentError(
+            "directions",
+            expected="two directions that are not parallel",
+            got="two that are parallel",
+            fix="use ms.loss_line instead",
+        )
 
 
 def _coordinates(axes: HostArray, moved: HostArray) -> HostArray:

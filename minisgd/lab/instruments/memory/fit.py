@@ -144,7 +144,7 @@ def peak_bytes(prepared: Prepared) -> int:
         ArgumentError: The caller is tracing allocations already, which this would end.
     """
     if tracemalloc.is_tracing():
-        raise ArgumentError("tracemalloc", expected="stopped", got="tracing", fix="call tracemalloc.stop() before")
+        raise ArgumentError("tracemalloc", expected="stopped", got="tracing", fix="call tracemalloc.stop() first")
     gc.collect()
     tracemalloc.start()
     try:

@@ -156,7 +156,9 @@ def gradient_noise(
     population = len(everything)
     n = _checked(examples, population)
     if isinstance(probes, bool) or not isinstance(probes, int) or probes < 2:
-        raise ArgumentError("probes", expected="an integer of at least 2", got=probes, fix="16 give some 10%")
+        raise ArgumentError(
+            "probes", expected="an integer of at least 2", got=probes, fix="use 16 for an error of about 10%"
+        )
     rng = generator(seed)
     chosen = everything if n == population else everything.subset(np.sort(rng.permutation(population)[:n]))
     found, mean = _spread(chosen, population)

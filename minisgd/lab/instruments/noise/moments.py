@@ -49,7 +49,10 @@ def from_two_batch_sizes(small_sq: float, large_sq: float, small: int, large: in
     """
     if not 1 <= small < large:
         raise ArgumentError(
-            "small", expected=f"from 1 to below the large batch, {large}", got=small, fix="give two different sizes"
+            "small",
+            expected=f"at least 1 and below the large batch, {large}",
+            got=small,
+            fix="give two different sizes",
         )
     return NoiseEstimate(
         (large * large_sq - small * small_sq) / (large - small), (small_sq - large_sq) / (1 / small - 1 / large)

@@ -42,10 +42,10 @@ class NoiseTracker(Callback):
     """
 
     def __init__(self, every: int = 20, *, examples: int = 8, decay: float = 0.95) -> None:
-        self.every = count("every", every, "20 updates, for example")
-        self.examples = count("examples", examples, "8, for example")
+        self.every = count("every", every, "use 20, for example")
+        self.examples = count("examples", examples, "use 8, for example")
         if self.examples < 2:
-            raise ArgumentError("examples", expected="at least 2", got=examples, fix="8, for example")
+            raise ArgumentError("examples", expected="at least 2", got=examples, fix="use 8, for example")
         self.decay = NoiseAverage(decay).decay
         self._raw: list[tuple[int, int, float, float]] = []
 

@@ -162,7 +162,10 @@ def _checked(given: Sequence[int] | None, n: int) -> list[int]:
         whole = isinstance(power, int) and not isinstance(power, bool)
         if not whole or power < 4 or power & (power - 1) or power >= n:
             raise ArgumentError(
-                "powers", expected=f"powers of two from 4 to below N = {n}", got=power, fix="8, 16, 32, for example"
+                "powers",
+                expected=f"powers of two from 4 to below N = {n}",
+                got=power,
+                fix="use 8, 16 and 32, for example",
             )
     if not powers:
         raise ArgumentError(

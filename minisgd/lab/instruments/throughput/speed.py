@@ -188,4 +188,4 @@ def _drawn_lines(sizes: HostArray, taken: HostArray, residuals: HostArray, rng: 
 def require_visits(visits: int) -> None:
     """Refuse a number of visits that leaves nothing to take the median of."""
     if isinstance(visits, bool) or not isinstance(visits, int) or visits < 3:
-        raise ArgumentError("visits", expected="an integer of at least 3", got=visits, fix=f"{VISITS}, for example")
+        raise ArgumentError("visits", expected="an integer of at least 3", got=visits, fix=f"use {VISITS}, for example")

@@ -47,7 +47,7 @@ class Trace(Callback):
 
     def __init__(self, every: int = 50) -> None:
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-            raise ArgumentError("every", expected="a positive integer", got=every, fix="50 steps, for example")
+            raise ArgumentError("every", expected="a positive integer", got=every, fix="use 50, for example")
         self.every = every
         self._rows: list[dict[str, Any]] = []
         self._layers: tuple[str, ...] = ()
@@ -109,7 +109,10 @@ class Trace(Callback):
         rows = [row for row in self._rows if "updates" in row]  # Ctrl-C may come between gradient and update
         if not rows:
             raise ArgumentError(
-                "trace", expected="taken of a training run", got="none yet", fix="ms.train(…, callbacks=[trace]) first"
+                "trace",
+                expected="taken of a training run",
+                got="none yet",
+                fix="train first: ms.train(…, callbacks=[trace])",
             )
         arrays = {name: np.array([row[name] for row in rows]) for name in rows[0]}
         return TraceResult(every=self.every, layers=self._layers, tensors=self._tensors, **arrays)

@@ -85,7 +85,7 @@ def weights_cases() -> Cases:
         "other eight-bit floats": (model(_both(shape=[24], dtype="F8_E5M2")), "got F8_E5M2"),
         "scales of eight bits": (model(_both(shape=[24], dtype="F8_E8M0")), "F8_E8M0"),
         "complex numbers": (model(_both(shape=[3], dtype="C64")), "got C64"),
-        "integers": (model(_both(dtype="I32")), "0.W must be of floats, got dtype int32"),
+        "integers": (model(_both(dtype="I32")), "0.W must be an array of floats, got dtype int32"),
         "bytes": (model(_both(shape=[24], dtype="U8")), "0.W must be of shape"),
         "truth": (model(_both(shape=[24], dtype="BOOL")), "0.W must be of shape"),
         "an unknown dtype": (model(_both(dtype="F7")), ""),

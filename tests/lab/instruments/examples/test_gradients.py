@@ -124,7 +124,9 @@ def test_wrong_uses_are_refused(change: Any, error: type[Exception], match: str)
 def test_a_network_that_diverged_is_refused_by_name() -> None:
     net, x, y = case("dense")
     net.parameters()["2.W"][1, 1] = np.inf
-    with pytest.raises(ms.ArgumentError, match="^network must be finite weights, got inf in 2.W; the training run"):
+    with pytest.raises(
+        ms.ArgumentError, match="^network must be a network with finite weights, got inf in 2.W; the training run"
+    ):
         ms.per_example_norms(net, x, y)
     with pytest.raises(ms.ArgumentError, match="^mode must be 'evaluation' or 'train'"):
         ms.per_example_norms(net, x, y, mode="eval")

@@ -73,5 +73,5 @@ def test_wrong_directions_are_refused() -> None:
     with pytest.raises(ShapeError, match="the same layers as the first"):
         ms.loss_line(network, data, to=other)
     network.vector[...] = 0
-    with pytest.raises(ArgumentError, match="weights that are not all zero"):
+    with pytest.raises(ArgumentError, match="weights are not all zero"):
         ms.loss_line(network, data)

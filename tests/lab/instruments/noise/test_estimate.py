@@ -173,7 +173,7 @@ def test_networks_that_cannot_be_measured_are_refused(digits: ms.Dataset) -> Non
         ms.gradient_noise(at_zero(digits), digits.train.take(np.array([0, 1, 2])))
     net = at_zero(digits)
     net.vector[5] = np.nan
-    with pytest.raises(ms.ArgumentError, match="^network must be finite weights, got nan in"):
+    with pytest.raises(ms.ArgumentError, match="^network must be a network with finite weights, got nan in"):
         ms.gradient_noise(net, digits)
     net.vector[...] = 1e300
     deep = ms.model("mlp:4", (64,), 10).build((64,), dtype="float64")
