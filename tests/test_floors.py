@@ -36,7 +36,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "nn": (
         "layers",
         "losses",
-        "sequential inference weights network transformer freezing adapters",
+        "sequential inference weights network transformer freezing adapters boltzmann",
         "models architecture per_example cpu cuda",
         "__init__",
     ),

@@ -18,6 +18,7 @@ from minisgd.nn.layer import Layer
 from minisgd.nn.layers.activations import LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
 from minisgd.nn.layers.attention import HIDDEN, ScaledDotProduct
 from minisgd.nn.layers.batch_norm import BatchNorm
+from minisgd.nn.layers.boltzmann import RBM
 from minisgd.nn.layers.conv import Conv2d
 from minisgd.nn.layers.conv_transpose import ConvTranspose2d
 from minisgd.nn.layers.dropout import Dropout
@@ -157,6 +158,17 @@ def low_rank(g: Graph, layer: LoRA, x: Value, shape: Shape, p: Any) -> Value:
     return g.add("Add", y, p.b) if layer.layer.bias else y
 
 
+def free_energy(g: Graph, layer: RBM, x: Value, shape: Shape, p: Any) -> Value:
+    """y = −x·a − Σ softplus(x W + b), or ½|x − a|² in place of −x·a"""
+    last = np.array([-1])
+    hidden = g.add("ReduceSum", g.add("Softplus", g.add("Add", g.add("MatMul", x, p.W), p.b)), last, keepdims=1)
+    if layer.visible == "binary":
+        return g.add("Sub", g.add("MatMul", x, -p.a[:, None]), hidden)
+    centred = g.add("Sub", x, p.a)
+    square = g.add("ReduceSum", g.add("Mul", centred, centred), last, keepdims=1)
+    return g.add("Sub", g.add("Mul", square, 0.5), hidden)
+
+
 NODES: dict[type[Layer], Callable[..., Value]] = {
     Linear: linear,
     Conv2d: convolution,
@@ -168,6 +180,7 @@ NODES: dict[type[Layer], Callable[..., Value]] = {
     Flatten: lambda g, layer, x, shape, p: g.add("Flatten", x),
     Reshape: lambda g, layer, x, shape, p: g.reshape(x, *layer.shape),
     LoRA: low_rank,
+    RBM: free_energy,
     BatchNorm: batch_norm,
     FrozenBatchNorm: batch_norm,
     Identity: lambda g, layer, x, shape, p: x,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import minisgd.backend.dispatch as dispatch
 from minisgd.nn import initializers as init
 from minisgd.nn.adapters import Adapter, LoRA
+from minisgd.nn.boltzmann import BoltzmannMachine
 from minisgd.nn.declaration import Buffer, Declaration, Parameter, Statistic
 from minisgd.nn.layer import Layer
 from minisgd.nn.layers.activations import LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
 from minisgd.nn.layers.attention import ScaledDotProduct
 from minisgd.nn.layers.batch_norm import BatchNorm
+from minisgd.nn.layers.boltzmann import RBM
 from minisgd.nn.layers.conv import Conv2d
 from minisgd.nn.layers.conv_transpose import ConvTranspose2d
 from minisgd.nn.layers.dropout import Dropout
@@ -24,6 +26,7 @@ from minisgd.nn.layers.rms_norm import RMSNorm
 from minisgd.nn.layers.softmax import Softmax
 from minisgd.nn.layers.upsample import Upsample
 from minisgd.nn.losses.cross_entropy import BinaryCrossEntropy, SoftmaxCrossEntropy
+from minisgd.nn.losses.energy import Energy
 from minisgd.nn.losses.loss import Loss, LossDeclaration
 from minisgd.nn.losses.regression import L1, Huber, MeanSquaredError
 from minisgd.nn.losses.token_cross_entropy import TokenCrossEntropy
@@ -41,12 +44,14 @@ __all__ = [
     "AvgPool2d",
     "BatchNorm",
     "BinaryCrossEntropy",
+    "BoltzmannMachine",
     "Buffer",
     "Conv2d",
     "ConvTranspose2d",
     "Declaration",
     "Dropout",
     "Embedding",
+    "Energy",
     "Flatten",
     "GlobalAvgPool2d",
     "Hardswish",
@@ -66,6 +71,7 @@ __all__ = [
     "Parameter",
     "PositionalEmbedding",
     "ReLU",
+    "RBM",
     "RMSNorm",
     "Reshape",
     "Residual",

@@ -13,6 +13,7 @@ from minisgd.nn import (
     ELU,
     GELU,
     L1,
+    RBM,
     SELU,
     Adapter,
     Attention,
@@ -23,6 +24,7 @@ from minisgd.nn import (
     ConvTranspose2d,
     Dropout,
     Embedding,
+    Energy,
     Flatten,
     GlobalAvgPool2d,
     Hardswish,
@@ -286,6 +288,30 @@ ATTENTION = LayerRow(
     sequences=True,
 )
 
+
+def free_energy(log1p_exp: Any, layer: Any, x: Any, W: Any, a: Any, b: Any) -> Any:
+    visible = 0.5 * ((x - a) ** 2).sum(-1) if layer.visible == "gaussian" else -(x * a).sum(-1)
+    return (visible - log1p_exp(x @ W + b).sum(-1))[:, None]
+
+
+def torch_boltzmann(torch: Any, layer: Any, x: Any, p: Any) -> Any:
+    F = lambda v: free_energy(torch.nn.functional.softplus, layer, v, p.W, p.a, p.b)  # noqa: E731
+    if not (p.training and layer.k):
+        return F(x)
+    drawn = torch.tensor(np.array(layer.v[len(x) :]))
+    if layer.chains:
+        p.chain.copy_(drawn)
+    made = F(drawn)
+    return F(x) - (made.mean() if layer.chains else made)
+
+
+BOLTZMANN = LayerRow(
+    lambda shape: RBM(3),
+    lambda layer, x, p: free_energy(lambda z: np.logaddexp(0, z), layer, x, p.W, p.a, p.b),
+    torch_boltzmann,
+    images=False,
+)
+
 LAYERS: dict[str, LayerRow] = (
     ACTIVATIONS
     | MAPS
@@ -382,6 +408,10 @@ LAYERS: dict[str, LayerRow] = (
             sequences=True,
         ),
         "Adapter": LayerRow(lambda shape: Adapter(Linear(3), 2), images=False, sequences=True),
+        "RBM": BOLTZMANN,
+        "RBM CD-2": BOLTZMANN.variant(lambda shape: RBM(2, k=2)),
+        "RBM persistent": BOLTZMANN.variant(lambda shape: RBM(3, chains=2)),
+        "RBM free energy": BOLTZMANN.variant(lambda shape: RBM(3, k=0, visible="gaussian")),
         "Residual": LayerRow(lambda shape: Residual(Linear(shape[-1]), Tanh()), images=False, sequences=True),
         "Residual of Residual": LayerRow(
             lambda shape: Residual(Residual(Conv2d(shape[-1], 1)), Sigmoid()), features=False
@@ -437,6 +467,7 @@ LOSSES: dict[str, LossRow] = {
     "BinaryCrossEntropy": LossRow(lambda: BinaryCrossEntropy(), "values", _fractions),
     "MeanSquaredError": LossRow(lambda: MeanSquaredError(), "values", _values),
     "L1": LossRow(lambda: L1(), "values", _values),
+    "Energy": LossRow(lambda: Energy(), "values", _values),
     "Huber": LossRow(lambda: Huber(delta=1.3), "values", _values),
 }
 

@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose
 from minisgd.nn import (
     L1,
     BinaryCrossEntropy,
+    Energy,
     Huber,
     Linear,
     Loss,
@@ -39,6 +40,8 @@ def losses_in_torch(loss: Loss, z: Any, target: Any) -> Any:
             return F.binary_cross_entropy_with_logits(z, target, reduction="none").mean(1)
         case MeanSquaredError():
             return F.mse_loss(z, target, reduction="none").mean(1)
+        case Energy():
+            return z.flatten(1).sum(1)
         case L1():
             return F.l1_loss(z, target, reduction="none").mean(1)
         case Huber():

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from minisgd.errors import ArgumentError, DtypeError
 from minisgd.nn.losses.cross_entropy import BinaryCrossEntropy, SoftmaxCrossEntropy
+from minisgd.nn.losses.energy import Energy
 from minisgd.nn.losses.function import FunctionLoss
 from minisgd.nn.losses.loss import Loss
 from minisgd.nn.losses.regression import L1, Huber, MeanSquaredError
@@ -24,6 +25,7 @@ LOSSES: dict[str, type[Loss]] = {
     "mae": L1,
     "l1": L1,
     "huber": Huber,
+    "energy": Energy,
 }
 """Every loss by its name."""
 
