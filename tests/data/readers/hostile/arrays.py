@@ -215,7 +215,7 @@ def idx_cases() -> Cases:
         "no images": (idx(sizes=(0, 2, 2), values=b""), ""),
         "images of no width": (idx(sizes=(4, 0, 2), values=b""), ""),
         "no images of vast size": (idx(sizes=(0, *_MANY), values=b""), "an array of a valid shape"),
-        "no bytes that were too many floats": (idx(kind=9, sizes=(1 << 31, 1 << 31, 0), values=b""), "an array of a valid"),
+        "no bytes that were too many floats": (idx(kind=9, sizes=(1 << 31, 1 << 31, 0), values=b""), "a valid shape"),
         "labels for images": (LABELS, "images"),
         "one image more": (idx(sizes=(5, 2, 2), values=bytes(20)), ""),
         "floats that are none": (idx(kind=0x0D, sizes=(4, 1), values=b"\xff" * 16), "finite"),
