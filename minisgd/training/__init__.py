@@ -11,7 +11,8 @@ from minisgd.training.loggers import CSVLogger, JSONLinesLogger, RateRecorder, T
 from minisgd.training.memory import MemoryPlan, memory_plan
 from minisgd.training.metrics import Metric
 from minisgd.training.predictor import Predictor, load_model
-from minisgd.training.run import Run, evaluate
+from minisgd.training.run import Run
+from minisgd.training.scoring import evaluate
 from minisgd.training.trainer import train
 
 __all__ = [

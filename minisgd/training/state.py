@@ -12,7 +12,7 @@ from minisgd.nn import Network
 from minisgd.training.evaluation import Evaluator
 from minisgd.training.history import History, Record
 from minisgd.training.metrics import Metric
-from minisgd.training.run import measure
+from minisgd.training.scoring import measure
 from minisgd.training.session import Session
 
 TRIED = 32

@@ -12,7 +12,7 @@ from minisgd.data.checks import as_features
 from minisgd.data.target import TargetScale
 from minisgd.errors import ArgumentError, DataError, DtypeError, ShapeError
 from minisgd.nn import Network
-from minisgd.training.run import find_split
+from minisgd.training.scoring import find_split
 
 
 def require_single(network: Any) -> None:
