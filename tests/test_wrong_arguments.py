@@ -167,6 +167,10 @@ CALLS: Table = {
         call("keskar_sharpness", **usual),
         {"epsilon": POSITIVE, "seed": SEED, "directions": [3, *([each] for each in VECTOR)]},
     ),
+    "local_critical_batch_size": (
+        call("local_critical_batch_size", network=BUILT, data=DATA, batch_size=2, factors=(1, 2), seeds=2),
+        {"network": UNBUILT, "batch_size": COUNT, "factors": COUNTS, "seeds": COUNT, "tolerance": SHARE, "loss": LOSS},
+    ),
     "critical_sharpness": (
         call("critical_sharpness", **usual),
         {"passes": COUNT, "seed": SEED, "along": VECTOR},

@@ -28,7 +28,6 @@ def strided(a: HostArray, shape: Shape, strides: tuple[int, ...], offset: int = 
     """
     memory = root(a)
     if not isinstance(memory, np.ndarray) or not memory.flags.c_contiguous:
-        if offset:
-            raise ValueError("the array's memory belongs to nobody who knows its extent")
+        assert not offset, "the memory belongs to nobody who knows its extent"
         return np.lib.stride_tricks.as_strided(a, shape, strides)
     return np.ndarray(shape, a.dtype, memory, address(a) - address(memory) + offset, strides)

@@ -18,6 +18,7 @@ from minisgd.cli.group import Group
 PROBES = {
     "speed": "seconds of a training step, or of a prediction, as the batch grows",
     "noise": "how much single gradients differ: the noise scale, and the learning rates it predicts",
+    "local": "the local critical batch size: how much larger a batch may be from these weights on",
     "examples": "gradients of single examples: how long they are, and which parameters they agree on",
     "landscape": "loss on a plane around the network, or on the line to another, as a picture",
     "sharpness": "curvature of the loss: extreme eigenvalues, trace, how far it rises, the largest stable lr",

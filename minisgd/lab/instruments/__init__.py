@@ -19,6 +19,7 @@ from minisgd.lab.instruments.landscape.line import LossLine, loss_line
 from minisgd.lab.instruments.landscape.plane import LossPlane, loss_plane
 from minisgd.lab.instruments.landscape.trajectory import Trajectory
 from minisgd.lab.instruments.memory.fit import MemoryFit, MemoryPoint, memory_fit
+from minisgd.lab.instruments.noise.branches import LocalCriticalBatchSize, local_critical_batch_size
 from minisgd.lab.instruments.noise.estimate import GradientNoise, gradient_noise
 from minisgd.lab.instruments.noise.tracker import NoiseTracker
 from minisgd.lab.instruments.objective import Objective
@@ -38,6 +39,7 @@ __all__ = [
     "HessianTrace",
     "Keskar",
     "LatencyPoint",
+    "LocalCriticalBatchSize",
     "LossLine",
     "LossPlane",
     "MemoryFit",
@@ -64,6 +66,7 @@ __all__ = [
     "hutchinson_trace",
     "keskar_sharpness",
     "latency",
+    "local_critical_batch_size",
     "loss_line",
     "loss_plane",
     "memory_fit",

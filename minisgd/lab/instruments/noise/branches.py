@@ -1,0 +1,182 @@
+"""The local critical batch size: how large a batch the loss bears from here on, tried by branches of a training run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from minisgd.checks import as_items, positive, within
+from minisgd.data import Dataset
+from minisgd.errors import ArgumentError
+from minisgd.lab.instruments.subject import require_single, training_part
+from minisgd.lab.statistics import Interval, mean_interval
+from minisgd.nn import Loss, Network
+from minisgd.optim import SGD, Optimizer, scaled
+from minisgd.optim.checks import count
+from minisgd.tables import Shown
+from minisgd.training.prepare import prepare
+from minisgd.training.session import Session
+from minisgd.typing import HostArray, Seed
+
+FACTORS = "write (1, 2, 4, 8)"
+
+LEVEL = 0.95
+"""Of all comparisons together (Bonferroni)."""
+
+
+@dataclass(frozen=True)
+class LocalCriticalBatchSize(Shown):
+    """How large a batch costs no more than the tolerated share of the progress, from these weights on.
+
+    Attributes:
+        value: The largest batch size up to which every branch keeps within the tolerance in the mean; None where even
+            the smallest learns nothing.
+        low: The largest up to which all are surely within: the 95% interval says so.
+        high: The smallest that is surely beyond; None where none is.
+        batch_sizes: Of the branches, the smallest first.
+        learning_rates: Of the branches at their first step.
+        losses: (K, S) training loss at the end, of each branch and seed.
+        start: The loss before.
+        excess: (K,) mean loss above that of the smallest batch.
+        intervals: Of ``excess`` less the tolerated share of the progress; simultaneous, 95%.
+        examples: Examples that every branch saw.
+    """
+
+    value: int | None
+    low: int | None
+    high: int | None
+    batch_sizes: tuple[int, ...]
+    learning_rates: tuple[float, ...]
+    losses: HostArray
+    start: float
+    excess: HostArray
+    intervals: tuple[Interval, ...]
+    examples: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as JSON can hold them."""
+        return {name: v.tolist() if isinstance(v, np.ndarray) else v for name, v in asdict(self).items()}
+
+
+def local_critical_batch_size(
+    network: Network,
+    data: Dataset | tuple[Any, Any],
+    optimizer: Optimizer | None = None,
+    *,
+    batch_size: int = 16,
+    factors: Sequence[int] = (1, 2, 4, 8, 16),
+    examples: int | None = None,
+    seeds: int = 8,
+    tolerance: float = 0.1,
+    rule: str | None = None,
+    loss: Loss | None = None,
+    seed: Seed = 0,
+) -> LocalCriticalBatchSize:
+    """Train branches of one network on equally many examples with larger and larger batches, and see where it costs.
+
+    Branch k takes batches of k·B and the learning rate of a scaling rule: lr·k or, for Adam and its kin, lr·√k. With
+    L_k its training loss at the end and L₀ the loss before, k is tolerated while L_k − L₁ ≤ tolerance · (L₀ − L₁). The
+    branches of a seed see the same examples in the same order, so the comparison is paired; its interval takes the
+    place of a smoothed curve. All begin without momentum or other state of the optimizer. Branched training after
+    Merrill et al. 2025 (arXiv 2505.23971).
+
+    Along a training run: ``Sampled(lambda network: local_critical_batch_size(network, data), every=500)``.
+
+    Args:
+        network: One network with weights.
+        data: A data set, or (x, y).
+        optimizer: As tuned at ``batch_size``; ``SGD(lr=0.1)`` by default.
+        batch_size: B, of the smallest branch.
+        factors: k, the first 1, ascending.
+        examples: That each branch sees, at least one batch of the largest; eight of the largest by default.
+        seeds: S orders of the examples, at least 2, trained as a stack of replicas.
+        tolerance: Share of the smallest branch's progress that a larger batch may cost.
+        rule: As ``ms.scaled`` takes it.
+        loss: The loss; by default that of the task.
+        seed: The first of the seeds.
+
+    Returns:
+        The local critical batch size with its interval, and the losses behind it.
+
+    Raises:
+        ArgumentError: An argument is out of range, or the largest batch exceeds the examples there are.
+    """
+    require_single(network)
+    base, steps = (
+        optimizer or SGD(lr=0.1),
+        [count("factors", k, FACTORS) for k in as_items(factors, "factors", "integers", FACTORS)],
+    )
+    count("batch_size", batch_size, "use an integer such as 16")
+    if len(steps) < 2 or steps[0] != 1 or sorted(set(steps)) != steps:
+        raise ArgumentError("factors", expected="1 and larger integers, ascending", got=factors, fix=FACTORS)
+    if positive(seeds, "seeds") < 2:
+        raise ArgumentError("seeds", expected="at least 2, as one has no scatter", got=seeds, fix="8, for example")
+    within("(0, 1)", tolerance, "tolerance", "0.1, for example")
+    part, sizes = training_part(network, data, "train"), [batch_size * k for k in steps]
+    if sizes[-1] > len(part):
+        fix = "use a smaller batch_size or smaller factors"
+        raise ArgumentError("factors", expected=f"batches of at most N = {len(part)}", got=sizes[-1], fix=fix)
+    seen = 8 * sizes[-1] if examples is None else count("examples", examples, "eight of the largest batches")
+    if seen < sizes[-1]:
+        raise ArgumentError(
+            "examples", expected=f"at least one batch of {sizes[-1]}", got=examples, fix="or leave it out"
+        )
+    begin, ends, rates = float("nan"), [], []
+    for size in sizes:
+        moved = scaled(base, reference=batch_size, batch_size=size, rule=rule)
+        prepared = prepare(
+            network, part, moved, loss=loss, batch_size=size, dtype=network.dtype, seeds=range(seed, seed + seeds)
+        )
+        stack = prepared.recipe.network
+        stack.ops.upload(np.broadcast_to(network.ops.to_host(network.vector), stack.vector.shape), out=stack.vector)
+        stack.ops.upload(
+            np.broadcast_to(network.ops.to_host(network.statistics), stack.statistics.shape), out=stack.statistics
+        )
+        session, evaluator = prepared.session(last_batch="drop", steps=seen // size), prepared.evaluator("train")
+        assert evaluator is not None
+        begin = float(evaluator.score().loss[0])
+        _advance(session, seen // size)
+        ends.append(np.asarray(evaluator.score().loss, float))
+        rates.append(float(session.lr))
+    return _judged(sizes, rates, np.stack(ends), begin, tolerance, seen)
+
+
+def _advance(session: Session, updates: int) -> None:
+    while session.steps < updates:
+        session.advance(lambda: session.steps >= updates)
+
+
+def _judged(
+    sizes: list[int], rates: list[float], losses: HostArray, start: float, tolerance: float, examples: int
+) -> LocalCriticalBatchSize:
+    """Compare the branches with the smallest.  losses (K, S)"""
+    losses = np.where(np.isfinite(losses), losses, np.inf)
+    progress = start - losses[0]
+    learns = np.isfinite(losses[0]).all() and mean_interval(progress)[0] > 0
+    with np.errstate(invalid="ignore"):
+        beyond = losses - losses[0] - tolerance * progress  # (K, S): above 0 where a larger batch costs too much
+    level = 1 - (1 - LEVEL) / (len(sizes) - 1)
+    intervals = [mean_interval(each, level) if np.isfinite(each).all() else (np.inf, np.inf) for each in beyond]
+    likely = _leading(sizes, [float(np.mean(each)) <= 0 for each in beyond])
+    surely = _leading(sizes, [True, *(upper <= 0 for _, upper in intervals[1:])])
+    first = next((size for size, (lower, _) in zip(sizes[1:], intervals[1:], strict=True) if lower > 0), None)
+    return LocalCriticalBatchSize(
+        likely if learns else None,
+        surely if learns else None,
+        first if learns else None,
+        tuple(sizes),
+        tuple(rates),
+        losses,
+        start,
+        np.mean(losses - losses[0], axis=1) if learns else np.full(len(sizes), np.nan),
+        tuple(intervals),
+        examples,
+    )
+
+
+def _leading(sizes: list[int], holds: list[bool]) -> int:
+    """Return the last size before the first for which something does not hold."""
+    return sizes[holds.index(False) - 1] if False in holds else sizes[-1]
