@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import inf, isnan
 from typing import Any
 
-from minisgd.checks import as_items, require_kind
+from minisgd.checks import as_items, positive, require_kind
 from minisgd.errors import ArgumentError
 from minisgd.training.history import Record
 from minisgd.training.metrics import Mode
@@ -157,11 +157,9 @@ class EarlyStopping(Callback):
     def __init__(
         self, patience: int = 5, *, metric: str = "val_loss", mode: Mode | None = None, min_delta: float = 0.0
     ) -> None:
-        if isinstance(patience, bool) or not isinstance(patience, int) or patience < 1:
-            raise ArgumentError("patience", expected="a positive integer", got=patience, fix="use 5, for example")
         _require_mode(mode)
         _require_metric(metric)
-        self.patience, self.metric, self.mode, self.min_delta = patience, metric, mode, min_delta
+        self.patience, self.metric, self.mode, self.min_delta = positive(patience, "patience"), metric, mode, min_delta
 
     def on_start(self, training: TrainingState) -> None:
         self._improvement = _Improvement(self.metric, self.mode, self.min_delta, training)

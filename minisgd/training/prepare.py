@@ -8,7 +8,7 @@ from numbers import Integral
 from typing import Literal, TypeAlias
 
 from minisgd.backend import Plan, Precision, get_ops
-from minisgd.checks import require_one_of
+from minisgd.checks import positive, require_one_of
 from minisgd.data import Dataset
 from minisgd.data.augmentation import Transform, as_transforms
 from minisgd.data.checks import about
@@ -158,7 +158,9 @@ def prepare(
     shared = full and not net.order_matters and not transforms
     clip = None if clip_norm is None else clip_to(clip_norm)
     each = (int(seeds),) if isinstance(seeds, Integral) else tuple(int(s) for s in seeds)  # type: ignore[union-attr]
-    largest = min(schedule.largest, _checked(micro_batch) or schedule.largest)
+    largest = schedule.largest
+    if micro_batch is not None:
+        largest = min(largest, positive(micro_batch, "micro_batch"))
     if communicator is not None:
         communicator.require_device(net.ops.device)
         largest = min(largest, -(-schedule.largest // communicator.shards))
@@ -249,13 +251,3 @@ def _check_outputs(net: Network, loss: Loss, data: Dataset, spec: ExampleSpec) -
             got=f"data labelled only {', '.join(data.classes or ())}",
             fix="add examples of another class",
         )
-
-
-def _checked(micro_batch: int | None) -> int | None:
-    if micro_batch is not None and (
-        isinstance(micro_batch, bool) or not isinstance(micro_batch, int) or micro_batch < 1
-    ):
-        raise ArgumentError(
-            "micro_batch", expected="a positive integer", got=micro_batch, fix="use 16 examples at a time, for example"
-        )
-    return micro_batch

@@ -121,22 +121,6 @@ class StepTimes:
         return float(np.median(self.cpu))
 
 
-def time_steps(
-    prepare: Callable[[int], Prepared],
-    batch_sizes: Sequence[int],
-    threads: int | None,
-    rng: Generator,
-    *,
-    visits: int = VISITS,
-    seconds: float = SECONDS,
-    on_progress: ProgressHook | None = None,
-) -> HostArray:
-    """Return seconds per update by the wall clock, (V, K)."""
-    return measure_steps(
-        prepare, batch_sizes, threads, rng, visits=visits, seconds=seconds, on_progress=on_progress
-    ).wall
-
-
 def measure_steps(
     prepare: Callable[[int], Prepared],
     batch_sizes: Sequence[int],

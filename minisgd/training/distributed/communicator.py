@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from minisgd.backend import Request
+from minisgd.checks import positive
 from minisgd.errors import ArgumentError
 from minisgd.typing import Array, HostArray
 
@@ -38,9 +39,7 @@ class Communicator(ABC):
     def __init__(self, rank: int, size: int, shards: int | None = None) -> None:
         if shards is None:
             shards = size << max(0, (-(-SHARDS // size) - 1).bit_length())
-        self.rank, self.size, self.shards = rank, size, shards
-        if isinstance(shards, bool) or not isinstance(shards, int) or shards < 1:
-            raise ArgumentError("shards", expected="a positive integer", got=shards, fix="leave it out")
+        self.rank, self.size, self.shards = rank, size, positive(shards, "shards")
         share = shards // size
         if shards % size or (size > 1 and share & (share - 1)):
             raise ArgumentError(

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 import minisgd as ms
 from minisgd.backend import NumpyOps
 from minisgd.lab.timing import clock as speed_clock
-from minisgd.lab.timing.clock import Task, in_turn, time_steps
+from minisgd.lab.timing.clock import Task, in_turn, measure_steps
 from minisgd.lab.trial import STILL
 from minisgd.training.prepare import prepare
 
@@ -101,6 +101,6 @@ def test_steps_are_those_of_training_and_leave_the_network(monkeypatch: pytest.M
     def prepared(b: int):
         return prepare(net, data, ms.SGD(lr=STILL), batch_size=b)
 
-    taken = time_steps(prepared, [1, 300], 1, np.random.default_rng(0), visits=3, seconds=1e-4)
+    taken = measure_steps(prepared, [1, 300], 1, np.random.default_rng(0), visits=3, seconds=1e-4).wall
     assert taken.shape == (3, 2) and (taken > 0).all()
     np.testing.assert_array_equal(net.vector, before)

@@ -12,7 +12,7 @@ from minisgd.lab.claims.experiment import Experiment
 from minisgd.lab.claims.lab import Lab
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.instruments.memory.fit import peak_bytes
-from minisgd.lab.timing.clock import time_steps
+from minisgd.lab.timing.clock import measure_steps
 from minisgd.typing import HostArray
 
 
@@ -47,7 +47,7 @@ class TimeSteps(Experiment[StepTimes]):
         sizes = lab.held(trial, self.batch_sizes or (1, *lab.full_sizes))
         rng = np.random.default_rng([lab.seed, 0x71])
         prepare = trial.still(lab.seed)
-        taken = time_steps(prepare, sizes, lab.threads, rng, visits=lab.visits, seconds=lab.visit_seconds)
+        taken = measure_steps(prepare, sizes, lab.threads, rng, visits=lab.visits, seconds=lab.visit_seconds).wall
         return StepTimes(sizes, taken, len(trial.data))
 
 

@@ -16,7 +16,7 @@ from minisgd.data import Dataset
 from minisgd.data.holdout import generator
 from minisgd.errors import ArgumentError
 from minisgd.lab.statistics import Interval, mean_interval
-from minisgd.lab.timing.clock import ProgressHook, time_steps
+from minisgd.lab.timing.clock import ProgressHook, measure_steps
 from minisgd.lab.trial import Trial
 from minisgd.nn import Loss, Network
 from minisgd.optim import SGD, Optimizer
@@ -128,7 +128,7 @@ def powers_of_two(
     prepare = Trial(network, dataset, optimizer or SGD(lr=0.1), loss, dtype, device).still(seed)
     builds = []
     for build in range(BUILDS):
-        builds.append(time_steps(prepare, sizes, threads, rng, visits=VISITS, seconds=SECONDS))
+        builds.append(measure_steps(prepare, sizes, threads, rng, visits=VISITS, seconds=SECONDS).wall)
         if on_progress:
             on_progress((build + 1) / BUILDS)
     how = f"median over {BUILDS} builds of {VISITS} visits to each of {len(sizes)} batch sizes, in random order"

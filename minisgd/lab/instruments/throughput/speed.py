@@ -14,7 +14,7 @@ from minisgd.data.holdout import generator
 from minisgd.errors import ArgumentError
 from minisgd.lab.instruments.batch_sizes import choose_batch_sizes
 from minisgd.lab.statistics import RESAMPLES, Interval, intervals, log_interval, noise_draws
-from minisgd.lab.timing.clock import VISITS, ProgressHook, time_steps
+from minisgd.lab.timing.clock import VISITS, ProgressHook, measure_steps
 from minisgd.lab.timing.fit import fit_affine, fit_step_time
 from minisgd.lab.trial import Trial
 from minisgd.nn import Loss, Network
@@ -147,7 +147,7 @@ def speed(
     sizes = choose_batch_sizes(batch_sizes, prepare(1).recipe.network, len(dataset))
     require_visits(visits)
     rng = generator(seed)
-    taken = time_steps(prepare, sizes, threads, rng, visits=visits, on_progress=on_progress)
+    taken = measure_steps(prepare, sizes, threads, rng, visits=visits, on_progress=on_progress).wall
     how = f"median of {visits} visits to each of {len(sizes)} batch sizes, in a random order anew in every round"
     return summarise(sizes, taken, len(dataset), how, rng)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minisgd.checks import positive
 from minisgd.data import Dataset
 from minisgd.errors import ArgumentError
 from minisgd.lab.instruments.trace.forward import TensorNorms, TracePass
@@ -46,9 +47,7 @@ class Trace(Callback):
     """
 
     def __init__(self, every: int = 50) -> None:
-        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-            raise ArgumentError("every", expected="a positive integer", got=every, fix="use 50, for example")
-        self.every = every
+        self.every = positive(every, "every")
         self._rows: list[dict[str, Any]] = []
         self._layers: tuple[str, ...] = ()
         self._tensors: tuple[tuple[str, str], ...] = ()
