@@ -8,7 +8,10 @@ from minisgd.cli.group import Group
 
 SCRIPT = """\
 # eval "$(minisgd --completion)"
-[ -n "$ZSH_VERSION" ] && autoload -U bashcompinit && bashcompinit
+if [ -n "$ZSH_VERSION" ]; then
+    whence compdef > /dev/null || {{ autoload -U compinit && compinit -u; }}
+    autoload -U bashcompinit && bashcompinit
+fi
 _minisgd() {{
     local words
     case "${{COMP_WORDS[1]}} ${{COMP_WORDS[2]}}" in

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import tomllib
@@ -62,7 +63,7 @@ def test_the_version_in_short(capsys, word):
     assert "did you mean '--version'" in answer(capsys, "version")[2]
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
@@ -72,8 +73,15 @@ def test_the_version_in_short(capsys, word):
         (["minisgd", "probe", "noise", "--exam"], ["--examples"]),
     ],
 )
-def test_bash_completes_commands_and_options(capsys, typed, offered):
+def test_shells_complete_commands_and_options(capsys, tmp_path, shell, typed, offered):
+    if shutil.which(shell) is None:
+        pytest.skip(f"no {shell}")
     script = answer(capsys, "--completion")[1]
     asked = f"COMP_WORDS=({' '.join(typed)}); COMP_CWORD={len(typed) - 1}; _minisgd; echo ${{COMPREPLY[@]}}"
-    done = subprocess.run(["bash", "-c", f"{script}\n{asked}"], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == offered
+    words, home = {"bash": ["bash", "-c"], "zsh": ["zsh", "-f", "-c"]}[shell], {"HOME": str(tmp_path)}
+    as_zsh_does = "emulate ksh\n" if shell == "zsh" else ""  # arrays begin at 0 in functions of bash
+    done = subprocess.run(
+        [*words, f"{script}\n{as_zsh_does}{asked}"], capture_output=True, text=True, check=True, env=os.environ | home
+    )
+    fitting = [word for word in done.stdout.split() if word.startswith(typed[-1])]  # zsh leaves out the others itself
+    assert fitting == offered
