@@ -17,6 +17,7 @@ from minisgd.errors import ArgumentError
 if TYPE_CHECKING:
     from minisgd.lab.study import Study
     from minisgd.lab.study.batch_result import BatchResult
+    from minisgd.lab.study.ranks import SimulatedRanks
     from minisgd.lab.study.table import Column
 
 EXAMPLES = """\
@@ -45,6 +46,7 @@ def configure(parser: Parser) -> None:
     group.add_argument("--memory-limit", metavar="BYTES", help="512MiB: recommend nothing that needs more")
     group.add_argument("--workers", type=positive, metavar="N", help="train in N processes, one thread each")
     group.add_argument("--dask", metavar="ADDRESS", help="train on a Dask cluster: tcp://HOST:PORT, or local")
+    group.add_argument("--ranks", type=listed(integer), metavar="N,N,…", help="simulate training on so many ranks")
     group.add_argument("--quick", action="store_true", help="a first answer: 2 seeds, every other batch size")
     group.add_argument("--out", type=folder, default=Path("minisgd-study"), metavar="DIR", help="(minisgd-study)")
     options.add_common(parser)
@@ -85,6 +87,7 @@ def run(args: Namespace) -> int:
                 train_command=_train_command(args),
                 on_event=running.reporter(bar),
                 executor=executor,
+                ranks=args.ranks,
                 **running.machine(args),
             )
         saved = found.result.save(args.out) if unreported else found.save(args.out)
@@ -152,6 +155,7 @@ def _executor(args: Namespace) -> Iterator[Any]:
 STUDY_ONLY = {
     "--workers": 1,
     "--dask": 1,
+    "--ranks": 1,
     "--batch-sizes": 1,
     "--learning-rates": 1,
     "--seeds": 1,
@@ -215,8 +219,22 @@ def _print(found: Study) -> None:
     output.print_table(header, rows, left=0, strong=lambda position: sizes[position] == best.batch_size)
     if any(batch.lr_on_edge for batch in result.batch_sizes):
         print("* the best of those tried was the smallest or the largest")
+    if result.ranks is not None:
+        _print_ranks(result.ranks)
     for caution in cautions(result):
         output.print_text(f"Caution: {caution}")
+
+
+def _print_ranks(found: SimulatedRanks) -> None:
+    from minisgd.lab import words
+
+    b = found.batch_size
+    rows = [
+        (str(n), *map(words.seconds, seconds))
+        for n, *seconds in zip(found.ranks, found.divided, found.grown, found.all_reduce, strict=True)
+    ]
+    output.print_table(("ranks (simulated)", f"{b} divided", f"{b} on each", "all-reduce"), rows, left=0)
+    output.print_text(str(found))
 
 
 def _cell(column: Column, batch: BatchResult) -> str:

@@ -17,6 +17,7 @@ from minisgd.files import to_json, write_atomically
 from minisgd.lab import words
 from minisgd.lab.study.batch_result import BatchResult
 from minisgd.lab.study.curves import FitResult, Timing
+from minisgd.lab.study.ranks import SimulatedRanks
 from minisgd.lab.study.target import Baseline, Target
 from minisgd.tables import Shown, Table, curves
 
@@ -102,6 +103,7 @@ class StudyResult:
         learned: Whether the pilot beat it by more than chance; if not, no batch sizes were compared.
         left_open: What the time did not allow, in sentences.
         measurable: Whether the target takes enough updates at every batch size to tell them apart.
+        ranks: What several ranks would take, simulated; None where that was not asked for, or there is no curve.
     """
 
     data: str
@@ -121,6 +123,7 @@ class StudyResult:
     learned: bool = True
     measurable: bool = True
     left_open: tuple[str, ...] = ()
+    ranks: SimulatedRanks | None = None
 
     def __str__(self) -> str:
         return "\n".join([str(self._table()), "", str(self.recommendation)])

@@ -27,12 +27,16 @@ from minisgd.lab.study.arguments import (
 from minisgd.lab.study.cell import Cell, Journal
 from minisgd.lab.study.constant import balanced, best_constant, usual_metric
 from minisgd.lab.study.course import CHAINS, Course, EventHook
+from minisgd.lab.study.fit import StepsFit
 from minisgd.lab.study.grid import resolve_batch_sizes, resolve_learning_rates
 from minisgd.lab.study.instructions import Instructions
 from minisgd.lab.study.outcome import trials_of, within_budget
 from minisgd.lab.study.pilot import Pilot
+from minisgd.lab.study.ranks import resolve_ranks, simulate_ranks
 from minisgd.lab.study.result import Recommendation, StudyResult
 from minisgd.lab.study.workers import workers_of
+from minisgd.lab.timing.all_reduce import AllReduce, measure_all_reduce
+from minisgd.lab.timing.fit import StepTimeFit
 from minisgd.lab.trial import Trial, with_validation
 from minisgd.nn import Network
 from minisgd.nn.losses import LossLike, as_loss
@@ -108,6 +112,7 @@ def study(
     train_command: str | None = None,
     on_event: EventHook | None = None,
     executor: Any = None,
+    ranks: Sequence[int] | None = None,
 ) -> Study:
     """Find the batch size and learning rate to train a network with, by training it at all of them.
 
@@ -146,6 +151,8 @@ def study(
         executor: Who trains: an executor as in ``concurrent.futures``, such as joblib's
             ``joblib.externals.loky.get_reusable_executor(8)``, or a ``dask.distributed.Client``; by default this
             process. Every worker uses one thread. What is found does not depend on it.
+        ranks: Numbers of ranks, such as [1, 8, 64], whose time to the target is simulated, from what is measured here
+            and an all-reduce by two of them.
 
     Returns:
         The recommendation and everything measured.
@@ -168,6 +175,8 @@ def study(
     fixed = fixed_steps(train_for, len(dataset))
     limit = None if memory_limit is None else parse_bytes(memory_limit)
     each = resolve_seeds(seeds, seed)
+    simulated = resolve_ranks(ranks)
+    all_reduce = measure_all_reduce() if simulated else None
     optimizer = as_optimizer(optimizer or SGD(lr=0.1))
     loss = None if loss is None else as_loss(loss)
     ops = get_ops(device)
@@ -233,6 +242,8 @@ def study(
         else:
             emit("target", {"text": f"{pilot.target} ({'given' if goal else 'found by the pilot'})"})
             result = _compare(course, pilot, setting, limit)
+            if all_reduce is not None:
+                result = _simulate(result, timed, simulated, all_reduce)
     if out is not None:
         result.save(out)
     return Study(result)
@@ -250,6 +261,17 @@ def _compare(course: Course, pilot: Pilot, setting: Setting, memory_limit: int |
     return analyse(
         trials, replace(setting, cpu_share=cpu_share, seeds=seen, left_open=left_open), course.seed, memory_limit
     )
+
+
+def _simulate(result: StudyResult, trial: Trial, ranks: tuple[int, ...], all_reduce: AllReduce) -> StudyResult:
+    """Add what ranks would take, from the recommended batch size; nothing where there is no curve to go by."""
+    fit, line, best = result.fit, result.timing, result.recommendation.batch_size
+    if fit.s_min is None or fit.e_min is None or line is None or best is None:
+        return result
+    curve = StepsFit(fit.s_min, fit.e_min, fit.residual or 0.0)
+    times = StepTimeFit(line.t0_seconds, line.examples_per_second, line.residual)
+    gradient_bytes = trial.prepare(1 if best == 1 else 2, 0).recipe.network.vector.nbytes
+    return replace(result, ranks=simulate_ranks(ranks, best, curve, times, all_reduce, gradient_bytes))
 
 
 def _trains_on_one(trial: Trial) -> bool:

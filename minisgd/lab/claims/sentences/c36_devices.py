@@ -7,7 +7,9 @@ import numpy as np
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
 from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, some
-from minisgd.lab.claims.experiments.ranks import RankTimes, TrainOnRanks
+from minisgd.lab.claims.experiments.measured import StepTimes, TimeSteps
+from minisgd.lab.claims.experiments.ranks import Exchange, TimeExchange, rank_times
+from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
 from minisgd.lab.claims.pictures import Axes
 from minisgd.lab.claims.statistics import log_ratio, ratio_of
 from minisgd.lab.plots import BLUE, INK, ORANGE, log_axis, spread
@@ -28,43 +30,46 @@ RULE = Rule(
 )
 
 
-def judge(rng: Generator, times: RankTimes) -> Finding:
+def judge(rng: Generator, runs: TargetRuns, times: StepTimes, exchange: Exchange) -> Finding:
     """Compare one rank with the most ranks, the batch size of all of them fixed, and that of each."""
-    tables = {"divided": times.fixed_global, "grown": times.fixed_each}
+    simulated = rank_times(runs, times, exchange)
+    tables = {"divided": simulated.fixed_global, "grown": simulated.fixed_each}
     evidence = {name: log_ratio(table[0], table[-1]) for name, table in tables.items()}
     ratios = {name: ratio_of(effect) for name, effect in evidence.items()}
-    most = times.ranks[-1]
+    most = simulated.ranks[-1]
+    divided, grown = (words.count(ratios[name].value) for name in ("divided", "grown"))
     text = (
-        f"One rank takes {words.count(ratios['divided'].value)} times the seconds of {most} that divide its batch, and "
-        f"{words.count(ratios['grown'].value)} times those of {most} with a batch like its own each."
+        f"In a simulation one rank takes {divided} times the seconds of {most} that divide its batch, and {grown} "
+        f"times those of {most} with a batch like its own each."
     )
 
     def draw(ax: Axes) -> None:
         for (name, table), color in zip(tables.items(), (BLUE, ORANGE), strict=True):
-            ax.plot(times.ranks, np.median(table, axis=1), marker="o", lw=1.8, color=color, label=f"batch {name}")
+            ax.plot(simulated.ranks, np.median(table, axis=1), marker="o", lw=1.8, color=color, label=f"batch {name}")
         log_axis(
             ax, *spread([float(x) for t in tables.values() for x in t.ravel()]), words.seconds, "seconds to target"
         )
-        ax.set_xlabel("ranks", fontsize=9.5, color=INK)
+        ax.set_xlabel("ranks, simulated", fontsize=9.5, color=INK)
         ax.legend(frameon=False, fontsize=8.8, labelcolor=INK)
 
-    effects = [Effect.of(f"seconds to target: one rank / {most}, batch {name}", r) for name, r in ratios.items()]
-    n = times.fixed_each.size + times.fixed_global.size
-    return Finding(RULE.verdict(evidence), effects[0], n, text, draw, (effects[1],), evidence=evidence)
+    effects = [
+        Effect.of(f"simulated seconds to target: one rank / {most}, batch {name}", r) for name, r in ratios.items()
+    ]
+    return Finding(RULE.verdict(evidence), effects[0], runs.training_runs, text, draw, (effects[1],), evidence=evidence)
 
 
 CLAIM = Claim(
     number=36,
     says="Several devices shorten training simply.",
     sources=("S1",),
-    experiment="Train to the same target on one, two and four ranks: with one batch size that they divide, and with "
-    "one batch size on each of them.",
-    effect="Ratio of the seconds to target on one rank and on the most; 95% over paired seeds.",
+    experiment="Simulate 1, 8 and 64 ranks, from the times of a step and of an all-reduce by two ranks, as measured "
+    "here, and from the fitted steps to the target: the fastest batch size of one rank divided among them, or on each.",
+    effect="Ratio of the simulated seconds to target on one rank and on the most; 95% over paired seeds.",
     rule=RULE,
     would_change="Batches beyond the critical batch size, which more ranks cannot make shorter; a network whose "
     "gradient takes longer to add up than to compute.",
     held_fixed="Target, initial weights of each seed, learning rate tuned for every global batch size.",
-    needs={"times": TrainOnRanks()},
+    needs={"runs": RunToTarget(), "times": TimeSteps(), "exchange": TimeExchange()},
     judge=judge,
     unseen=True,
 )

@@ -10,7 +10,7 @@ from typing import Any
 from minisgd.lab import words
 from minisgd.lab.page import Plot, View, write_page
 from minisgd.lab.study.cautions import cautions
-from minisgd.lab.study.report import captions, heatmap, learning, machine, scaling
+from minisgd.lab.study.report import captions, heatmap, learning, machine, ranks, scaling
 from minisgd.lab.study.report.axes import link
 from minisgd.lab.study.result import StudyResult
 from minisgd.lab.study.table import columns
@@ -59,6 +59,11 @@ def plots_of(result: StudyResult) -> list[Plot]:
             View("", machine.draw_throughput(result), captions.throughput(result)),
         ),
         plot("memory", "How much memory?", View("", machine.draw_memory(result), captions.memory(result))),
+        *(
+            [plot("ranks", "What would several ranks bring?", View("", ranks.draw_ranks(found), str(found)))]
+            if (found := result.ranks) is not None
+            else []
+        ),
     ]
 
 

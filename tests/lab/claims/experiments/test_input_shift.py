@@ -1,4 +1,4 @@
-"""Shifts of inputs, the share of the peak, and ranks: what claims 34, 35 and 36 measure."""
+"""Shifts of inputs, and the share of the peak: what claims 34 and 35 measure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from minisgd.data.synthetic import gaussian_blobs
 from minisgd.lab.claims.experiment import Unsuitable
 from minisgd.lab.claims.experiments.input_shift import FollowInputs, _change, _inputs
 from minisgd.lab.claims.experiments.peak import MeasureUtilisation
-from minisgd.lab.claims.experiments.ranks import TrainOnRanks
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.trial import Trial
 from minisgd.training.arithmetic import quiet_arithmetic
@@ -62,8 +61,3 @@ def test_a_step_achieves_a_share_of_the_peak():
     lab.hurry()
     found = MeasureUtilisation().run(lab)
     assert found.share.shape == (7, 4) and (found.share > 0).all() and (found.peak > 0).all()
-
-
-def test_ranks_are_said_to_be_missing():
-    with pytest.raises(Unsuitable, match="several ranks, which this version does not have"):
-        TrainOnRanks().run(small_lab(NETWORK, DATA))

@@ -21,7 +21,7 @@ from minisgd.lab.claims.experiments.gradient_variance import GradientVariance
 from minisgd.lab.claims.experiments.input_shift import InputShift
 from minisgd.lab.claims.experiments.measured import Memory, StepTimes
 from minisgd.lab.claims.experiments.peak import Utilisation
-from minisgd.lab.claims.experiments.ranks import RankTimes
+from minisgd.lab.claims.experiments.ranks import Exchange
 from minisgd.lab.claims.experiments.step_flops import StepFlops
 from minisgd.lab.claims.experiments.to_target import TargetRuns
 from minisgd.lab.claims.sentences.table import CLAIMS
@@ -29,6 +29,7 @@ from minisgd.lab.instruments.throughput.latency import LatencyPoint
 from minisgd.lab.instruments.throughput.pairs import PowersOfTwo, compare
 from minisgd.lab.instruments.throughput.speed import Speed, summarise
 from minisgd.lab.study.target import Target
+from minisgd.lab.timing.all_reduce import AllReduce
 
 SIZES = (4, 16, 64, 256, 1024)
 SEEDS = 8
@@ -171,12 +172,9 @@ def utilisation(share: Curve) -> Utilisation:
     return Utilisation(SIZES, table, np.full(7, 1e11))
 
 
-def rank_times(divided: Curve, grown: Curve) -> RankTimes:
-    """Make seconds to target on one, two and four ranks."""
-    rng, ranks = np.random.default_rng(0), (1, 2, 4)
-    tables = [np.array([[curve(r)] for r in ranks]) * np.exp(0.03 * rng.normal(size=(3, SEEDS)))
-              for curve in (divided, grown)]  # fmt: skip
-    return RankTimes(ranks, *tables)
+def exchange(latency: float) -> Exchange:
+    """Make ranks that add up gradients of 40 kB in about 2 log2 n latencies."""
+    return Exchange(AllReduce(latency, 1e12), 40_000)
 
 
 def escape(lambda_max: float, train_loss: float) -> Escape:
