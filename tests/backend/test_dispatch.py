@@ -12,7 +12,7 @@ import minisgd as ms
 from minisgd.backend import Arena, Call, NumpyOps, Plan, Program
 from minisgd.backend.cuda import cupy_vocabulary
 from minisgd.backend.cuda.cupy_ops import CupyOps
-from minisgd.backend.cuda.device_kernels import launch_all
+from minisgd.backend.cuda.launcher import launch_all
 from minisgd.nn import GELU, Linear, MaxPool2d, ReLU, Sequential, Tanh
 from minisgd.optim import SGD
 from minisgd.optim.cuda.updates import FORMULAS

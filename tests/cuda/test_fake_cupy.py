@@ -110,6 +110,49 @@ def test_a_graph_repeats_what_was_captured(cupy, stream):
     assert_array_equal(x.get(), [3, 7, 11, 15])
 
 
+def forked(cupy, stream, meet=True):
+    """Return a graph in which a second stream doubles x into y while the first adds 1 to x; and both arrays."""
+    kernel, x, y = twice(cupy), cupy.asarray(np.arange(4, dtype="float32")), cupy.zeros(4, "float32")
+    second, begun, done = cupy.cuda.Stream(non_blocking=True), cupy.cuda.Event(), cupy.cuda.Event()
+    stream.synchronize()
+    stream.begin_capture()
+    begun.record(stream)
+    second.wait_event(begun)
+    with second:
+        kernel((1, 1, 1), (32, 1, 1), (x, y, np.int32(4)))
+    done.record(second)
+    cupy.add(x, 1.0, out=x)
+    if meet:
+        stream.wait_event(done)
+    cupy.add(y, 1.0, out=y)
+    assert second.is_capturing()
+    return stream.end_capture(), x, y, second
+
+
+def test_a_capture_that_forks_does_the_other_stream_s_work_late(cupy, stream):
+    graph, x, y, second = forked(cupy, stream)
+    assert len(graph.nodes) == 3 and not second.is_capturing()
+    graph.launch()
+    assert_array_equal(x.get(), [1, 2, 3, 4])
+    assert_array_equal(y.get(), [3, 5, 7, 9])  # nothing kept x from changing before it was read
+
+
+def test_streams_of_a_capture_must_meet_again(cupy, stream):
+    with pytest.raises(CUDARuntimeError, match="Unjoined"):
+        forked(cupy, stream, meet=False)
+    graph, *_ = forked(cupy, stream)  # and no stream is left capturing
+    assert len(graph.nodes) == 3
+
+
+def test_two_captures_cannot_wait_for_each_other(cupy, stream):
+    other, event = cupy.cuda.Stream(non_blocking=True), cupy.cuda.Event()
+    stream.begin_capture()
+    other.begin_capture()
+    event.record(other)
+    with pytest.raises(CUDARuntimeError, match="Merge"):
+        stream.wait_event(event)
+
+
 @pytest.mark.parametrize(
     ("work", "error", "words"),
     [

@@ -201,6 +201,19 @@ def test_a_step_has_few_kernels(launched: list[Any]) -> None:
     assert len(launched[-1].nodes) == 10
 
 
+def test_gradients_of_a_convolution_run_beside_each_other(launched: list[Any]) -> None:
+    """On a second stream, which is part of the graph; with the weights of the CPU, see the tests of training."""
+    images = RNG.standard_normal((32, 6, 6, 1))
+    data = ms.Dataset.from_arrays(images, np.arange(32) % 3, validation=None)
+    network = ms.Network(ms.Conv2d(2, 3), ms.ReLU(), ms.Conv2d(2, 3), ms.Flatten(), ms.Linear(3))
+    session = prepare(network, data, ms.SGD(lr=0.01), batch_size=16, device="cuda").session()
+    for _ in range(2):
+        session.advance(lambda: True)
+    order = list(launched[-1]._in_order())
+    first, second = (place for place, node in enumerate(order) if place != node)  # of the second convolution
+    assert (order[first], order[second]) == (second, first) and second == first + 1
+
+
 def test_where_the_host_is_asked_in_between_a_step_is_one_launch_of_each_program(launched: list[Any]) -> None:
     class Watching(ms.Callback):
         seen = 0

@@ -13,7 +13,7 @@ from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
 from minisgd.backend.cuda.device_kernels import ARRIVALS, FLOATS, SCRATCH
 from minisgd.backend.cuda.diagnosis import find_trouble, no_cupy
 from minisgd.backend.cuda.graph import GraphProgram
-from minisgd.backend.cuda.stream import on_stream
+from minisgd.backend.cuda.stream import Fork, on_stream
 from minisgd.backend.ops import Ops
 from minisgd.backend.program import Program
 from minisgd.typing import Array, HostArray, Shape
@@ -58,6 +58,7 @@ class CupyOps(CupyVocabulary):
         self.cupy = import_cupy()
         super().__init__(self.cupy, precision)
         self.stream = self.cupy.cuda.Stream(non_blocking=True)
+        self.fork = Fork(self.cupy, self.stream)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.precision,)

@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from minisgd.backend.cuda.device_kernels import CudaKernels, launch_all
+from minisgd.backend.cuda.device_kernels import CudaKernels
 from minisgd.backend.cuda.kernels.affine import Affine
 from minisgd.backend.cuda.kernels.dropout import Dropout
 from minisgd.backend.cuda.kernels.fold import Fold
 from minisgd.backend.cuda.kernels.gather import Gather
 from minisgd.backend.cuda.kernels.next_rows import NextRows
+from minisgd.backend.cuda.launcher import Launch, launch_all
 from minisgd.backend.cuda.products import chosen, multiply, pairs, without_copies
+from minisgd.backend.cuda.stream import Fork
 from minisgd.backend.cuda.views import columns, stacks
 from minisgd.backend.ops import Operand, Ops
 from minisgd.errors import DtypeError
@@ -35,6 +37,8 @@ class CupyVocabulary(Ops):
     matrices to 10 bits of mantissa where it multiplies (large products; our kernels never do).
     """
 
+    fork: Fork
+    """The stream beside that of the device."""
     row_bytes = 128  # a line of the cache: loads of 16 bytes stay possible in every replica
 
     def __init__(self, cupy: Any, precision: str = "full") -> None:
@@ -50,11 +54,18 @@ class CupyVocabulary(Ops):
             self._families[key] = kind(self.kernels.library(dtype), *arguments)  # type: ignore[index]
         return self._families[key]  # type: ignore[index]
 
-    def launch(self, op: str, emit: Callable[[], object], reads: tuple[Any, ...], out: Array) -> None:
-        """Run or record the launches that emit() makes, as one call."""
+    def launch(
+        self,
+        op: str,
+        emit: Callable[[], object],
+        reads: tuple[Any, ...],
+        out: Array,
+        by: Callable[[Sequence[Launch]], None] = launch_all,
+    ) -> None:
+        """Run or record the launches that emit() makes, as one call.  by: who launches them, `Fork` for instance"""
         with self.kernels.prepare() as launches:
             emit()
-        self.run(op, launch_all, (tuple(launches),), reads, out)
+        self.run(op, by, (tuple(launches),), reads, out)
 
     def fits(self, part: object) -> bool:
         longest: int = max(getattr(getattr(part, operand, None), "size", 0) for operand in ("x", "y"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -76,9 +76,3 @@ class CudaKernels:
         launches: list[Launch] = []
         with self.libraries["float32"].prepare(launches), self.libraries["float64"].prepare(launches):
             yield launches
-
-
-def launch_all(launches: Sequence[Launch]) -> None:
-    """Launch what was prepared, in order."""
-    for launch in launches:
-        launch.run()

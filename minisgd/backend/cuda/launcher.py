@@ -8,7 +8,7 @@ CPU, so that the launcher a GPU sees is the launcher that every test run exercis
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -155,6 +155,12 @@ class Launch:
     def run(self) -> None:
         """Launch on the current stream."""
         self.function(self.grid, self.block, self.args, shared_mem=self.shared_bytes)
+
+
+def launch_all(launches: Sequence[Launch]) -> None:
+    """Launch what was prepared, in order."""
+    for launch in launches:
+        launch.run()
 
 
 class Kernel:

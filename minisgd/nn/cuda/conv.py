@@ -9,7 +9,7 @@ from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
 from minisgd.backend.cuda.kernels.shapes import blocks, require_int32, require_shape, stride
 from minisgd.backend.cuda.kernels.splits import Room, Workspace, workspace_elements
 from minisgd.backend.cuda.kernels.tiles import MEDIUM, NARROW, SMALL, Cut, choose_cut
-from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, scalar
+from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, launch_all, scalar
 from minisgd.backend.cuda.workload import Device, Floor, Workload, Workloads
 from minisgd.backend.dispatch import tuned
 from minisgd.errors import ShapeError
@@ -178,15 +178,22 @@ def forward(self: Conv2d, ops: CupyVocabulary, x: Array) -> Array:
 
 @tuned("cuda", Conv2d, "backward")
 def backward(self: Conv2d, ops: CupyVocabulary, dy: Array) -> Array | None:
-    """dW = Σ patchesᵀ dy    db = Σ_{B,H,W} dy    dx: every pixel gathers from the windows that cover it"""
-    kernels = _kernels(self, ops)
+    """dW = Σ patchesᵀ dy    db = Σ_{B,H,W} dy    dx: every pixel gathers from the windows that cover it
+
+    Neither reads what the other writes, and a small batch fills no device: they run beside each other.
+    """
+    kernels, both = _kernels(self, ops), self.learns and self.dx is not None
     if self.learns:
         x, slope, dW, db = stacked(self.lead, self.x, dy, self.dW, self.db if self.bias else None)
         work = ops.kernels.workspace(dy.dtype, kernels.workspace(*x.shape[:2]))
-        ops.launch("conv_dW", lambda: kernels.weight_gradient(x, slope, dW, db, workspace=work), (self.x, dy), self.dW)
+        ops.launch(
+            "conv_dW", lambda: kernels.weight_gradient(x, slope, dW, db, workspace=work), (self.x, dy), self.dW,
+            by=ops.fork.beside if both else launch_all,
+        )  # fmt: skip
     if self.dx is not None:
         arrays = stacked(self.lead, dy, self.W, self.dx)
-        ops.launch("conv_dx", lambda: kernels.input_gradient(*arrays), (dy, self.W), self.dx)
+        meet = ops.fork.meet if both else launch_all
+        ops.launch("conv_dx", lambda: kernels.input_gradient(*arrays), (dy, self.W), self.dx, by=meet)
     return self.dx
 
 

@@ -142,7 +142,7 @@ class Stream:
     def submit(self, work: Callable[[], None], memories: Iterable[Memory] = ()) -> None:
         """Do the work some time after what was submitted before it."""
         if self._graph is not None:
-            self._graph.append(work, memories)
+            self._graph.append(self, work, memories)
             return
         if not self.is_non_blocking:
             self._meet_other_blocking_streams()
@@ -193,8 +193,19 @@ class Stream:
         stream, number = event.stream, event.number
         if stream is None or stream is self:
             return
+        if event._graph() is not None:
+            self._join(event._graph(), stream, number)
+            return
         self.refuse_capture("cudaErrorStreamCaptureIsolation")
         self.submit(lambda: stream.run_until(number))
+
+    def _join(self, graph: Graph, stream: Stream, number: int) -> None:
+        """Wait, in the graph, for what the other stream's capture held; a stream that is not capturing does so now."""
+        if self._graph is None:
+            self._graph, self._mode, self._invalid = graph, stream._mode, None
+        elif self._graph is not graph:
+            self._invalidate("cudaErrorStreamCaptureMerge")
+        graph._wait(self, stream, number)
 
     # ------------------------------------------------ graphs
 
@@ -204,14 +215,23 @@ class Stream:
         if self._graph is not None:
             raise CUDARuntimeError("cudaErrorIllegalState: the stream is capturing")
         self._graph, self._invalid = Graph(), None
+        self._graph._origin = self
         self._mode = STREAM_CAPTURE_RELAXED if mode is None else mode
 
     def end_capture(self) -> Graph:
-        graph, self._graph = self._graph, None
+        graph = self._graph
         if graph is None:
             raise CUDARuntimeError("cudaErrorIllegalState: the operation cannot be performed in the present state")
-        if self._invalid is not None:
-            raise CUDARuntimeError(f"cudaErrorStreamCaptureInvalidated: due to a previous error, {self._invalid}")
+        if graph._origin is not self:
+            self._invalidate("cudaErrorStreamCaptureUnmatched")
+        streams = [stream for stream in DEVICE.streams if stream._graph is graph]
+        for stream in streams:
+            stream._graph = None
+        invalid = next((stream._invalid for stream in streams if stream._invalid is not None), None)
+        if invalid is not None:
+            raise CUDARuntimeError(f"cudaErrorStreamCaptureInvalidated: due to a previous error, {invalid}")
+        if not graph._is_joined():
+            raise CUDARuntimeError("cudaErrorStreamCaptureUnjoined: a stream that forked has not met the first again")
         return graph
 
     def is_capturing(self) -> bool:
@@ -236,11 +256,15 @@ class Event:
 
     def __init__(self, block: bool = False, disable_timing: bool = False, interprocess: bool = False) -> None:
         self.stream: Stream | None = None
+        self._graph: Callable[[], Graph | None] = lambda: None
+        """The capture that it was recorded in."""
         self.number = 0
 
     def record(self, stream: Stream | None = None) -> None:
         self.stream = stream or DEVICE.current
-        self.number = self.stream._given
+        graph = self.stream._graph
+        self._graph = (lambda: None) if graph is None else weakref.ref(graph)
+        self.number = self.stream._given if graph is None else graph._length(self.stream)
 
     def synchronize(self) -> None:
         if self.stream is not None:
@@ -256,17 +280,45 @@ class Graph:
     """Work that was written down.
 
     It keeps no array alive. Memory from a pool that is not the default one lasts as long as that pool, since
-    nobody else is dealt it.
+    nobody else is dealt it. What another stream was given in its capture is done as late as the events allow.
     """
+
+    _origin: Stream
+    """Where the capture began."""
 
     def __init__(self) -> None:
         self.nodes: list[tuple[Callable[[], None], tuple[weakref.ref[Any], ...]]] = []
+        self._branches: defaultdict[int, list[int | tuple[int, int]]] = defaultdict(list)
+        """By stream: nodes by number, and waits for so many of another stream's."""
         self.launches = 0
         _at_the_end(self, DEVICE.refuse_release, "a graph is destroyed")
 
-    def append(self, work: Callable[[], None], memories: Iterable[Memory]) -> None:
+    def append(self, stream: Stream, work: Callable[[], None], memories: Iterable[Memory]) -> None:
         default = weakref.ref(DEVICE.pool)
+        self._branches[id(stream)].append(len(self.nodes))
         self.nodes.append((work, tuple(weakref.ref(m) if m.pool == default else m.pool for m in memories)))
+
+    def _length(self, stream: Stream) -> int:
+        return len(self._branches[id(stream)])
+
+    def _wait(self, stream: Stream, other: Stream, number: int) -> None:
+        self._branches[id(stream)].append((id(other), number))
+
+    def _is_joined(self) -> bool:
+        return len(list(self._in_order())) == len(self.nodes)
+
+    def _in_order(self) -> Iterator[int]:
+        """Yield the nodes that the first stream needs, those of others where it waits for them."""
+        return self._up_to(id(self._origin), self._length(self._origin), defaultdict(int))
+
+    def _up_to(self, branch: int, number: int, done: defaultdict[int, int]) -> Iterator[int]:
+        while done[branch] < number:
+            step = self._branches[branch][done[branch]]
+            done[branch] += 1
+            if isinstance(step, int):
+                yield step
+            else:
+                yield from self._up_to(*step, done)
 
     def launch(self, stream: Stream | None = None) -> None:
         stream = stream or DEVICE.current
@@ -278,7 +330,7 @@ class Graph:
         pass
 
     def _run(self) -> None:
-        for work, memories in self.nodes:
+        for work, memories in map(self.nodes.__getitem__, self._in_order()):
             if any(memory() is None for memory in memories):
                 raise GraphFault("the graph uses an array that is gone")
             work()

@@ -8,8 +8,8 @@ from numpy.testing import assert_allclose
 
 from minisgd.backend import Arena, Call, NumpyOps, Ops, Plan
 from minisgd.backend.cuda.cupy_ops import CupyOps
-from minisgd.backend.cuda.device_kernels import launch_all
 from minisgd.backend.cuda.graph import GraphProgram
+from minisgd.backend.cuda.launcher import launch_all
 from minisgd.nn import BatchNorm, Conv2d, Flatten, Linear, MaxPool2d, ReLU
 from minisgd.nn.cuda.linear import FUSED
 from tests.nn.layer_bench import Bench, TextbookOps
