@@ -26,14 +26,15 @@ SHARE = 0.02
 class DivergenceWatch:
     """Looks at the training loss after every update, or every few where looking means waiting for a device.
 
-    There the state of the last look is kept on the host: where a run has diverged, the updates since then are taken
-    again, one by one, up to the one at fault, which the message names.
+    There the state is kept on the host now and then: where a run has diverged, the updates since then are taken again,
+    one by one, up to the one at fault, which the message names.
     """
 
     def __init__(self, training: TrainingState) -> None:
         self.training = training
         self._pause = SECONDS
-        self._keep()
+        if not training.session.waits:
+            self._keep()
 
     def check(self, *, now: bool, last: bool) -> None:
         """Look, where it is time to.
@@ -45,13 +46,15 @@ class DivergenceWatch:
                 far above what it began with.
         """
         training, session = self.training, self.training.session
-        due = session.steps - self._steps >= EVERY and perf_counter() - self._when >= self._pause
-        if not (now or due or session.waits):
+        waits = session.waits
+        due = not waits and session.steps - self._steps >= EVERY and perf_counter() - self._when >= self._pause
+        if not (now or due or waits):
             return
         if self._is_sound() and not (last and not _is_finite(session)):
-            self._keep()
+            if due:
+                self._keep()
             return
-        if not session.waits:
+        if not waits:
             self._take_again()
         loss, first = float(session.train_loss()[0]), training.first_loss
         where = first_not_finite(session)
@@ -68,16 +71,14 @@ class DivergenceWatch:
         return isfinite(loss) and loss <= FACTOR * (1 + abs(self.training.first_loss))
 
     def _keep(self) -> None:
-        """Note where the training run is; and its state, where more than one update may follow before the next look."""
+        """Keep the state of the training run, and wait for the next time so long that this costs a small share."""
         session, begun = self.training.session, perf_counter()
-        self._steps, self._when = session.steps, begun
-        if not session.waits:
-            self._state = session.state()
-            self._when = perf_counter()
-            self._pause = max(SECONDS, (self._when - begun) / SHARE)
+        self._steps, self._state = session.steps, session.state()
+        self._when = perf_counter()
+        self._pause = max(SECONDS, (self._when - begun) / SHARE)
 
     def _take_again(self) -> None:
-        """Take the updates since the last look once more, up to the first whose loss tells."""
+        """Take the updates since then once more, up to the first whose loss tells."""
         session, last = self.training.session, self.training.session.steps
         session.restore(self._state)
         while session.steps < last and self._is_sound():
