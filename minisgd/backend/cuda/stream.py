@@ -36,7 +36,7 @@ class Fork:
         self.stream, self.second = stream, cupy.cuda.Stream(non_blocking=True)
         self.begun, self.done = (cupy.cuda.Event(disable_timing=True) for _ in range(2))
 
-    def beside(self, launches: Sequence[Launch]) -> None:
+    def on_second(self, launches: Sequence[Launch]) -> None:
         """Launch on the second stream, after all that the first was given."""
         self.begun.record(self.stream)
         self.second.wait_event(self.begun)

@@ -188,7 +188,7 @@ def backward(self: Conv2d, ops: CupyVocabulary, dy: Array) -> Array | None:
         work = ops.kernels.workspace(dy.dtype, kernels.workspace(*x.shape[:2]))
         ops.launch(
             "conv_dW", lambda: kernels.weight_gradient(x, slope, dW, db, workspace=work), (self.x, dy), self.dW,
-            by=ops.fork.beside if both else launch_all,
+            by=ops.fork.on_second if both else launch_all,
         )  # fmt: skip
     if self.dx is not None:
         arrays = stacked(self.lead, dy, self.W, self.dx)
