@@ -55,7 +55,7 @@ def read_tensors(path: Path, where: str) -> tuple[dict[str, HostArray], dict[str
         raise CheckpointError(
             where,
             expected="a readable safetensors file",
-            got=str(problem),
+            got="a folder" if path.is_dir() else str(problem),
             fix="check the path; a file that was cut short cannot be repaired",
         ) from problem
 

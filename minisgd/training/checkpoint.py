@@ -76,7 +76,11 @@ class CheckpointFolder:
         Raises:
             CheckpointError: If there is none.
         """
-        problem = "no checkpoint in it" if self.path.is_dir() else "no such folder"
+        problem = "no such folder"
+        if self.path.exists():
+            problem = (
+                "no checkpoint in it" if self.path.is_dir() else f"a file: its folder is {str(self.path.parent)!r}"
+            )
         for document in sorted(self.path.glob(f"{_PREFIX}*.json"), reverse=True):
             try:
                 state = _read(document)

@@ -15,6 +15,7 @@ import numpy as np
 from minisgd.data.sampling import Sampler
 from minisgd.errors import ArgumentError
 from minisgd.optim import BatchSizeSchedule, ConstantBatch, GradientMeasure, Progress
+from minisgd.optim.checks import number
 from minisgd.optim.learning_rate import Constant
 from minisgd.optim.optimizer import FLUSH_EVERY
 from minisgd.training.feeds.feed import HostData
@@ -102,7 +103,7 @@ class Session(StepPrograms):
         self.size = self.batch_size(progress)
         if self.size != progress.batch_size:  # which the learning rate may follow
             progress = self.progress()
-        self.lr = float(schedule(progress))
+        self.lr = number("lr", schedule(progress), "a schedule of finite numbers", f"mend {type(schedule).__name__}")
         self._settled = isinstance(schedule, Constant) and isinstance(self.batch_size, ConstantBatch)
 
     def progress(self) -> Progress:

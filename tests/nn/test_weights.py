@@ -114,3 +114,8 @@ def test_where_one_network_is_asked_for_a_stack_is_refused_with_what_to_do(tmp_p
     file = ms.Network(*LAYERS).build((64,), seeds=[0, 1]).save(tmp_path / "w.safetensors")
     with pytest.raises(ms.CheckpointError, match=r"got those of a stack of 2 replicas; .*stack\.replica\(0\)\.save"):
         require_single(ms.Network(*LAYERS).load(file), str(file))
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ms.CheckpointError, match="a readable safetensors file, got a folder"):
+        ms.Network(*LAYERS).load(tmp_path)

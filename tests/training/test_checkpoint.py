@@ -420,6 +420,9 @@ def test_wrong_arguments_are_refused(tmp_path: Path) -> None:
         go(tmp_path / "a", {}, resume=tmp_path / "nowhere")
     with pytest.raises(ms.CheckpointError, match="no checkpoint in it"):
         go(tmp_path / "a", {}, resume=tmp_path)
+    (tmp_path / "checkpoint-000000003.json").write_text("{}")
+    with pytest.raises(ms.CheckpointError, match=r"got a file: its folder is '.*'"):
+        go(tmp_path / "a", {}, resume=tmp_path / "checkpoint-000000003.json")
     for value in ("", "  ", "a\0b"):
         with pytest.raises(ms.ArgumentError, match="checkpoint must be the path of a folder"):
             go(tmp_path, {}, checkpoint=value)

@@ -125,3 +125,12 @@ def test_a_learning_rate_too_large_on_a_device(fake_cupy: Any, monkeypatch: pyte
         diverged(net, optimizer=ms.SGD(1e6), dtype="float64", device=device, epochs=3) for device in ("cpu", "cuda")
     )
     assert here.run.steps == there.run.steps < 20
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "0.1", None, True])
+def test_a_schedule_that_gives_no_number_is_refused(executor: str, value: Any) -> None:
+    def rate(progress: ms.Progress) -> Any:
+        return value if progress.step > 3 else 0.1
+
+    with pytest.raises((ms.ArgumentError, ms.DtypeError), match="lr must be a schedule of finite numbers, got"):
+        ms.train(network(99), (X, Y), optimizer=ms.SGD(lr=rate), batch_size=8, steps=9)
