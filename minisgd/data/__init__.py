@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minisgd.data import datasets
+from minisgd.data import datasets, text
 from minisgd.data.augmentation import Crop, Flip, Mixup, Noise, Shift
 from minisgd.data.dataset import Dataset
 from minisgd.data.sources import load
@@ -22,4 +22,5 @@ __all__ = [
     "Stream",
     "datasets",
     "load",
+    "text",
 ]

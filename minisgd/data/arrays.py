@@ -18,6 +18,7 @@ from minisgd.data.tables.columns import TableOptions
 from minisgd.data.tables.encoding import Encoding
 from minisgd.data.tables.frames import as_table, is_frame, read_frame
 from minisgd.data.tables.table import Table
+from minisgd.data.tables.text_column import TextEncoding
 from minisgd.data.target import Guess, Target, Task, guess_array, label_kind, require_task
 from minisgd.errors import ArgumentError, DataError
 from minisgd.sparse import SparseRows, is_sparse
@@ -52,7 +53,7 @@ class Part(NamedTuple):
     def split(
         self,
         encode: Encode,
-        encoding: Encoding | None = None,
+        encoding: Encoding | TextEncoding | None = None,
         columns: Sequence[str] = (),
         standardization: Standardization | None = None,
     ) -> Split:

@@ -19,6 +19,7 @@ from minisgd.data.splitting import sample
 from minisgd.data.standardization import Standardization
 from minisgd.data.tables.columns import Decision
 from minisgd.data.tables.encoding import Encoding
+from minisgd.data.tables.text_column import TextEncoding
 from minisgd.data.target import Target, TargetScale, Task
 from minisgd.errors import ArgumentError, DataError
 from minisgd.typing import Seed, Shape
@@ -58,7 +59,7 @@ class Dataset:
     scale: float = 1.0
     standardization: Standardization | None = None
     target: Target | None = None
-    encoding: Encoding | None = None
+    encoding: Encoding | TextEncoding | None = None
     columns: tuple[str, ...] = ()
     decisions: tuple[Decision, ...] = ()
     notes: tuple[str, ...] = ()

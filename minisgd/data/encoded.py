@@ -14,6 +14,7 @@ from minisgd.data.splitting import hold_out
 from minisgd.data.tables.columns import TableOptions, decide
 from minisgd.data.tables.encoding import Encoding
 from minisgd.data.tables.table import Table
+from minisgd.data.tables.text_column import TextEncoding
 from minisgd.data.target import Target
 from minisgd.typing import HostArray, Seed
 
@@ -42,8 +43,13 @@ def encoded(
             if array is not None:
                 require_length(argument, array, len(table))
         stay, held = _held_out(y, classes, rows, validation, seed)
-    decisions = decide(table, stay, target.names, options)
-    encoding = Encoding.fit(table, stay, decisions, options)
+    encoding: Encoding | TextEncoding
+    if options.text is None:
+        decisions = decide(table, stay, target.names, options)
+        encoding = Encoding.fit(table, stay, decisions, options)
+    else:
+        encoding = TextEncoding.fit(table, stay, options.text)
+        decisions = encoding.decisions(table, target.names)
 
     def split(rows: HostArray) -> Split:
         return Split(encoding.apply(table, rows), y[rows], None if weight is None else weight[rows])
@@ -55,7 +61,9 @@ def encoded(
         "classes": classes,
         "target": target,
         "encoding": encoding,
-        "columns": tuple(column for column in table.names if column not in target.names),
+        "columns": tuple(
+            column for column in table.names if column not in target.names and options.text in (None, column)
+        ),
         "decisions": tuple(decisions),
         "notes": table.notes,
     }

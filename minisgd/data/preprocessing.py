@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from minisgd.data.standardization import Standardization
 from minisgd.data.tables.encoding import Encoding
 from minisgd.data.tables.frames import as_table, is_frame, read_frame
 from minisgd.data.tables.table import Table
+from minisgd.data.tables.text_column import TextEncoding
 from minisgd.data.target import LabelKind, Task, named
 from minisgd.errors import DataError, ShapeError
 from minisgd.sparse import is_sparse
@@ -38,7 +40,7 @@ class Preprocessing:
     classes: Classes | None = None
     labels: LabelKind = "text"
     standardization: Standardization | None = None
-    encoding: Encoding | None = None
+    encoding: Encoding | TextEncoding | None = None
     columns: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     outputs: int = 1
@@ -63,7 +65,7 @@ class Preprocessing:
     def inputs(self, raw: Any) -> HostArray:
         """Return raw examples as the network reads them, (N, *input_shape).
 
-        raw: an array, a list of rows, a data frame, or the path of a table
+        raw: an array, a list of rows, a data frame, or the path of a table; a list of texts where text was learned from
 
         Raises:
             DataError: For columns that are missing and cells that cannot be read.
@@ -73,6 +75,8 @@ class Preprocessing:
             from minisgd.data.sources import read_table
 
             raw = read_table(raw)
+        if isinstance(self.encoding, TextEncoding) and _are_texts(raw):
+            return self.encoding.lexicon.apply(raw)
         if self.encoding is not None:
             return self.encoding.apply(as_table(raw, self.columns))
         if isinstance(raw, Table) or is_frame(raw):
@@ -108,6 +112,11 @@ class Preprocessing:
         assert self.classes is not None
         chosen: HostArray = named(self.classes, self.labels)[codes]
         return chosen
+
+
+def _are_texts(raw: Any) -> bool:
+    """Tell whether raw examples are a list of texts."""
+    return isinstance(raw, Sequence | np.ndarray) and all(isinstance(text, str) for text in raw)
 
 
 def _block(table: Table, shape: Shape) -> HostArray:

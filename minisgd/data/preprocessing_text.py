@@ -11,6 +11,7 @@ import numpy as np
 from minisgd.data.preprocessing import Preprocessing
 from minisgd.data.standardization import Standardization
 from minisgd.data.tables.encoding import Encoding
+from minisgd.data.tables.text_column import TextEncoding
 from minisgd.data.target import LabelKind, Task, named
 from minisgd.errors import DataError, MinisgdError
 
@@ -78,7 +79,9 @@ def _checked(values: Mapping[str, Any]) -> Preprocessing:
         for array in (standardization.mean, standardization.std):
             _require(array.shape == tuple(shape) and bool(np.isfinite(array).all()), "standardization")
         _require(bool((standardization.std > 0).all()), "standardization")
-    read = None if encoding is None else Encoding.from_dict(encoding)
+    read: Encoding | TextEncoding | None = None
+    if encoding is not None:
+        read = TextEncoding.from_dict(encoding) if "text" in encoding else Encoding.from_dict(encoding)
     _require(read is None or (read.width,) == tuple(shape), "encoding")
     kind: LabelKind = values["labels"]
     if classes is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,6 +15,7 @@ from minisgd.checks import as_items, require_flag, require_kind, require_one_of
 from minisgd.data.checks import about
 from minisgd.data.dataset import Dataset
 from minisgd.data.digits import digits
+from minisgd.data.docstrings import docstrings
 from minisgd.data.readers import READERS
 from minisgd.data.readers.npy import read_npy
 from minisgd.data.readers.reader import Arrays, Reader, TableReader
@@ -26,7 +27,10 @@ from minisgd.data.target import Task
 from minisgd.errors import ArgumentError, DataError, DtypeError
 from minisgd.typing import HostArray, Seed
 
-BUILT_IN = {"digits": digits}
+BUILT_IN: dict[str, Callable[..., Dataset]] = {
+    "digits": digits,
+    "docstrings": lambda *, images, **options: docstrings(**options),
+}
 """Data sets that come with the package, by name."""
 
 FORMS = "{} or {}".format(", ".join([*BUILT_IN, *(reader.form for reader in READERS[:-1])]), READERS[-1].form)
@@ -47,6 +51,7 @@ def load(
     missing: Literal["impute", "drop", "refuse"] = "impute",
     keep_index: bool = False,
     header: bool | None = None,
+    text: str | None = None,
 ) -> Dataset:
     """Load a data set by its name, in one of the forms that ``minisgd train --help`` lists, or a data frame.
 
@@ -65,6 +70,7 @@ def load(
         missing: "impute" the training mean and add an indicator, "drop" the rows, or "refuse" them.
         keep_index: Keep columns that only number or name the rows.
         header: Whether line 1 of a text file names the columns; by default it must not look like data.
+        text: The column of a table whose words are the features, by tf-idf (see ``ms.text.Lexicon``), and no other.
 
     Returns:
         The data set.
@@ -82,11 +88,22 @@ def load(
         require_flag(bool(choice) if choice is None else choice, argument)
     chosen = {"drop": _names("drop", drop), "categorical": _names("categorical", categorical)}
     if (table := _table(name, header)) is not None:
-        options = TableOptions(**chosen, missing=missing, keep_index=keep_index, standardize=standardize is not False)
+        if text is not None:
+            require_kind(text, str, "text", "the name of a column", "write text='review'")
+        options = TableOptions(
+            **chosen, missing=missing, keep_index=keep_index, standardize=standardize is not False, text=text
+        )
         with _within_memory(table.source):
             return dataset_of(table, target=target, task=task, options=options, validation=validation, seed=seed)
     name = os.fspath(name)
-    given = {"target": target, **chosen, "missing": missing != "impute", "keep_index": keep_index, "header": header}
+    given = {
+        "target": target,
+        **chosen,
+        "missing": missing != "impute",
+        "keep_index": keep_index,
+        "header": header,
+        "text": text,
+    }
     for argument, value in given.items():
         if value:
             raise ArgumentError(

@@ -9,7 +9,7 @@ import numpy as np
 from minisgd.data.dataset import Dataset
 from minisgd.data.encoded import encoded
 from minisgd.data.tables.cells import as_text
-from minisgd.data.tables.columns import TableOptions, decide
+from minisgd.data.tables.columns import TableOptions, decide, require_columns
 from minisgd.data.tables.learnable import TableTarget, find_target, usable
 from minisgd.data.tables.table import Table
 from minisgd.data.target import LabelKind, Target, Task, require_task
@@ -34,8 +34,12 @@ def dataset_of(
     options = options or TableOptions()
     require_task(task)
     found = find_target(table, target, task)
-    rough = decide(table, found.rows, found.names, options)  # which columns count, where rows with gaps do not
-    rows = usable(table, found.rows, rough, options)
+    if options.text is None:
+        rough = decide(table, found.rows, found.names, options)  # which columns count, where rows with gaps do not
+        rows = usable(table, found.rows, rough, options)
+    else:
+        require_columns([options.text], table, "text")
+        rows = found.rows
     y = found.y if found.y.dtype == np.int64 else found.y.astype(np.float64)
     fields = encoded(
         table, y, None, rows=rows, name=f"{table.source}, target {', '.join(map(repr, found.names))}",

@@ -10,6 +10,7 @@ import numpy as np
 from minisgd.data.preprocessing import Preprocessing
 from minisgd.data.tables.encoding import Encoding
 from minisgd.data.tables.rules import Rule
+from minisgd.data.tables.text_column import TextEncoding
 from minisgd.errors import ArgumentError, missing_extra
 from minisgd.files import write_atomically
 from minisgd.interop.graph import IR, OPSET, Graph, Value
@@ -50,7 +51,9 @@ def to_onnx(model: Run | Predictor | Network, path: str | Path) -> Path:
         raise ArgumentError("model", expected="a single network", got=f"{network.lead[0]} replicas", fix=fix)
     assert network.input_shape is not None
     g, columns, x = Graph(), dict[str, list[str]](), "x"
-    if about is not None and about.encoding is not None:
+    if about is not None and isinstance(about.encoding, TextEncoding):
+        about = None  # which reads words as numbers: the lexicon stays outside
+    if about is not None and isinstance(about.encoding, Encoding):
         columns = _columns(about.encoding)
         x = _encoded(g, about.encoding, columns)
     elif about is not None:

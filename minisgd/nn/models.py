@@ -41,6 +41,7 @@ def model(name: str, input_shape: Shape, outputs: int) -> Network:
     cnn               for images (H, W, C): twice 3×3 convolution, BatchNorm, ReLU, pooling; then a dense layer
     transformer:32,4,2  attention among the rows of an image, the positions of a sequence (T, D), or the features of a
                         table: width 32, 4 heads, 2 blocks; then a dense layer
+    text:32           for words: a learned vector of 32 numbers for each, their weighted sum, ReLU; then a dense layer
     FILE.py:function  what function(input_shape, outputs) returns
 
     Args:
@@ -142,6 +143,12 @@ def _transformer(name: str, input_shape: Shape) -> list[Layer]:
     ]
 
 
+def _text(name: str, input_shape: Shape) -> list[Layer]:
+    """Return a bag of embeddings: with weights x_j of the words, Σ_j x_j W_j  (Joulin et al. 2016)."""
+    (width,) = _widths(name, name.partition(":")[2])[:1]
+    return [*_flat(input_shape), Linear(width, bias=False, init=XavierNormal(), name="embedding"), ReLU()]
+
+
 @dataclass(frozen=True)
 class Model:
     """A row of the table of models.
@@ -161,6 +168,7 @@ MODELS = {
         Model("mlp-bn:128,64", _mlp),
         Model("cnn", _cnn),
         Model("transformer:32,4,2", _transformer),
+        Model("text:32", _text),
     )
 }
 

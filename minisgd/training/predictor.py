@@ -42,8 +42,8 @@ class Predictor:
         """Return what the network answers for raw examples.
 
         Args:
-            raw: Examples as they were before training: an array (N, …), a list of rows, a data frame, or the path of a
-                table or a .npy file. Columns may stand in any order, and others may be there.
+            raw: Examples as they were before training: an array (N, …), a list of rows or of texts, a data frame, or
+                the path of a table or a .npy file. Columns may stand in any order, and others may be there.
 
         Returns:
             Values in the units and the shape of the targets, (N,) or (N, O), for regression; else logits (N, C).

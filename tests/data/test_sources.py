@@ -86,7 +86,7 @@ def test_a_table_may_be_a_regression(folder):
     ],
 )
 def test_unknown_names(folder, name, fix):
-    with pytest.raises(ArgumentError, match=f"data must be one of digits, idx:DIR.*; {fix}"):
+    with pytest.raises(ArgumentError, match=f"data must be one of digits, docstrings, idx:DIR.*; {fix}"):
         load(name)
 
 

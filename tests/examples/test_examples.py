@@ -31,6 +31,7 @@ TINY = {
     "11_attention": {"sizes": (64,), "steps": 10, "shown_after": 5},
     "12_autoencoder": {"codes": (2,), "epochs": 1},
     "13_boltzmann": {"sizes": (100,), "epochs": 1},
+    "14_words": {"sizes": (512,), "epochs": 1},
 }
 """What each main is called with here, beside where to draw."""
 

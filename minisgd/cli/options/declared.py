@@ -82,6 +82,7 @@ def add_table(parser: Parser) -> None:
         metavar="HOW",
         help="missing values: impute the mean, drop the rows, or refuse (impute)",
     )
+    group.add_argument("--text", metavar="COLUMN", help="the column of text whose words are the features")
     group.add_argument("--keep-index", action="store_true", help="keep columns that only number or name the rows")
     add_header(group)
 

@@ -45,6 +45,7 @@ def load_data(args: Namespace) -> Dataset:
         categorical=args.categorical,
         missing=args.missing,
         keep_index=args.keep_index,
+        text=args.text,
         header=args.header,
     )
 

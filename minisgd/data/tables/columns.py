@@ -15,7 +15,7 @@ from minisgd.data.tables.table import Table, Text
 from minisgd.errors import ArgumentError, DataError
 from minisgd.typing import HostArray
 
-Kind: TypeAlias = Literal["number", "boolean", "category", "date", "dropped", "target"]
+Kind: TypeAlias = Literal["number", "boolean", "category", "date", "text", "dropped", "target"]
 
 MOST_LEVELS = 20
 """Categories beyond so many are joined into one, the rarest first."""
@@ -43,6 +43,7 @@ class TableOptions:
     drop: columns to leave out   categorical: numbers that are categories, or text to be kept as such
     missing: "impute" the training mean and add an indicator, "drop" the rows, or "refuse"
     keep_index: keep columns that only number or name the rows   standardize: numbers to mean 0 and standard deviation 1
+    text: the column whose words are the features, and no other column
     """
 
     drop: tuple[str, ...] = ()
@@ -50,6 +51,7 @@ class TableOptions:
     missing: Literal["impute", "drop", "refuse"] = "impute"
     keep_index: bool = False
     standardize: bool = True
+    text: str | None = None
 
     def __post_init__(self) -> None:
         if self.missing not in ("impute", "drop", "refuse"):
