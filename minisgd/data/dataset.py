@@ -210,6 +210,16 @@ class Dataset:
         parts: dict[str, Any] = {name: replace(split, x=rule.apply(split.x)) for name, split in self.splits.items()}
         return replace(self, **parts, scale=1.0, standardization=rule)
 
+    def reconstructing(self) -> Dataset:
+        """Return a copy whose targets are its inputs as the network reads them, (N, F): what an autoencoder learns."""
+
+        def turned(split: Split) -> Split:
+            flat = np.asarray(split.x[:], np.float32).reshape(len(split), -1)
+            return replace(split, y=flat * np.float32(self.scale))
+
+        parts: dict[str, Any] = {name: turned(split) for name, split in self.splits.items()}
+        return replace(self, **parts, classes=None, target=Target("regression", "targets are the inputs"), decisions=())
+
     def with_standardized_target(self) -> Dataset:
         """Return a copy with regression targets (y − mean) / std, by the training split.
 

@@ -32,6 +32,7 @@ from minisgd.nn.layers.pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d, Pool2d
 from minisgd.nn.layers.rectifiers import ELU, SELU, PReLU
 from minisgd.nn.layers.rms_norm import RMSNorm
 from minisgd.nn.layers.softmax import Softmax
+from minisgd.nn.layers.tied import TiedAutoencoder
 from minisgd.nn.layers.upsample import Upsample
 from minisgd.nn.sequential import Residual, Sequential
 from minisgd.typing import HostArray, Shape
@@ -158,6 +159,12 @@ def low_rank(g: Graph, layer: LoRA, x: Value, shape: Shape, p: Any) -> Value:
     return g.add("Add", y, p.b) if layer.layer.bias else y
 
 
+def tied(g: Graph, layer: TiedAutoencoder, x: Value, shape: Shape, p: Any) -> Value:
+    """y = σ(x W + b) Wᵀ + c"""
+    code = g.add("Sigmoid", g.add("Add", g.add("MatMul", x, p.W), p.b))
+    return g.add("Add", g.add("MatMul", code, p.W.T), p.c)
+
+
 def free_energy(g: Graph, layer: RBM, x: Value, shape: Shape, p: Any) -> Value:
     """y = −x·a − Σ softplus(x W + b), or ½|x − a|² in place of −x·a"""
     last = np.array([-1])
@@ -181,6 +188,7 @@ NODES: dict[type[Layer], Callable[..., Value]] = {
     Reshape: lambda g, layer, x, shape, p: g.reshape(x, *layer.shape),
     LoRA: low_rank,
     RBM: free_energy,
+    TiedAutoencoder: tied,
     BatchNorm: batch_norm,
     FrozenBatchNorm: batch_norm,
     Identity: lambda g, layer, x, shape, p: x,

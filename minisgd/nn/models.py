@@ -19,6 +19,7 @@ from minisgd.nn.layers.batch_norm import BatchNorm
 from minisgd.nn.layers.conv import Conv2d
 from minisgd.nn.layers.embedding import PositionalEmbedding
 from minisgd.nn.layers.flatten import Flatten, Reshape
+from minisgd.nn.layers.gates import SiLU
 from minisgd.nn.layers.layer_norm import LayerNorm
 from minisgd.nn.layers.linear import Linear
 from minisgd.nn.layers.pool import MaxPool2d
@@ -42,6 +43,7 @@ def model(name: str, input_shape: Shape, outputs: int) -> Network:
     transformer:32,4,2  attention among the rows of an image, the positions of a sequence (T, D), or the features of a
                         table: width 32, 4 heads, 2 blocks; then a dense layer
     text:32           for words: a learned vector of 32 numbers for each, their weighted sum, ReLU; then a dense layer
+    autoencoder:32    a dense layer of 128, SiLU, a code of 32 numbers, and back; targets are the inputs
     FILE.py:function  what function(input_shape, outputs) returns
 
     Args:
@@ -65,6 +67,12 @@ def model(name: str, input_shape: Shape, outputs: int) -> Network:
     if kind not in MODELS or (detail and ":" not in MODELS[kind].form):
         raise _unknown(name, kind, detail)
     return Network(*MODELS[kind].hidden(name, input_shape), Linear(outputs, name="output"))
+
+
+def reconstructs(name: str) -> bool:
+    """Tell whether the targets of a model of this name are its inputs."""
+    kind = name.partition(":")[0]
+    return kind in MODELS and MODELS[kind].reconstructs
 
 
 def _flat(input_shape: Shape) -> list[Layer]:
@@ -149,15 +157,31 @@ def _text(name: str, input_shape: Shape) -> list[Layer]:
     return [*_flat(input_shape), Linear(width, bias=False, init=XavierNormal(), name="embedding"), ReLU()]
 
 
+def _autoencoder(name: str, input_shape: Shape) -> list[Layer]:
+    code, *more = _widths(name, name.partition(":")[2])
+    if more:
+        fix = f"write autoencoder:{code}"
+        raise ArgumentError("model", expected="autoencoder:CODE, one number", got=repr(name), fix=fix)
+    small = XavierNormal()  # from and to a code of few numbers He's rule would begin far from any input
+    encoder = [Linear(AROUND_CODE, name="encoder"), SiLU(), Linear(code, init=small, name="code")]
+    return [*_flat(input_shape), *encoder, Linear(AROUND_CODE, init=small, name="decoder"), SiLU()]
+
+
+AROUND_CODE = 128
+"""Width of the hidden layers of an autoencoder."""
+
+
 @dataclass(frozen=True)
 class Model:
     """A row of the table of models.
 
     form: how its name is written   hidden: from name and input shape to all layers but the last, which is dense
+    reconstructs: whether its targets are its inputs
     """
 
     form: str
     hidden: Callable[[str, Shape], list[Layer]]
+    reconstructs: bool = False
 
 
 MODELS = {
@@ -169,6 +193,7 @@ MODELS = {
         Model("cnn", _cnn),
         Model("transformer:32,4,2", _transformer),
         Model("text:32", _text),
+        Model("autoencoder:32", _autoencoder, reconstructs=True),
     )
 }
 

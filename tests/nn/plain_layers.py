@@ -14,6 +14,7 @@ from tests.nn.layer_tables import row_of
 TENSORS = {
     "W": None,
     "A": None,
+    "c": None,
     "B": None,
     "P": None,
     "b": 0.0,

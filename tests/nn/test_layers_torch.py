@@ -29,7 +29,7 @@ from tests.nn.layer_tables import CASES, LAYERS, row_of
 torch = pytest.importorskip("torch", reason="PyTorch is the second implementation: pip install 'minisgd[peers]'")
 
 EXACT = {"rtol": 1e-10, "atol": 1e-12}
-TENSORS = ("W", "P", "A", "B", "b", "a", "gamma", "beta", "running_mean", "running_var", "running_weight", "chain")
+TENSORS = ("W", "P", "A", "B", "c", "b", "a", "gamma", "beta", "running_mean", "running_var", "running_weight", "chain")
 
 
 def channels_first(x: Any) -> Any:

@@ -98,3 +98,15 @@ def test_says_what_is_wrong_with_a_file(own: Path, tmp_path: Path) -> None:
     broken.write_text("def build(:\n")
     with pytest.raises(ArgumentError, match="SyntaxError"):
         model(f"{broken}:build", (5,), 2)
+
+
+def test_an_autoencoder_gives_back_its_inputs() -> None:
+    import minisgd as ms
+
+    data = ms.datasets.digits(images=True, seed=0).reconstructing()
+    assert data.task == "regression" and data.n_outputs == 64 and data.train.y.max() == 1
+    net = model("autoencoder:16", data.input_shape, data.n_outputs)
+    run = ms.train(net, data, epochs=5, seed=0)
+    assert run.evaluate()["loss"] < 0.5 * data.validation.y.var()
+    with pytest.raises(ArgumentError, match="write autoencoder:8"):
+        model("autoencoder:8,4", (64,), 64)

@@ -33,8 +33,9 @@ def settle_device(args: Namespace) -> None:
 
 def load_data(args: Namespace) -> Dataset:
     from minisgd.data import load
+    from minisgd.nn.models import reconstructs
 
-    return load(
+    data = load(
         args.data,
         validation=args.validation,
         seed=args.seed,
@@ -48,6 +49,7 @@ def load_data(args: Namespace) -> Dataset:
         text=args.text,
         header=args.header,
     )
+    return data.reconstructing() if reconstructs(getattr(args, "model", None) or "") else data
 
 
 def load_model(args: Namespace, data: Dataset | None) -> tuple[Network, tuple[int, ...]]:
