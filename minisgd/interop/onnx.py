@@ -10,26 +10,25 @@ import numpy as np
 from minisgd.data.preprocessing import Preprocessing
 from minisgd.data.tables.encoding import Encoding
 from minisgd.data.tables.rules import Rule
-from minisgd.data.tables.text_column import TextEncoding
-from minisgd.errors import ArgumentError, missing_extra
+from minisgd.errors import missing_extra
 from minisgd.files import write_atomically
 from minisgd.interop.graph import IR, OPSET, Graph, Value
+from minisgd.interop.model import Model, parts_of
 from minisgd.interop.onnx_layers import chain
 from minisgd.nn import Network
-from minisgd.training import Predictor, Run
 
 
-def to_onnx(model: Run | Predictor | Network, path: str | Path) -> Path:
+def to_onnx(model: Model, path: str | Path) -> Path:
     """Write a trained model as an ONNX file of opset 19, which answers raw examples in float32.
 
     Its output ``y`` (N, …) is what ``model.predict`` returns; ``probabilities`` (N, C), where there are classes, what
     ``predict_proba`` does. Its input ``x`` (N, …) is raw examples in float32, images (N, H, W, C). A model of a table
     takes the columns as they are: ``x`` (N, K) the numbers in float64, dates as days since 1970, NaN where one is
     missing, and ``text`` (N, K′) the categories, empty where one is missing; the names of the columns stand in the
-    metadata of the file.
+    metadata of the file. A model of text takes the features of its lexicon: ``model.preprocessing.inputs(raw)``.
 
     Args:
-        model: What was trained, or a network alone, which takes what it reads.
+        model: What was trained, a fitted estimator among it, or a network alone, which takes what it reads.
         path: The file.
 
     Returns:
@@ -43,20 +42,13 @@ def to_onnx(model: Run | Predictor | Network, path: str | Path) -> Path:
     with missing_extra("onnx", expected="installed", got="no such package", fix="pip install 'minisgd[onnx]'"):
         from onnx import TensorProto, checker, helper
 
-    model = model.model if isinstance(model, Run) else model
-    network, about = (model, None) if isinstance(model, Network) else (model.network, model.preprocessing)
-    network.require_built()
-    if network.lead:
-        fix = "export one of them: network.replica(0)"
-        raise ArgumentError("model", expected="a single network", got=f"{network.lead[0]} replicas", fix=fix)
+    network, about = parts_of(model)
     assert network.input_shape is not None
     g, columns, x = Graph(), dict[str, list[str]](), "x"
-    if about is not None and isinstance(about.encoding, TextEncoding):
-        about = None  # which reads words as numbers: the lexicon stays outside
     if about is not None and isinstance(about.encoding, Encoding):
         columns = _columns(about.encoding)
         x = _encoded(g, about.encoding, columns)
-    elif about is not None:
+    elif about is not None and about.encoding is None:
         x = _scaled(g, about)
     arrays = {name: array.astype(np.float32) for name, array in network.to_numpy().items()}
     logits = chain(g, network, x, (1, *network.input_shape), arrays, "")

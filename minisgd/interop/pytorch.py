@@ -17,6 +17,7 @@ import numpy as np
 
 from minisgd.checks import as_path, require_kind
 from minisgd.errors import ArgumentError, CheckpointError, missing_extra
+from minisgd.interop.model import Model, parts_of
 from minisgd.nn import Network
 from minisgd.nn.layer import Layer, Leaf
 from minisgd.nn.layers.batch_norm import BatchNorm
@@ -32,7 +33,6 @@ from minisgd.nn.layers.rms_norm import RMSNorm
 from minisgd.nn.network import require_network
 from minisgd.nn.tensor_file import read_tensors
 from minisgd.nn.weights import with_weights
-from minisgd.training import Predictor, Run
 from minisgd.typing import HostArray, Shape
 
 Axes: TypeAlias = tuple[int, ...]
@@ -92,7 +92,7 @@ def from_torch(
     return with_weights(network, ours, {"input_shape": json.dumps(list(shape))}, where)
 
 
-def to_torch(model: Network | Run | Predictor, *, like: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def to_torch(model: Model, *, like: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the weights as a state dictionary of PyTorch: ``module.load_state_dict(ms.interop.to_torch(net))``.
 
     Args:
@@ -112,13 +112,9 @@ def to_torch(model: Network | Run | Predictor, *, like: Mapping[str, Any] | None
     return {name: torch.from_numpy(array) for name, array in torch_arrays(model, like=like).items()}
 
 
-def torch_arrays(model: Network | Run | Predictor, like: Mapping[str, Any] | None = None) -> dict[str, HostArray]:
+def torch_arrays(model: Model, like: Mapping[str, Any] | None = None) -> dict[str, HostArray]:
     """Return what ``to_torch`` does as arrays, without PyTorch."""
-    network = model if isinstance(model, Network) else model.network
-    network.require_built()
-    if network.lead:
-        fix = "take one of them: network.replica(0)"
-        raise ArgumentError("model", expected="a single network", got=f"{network.lead[0]} replicas", fix=fix)
+    network, _ = parts_of(model)
     assert network.input_shape is not None
     arrays, slots = network.to_numpy(), _slots(network, network.input_shape)
     if like is None:

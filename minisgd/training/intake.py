@@ -70,7 +70,7 @@ def _dataset(data: Any, validation: Any, seed: int, task: Task | None, loss: Los
         return _dataset(rows, validation, seed, task, loss)
     raise DtypeError(
         "data",
-        expected="a Dataset, a data frame or a pair (x, y)",
+        expected="a Dataset, a data frame, a pair (x, y), or batches of a function or an ms.Stream",
         got=type(data).__name__,
         fix="try ms.datasets.digits(), or ms.load('table.csv')",
     )

@@ -68,6 +68,16 @@ def test_weights_are_needed_and_replicas_refused(tmp_path):
         ms.interop.to_onnx(ms.Network(ms.Linear(2)).build((3,), seeds=[0, 1]), tmp_path / "net.onnx")
 
 
+def test_an_estimator_is_written_and_anything_else_refused(tmp_path):
+    pytest.importorskip("sklearn")
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    fitted = ms.MinisgdClassifier((4,)).partial_fit(x, np.where(x[:, 0] > 0, "a", "b"), classes=["a", "b"])
+    found = answers(ms.interop.to_onnx(fitted, tmp_path / "net.onnx"), x=x)
+    assert_agree(found["probabilities"], fitted.predict_proba(x))
+    with pytest.raises(ms.DtypeError, match="model must be a run, a model or an ms.Network, got str"):
+        ms.interop.to_onnx("net", tmp_path / "net.onnx")
+
+
 def test_bytes_are_scaled_and_probabilities_given(tmp_path):
     data = ms.datasets.digits(validation=0.2, images=True)
     run = ms.train(ms.Network(ms.Conv2d(4, 3), ms.BatchNorm(), ms.ReLU(), ms.Flatten(), ms.Linear(10)), data, epochs=1)
@@ -104,3 +114,13 @@ def test_several_labels_and_standardized_features(tmp_path):
     found = answers(ms.interop.to_onnx(run, tmp_path / "labels.onnx"), x=x)
     assert_agree(found["y"], run.predict(x))
     assert_agree(found["probabilities"], run.predict_proba(x))
+
+
+def test_a_model_of_text_takes_the_features_of_its_lexicon(tmp_path):
+    texts = ["good and kind", "bad and cold", "kind people", "cold people"] * 10
+    data = ms.load({"says": texts, "mood": ["up", "down"] * 20}, target="mood", text="says")
+    model = ms.train(ms.Network(ms.Linear(2)), data, epochs=2).model
+    x = model.preprocessing.inputs({"says": texts[:4]})
+    x = x if isinstance(x, np.ndarray) else x.toarray()
+    found = answers(ms.interop.to_onnx(model, tmp_path / "text.onnx"), x=x)
+    assert_agree(found["probabilities"], model.predict_proba({"says": texts[:4]}))

@@ -248,7 +248,7 @@ def test_networks_that_do_not_fit(digits):
         ms.train(plain(), ms.datasets.digits(images=True))
     with pytest.raises(ms.DtypeError, match="wrap the layers"):
         ms.train([ms.Linear(10)], digits)
-    with pytest.raises(ms.DtypeError, match="a Dataset, a data frame or a pair"):
+    with pytest.raises(ms.DtypeError, match="a Dataset, a data frame, a pair"):
         ms.train(plain(), "digits")
     with pytest.raises(ms.ShapeError, match="at least two values per channel"):
         ms.train(net(), digits, batch_size=1)
