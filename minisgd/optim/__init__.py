@@ -38,6 +38,7 @@ from minisgd.optim.learning_rate import (
     Cosine,
     LearningRateSchedule,
     OneCycle,
+    StableDecay,
     StepDecay,
     Warmup,
     as_schedule,
@@ -50,6 +51,7 @@ from minisgd.optim.progress import Progress
 from minisgd.optim.rmsprop import RMSProp
 from minisgd.optim.scaling import ScaledByBatch, beta_by_half_life, scale_adam
 from minisgd.optim.scaling_rules import SCALING_RULES, nanochat_preset, scaled
+from minisgd.optim.seesaw import InverseToRate, seesaw
 from minisgd.optim.sgd import SGD
 from minisgd.optim.sign_sgd import SignSGD
 
@@ -74,6 +76,7 @@ __all__ = [
     "Group",
     "GrowBatch",
     "InnerProductTest",
+    "InverseToRate",
     "LearningRateSchedule",
     "Lion",
     "Muon",
@@ -85,6 +88,7 @@ __all__ = [
     "RMSProp",
     "ScaledByBatch",
     "SignSGD",
+    "StableDecay",
     "StepDecay",
     "UpdateBuffers",
     "Warmup",
@@ -95,6 +99,7 @@ __all__ = [
     "nanochat_preset",
     "scale_adam",
     "scaled",
+    "seesaw",
 ]
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
@@ -133,6 +138,7 @@ SCHEDULES: dict[str, Callable[..., LearningRateSchedule]] = {
     "constant": Constant,
     "cosine": Cosine,
     "onecycle": OneCycle,
+    "stable": StableDecay,
     "step": StepDecay,
 }
 """Schedules of the learning rate by their names on the command line; ``Warmup`` goes around any of them."""

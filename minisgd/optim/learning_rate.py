@@ -106,6 +106,33 @@ class Cosine:
 
 
 @dataclass(frozen=True)
+class StableDecay:
+    """Stay constant, then fall linearly in the last part of the training run: the stable and decay of a WSD schedule.
+
+    lr · min(1, (1 − fraction) / decay), between lr and final. With ``Warmup`` around it, it is warmup–stable–decay
+    (Hu et al. 2024, section 4.2), whose stable part can be continued before it is decayed.
+
+    Args:
+        lr: The learning rate of the stable part.
+        decay: Share of the training run that is the decay, in (0, 1].
+        final: The learning rate at the end.
+    """
+
+    lr: float
+    _: KW_ONLY
+    decay: float = 0.2
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        positive("lr", self.lr, _LR_FIX)
+        share("decay", self.decay, "0.2 decays over the last fifth")
+        non_negative("final", self.final, "0 ends at rest")
+
+    def __call__(self, progress: Progress) -> float:
+        return self.final + (self.lr - self.final) * min(1.0, (1 - progress.fraction) / self.decay)
+
+
+@dataclass(frozen=True)
 class Warmup:
     """Ramp any schedule up over its first epochs: schedule · (start + (1 − start) · min(1, epoch / epochs)).
 

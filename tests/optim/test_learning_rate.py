@@ -10,7 +10,17 @@ from numpy.testing import assert_allclose
 
 import minisgd as ms
 from minisgd.errors import ArgumentError
-from minisgd.optim import Constant, Cosine, OneCycle, Progress, ScaledByBatch, StepDecay, Warmup, as_schedule
+from minisgd.optim import (
+    Constant,
+    Cosine,
+    OneCycle,
+    Progress,
+    ScaledByBatch,
+    StableDecay,
+    StepDecay,
+    Warmup,
+    as_schedule,
+)
 
 
 def at(epoch: float = 0.0, fraction: float = 0.0, batch_size: int = 32, step: int = 0) -> Progress:
@@ -100,6 +110,9 @@ def test_schedules_print_as_they_are_written():
         (lambda: Warmup(0, epochs=5), "lr"),
         (lambda: Warmup(0.1, epochs=0), "epochs"),
         (lambda: Warmup(0.1, epochs=5, start=0), "start"),
+        (lambda: StableDecay(0), "lr"),
+        (lambda: StableDecay(0.1, decay=0), "decay"),
+        (lambda: StableDecay(0.1, final=-1), "final"),
         (lambda: OneCycle(0), "max_lr"),
         (lambda: OneCycle(0.1, rise=1), "rise"),
         (lambda: OneCycle(0.1, start=2), "start"),

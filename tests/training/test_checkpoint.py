@@ -73,6 +73,7 @@ RATES = {
     "cosine": ms.Cosine(0.02),
     "warmup": ms.Warmup(0.02, epochs=1),
     "one cycle": ms.OneCycle(0.02),
+    "stable": ms.StableDecay(0.02),
     "scaled": ms.ScaledByBatch(ms.Cosine(0.02), reference=4),
 }
 SIZES = {

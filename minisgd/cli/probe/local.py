@@ -10,8 +10,8 @@ from minisgd.cli.probe import subject
 
 EXAMPLES = """\
   minisgd probe local --data digits --model mlp:64 --lr 0.1
-  minisgd probe local --data digits --model mlp:64 --weights runs/a/weights.safetensors --batch-size 4 --lr 0.02
-  minisgd probe local --data digits --model mlp:64 --optimizer adam --lr 0.001 --factors 1,4,16,64 --json"""
+  minisgd probe local --data digits --model mlp:64 --weights weights.safetensors --batch-size 4 --lr 0.02
+  minisgd probe local --data digits --model mlp:64 --optimizer adam --factors 1,4,16 --json"""
 
 
 def configure(parser: Parser) -> None:
