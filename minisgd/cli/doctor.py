@@ -23,6 +23,9 @@ EXTRAS = {
     "data": ("Parquet tables", ("pyarrow",)),
     "sklearn": ("estimators of scikit-learn", ("sklearn",)),
     "tensorboard": ("logs for TensorBoard", ("tensorboardX",)),
+    "sweep": ("studies in several processes", ("joblib",)),
+    "dask": ("studies on a Dask cluster", ("distributed",)),
+    "mpi": ("training on several ranks", ("mpi4py",)),
     "peers": ("comparison with PyTorch in the tests", ("torch",)),
 }
 """Optional dependencies: what they are for, and the packages that must be there."""
