@@ -125,6 +125,19 @@ def lock_folder(folder: Path, argument: str) -> Callable[[], None]:
     return unlock
 
 
+def holder_of(folder: Path) -> int | None:
+    """Return the number of the process that has taken a folder, None where none lives that has.
+
+    Args:
+        folder: The folder.
+    """
+    try:
+        number = int((folder / "lock").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return number if _is_alive(number) else None
+
+
 def _remove_dead_drafts(folder: Path) -> None:
     """Remove the drafts of processes of this machine that were killed while they wrote into a folder."""
     for draft in folder.glob(f".*.{_host()}-*{DRAFT}"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from types import ModuleType
@@ -23,6 +24,8 @@ for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHU
     # a test run that a script put in the background, or nohup began, and its children would ignore them
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, usual)
+
+CHROMIUM = "chromium", "chromium-browser", "google-chrome"
 
 
 def pytest_collection_finish() -> None:
@@ -89,3 +92,16 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
         terminalreporter.section(f"NVRTC {version()}")
         terminalreporter.write_line(table((file, label, Usage(**usage)) for file, label, usage in rows))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Start a headless Chromium; tests that need one are skipped by name where there is none."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright, which drives Chromium, is missing")
+    path = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
+    if path is None:
+        pytest.skip("Chromium is not installed")
+    with playwright.sync_playwright() as session:
+        chromium = session.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()

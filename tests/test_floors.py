@@ -40,7 +40,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "models architecture per_example cpu cuda",
         "__init__",
     ),
-    "lab": ("instruments", "study explorer", "claims"),
+    "lab": ("instruments", "study explorer", "claims runs"),
     "lab/study": ("report", "run", "__init__"),
     "lab/claims": ("experiments", "sentences", "report run", "__init__"),
 }

@@ -24,6 +24,8 @@ COMMANDS = {
     "export": "write a trained network for ONNX or PyTorch",
     "probe": "measure one thing: of the network, of its data, or of this machine",
     "claims": "settle what people say about batch size, by measuring it here",
+    "compare": "put studies or training runs side by side",
+    "watch": "serve the growing report of one that is under way",
     "explore": "write a page on which gradient descent is run live",
     "explain": "print the training step line by line, with FLOPs and bytes",
     "doctor": "say what works on this machine",

@@ -73,4 +73,5 @@ def _print(found: Claims) -> None:
 
     rows = [(str(n := a.claim.number), a.claim.says, a.verdict, found.adjusted[n], a.finding.words) for a in found]
     output.print_table(("", "claim", "verdict", "among all", "what was measured"), rows, left=5)
-    print(f"\n{HOLM}")
+    print()
+    output.print_text(HOLM)

@@ -31,7 +31,8 @@ def print_json(document: Any) -> None:
 
 def print_text(text: str) -> None:
     """Print a sentence to stdout, broken at the width of the terminal."""
-    console(sys.stdout).print(text, markup=False, soft_wrap=not sys.stdout.isatty())
+    out = console(sys.stdout)
+    out.print(text, markup=False, soft_wrap=not out.is_terminal)
 
 
 def note(text: str, quiet: bool = False) -> None:
@@ -122,7 +123,7 @@ class ProgressBar:
 def _started_bar() -> Progress:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    columns = BarColumn(bar_width=24), TaskProgressColumn(), TimeRemainingColumn(), TextColumn("{task.description}")
+    columns = BarColumn(bar_width=12), TaskProgressColumn(), TimeRemainingColumn(), TextColumn("{task.description}")
     screen = console(sys.stderr)
     screen.width -= len("^C") + 1  # a line that the echo of Ctrl-C breaks could not be wiped
     bar = Progress(*columns, console=screen, transient=True)

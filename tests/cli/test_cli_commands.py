@@ -117,7 +117,7 @@ def test_train_writes_weights_history_and_figures(tmp_path: Path, capsys: pytest
     out = tmp_path / "deep" / "run"
     figures = document(f"train --data digits --epochs 2 --model mlp:16 --quiet --out {out}", capsys)
     checkpoint = [f"checkpoint-000000090.{kind}" for kind in ("json", "safetensors")]
-    names = [*checkpoint, "history.jsonl", "run.toml", "train.json", "weights.safetensors"]
+    names = [*checkpoint, "history.jsonl", "report.html", "run.toml", "train.json", "weights.safetensors"]
     assert sorted(path.name for path in out.iterdir()) == names
     assert load_file(out / "weights.safetensors")["hidden1.W"].shape == (64, 16)
     history = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
@@ -169,7 +169,7 @@ def test_best_weights_are_the_ones_that_are_reported(tmp_path: Path, capsys: pyt
 def test_an_interrupted_training_keeps_what_there_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupt(record: Any) -> str:
+    def interrupt(*record: Any) -> str:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(train_command, "in_short", interrupt)

@@ -12,7 +12,7 @@ from minisgd.cli import options, output, resuming, tables
 from minisgd.cli.naming import named_as_typed
 from minisgd.cli.parser import Parser, choice, folder, integer, listed, number, positive
 from minisgd.cli.train import scaling
-from minisgd.cli.train.outcome import conclude, figures_of, in_short, print_figures, write
+from minisgd.cli.train.outcome import GrowingHistory, better, conclude, figures_of, in_short, print_figures, write
 from minisgd.cli.train.settings import announce, choose, ranks_of, settings_of
 from minisgd.errors import DivergedError, OutputError
 
@@ -119,9 +119,11 @@ def run(args: Namespace) -> int:
     announce(args, data, network, settings)
     with output.ProgressBar(args.quiet) as bar, _warnings_as_notes(bar):
         latest, noted, told = "", False, False
+        best: float | None = None
+        growing = GrowingHistory(args.out, args.resume)
 
         def on_progress(share: float, record: Record | None) -> None:
-            nonlocal latest, noted, told
+            nonlocal latest, noted, told, best
             if args.out and not noted:  # not before the first step: what is refused leaves nothing behind
                 try:
                     resuming.note_command(args)
@@ -130,7 +132,11 @@ def run(args: Namespace) -> int:
                     if not told:
                         bar.note(f"warning: {named_as_typed(str(error))}; the training run goes on")
                     told = True
-            latest = in_short(record) if record else latest
+            if record:
+                best = better(record, best)
+                latest = in_short(record, best)
+                if args.out and noted:
+                    growing.add(record)
             bar.show(share, latest)
 
         try:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import math
 from argparse import Namespace
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from minisgd.cli import output, resuming, tables
+from minisgd.cli import output, resuming, running, tables
+from minisgd.errors import OutputError
+from minisgd.files import to_json, write_atomically
 
 if TYPE_CHECKING:
     from minisgd.data import Dataset
@@ -26,40 +32,61 @@ def figures_of(args: Namespace, run: Run) -> dict[str, Any]:
 
 
 def print_figures(figures: Mapping[str, Any], run: Run) -> None:
-    from minisgd.lab import words
+    from minisgd.lab.runs.training import rows
 
-    accuracy = figures["val_accuracy"]
-    rows = [
-        ("train loss", _loss(figures["train_loss"])),
-        ("validation loss", _loss(figures["val_loss"])),
-        *([] if accuracy is None else [("validation accuracy", f"{100 * accuracy:.2f}%")]),
-        *((f"validation {name.replace('_', ' ')}", f"{figures[f'val_{name}']:.4g}") for name in run.metrics),
-        ("steps", f"{figures['steps']:,}"),
-        ("epochs", f"{figures['epochs']:.4g}"),
-        ("examples", f"{figures['examples']:,}"),
-        ("time", words.seconds(figures["seconds"])),
-        ("examples per second", words.count(figures["samples_per_second"])),
-        ("memory", f"{words.memory(figures['memory_bytes'])} on {figures['device']}"),
-    ]
-    output.print_table(("", ""), rows)
+    output.print_table(("", ""), rows(figures))
     tables.print_confusion(run)
 
 
-def _loss(value: float | None) -> str:
-    return "none" if value is None else f"{value:.4f}"
+class GrowingHistory:
+    """Keeps history.jsonl up to date during a training run, for ``minisgd watch``; at the end ``write`` writes it anew.
+
+    What came before the checkpoint that a run is resumed from stays.
+    """
+
+    def __init__(self, out: Path | None, resumed: Path | None) -> None:
+        self._path = (out or Path()) / "history.jsonl"
+        self._records: list[dict[str, Any]] = []
+        if resumed:
+            with suppress(OSError, ValueError):
+                self._records = [json.loads(line) for line in self._path.read_text("utf-8").splitlines()]
+        self._written = -math.inf
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Add a record, and write them all if a second has passed; a full disk is told of when the run ends."""
+        self._records = [r for r in self._records if r["step"] < record["step"]] + [dict(record)]
+        if perf_counter() - self._written > EVERY:
+            self._written = perf_counter()
+            with suppress(OutputError):
+                write_atomically(self._path, "".join(to_json(r) for r in self._records).encode())
 
 
-def in_short(record: Mapping[str, Any]) -> str:
-    """Say a record in a few words, beside the progress bar."""
+EVERY = 1.0
+"""Seconds between two writings of the history."""
+
+
+def in_short(record: Mapping[str, Any], best: float | None) -> str:
+    """Say a record in a few words, beside the progress bar, with the best validation accuracy or loss so far."""
     text = f"epoch {record['epoch']:.3g}  loss {record['train_loss']:.4f}"
+    if best is None:
+        return text
     if record["val_accuracy"] is not None:
-        return f"{text}  accuracy {100 * record['val_accuracy']:.1f}%"
-    return text if record["val_loss"] is None else f"{text}  validation {record['val_loss']:.4f}"
+        return f"{text}  accuracy {100 * record['val_accuracy']:.1f}%, best {100 * best:.1f}%"
+    return f"{text}  validation {record['val_loss']:.4f}, best {best:.4f}"
+
+
+def better(record: Mapping[str, Any], best: float | None) -> float | None:
+    """Return the best validation accuracy or loss so far; None where nothing is validated."""
+    accuracy: float | None = record["val_accuracy"]
+    loss: float | None = record["val_loss"]
+    if accuracy is not None:
+        return max(accuracy, best or 0.0)
+    return best if loss is None else min(loss, math.inf if best is None else best)
 
 
 def write(args: Namespace, data: Dataset, run: Run, figures: Mapping[str, Any]) -> Path:
     """Write weights, history and figures, each whole or not at all."""
-    from minisgd.files import to_json, write_atomically
+    from minisgd.lab.runs.training import write_report
 
     out: Path = args.out
     about = {
@@ -75,6 +102,10 @@ def write(args: Namespace, data: Dataset, run: Run, figures: Mapping[str, Any]) 
     run.save(out)
     write_atomically(out / "history.jsonl", "".join(to_json(r) for r in run.history).encode())
     write_atomically(out / "train.json", to_json(about, indent=2).encode())
+    if run.stopped == "interrupted":  # whoever ended it wants to go on with something else
+        (out / "report.html").unlink(missing_ok=True)
+    elif not running.without_report("report.html"):
+        write_report(about, list(run.history), out)
     return out
 
 

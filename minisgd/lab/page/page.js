@@ -182,7 +182,9 @@ function standalone(svg) {
   copied.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   copied.setAttribute("width", width);
   copied.setAttribute("height", height);
-  copied.prepend(make("title", { textContent: svg.getAttribute("aria-label") }));
+  const title = document.createElementNS("http://www.w3.org/2000/svg", "title");
+  title.textContent = svg.getAttribute("aria-label");
+  copied.prepend(title);
   const text = new XMLSerializer().serializeToString(copied);
   return text.replace(/(fill|stroke): ?light-dark\((#\w+|rgb\([^)]*\)), ?(#\w+|rgb\([^)]*\))\)/g, "$1:$2");
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -123,7 +124,7 @@ class Course:
             self.fixed,
             self.stack_bytes,
             self.journal,
-            _Tally(self.emit, racing * len(self.sizes)),
+            _Tally(self.emit, racing * len(self.sizes), self._clock),
             self.stop,
             first,
             deadline=self.begun + SHARE_OF_SEARCH * self.seconds,
@@ -131,6 +132,10 @@ class Course:
             workers=self.workers,
         )
         return self._side_by_side(search, pilot)
+
+    def _clock(self) -> str:
+        """Say how much of the budget is used: 45 s of 5 min; nothing where there is none."""
+        return f", {words.seconds(perf_counter() - self.begun)} of {self.budget}" if math.isfinite(self.seconds) else ""
 
     def _estimate(self, pilot: Pilot, per_size: int) -> float:
         """State how long the search will take and how much memory, from the pilot's speed."""
@@ -191,14 +196,14 @@ class Course:
 
 
 class _Tally:
-    """Counts finished training runs for whoever shows progress."""
+    """Counts finished training runs for whoever shows progress, with the best so far and what the clock says."""
 
-    def __init__(self, emit: EventHook, planned: int) -> None:
-        self.emit, self.done, self.total = emit, 0, planned
+    def __init__(self, emit: EventHook, planned: int, clock: Callable[[], str]) -> None:
+        self.emit, self.done, self.total, self.clock = emit, 0, planned, clock
 
     def __call__(self, done: int, more: int, best: str) -> None:
         self.done += done
         self.total += more
         total = max(self.total, self.done, 1)
-        text = f"{self.done}/{total}  {best}"
+        text = f"{self.done}/{total}{self.clock()}  {best}"
         self.emit("progress", {"share": self.done / total, "text": text, "done": self.done, "total": total})

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from minisgd.backend import Plan
+from minisgd.lab import words
 from minisgd.lab.study.cell import Cell, Journal
 from minisgd.lab.study.grid import HALF_WINDOW, lattice, nearest, window
 from minisgd.lab.study.outcome import Outcome
@@ -164,7 +165,7 @@ class Search:
         text = ""
         if reached:
             best = min(reached, key=lambda c: c.steps_to_target * c.batch_size)
-            text = f"fewest examples so far: B={best.batch_size}, lr={best.lr:g}"
+            text = f"best B={best.batch_size}, lr={words.number(best.lr)}"
         self.on_cells(len(cells), 0, text)
 
     def stacks(self, batch_size: int, wanted: Sequence[tuple[float, int]]) -> list[list[tuple[float, int]]]:

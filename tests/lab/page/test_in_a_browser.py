@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,21 +19,9 @@ from minisgd.lab.study.report import write_report
 from tests.lab.claims.report.test_page import made_up
 from tests.lab.study import synthetic_study
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 HOSTILE = (
     "</title></text></svg></script><script>document['title']='ran'</script><img src=x onerror=document['title']='ran'>"
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright, which drives Chromium, is missing")
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
-    with playwright.sync_playwright() as session:
-        chromium = session.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 def data() -> ms.Dataset:
