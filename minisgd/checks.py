@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable
+from math import inf
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -70,11 +71,19 @@ def positive(value: object, argument: str) -> int:
     return int(value)
 
 
+def as_float(value: Any) -> float:
+    """Return a number as float: an integer beyond all floats as infinity."""
+    try:
+        return float(value)
+    except OverflowError:
+        return inf if value > 0 else -inf
+
+
 def within(interval: str, value: object, argument: str, fix: str) -> float:
     """Return a number of an interval such as "[0, 1)" or "(0, inf)", or refuse the argument."""
     low, high = map(float, interval[1:-1].split(","))
     if isinstance(value, Real) and not isinstance(value, bool):
-        number = float(value)
+        number = as_float(value)
         if low < number < high or (number == low and interval[0] == "[") or (number == high and interval[-1] == "]"):
             return number
     raise ArgumentError(argument, expected=f"a number in {interval}", got=value, fix=fix)

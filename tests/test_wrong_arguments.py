@@ -208,6 +208,16 @@ CALLS: Table = {
     "SGD": (call("SGD", lr=0.1), RATE | {"momentum": SHARE, "weight_decay": NON_NEGATIVE, "nesterov": FLAG}),
     "Adam": (call("Adam", lr=0.1), RATE | {"betas": [3, "ab", (0.9,), (1.0, 0.9)], "eps": NON_NEGATIVE}),
     "RMSProp": (call("RMSProp", lr=0.1), RATE | {"alpha": SHARE}),
+    **{
+        name: (lambda kind=kind, **given: kind(**given), {setting: [*NUMBER, INF, 10**400]})  # type: ignore[misc]
+        for name, kind, setting in (
+            ("init.Constant", ms.init.Constant, "value"),
+            ("init.Normal", ms.init.Normal, "std"),
+            ("init.HeUniform", ms.init.HeUniform, "gain"),
+        )
+    },
+    "Embedding": (call("Embedding", vocabulary=9, features=4), {"vocabulary": COUNT, "features": COUNT, "init": RULE}),
+    "PReLU": (call("PReLU"), {"init": RULE}),
     "Linear": (
         call("Linear", features=3),
         {"features": COUNT, "bias": [*FLAG, None], "init": RULE, "bias_init": RULE, "name": [3, "", "a.b", "3", []]},

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from minisgd.checks import within
 from minisgd.errors import DtypeError
 from minisgd.typing import Generator, HostArray, Shape
 
@@ -39,8 +40,16 @@ def require_rule(rule: Any, argument: str) -> None:
         raise DtypeError(argument, expected="an initializer of ms.init, or None", got=repr(rule), fix=fix)
 
 
+class _OfNumbers:
+    """A rule whose settings are finite numbers."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            within("(-inf, inf)", value, f"{type(self).__name__}: {name}", "give a finite number")
+
+
 @dataclass(frozen=True)
-class Constant:
+class Constant(_OfNumbers):
     """Fill with one value.
 
     Args:
@@ -64,7 +73,7 @@ def Ones() -> Constant:
 
 
 @dataclass(frozen=True)
-class Normal:
+class Normal(_OfNumbers):
     """Draw from N(0, std²).
 
     Args:
@@ -78,7 +87,7 @@ class Normal:
 
 
 @dataclass(frozen=True)
-class HeNormal:
+class HeNormal(_OfNumbers):
     """Draw from N(0, gain²/fan_in), gain √2 for ReLU (He et al. 2015, section 2.2).
 
     Args:
@@ -92,7 +101,7 @@ class HeNormal:
 
 
 @dataclass(frozen=True)
-class HeUniform:
+class HeUniform(_OfNumbers):
     """Draw from U(±gain·√(3/fan_in)), the same variance as HeNormal.
 
     Args:
@@ -107,7 +116,7 @@ class HeUniform:
 
 
 @dataclass(frozen=True)
-class XavierNormal:
+class XavierNormal(_OfNumbers):
     """Draw from N(0, 2/(fan_in + fan_out)) (Glorot and Bengio 2010, equation 16).
 
     Args:
@@ -121,7 +130,7 @@ class XavierNormal:
 
 
 @dataclass(frozen=True)
-class XavierUniform:
+class XavierUniform(_OfNumbers):
     """Draw from U(±gain·√(6/(fan_in + fan_out))) (Glorot and Bengio 2010, equation 16).
 
     Args:

@@ -7,6 +7,7 @@ from math import isfinite
 from numbers import Integral, Real
 from typing import Any
 
+from minisgd.checks import as_float
 from minisgd.errors import ArgumentError, DtypeError
 
 
@@ -19,7 +20,7 @@ def number(argument: str, value: object, expected: str, fix: str) -> float:
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise DtypeError(argument, expected=expected, got=value, fix=fix)
-    if not isfinite(value):
+    if not isfinite(as_float(value)):
         raise ArgumentError(argument, expected=expected, got=value, fix=fix)
     return float(value)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import json
 import multiprocessing
 import pickle
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -159,3 +162,49 @@ def test_an_error_keeps_its_run_between_processes() -> None:
     with pytest.raises(ms.DivergedError) as caught:
         trained(optimizer=ms.SGD(1e9))
     assert pickle.loads(pickle.dumps(caught.value)).run.steps == caught.value.run.steps
+
+
+# ------------------------------------------------ architectures that somebody wrote
+
+NETWORKS = {
+    "images": lambda: ms.Network(
+        ms.Conv2d(4, 3, padding=1), ms.BatchNorm(), ms.LeakyReLU(0.1), ms.MaxPool2d(2), ms.Upsample(2),
+        ms.Residual(ms.Conv2d(4, 3, padding=1), ms.GELU()), ms.ConvTranspose2d(3, 2), ms.AvgPool2d(2),
+        ms.GlobalAvgPool2d(), ms.Dropout(0.2), ms.Linear(3),
+    ),
+    "tokens": lambda: ms.Network(
+        ms.Embedding(9, 8), ms.PositionalEmbedding(), ms.TransformerBlock(8, 2), ms.LayerNorm(), ms.RMSNorm(),
+        ms.Attention(8, 2), ms.PReLU(), ms.ELU(), ms.Reshape(48), ms.Linear(3),
+    ),
+}  # fmt: skip
+WRONG: list[Any] = [None, -1, 10**12, 10**400, 1.5, float("nan"), "minisgd:train", [], {}, [0, 0], {"class": "Network"}]
+
+
+def places(document: Any, path: tuple[Any, ...] = ()) -> Any:
+    """Yield the path of every part of a document."""
+    yield path
+    children = document.items() if isinstance(document, dict) else enumerate(document) if type(document) is list else ()
+    for key, child in children:
+        yield from places(child, (*path, key))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_wrong_parts_of_an_architecture_are_refused_or_harmless(name: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(20, 8, 8, 1)).astype("f4") if name == "images" else rng.integers(0, 9, (20, 6))
+    file = ms.train(NETWORKS[name](), (x, np.arange(20) % 3), epochs=1).save(tmp_path / "m.safetensors")
+    tensors, about = read_weights(file)
+    whole, tried = json.loads(about["architecture"]), 0
+    for number, path in enumerate(places(whole)):
+        for wrong in WRONG[number % 2 :: 2]:  # half of them at every place
+            document = copy.deepcopy(whole)
+            at = document
+            for key in path[:-1]:
+                at = at[key]
+            if path:
+                at[path[-1]] = wrong
+            save_file(tensors, file, about | {"architecture": json.dumps(document if path else wrong)})
+            with contextlib.suppress(ms.MinisgdError):
+                ms.load_model(file)
+            tried += 1
+    assert tried > 400

@@ -9,7 +9,7 @@ from minisgd.backend import Ops
 from minisgd.checks import positive, require_one_of
 from minisgd.errors import ArgumentError, ShapeError
 from minisgd.nn.declaration import Buffer, Declaration, Parameter, Statistic
-from minisgd.nn.initializers import Initializer, Normal, Zeros
+from minisgd.nn.initializers import Initializer, Normal, Zeros, require_rule
 from minisgd.nn.layer import Layer, shape_text
 from minisgd.nn.layers.activations import sigmoid, softplus
 from minisgd.nn.shapes import transpose
@@ -78,6 +78,7 @@ class RBM(Layer):
                 raise ArgumentError(f"{self.label}: {argument}", expected="0, 1, 2, …", got=value, fix=fix)
         require_one_of(visible, ("binary", "gaussian"), f"{self.label}: visible")
         self.k, self.chains, self.visible = k, chains, visible
+        require_rule(init, f"{self.label}: init")
         self.init = init or Normal(0.01)
 
     @property

@@ -8,7 +8,7 @@ from minisgd.backend import Ops
 from minisgd.checks import positive
 from minisgd.errors import ArgumentError, DataError, ShapeError
 from minisgd.nn.declaration import Buffer, Declaration, Parameter
-from minisgd.nn.initializers import Initializer, Normal
+from minisgd.nn.initializers import Initializer, Normal, require_rule
 from minisgd.nn.layer import Layer, shape_text
 from minisgd.typing import Array, HostArray, Shape
 
@@ -45,6 +45,7 @@ class Embedding(Layer):
         super().__init__(name)
         self.vocabulary = positive(vocabulary, f"{self.label}: vocabulary")
         self.features = positive(features, f"{self.label}: features")
+        require_rule(init, f"{self.label}: init")
         self.init = init or Normal(0.02)
         if self.vocabulary > LARGEST_VOCABULARY:
             raise ArgumentError(
@@ -113,6 +114,7 @@ class PositionalEmbedding(Layer):
 
     def __init__(self, *, init: Initializer | None = None, name: str | None = None) -> None:
         super().__init__(name)
+        require_rule(init, f"{self.label}: init")
         self.init = init or Normal(0.02)
 
     def declare(self, x: Shape) -> Declaration:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from minisgd.backend import Ops
 from minisgd.checks import within
 from minisgd.nn.declaration import Buffer, Declaration, Parameter
-from minisgd.nn.initializers import Constant, Initializer
+from minisgd.nn.initializers import Constant, Initializer, require_rule
 from minisgd.nn.layer import Layer
 from minisgd.nn.layers.activations import Activation
 from minisgd.nn.shapes import rows
@@ -93,6 +93,7 @@ class PReLU(Layer):
 
     def __init__(self, *, init: Initializer | None = None, name: str | None = None) -> None:
         super().__init__(name)
+        require_rule(init, f"{self.label}: init")
         self.init = init or Constant(0.25)
 
     def declare(self, x: Shape) -> Declaration:
