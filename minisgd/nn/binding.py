@@ -72,7 +72,9 @@ class Binder:
             if not (self.training or buffer.inference):
                 continue
             dtype = buffer.dtype or self.dtype
-            if buffer.over == "x" and x.free and y.request.key != x.request.key:
+            if buffer.life == "network":
+                request = Request(f"network.{name}", buffer.shape, dtype, "activations")
+            elif buffer.over == "x" and x.free and y.request.key != x.request.key:
                 request = Request(x.request.key, buffer.shape, dtype, x.request.owner)
             elif self.training and buffer.life == "kept":
                 request = Request(f"{path}.{name}", buffer.shape, dtype, "activations")

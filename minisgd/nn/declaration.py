@@ -54,8 +54,9 @@ class Buffer:
 
     Args:
         shape: (B, …).
-        life: "kept" from forward to backward; "scratch" within one call, so that layers share it; or "own", never
-            shared, for content that is written once (a border of zeros).
+        life: "kept" from forward to backward; "scratch" within one call, so that layers share it; "own", never
+            shared, for content that is written once (a border of zeros); or "network", one array of that name for all
+            layers, such as a mask that the first writes and others read.
         over: The array of the layer whose storage it may take over: "x" in forward, because the layer is done with
             x once this buffer is written.
         inference: Whether evaluation needs it too.
@@ -63,7 +64,7 @@ class Buffer:
     """
 
     shape: Shape
-    life: Literal["kept", "scratch", "own"] = "kept"
+    life: Literal["kept", "scratch", "own", "network"] = "kept"
     over: Literal["x", None] = None
     inference: bool = True
     dtype: str | None = None

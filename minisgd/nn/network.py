@@ -20,6 +20,7 @@ from minisgd.nn.freezing import freeze
 from minisgd.nn.inference import Inference, checked_examples
 from minisgd.nn.initializers import Initializer, require_rule
 from minisgd.nn.layer import Layer, Leaf
+from minisgd.nn.layers.embedding import Embedding
 from minisgd.nn.layout import Layout
 from minisgd.nn.lending import lend
 from minisgd.nn.sequential import Sequential, clone
@@ -46,7 +47,7 @@ class Network(Sequential):
         name: For messages.
 
     Raises:
-        ArgumentError: If there is no layer, or two have the same name.
+        ArgumentError: If there is no layer, two have the same name, or padding is left out that no embedding finds.
     """
 
     _lent = frozenset({"vector", "statistics"})
@@ -54,6 +55,7 @@ class Network(Sequential):
     def __init__(self, *layers: Layer, name: str | None = None) -> None:
         super().__init__(*layers, name=name)
         self._check_names()
+        self._check_padding()
         self.ops: Ops
         self.input_shape: Shape | None = None
         self.input_scale = 1.0
@@ -458,6 +460,16 @@ class Network(Sequential):
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(repr(self))}</pre>" if self.input_shape is None else self.summary()._repr_html_()
+
+    def _check_padding(self) -> None:
+        """Refuse layers that ask where padding is without an embedding before them that knows."""
+        known = False
+        for layer in self.walk():
+            padding = getattr(layer, "padding", None)
+            known |= isinstance(layer, Embedding) and padding is not None
+            if padding is True and not known:
+                fix = "begin with ms.Embedding(…, padding=0)"
+                raise ArgumentError(f"{layer.label}: padding", expected="False", got=True, fix=fix)
 
     def _check_names(self) -> None:
         names = [layer.name for layer in self.walk() if layer.name]

@@ -21,6 +21,7 @@ class Attention(Sequential):
         features: D.
         heads: H, a divisor of D.
         causal: Whether position t reads from positions up to t only, as in a language model.
+        padding: Whether positions that `Embedding` with ``padding`` found to be padding are not read.
         init: Draws both matrices; Xavier normal by default.
         name: Of the layer.
 
@@ -34,14 +35,15 @@ class Attention(Sequential):
         heads: int,
         *,
         causal: bool = False,
+        padding: bool = False,
         init: Initializer | None = None,
         name: str | None = None,
     ) -> None:
         self.features, self.heads, self.causal = positive(features, "Attention: features"), heads, causal
-        self.init = init or XavierNormal()
+        self.padding, self.init = padding, init or XavierNormal()
         super().__init__(
             Linear(3 * self.features, init=self.init),
-            ScaledDotProduct(heads, causal=causal),
+            ScaledDotProduct(heads, causal=causal, padding=padding),
             Linear(self.features, init=self.init),
             name=name,
         )
@@ -51,7 +53,7 @@ class Attention(Sequential):
             )
 
     def settings(self) -> str:
-        return f"{self.features}, {self.heads}" + self.options(causal=False)
+        return f"{self.features}, {self.heads}" + self.options(causal=False, padding=False)
 
 
 class TransformerBlock(Sequential):
@@ -65,6 +67,7 @@ class TransformerBlock(Sequential):
         heads: Of the attention, a divisor of D.
         hidden: Width of the MLP; 4·D by default.
         causal: Whether position t reads from positions up to t only.
+        padding: Whether positions that `Embedding` with ``padding`` found to be padding are not read.
         name: Of the block.
 
     Raises:
@@ -72,15 +75,22 @@ class TransformerBlock(Sequential):
     """
 
     def __init__(
-        self, features: int, heads: int, *, hidden: int | None = None, causal: bool = False, name: str | None = None
+        self,
+        features: int,
+        heads: int,
+        *,
+        hidden: int | None = None,
+        causal: bool = False,
+        padding: bool = False,
+        name: str | None = None,
     ) -> None:
         self.features = positive(features, "TransformerBlock: features")
-        self.heads, self.hidden, self.causal = heads, hidden, causal
+        self.heads, self.hidden, self.causal, self.padding = heads, hidden, causal, padding
         super().__init__(
-            Residual(LayerNorm(), Attention(features, heads, causal=causal)),
+            Residual(LayerNorm(), Attention(features, heads, causal=causal, padding=padding)),
             Residual(LayerNorm(), Linear(hidden or 4 * features), GELU(), Linear(features)),
             name=name,
         )
 
     def settings(self) -> str:
-        return f"{self.features}, {self.heads}" + self.options(hidden=None, causal=False)
+        return f"{self.features}, {self.heads}" + self.options(hidden=None, causal=False, padding=False)

@@ -44,6 +44,8 @@ def declare(self: ScaledDotProduct, x: Shape) -> Declaration:
     }
     if self.causal:
         buffers["mask"] = Buffer((queries, queries), life="scratch")
+    if self.padding:
+        buffers["hidden"] = Buffer((b, t), life="network")
     return Declaration(y=y, buffers=buffers, keeps_y=True)
 
 
@@ -56,7 +58,7 @@ def forward(self: Any, ops: NumpyOps, x: Array) -> Array:
         (q, k, v), y, log_sum = self.parts_of(x[some]), self.by_head(self.y[some]), self.log_sum[some]
         for rows, keys in query_blocks(self, x.shape[-2]):
             P, top, total = (
-                scores(self, ops, q, k, rows, keys),
+                scores(self, ops, q, k, rows, keys, some),
                 part(self, "top", q, rows),
                 part(self, "total", q, rows),
             )
@@ -83,7 +85,7 @@ def backward(self: Any, ops: NumpyOps, dy: Array) -> Array | None:
         (q, k, v), (dq, dk, dv) = self.parts_of(self.x[some]), self.parts_of(self.dx[some])
         y, slope, log_sum = self.by_head(self.y[some]), self.by_head(dy[some]), self.log_sum[some]
         for rows, keys in reversed(query_blocks(self, dy.shape[-2])):  # the last block has all keys
-            P, total = scores(self, ops, q, k, rows, keys), part(self, "total", q, rows)
+            P, total = scores(self, ops, q, k, rows, keys, some), part(self, "total", q, rows)
             ops.subtract(P, log_sum[..., rows, :], out=P)
             ops.exp(P, out=P)
             work = viewed(self, "work", slope[..., rows, :].shape)
@@ -106,7 +108,7 @@ def backward(self: Any, ops: NumpyOps, dy: Array) -> Array | None:
     return dx
 
 
-def scores(layer: Any, ops: NumpyOps, q: Array, k: Array, rows: slice, keys: slice) -> Array:
+def scores(layer: Any, ops: NumpyOps, q: Array, k: Array, rows: slice, keys: slice, some: Any) -> Array:
     """Return S = q kᵀ / √d of the queries of a block and the keys that they see, (…, n, H, queries, keys)."""
     S = viewed(layer, "P", (*q.shape[:-2], rows.stop - rows.start, keys.stop))
     ops.matmul(q[..., rows, :], transpose(k[..., keys, :]), out=S)
@@ -114,6 +116,8 @@ def scores(layer: Any, ops: NumpyOps, q: Array, k: Array, rows: slice, keys: sli
     if layer.causal:
         n = S.shape[-2]
         ops.add(S[..., -n:], layer.mask[..., None, None, :n, :n], out=S[..., -n:])
+    if layer.padding:
+        ops.add(S, layer.hidden[some][..., None, None, keys], out=S)
     return S
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import sqrt
 
 from minisgd.backend import Ops
-from minisgd.checks import positive
+from minisgd.checks import positive, require_flag
 from minisgd.errors import ShapeError
 from minisgd.nn.declaration import Buffer, Declaration
 from minisgd.nn.layer import Layer, shape_text
@@ -15,6 +15,8 @@ from minisgd.typing import Array, Shape
 
 HIDDEN = -1e30
 """What is added to a score that must not count: its exponential is 0, and no sum of such is NaN."""
+PADDED = -1e4
+"""The same for padding: its exponential is 0 too, and a sequence of padding alone keeps the digits of its scores."""
 
 
 class ScaledDotProduct(Layer):
@@ -25,6 +27,8 @@ class ScaledDotProduct(Layer):
     Args:
         heads: H.
         causal: Whether position t reads from positions up to t only.
+        padding: Whether no position reads from those that an `Embedding` with ``padding`` before it found to be
+            padding.
         name: Of the layer.
 
     Raises:
@@ -41,10 +45,12 @@ class ScaledDotProduct(Layer):
     work: Array
     top: Array
     mask: Array
+    hidden: Array
 
-    def __init__(self, heads: int, *, causal: bool = False, name: str | None = None) -> None:
+    def __init__(self, heads: int, *, causal: bool = False, padding: bool = False, name: str | None = None) -> None:
         super().__init__(name)
         self.heads, self.causal = positive(heads, f"{self.label}: heads"), causal
+        self.padding = require_flag(padding, f"{self.label}: padding")
 
     def declare(self, x: Shape) -> Declaration:
         if len(x) != 3 or x[2] % (3 * self.heads):
@@ -66,6 +72,8 @@ class ScaledDotProduct(Layer):
         }
         if self.causal:
             buffers["mask"] = Buffer((t, t), life="scratch")
+        if self.padding:
+            buffers["hidden"] = Buffer((b, t), life="network")
         return Declaration(y=(b, t, x[2] // 3), buffers=buffers)
 
     def forward(self, ops: Ops, x: Array) -> Array:
@@ -76,6 +84,8 @@ class ScaledDotProduct(Layer):
         if self.causal:
             hide_the_future(ops, self.mask)
             ops.add(self.P, self.mask[..., None, None, :, :], out=self.P)
+        if self.padding:
+            ops.add(self.P, self.hidden[..., None, None, :], out=self.P)
         softmax(ops, self.P, self.top, out=self.P)
         ops.matmul(self.P, self.v, out=self.context)
         ops.copy(self.context, out=self.by_head(self.y))
@@ -124,7 +134,7 @@ class ScaledDotProduct(Layer):
         return q, k, v
 
     def settings(self) -> str:
-        return str(self.heads) + self.options(causal=False)
+        return str(self.heads) + self.options(causal=False, padding=False)
 
 
 def hide_the_future(ops: Ops, mask: Array) -> None:

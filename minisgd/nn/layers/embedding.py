@@ -10,6 +10,7 @@ from minisgd.errors import ArgumentError, DataError, ShapeError
 from minisgd.nn.declaration import Buffer, Declaration, Parameter
 from minisgd.nn.initializers import Initializer, Normal, require_rule
 from minisgd.nn.layer import Layer, shape_text
+from minisgd.nn.layers.attention import PADDED
 from minisgd.typing import Array, HostArray, Shape
 
 LARGEST_VOCABULARY = 1 << 24
@@ -28,25 +29,37 @@ class Embedding(Layer):
         vocabulary: V.
         features: D.
         init: Draws W; N(0, 0.02²) by default. PyTorch's is ``Normal(1.0)``.
+        padding: The token that fills sequences up, from which layers with ``padding=True`` do not read.
         name: Of the layer.
 
     Raises:
-        ArgumentError: If vocabulary or features is no positive integer, or the vocabulary too large.
+        ArgumentError: If vocabulary or features is no positive integer, the vocabulary too large, or the padding no
+            token of it.
     """
 
     W: Array
     dW: Array
     tokens: Array
     index: Array
+    hidden: Array
 
     def __init__(
-        self, vocabulary: int, features: int, *, init: Initializer | None = None, name: str | None = None
+        self,
+        vocabulary: int,
+        features: int,
+        *,
+        init: Initializer | None = None,
+        padding: int | None = None,
+        name: str | None = None,
     ) -> None:
         super().__init__(name)
         self.vocabulary = positive(vocabulary, f"{self.label}: vocabulary")
         self.features = positive(features, f"{self.label}: features")
         require_rule(init, f"{self.label}: init")
-        self.init = init or Normal(0.02)
+        self.init, self.padding = init or Normal(0.02), padding
+        if padding is not None and (type(padding) is not int or not 0 <= padding < self.vocabulary):
+            expected = f"a token from 0 to {self.vocabulary - 1}"
+            raise ArgumentError(f"{self.label}: padding", expected=expected, got=padding, fix="0 is customary")
         if self.vocabulary > LARGEST_VOCABULARY:
             raise ArgumentError(
                 f"{self.label}: vocabulary",
@@ -59,13 +72,17 @@ class Embedding(Layer):
         return Declaration(
             y=(*x, self.features),
             parameters={"W": Parameter((self.vocabulary, self.features), self.init, "weight", 1, self.features)},
-            buffers={"tokens": Buffer(x, life="scratch"), "index": Buffer(x, dtype="int64")},
+            buffers={"tokens": Buffer(x, life="scratch"), "index": Buffer(x, dtype="int64")}
+            | ({} if self.padding is None else {"hidden": Buffer(x, life="network")}),
         )
 
     def forward(self, ops: Ops, x: Array) -> Array:
         ops.maximum(x, 0.0, out=self.tokens)
         ops.minimum(self.tokens, self.vocabulary - 1, out=self.tokens)
         ops.copy(self.tokens, out=self.index)
+        if self.padding is not None:
+            ops.equal(self.tokens, float(self.padding), out=self.hidden)
+            ops.multiply(self.hidden, PADDED, out=self.hidden)
         for r in np.ndindex(self.lead):
             ops.take(self.W[r], self.index[r], out=self.y[r])
         return self.y
@@ -96,7 +113,7 @@ class Embedding(Layer):
             )
 
     def settings(self) -> str:
-        return f"{self.vocabulary}, {self.features}"
+        return f"{self.vocabulary}, {self.features}" + self.options(padding=None)
 
 
 class PositionalEmbedding(Layer):

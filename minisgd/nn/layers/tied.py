@@ -6,7 +6,7 @@ from minisgd.backend import Ops
 from minisgd.checks import positive
 from minisgd.errors import ShapeError
 from minisgd.nn.declaration import Buffer, Declaration, Parameter
-from minisgd.nn.initializers import Initializer, XavierNormal, Zeros
+from minisgd.nn.initializers import Initializer, XavierNormal, Zeros, require_rule
 from minisgd.nn.layer import Layer, shape_text
 from minisgd.nn.layers.activations import sigmoid
 from minisgd.nn.shapes import transpose
@@ -40,6 +40,7 @@ class TiedAutoencoder(Layer):
 
     def __init__(self, code: int, *, init: Initializer | None = None, name: str | None = None) -> None:
         super().__init__(name)
+        require_rule(init, f"{self.label}: init")
         self.code, self.init = positive(code, f"{self.label}: code"), init or XavierNormal()
 
     def declare(self, x: Shape) -> Declaration:
