@@ -106,32 +106,32 @@ class Predictor:
         """Return the softmax of logits, or their sigmoid where several labels may hold.
 
         Args:
-            logits: (N, C), as ``predict`` returns them.
+            logits: (N, C), or (N, T, C) of sequences, as ``predict`` returns them.
 
         Returns:
-            Probabilities, (N, C).
+            Probabilities, like the logits.
         """
         z = logits.astype(np.float64)
         if self.preprocessing.task == "multilabel":
             chance: HostArray = np.exp(-np.logaddexp(0, -z))
             return chance
-        odds = np.exp(z - z.max(axis=1, keepdims=True))
-        shares: HostArray = odds / odds.sum(axis=1, keepdims=True)
+        odds = np.exp(z - z.max(axis=-1, keepdims=True))
+        shares: HostArray = odds / odds.sum(axis=-1, keepdims=True)
         return shares
 
     def codes(self, logits: HostArray) -> HostArray:
         """Return the likeliest classes, or which labels hold.
 
         Args:
-            logits: (N, C), as ``predict`` returns them.
+            logits: (N, C), or (N, T, C) of sequences, as ``predict`` returns them.
 
         Returns:
-            Class codes, (N,); or 0 and 1, (N, O), where several labels may hold.
+            Class codes, (N,) or (N, T); or 0 and 1, (N, O), where several labels may hold.
         """
         if self.preprocessing.task == "multilabel":
             return (logits > 0).astype(np.int64)
         # an output that stands for no class is never answered
-        codes: HostArray = logits[:, : len(self.preprocessing.classes or ()) or None].argmax(axis=1)
+        codes: HostArray = logits[..., : len(self.preprocessing.classes or ()) or None].argmax(axis=-1)
         return codes
 
     def _require_classes(self, method: str) -> None:

@@ -202,3 +202,13 @@ def test_every_field_is_validated(prices, tmp_path, old, new):
     rewritten(path, preprocessing=text.replace(old, new, 1))
     with pytest.raises(ms.CheckpointError, match="preprocessing must be as minisgd writes it"):
         ms.load_model(path)
+
+
+def test_every_position_of_a_sequence_has_its_own_class():
+    x = np.random.default_rng(0).integers(0, 5, (80, 6))
+    data = ms.Dataset.from_arrays(x, (x + 1) % 5, classes=tuple("abcde"))
+    net, rate = ms.Network(ms.Embedding(5, 16), ms.Linear(5)), ms.Adam(lr=0.05)
+    run = ms.train(net, data, loss=ms.TokenCrossEntropy(), optimizer=rate, epochs=100, metrics=["accuracy"])
+    np.testing.assert_allclose(run.predict_proba(x).sum(axis=-1), 1, rtol=1e-12)
+    assert run.predict_labels([[0, 1, 2, 3, 4, 4]]).tolist() == [["b", "c", "d", "e", "a", "a"]]
+    assert run.history[-1]["val_accuracy"] == 1
