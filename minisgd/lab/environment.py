@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import platform
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from minisgd.backend.cpu.threads import available_cores
 from minisgd.version import __version__
+
+CONTAINER_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+"""Where Linux says how much memory a container may have."""
 
 
 def environment(threads: int | None) -> dict[str, Any]:
@@ -26,8 +30,14 @@ def environment(threads: int | None) -> dict[str, Any]:
 
 
 def half_of_memory() -> int:
-    """Return half of the machine's memory in bytes."""
+    """Return half of the memory in bytes: the machine's, or what the container may have of it."""
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
-        return 1 << 31
+        memory = 1 << 32
+    for limit in CONTAINER_LIMITS:
+        try:
+            memory = min(memory, int(Path(limit).read_text()))
+        except (ValueError, OSError):
+            continue  # "max", or another system
+    return memory // 2

@@ -8,14 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from threading import Event
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
 
 from minisgd.backend import Plan
 from minisgd.lab import words
-from minisgd.lab.environment import half_of_memory
 from minisgd.lab.study.cell import Cell, Journal
 from minisgd.lab.study.grid import HALF_WINDOW
 from minisgd.lab.study.outcome import Outcome, too_short
@@ -43,6 +42,9 @@ SHARE_OF_PILOT = 0.25
 SHARE_OF_SEARCH = 0.9
 """Share of the budget by which the search is over; timing and the report take the rest."""
 
+AFTERWARDS = 3.0
+"""Seconds that they take at least on a quiet machine."""
+
 VISITS, VISIT_SECONDS = 7, 0.01
 """How often and how long a step of a single network is timed: a fraction of the whole study."""
 
@@ -53,7 +55,7 @@ class Course:
 
     trial: what is trained   timed: the same on the data as they are, for step times and memory
     goal: the target that was asked for, if any   fixed: steps at a batch size, or None to run to the target
-    seconds: the budget, from begun on by time.perf_counter
+    seconds: the budget, from begun on by time.perf_counter   worked: time.process_time then
     stack_bytes: memory for a stack of replicas   threads: as asked for   cores: as there are
     workers: who trains the stacks
     """
@@ -73,6 +75,7 @@ class Course:
     journal: Journal[Cell]
     emit: EventHook
     begun: float
+    worked: float
     workers: Workers
     stop: Event = field(default_factory=Event)
 
@@ -112,7 +115,7 @@ class Course:
         racing = first * (len(self.rates) if self.rates else 2 * HALF_WINDOW + 1)
         expected = self._estimate(pilot, racing + 3 * (len(self.seeds) - first))
         rough = {}
-        if expected > SHARE_OF_SEARCH * (self.seconds - (perf_counter() - self.begun)):
+        if expected > self._end_of_search() - perf_counter():
             self.note(f"more than the budget of {self.budget} allows: what it leaves open is said")
             times = self._measure(self.sizes, np.random.default_rng(self.seed), visits=1, seconds=0)
             rough = dict(zip(self.sizes, times.wall[0].tolist(), strict=True))
@@ -127,7 +130,7 @@ class Course:
             _Tally(self.emit, racing * len(self.sizes), self._clock),
             self.stop,
             first,
-            deadline=self.begun + SHARE_OF_SEARCH * self.seconds,
+            deadline=self._end_of_search(),
             step_seconds=rough,
             workers=self.workers,
         )
@@ -137,18 +140,25 @@ class Course:
         """Say how much of the budget is used: 45 s of 5 min; nothing where there is none."""
         return f", {words.seconds(perf_counter() - self.begun)} of {self.budget}" if math.isfinite(self.seconds) else ""
 
+    def _end_of_search(self) -> float:
+        """Return by when the search is over: earlier on a machine that gave this process a part of its time so far."""
+        pace = (perf_counter() - self.begun) / max(process_time() - self.worked, 1e-9)
+        afterwards = min(AFTERWARDS * max(1.0, pace), self.seconds / 3)
+        return self.begun + min(SHARE_OF_SEARCH * self.seconds, self.seconds - afterwards)
+
     def _estimate(self, pilot: Pilot, per_size: int) -> float:
         """State how long the search will take and how much memory, from the pilot's speed."""
         seconds, chains = 0.0, self._chains
         for b in self.sizes:
-            steps = self.fixed(b) if self.fixed else 1.2 * pilot.steps * max(1.0, pilot.batch_size / b)
-            # half of a step is for the weights, half for the examples: near enough for an estimate
-            seconds += steps * per_size * pilot.replica_step_seconds * (0.5 + 0.5 * b / pilot.batch_size)
+            # as if the pilot's batch size were the critical one: twice the fewest steps, and fewer at larger ones
+            steps = self.fixed(b) if self.fixed else 1.4 * pilot.steps * (1 + pilot.batch_size / b) / 2
+            seconds += per_size * pilot.seconds(b, steps)
         seconds /= chains
         one = Plan(self.trial.prepare(self.sizes[-1], 0).recipe.requests()).bytes()
-        memory = min(one * per_size, max(one, half_of_memory())) * chains
-        runs = per_size * len(self.sizes)
-        text = f"about {words.seconds(seconds)} and at most {format_bytes(memory)} for {runs} training runs"
+        room = max(one, self.stack_bytes)
+        memory, runs = min(one * per_size, room) * chains, per_size * len(self.sizes)
+        cut = ", stacks cut to fit into that," if one * per_size > room else ""
+        text = f"about {words.seconds(seconds)} and at most {format_bytes(memory)}{cut} for {runs} training runs"
         self.emit("estimate", {"text": text, "seconds": seconds, "bytes": memory})
         return seconds
 

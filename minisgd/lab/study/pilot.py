@@ -49,6 +49,11 @@ class Pilot:
         goal = {**values["target"], "value": _number(values["target"]["value"])}
         return cls(**{**values, "target": Target(**goal), "level": _number(values["level"]), "baseline": baseline})
 
+    def seconds(self, batch_size: int, steps: float) -> float:
+        """Return about how long one replica of a stack takes for so many updates at a batch size."""
+        # half of a step is for the weights, half for the examples: near enough for an estimate
+        return steps * self.replica_step_seconds * (0.5 + 0.5 * batch_size / self.batch_size)
+
     @property
     def trouble(self) -> str:
         """State why no batch sizes can be compared; empty where they can."""

@@ -104,5 +104,5 @@ def _nothing(
     else:
         easier = "a lower target accuracy" if target.rises else "a higher target loss"
         where = "" if memory_limit is None or all(fitting) else f" within {words.memory(memory_limit)}"
-        why = f"No batch size reached {goal}{where} with most of its seeds; allow more steps or set {easier}."
+        why = f"No batch size reached {goal}{where} with most of its seeds; allow more time or steps, or set {easier}."
     return Recommendation(None, None, None, None, why, None, None)

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
-from minisgd.backend import get_ops
+from minisgd.backend import Plan, get_ops
 from minisgd.backend.cpu.threads import blas_threads, choose_threads
 from minisgd.checks import as_path, require_function
 from minisgd.data import Dataset
-from minisgd.errors import ShapeError
+from minisgd.errors import MemoryLimitError, ShapeError
 from minisgd.lab.duration import parse_budget
 from minisgd.lab.environment import environment, half_of_memory
 from minisgd.lab.study.analysis import Setting, analyse, without_comparison
@@ -42,7 +42,7 @@ from minisgd.nn import Network
 from minisgd.nn.losses import LossLike, as_loss
 from minisgd.optim import SGD, Optimizer, as_optimizer
 from minisgd.training.arithmetic import quiet_arithmetic
-from minisgd.training.memory import parse_bytes
+from minisgd.training.memory import format_bytes, parse_bytes
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,8 @@ def study(
     """
     require_function(on_event, "on_event", "(kind, facts)")
     folder = None if out is None else as_path(out, "out", "folder")
-    begun = perf_counter()
+    begun, worked = perf_counter(), process_time()
+    emit: EventHook = on_event or (lambda kind, facts: None)
     seconds = parse_budget(budget)
     dataset = with_validation(data, validation, seed)
     sizes = resolve_batch_sizes(batch_sizes, len(dataset))
@@ -181,7 +182,6 @@ def study(
     loss = None if loss is None else as_loss(loss)
     ops = get_ops(device)
     free = ops.free_memory()
-    emit: EventHook = on_event or (lambda kind, facts: None)
     workers = workers_of(executor, lambda text: emit("note", {"text": text}))
     # a GPU works on one stack at a time
     cores = choose_threads(math.inf, threads) if free is None else 1
@@ -189,6 +189,8 @@ def study(
     timed.prepare(sizes[-1], 0)  # refuses what does not fit together before anything is written
     if batch_sizes is None:
         sizes = [b for b in sizes if b > 1 or _trains_on_one(timed)]
+    room = half_of_memory() if free is None else free // 2
+    sizes = _fitting(timed, sizes, room, emit)
     for b in sizes:
         timed.prepare(b, 0).session(last_batch="drop")
     metric = goal.metric if goal else usual_metric(dataset, loss)
@@ -203,13 +205,14 @@ def study(
         goal,
         fixed,
         seconds,
-        limit or (half_of_memory() if free is None else free // 2),
+        (limit or room) // min(CHAINS, cores),
         threads,
         cores,
         seed,
         Journal(folder, journal_settings(trial, sizes, rates, each, goal, train_for), Cell),
         emit,
         begun,
+        worked,
         workers,
     )
     options: dict[str, Any] = {"dtype": dtype} if dtype != "float32" else {}
@@ -272,6 +275,27 @@ def _simulate(result: StudyResult, trial: Trial, ranks: tuple[int, ...], all_red
     times = StepTimeFit(line.t0_seconds, line.examples_per_second, line.residual)
     gradient_bytes = trial.prepare(1 if best == 1 else 2, 0).recipe.network.vector.nbytes
     return replace(result, ranks=simulate_ranks(ranks, best, curve, times, all_reduce, gradient_bytes))
+
+
+def _fitting(trial: Trial, sizes: list[int], room: int, emit: EventHook) -> list[int]:
+    """Return the batch sizes at which a single network fits into the room; say which do not.
+
+    Raises:
+        MemoryLimitError: If none does.
+    """
+    needed = {b: Plan(trial.prepare(b, 0).recipe.requests()).bytes() for b in sizes}
+    large = [b for b in sizes if needed[b] > room]
+    if len(large) == len(sizes):
+        raise MemoryLimitError(
+            "batch_sizes",
+            expected=f"a training step within {format_bytes(room)}, half of the memory",
+            got=f"{format_bytes(needed[sizes[0]])} at batch size {sizes[0]}",
+            fix="use smaller batch sizes, or a smaller network",
+        )
+    for b in large:
+        why = f"a step of it needs {format_bytes(needed[b])}, more than half of the memory"
+        emit("note", {"text": f"batch size {b} is left out: {why}"})
+    return [b for b in sizes if b not in large]
 
 
 def _trains_on_one(trial: Trial) -> bool:

@@ -16,6 +16,7 @@ from minisgd.lab.study.statistics import crossing
 from minisgd.lab.study.target import Target
 from minisgd.lab.trial import Trial
 from minisgd.training.evaluation import Score
+from minisgd.training.replica_threads import ReplicaThreads
 
 CENSORING_FACTOR = 4.0
 """A training run that has taken this many times the steps of the best learning rate so far, with its seed or in the
@@ -92,8 +93,25 @@ def train_stack(
             if len(going) <= 0.75 * len(alive):
                 replica_threads.keep(going)
                 alive = [alive[k] for k in going]
-            replica_threads.advance(max(1, min(budget.every, budget.max_steps - replica_threads.steps)))
+            steps = max(1, min(budget.every, budget.max_steps - replica_threads.steps))
+            if not _advance(replica_threads, steps, budget.deadline):
+                return [row.cell() for row in rows]
             train_loss = replica_threads.take_train_loss()
+
+
+def _advance(replica_threads: ReplicaThreads, steps: int, deadline: float) -> bool:
+    """Take so many steps; return False as soon as the deadline has passed, which is looked at about once a second."""
+    some, begun = (1 if math.isfinite(deadline) else steps), perf_counter()
+    while steps:
+        some = min(some, steps)
+        replica_threads.advance(some)
+        steps -= some
+        before, begun = begun, perf_counter()
+        if steps and begun > deadline:
+            return False
+        if begun - before < 0.5:
+            some *= 2
+    return True
 
 
 def _fewest_by_seed(rows: list[_Row], finished: Sequence[Cell], step: int, best: float) -> dict[int, float]:

@@ -78,7 +78,8 @@ class Search:
     def chain(self, batch_sizes: Sequence[int], start: Pilot) -> list[Outcome]:
         """Search one batch size after the other, each beginning from what its neighbour found.
 
-        Each gets an equal share of the time that is left; those for which none is left are not tried.
+        Each gets an equal share of the time that is left, and more where it is expected to take longer: an answer at
+        some is worth more than none at all. Those for which no time is left are not tried.
         """
         at, lr, steps = start.batch_size, start.lr, start.steps
         outcomes: list[Outcome] = []
@@ -88,7 +89,8 @@ class Search:
                 break
             # a tuned larger batch never takes more steps, a smaller one at most in proportion
             expected = steps * max(1.0, at / b)
-            deadline = self.deadline - left * (1 - 1 / (len(batch_sizes) - k)) if math.isfinite(left) else math.inf
+            share = max(left / (len(batch_sizes) - k), self._replicas * start.seconds(b, expected))
+            deadline = self.deadline - left + share if share < left else self.deadline
             outcome = self.search(b, lr * math.sqrt(b / at), expected, deadline)
             outcomes.append(outcome)
             best = self._best(outcome)
@@ -99,6 +101,12 @@ class Search:
             elif not outcome.cut:
                 at, lr, steps = b, best.lr, expected
         return outcomes
+
+    @property
+    def _replicas(self) -> int:
+        """Training runs at a batch size: those of the race, and the other seeds of the best and its neighbours."""
+        first = len(self.seeds[: self.first_seeds])
+        return first * (len(self.learning_rates or ()) or 2 * self.half_window + 1) + 3 * (len(self.seeds) - first)
 
     def search(self, batch_size: int, lr: float, expected_steps: float, deadline: float = math.inf) -> Outcome:
         """Search the learning rate at one batch size, around a guess.

@@ -11,12 +11,23 @@ import pytest
 from numpy.testing import assert_allclose
 
 import minisgd as ms
-from minisgd.lab.study import sweep
+from minisgd.lab.study import run, stack, sweep
+from minisgd.lab.study.cell import Cell
 from minisgd.lab.study.grid import lattice
 from minisgd.lab.study.identity import fingerprint
+from minisgd.lab.study.outcome import Outcome
+from minisgd.lab.study.pilot import Pilot
 from minisgd.lab.study.stack import Budget, Stopped, Trial, train_stack
-from minisgd.lab.study.target import Target
+from minisgd.lab.study.sweep import Search
+from minisgd.lab.study.target import Baseline, Target
 from minisgd.training.digest import settings_of
+
+TARGET = Target("val_accuracy", 0.9)
+
+
+def never_reached(batch_size: int) -> Outcome:
+    cell = Cell(batch_size, 0.1, 0, math.inf, 10, False, 1.0, 1.0, 0.5)
+    return Outcome(batch_size, [0.1], [[cell]], 10)
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +153,44 @@ def test_what_the_budget_leaves_open_is_said(blobs, monkeypatch):
     result = small(blobs, budget="1h", threads=1).result
     assert any("60 min left no time for batch size" in text for text in result.left_open)
     assert any("open" in text for text in result.left_open)
+
+
+def test_time_goes_first_to_what_is_expected_to_need_it(monkeypatch):
+    """Two batch sizes, one after the other: a half each, unless the first is expected to take longer than that."""
+    monkeypatch.setattr(sweep, "perf_counter", lambda: 0.0)
+    given: list[float] = []
+    monkeypatch.setattr(
+        Search, "search", lambda self, b, lr, steps, deadline: given.append(deadline) or never_reached(b)
+    )
+    baseline = Baseline("val_accuracy", 0.5, 0.01, "0", 100, None)
+    for step_seconds, first in ((1e-9, 50.0), (0.01, 80.0), (1.0, 100.0)):
+        pilot = Pilot(TARGET, 32, 0.1, 100, step_seconds, 0.9, baseline, True, True, 7)
+        search = Search(None, (0, 1), [0.1] * 40, TARGET, None, 0, None, print, Event(), 2, deadline=100.0)  # type: ignore[arg-type]
+        given.clear()
+        search.chain([32, 64], pilot)
+        assert given[0] == pytest.approx(first) and given[-1] == 100.0
+
+
+def test_a_stack_notices_the_deadline_between_evaluations(blobs, monkeypatch):
+    clock = iter(range(10**6))
+    monkeypatch.setattr(stack, "perf_counter", lambda: float(next(clock)))
+    heard: list[Cell] = []
+    trial, budget = Trial(net(), blobs), Budget(1000, 1000, to_target=False, deadline=5.0)
+    cells = train_stack(trial, 32, [(0.1, 0)], TARGET, budget, math.inf, heard.extend, Event())
+    assert [cell.steps for cell in cells] == [0] and not heard, "cut short, and not kept"
+
+
+def test_a_batch_size_whose_step_exceeds_the_memory_is_left_out(blobs, monkeypatch):
+    notes = []
+    plan = ms.memory_plan(net(), (8,), 32, ms.SGD(lr=0.1))
+    monkeypatch.setattr(run, "half_of_memory", lambda: 2 * plan.bytes)
+    result = small(blobs, on_event=lambda kind, facts: notes.append(facts["text"])).result
+    assert [b.batch_size for b in result.batch_sizes] == [4, 32]
+    assert any("batch size 300 is left out: a step of it needs" in note for note in notes)
+    assert any("stacks cut to fit into that" in note for note in notes)
+    monkeypatch.setattr(run, "half_of_memory", lambda: 1000)
+    with pytest.raises(ms.MemoryLimitError, match="half of the memory"):
+        small(blobs)
 
 
 CHANGES = [

@@ -56,7 +56,7 @@ def tuned(result: StudyResult) -> list[BatchResult]:
 def draw_curves(result: StudyResult, unit: Unit) -> Figure:
     """Draw the target's metric at the best learning rates, over steps, examples, time or FLOPs."""
     page, ax = plots.figure(f"{result.target.metric_name.capitalize()} at the best learning rates")
-    shown = [b for b in result.batch_sizes if len(b.learning_curve.steps) > 1]
+    shown = [b for b in result.batch_sizes if max(b.learning_curve.steps, default=0) > 0]
     keys, seen = [], list[float]()
     for b, colour in zip(shown, plots.ramp(len(shown)), strict=True):
         seen += draw_curve(ax, b.learning_curve, unit.at_batch(b), name(b), link(b), color=colour, lw=1.8)
