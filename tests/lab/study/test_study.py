@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import minisgd as ms
-from minisgd.lab.study import run, stack, sweep
+from minisgd.lab.study import pilot_runs, run, stack, sweep
 from minisgd.lab.study.cell import Cell
 from minisgd.lab.study.grid import lattice
 from minisgd.lab.study.identity import fingerprint
@@ -138,6 +138,28 @@ def test_a_study_that_was_interrupted_ends_with_the_same_cells_to_the_last_bit(b
     small(blobs, out=whole, seeds=4)
     assert set(kept) <= set((part / "cells.jsonl").read_text().splitlines())
     assert (part / "cells.jsonl").read_bytes() == (whole / "cells.jsonl").read_bytes()
+
+
+def test_so_does_one_of_convolutions(tmp_path, monkeypatch):
+    monkeypatch.setattr(pilot_runs, "STEPS", 40)
+    rng = np.random.default_rng(0)
+    y = np.arange(120) % 2
+    x = rng.normal(size=(120, 6, 6, 1)) + np.where(y, 2.0, 0.0)[:, None, None, None] * np.eye(6)[..., None]
+    images = ms.Dataset.from_arrays(x.astype(np.float32), y, validation=0.3, seed=0)
+
+    def cells(folder, **options):
+        layers = ms.Conv2d(4, 3), ms.BatchNorm(), ms.ReLU(), ms.MaxPool2d(2), ms.Flatten(), ms.Linear(2)
+        given = {"batch_sizes": [8, 32], "seeds": 2, "learning_rates": [0.003, 0.01], "target_loss": 0.45}
+        ms.study(ms.Network(*layers), images, out=folder, **given, **options)
+        return (folder / "cells.jsonl").read_bytes()
+
+    def interrupt(kind, facts):
+        if kind == "progress" and facts["done"] >= 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cells(tmp_path / "part", on_event=interrupt)
+    assert cells(tmp_path / "part", threads=1) == cells(tmp_path / "whole")
 
 
 def test_the_losers_of_the_race_get_no_further_seeds(blobs):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -18,6 +19,7 @@ from minisgd.data import Dataset
 from minisgd.errors import MinisgdError
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Finding, undecided
+from minisgd.lab.claims.experiments.measured import StepTimes
 from minisgd.lab.claims.lab import Lab
 from minisgd.lab.claims.report.contradictions import CONTRADICTIONS
 from minisgd.lab.claims.run.arguments import check_network, chosen_claims, laboratory, resolve_seeds
@@ -165,12 +167,23 @@ def find(claim: Claim, outcomes: Mapping[str, Outcome | None], rng: np.random.Ge
     paired = [result for result in results.values() if hasattr(result, "first")]
     seeds = min((result.seeds for result in paired), default=0)  # a budget may have ended between two experiments
     results = {name: result.first(seeds) if hasattr(result, "first") else result for name, result in results.items()}
+    busy = [result.busy for result in results.values() if isinstance(result, StepTimes) and result.busy is not None]
     try:
         with np.errstate(all="ignore"):  # an effect of zero or infinity says so itself
-            return claim.judge(rng, **results)
+            found = claim.judge(deepcopy(rng), **results)
+            if not busy:
+                return found
+            quiet = {k: r.unhindered() if isinstance(r, StepTimes) else r for k, r in results.items()}
+            other = claim.judge(rng, **quiet)
     except MinisgdError as problem:
         # results without a meaning for this claim cost its verdict, never the others
         return undecided(claim.effect, f"Its results cannot be judged: {problem}.")
+    text = f"While steps were timed, the processor worked {100 * min(busy):.0f}% of the time for them"
+    if other.verdict == found.verdict:
+        caution = f"{text}; by its own seconds the verdict is the same."
+        return replace(found, cautions=(*found.cautions, caution))
+    why = f"{text}: by the clock the verdict were {found.verdict!r}, by the seconds it worked {other.verdict!r}."
+    return replace(found, verdict="not decided", words=f"{found.words} Not decided: {why[0].lower()}{why[1:]}")
 
 
 def cautioned(claim: Claim, finding: Finding, seeds: int, asked: int, data: Dataset) -> Finding:

@@ -17,6 +17,7 @@ from minisgd.lab.claims.experiments.to_target import RunToTarget
 from minisgd.lab.claims.run.plan import Runner
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.study import workers
+from minisgd.lab.timing import clock
 from minisgd.training.arithmetic import quiet_arithmetic
 from tests.lab.claims.labs import small_lab
 
@@ -185,3 +186,20 @@ def test_final_losses_are_those_of_the_trained_network():
     run = ms.train(NETWORK, DATA, optimizer=ms.SGD(lr=cell.lr), batch_size=16, epochs=2, seed=seed, last_batch="drop")
     np.testing.assert_allclose(run.evaluate("train")["loss"], cell.train_loss, rtol=1e-4)
     np.testing.assert_allclose(run.evaluate("validation")["loss"], cell.val_loss, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("quiet", "verdict"), [(True, "supported"), (False, "not decided")])
+def test_times_of_a_busy_machine_decide_nothing_that_its_processor_denies(monkeypatch, quiet, verdict):
+    """What waits for others grows with the batch, so that overhead seems to disappear."""
+    rng = np.random.default_rng(0)
+
+    def typical(task, calls):
+        b = task.call.__self__.size
+        worked = (1e-4 + 1e-6 * b) * np.exp(0.01 * rng.normal())
+        had = 1.0 if quiet else worked / (worked + 1e-4 + 1e-3 * b)
+        return np.array([worked / had, had])
+
+    monkeypatch.setattr(clock.Task, "typical", typical)
+    found = ms.claims(NETWORK, DATA, only=[2], threads=1)[2]
+    assert found.verdict == verdict, found.finding
+    assert ("by the clock" in found.finding.words) == (not quiet)

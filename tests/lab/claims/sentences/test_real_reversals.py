@@ -109,6 +109,18 @@ def test_inputs_that_shift_a_lot_are_what_normalisation_calms():
     assert verdicts[0.02][1] < 0.1 < verdicts[1.0][1]
 
 
+@pytest.mark.parametrize(("scale", "verdict"), [(0.7, "refuted"), (1.5, "supported")])
+def test_normalisation_allows_higher_rates_only_where_inputs_are_large(scale, verdict):
+    """Without it, the largest usable rate falls with the square of the inputs; with it, it hardly knows them."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 5))
+    y = x @ rng.normal(size=(5, 1)) + 0.3 * rng.normal(size=(600, 1))
+    y /= y.std()
+    data = ms.Dataset.from_arrays((scale * x).astype(np.float32), y.astype(np.float32), validation=0.2, seed=0)
+    found = ms.claims(ms.Network(ms.Linear(16), ms.ReLU(), ms.Linear(1)), data, only=[33], seeds=5)
+    assert found[33].verdict == verdict, found[33].finding
+
+
 @pytest.mark.parametrize(("overhead", "verdict"), [(0.0, "refuted"), (1e-3, "supported")])
 def test_larger_batches_use_a_machine_better_only_where_a_step_has_overhead(monkeypatch, overhead, verdict):
     def mean(task, calls):
