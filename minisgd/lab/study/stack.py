@@ -94,7 +94,8 @@ def train_stack(
                 replica_threads.keep(going)
                 alive = [alive[k] for k in going]
             steps = max(1, min(budget.every, budget.max_steps - replica_threads.steps))
-            if not _advance(replica_threads, steps, budget.deadline):
+            # a pilot without any evaluation would say nothing
+            if not _advance(replica_threads, steps, budget.deadline if budget.to_target or step else math.inf):
                 return [row.cell() for row in rows]
             train_loss = replica_threads.take_train_loss()
 

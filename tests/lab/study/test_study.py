@@ -197,9 +197,11 @@ def test_a_stack_notices_the_deadline_between_evaluations(blobs, monkeypatch):
     clock = iter(range(10**6))
     monkeypatch.setattr(stack, "perf_counter", lambda: float(next(clock)))
     heard: list[Cell] = []
-    trial, budget = Trial(net(), blobs), Budget(1000, 1000, to_target=False, deadline=5.0)
-    cells = train_stack(trial, 32, [(0.1, 0)], TARGET, budget, math.inf, heard.extend, Event())
-    assert [cell.steps for cell in cells] == [0] and not heard, "cut short, and not kept"
+    trial, unreached = Trial(net(), blobs), Target("val_accuracy", 2.0)
+    for to_target, steps in ((True, 0), (False, 100)):
+        budget = Budget(1000, 100, to_target, deadline=next(clock) + 5.0)
+        cells = train_stack(trial, 32, [(0.1, 0)], unreached, budget, math.inf, heard.extend, Event())
+        assert [cell.steps for cell in cells] == [steps] and not heard, "cut short, and not kept"
 
 
 def test_a_batch_size_whose_step_exceeds_the_memory_is_left_out(blobs, monkeypatch):
