@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from minisgd.errors import missing_extra
-from minisgd.files import to_json, write_atomically
 from minisgd.lab import words
 
 # Okabe and Ito's palette, which stays distinct for colour-blind readers, with greys for what is only context
@@ -58,12 +56,6 @@ def png(page: Figure) -> bytes:
     file = io.BytesIO()
     page.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
     return file.getvalue()
-
-
-def save(path: str | Path, document: Mapping[str, Any], draw: Callable[[], bytes]) -> Path:
-    """Write a document as JSON, or a picture where the path ends in .png, and return the path."""
-    picture = Path(path).suffix.lower() == ".png"
-    return write_atomically(path, draw() if picture else to_json(document).encode(), "path")
 
 
 def legend(page: Figure, handles: Sequence[Any], columns: int = 4) -> None:

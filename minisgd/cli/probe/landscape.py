@@ -21,7 +21,7 @@ EXAMPLES = """\
   minisgd probe landscape --data digits --model mlp:64 --weights a.safetensors --to b.safetensors --out ab.png
   minisgd probe landscape --data digits --model mlp:128 --init he --points 51 --json"""
 
-SUFFIXES = (".png", ".json")
+SUFFIXES = (".png", ".svg", ".html", ".json")
 
 MOST = 2
 """Further networks, two of which fix a plane; one of them fixes a line."""
@@ -30,7 +30,7 @@ MOST = 2
 def configure(parser: Parser) -> None:
     subject.configure(parser, dtype="float64")
     group = parser.add_argument_group("landscape")
-    group.add_argument("--out", type=folder, metavar="FILE", help="a .png, or .json for the numbers")
+    group.add_argument("--out", type=folder, metavar="FILE", help="a .png, .svg or .html, or .json for the numbers")
     group.add_argument(
         "--to",
         type=Path,
@@ -58,7 +58,7 @@ def run(args: Namespace) -> int:
         raise ArgumentError("--out", expected="a file to write", got="none", fix="write --out landscape.png, or --json")
     if args.out is not None:
         if args.out.suffix.lower() not in SUFFIXES:
-            expected, fix = "a file that ends in .png or .json", "write --out landscape.png"
+            expected, fix = "a file that ends in .png, .svg, .html or .json", "write --out landscape.png"
             raise ArgumentError("--out", expected=expected, got=str(args.out), fix=fix)
         output.require_writable(args.out.parent)
     about = subject.load(args)

@@ -8,7 +8,7 @@ several times as large as all our pictures together. What matplotlib lacks, numb
 for dark screens and descriptions, is added to its SVG by ``svg``.
 """
 
-from minisgd.lab.page.page import Plot, View, render, write_page
+from minisgd.lab.page.page import Plot, View, render, save, write_page
 from minisgd.lab.page.svg import say, svg
 
-__all__ = ["Plot", "View", "render", "say", "svg", "write_page"]
+__all__ = ["Plot", "View", "render", "save", "say", "svg", "write_page"]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from minisgd.errors import missing_extra
-from minisgd.files import write_atomically
+from minisgd.files import to_json, write_atomically
+from minisgd.lab import plots
 from minisgd.lab.page.svg import svg
 from minisgd.lab.plots import Figure
 
@@ -81,6 +82,28 @@ def write_page(path: str | Path, package: str, **context: Any) -> Path:
         OutputError: The file cannot be written.
     """
     return write_atomically(path, render(package, **context).encode())
+
+
+def save(path: str | Path, document: Mapping[str, Any], draw: Callable[[], Figure], caption: str) -> Path:
+    """Write what an instrument found, by the ending of the path: .png or .svg, a page (.html), or its numbers as JSON.
+
+    Returns:
+        The path.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in (".png", ".svg", ".html"):
+        return write_atomically(path, to_json(document).encode(), "path")
+    figure = draw()
+    if suffix == ".png":
+        return write_atomically(path, plots.png(figure), "path")
+    title = figure.texts[0].get_text()
+    if suffix == ".svg":
+        return write_atomically(path, svg(figure, Path(path).stem, title, caption).encode(), "path")
+    about = {"title": title, "over": "minisgd probe", "answer": title, "why": caption}
+    nothing = dict.fromkeys(("facts", "usage", "cautions", "tables", "setting"), ())
+    plot = Plot("plot", "What does it look like?", [View("", figure, caption)])
+    text = render(__package__ or "", **about, **nothing, plots=[plot], differences=None, live=False)
+    return write_atomically(path, text.encode(), "path")
 
 
 def read(package: str, name: str) -> str:

@@ -45,7 +45,7 @@ class Comparison:
         what = "studies" if studies else "training runs"
         return write_page(
             path,
-            "minisgd.lab.runs",
+            "minisgd.lab.page",
             title=f"{words.join(self.names)} compared",
             over=f"{len(self.names)} {what}",
             answer=f"{words.join(self.names)}, side by side",

@@ -26,7 +26,7 @@ def live_page(folder: Folder) -> str:
     """
     found = _study(folder) if folder.kind == "study" else training.page_of(folder)
     state = "under way" if not folder.finished else "ended"
-    return render("minisgd.lab.runs", SCRIPTS, **found | {"live": True, "over": f"{folder.path}: {state}"})
+    return render("minisgd.lab.page", SCRIPTS, **found | {"live": True, "over": f"{folder.path}: {state}"})
 
 
 def _study(folder: Folder) -> dict[str, Any]:

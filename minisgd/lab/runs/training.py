@@ -52,7 +52,7 @@ def write_report(about: Document, history: Sequence[Document], folder: str | Pat
         MissingExtraError: matplotlib or jinja2 is not installed.
         OutputError: The folder cannot be written.
     """
-    return write_page(Path(folder) / "report.html", "minisgd.lab.runs", **context(about, history, str(folder)))
+    return write_page(Path(folder) / "report.html", "minisgd.lab.page", **context(about, history, str(folder)))
 
 
 def context(about: Document, history: Sequence[Document], folder: str) -> dict[str, Any]:

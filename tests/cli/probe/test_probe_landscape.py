@@ -74,7 +74,7 @@ def test_a_line_in_a_random_direction(capsys: pytest.CaptureFixture[str]) -> Non
     ("words", "code", "says"),
     [
         ("", 2, "--out must be a file to write"),
-        ("--out plane.pdf", 2, "--out must be a file that ends in .png or .json, got plane.pdf"),
+        ("--out plane.pdf", 2, "--out must be a file that ends in .png, .svg, .html or .json, got plane.pdf"),
         ("--json --points 1", 2, "points must be at least 2"),
         ("--json --span -1", 2, "span must be"),
         ("--json --init zeros", 2, "weights that are not all zero"),

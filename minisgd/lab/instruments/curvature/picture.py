@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minisgd.lab import plots, words
-from minisgd.lab.plots import BLUE, GREEN, INK, ORANGE
+from minisgd.lab.plots import BLUE, GREEN, INK, ORANGE, Figure
 
 if TYPE_CHECKING:
     from minisgd.lab.instruments.curvature.tracker import SharpnessSample
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 DASHED = (0, (4, 3))
 
 
-def draw_sharpness(samples: Sequence[SharpnessSample]) -> bytes:
-    """Draw λmax with its threshold, and the loss, over the updates; return a PNG."""
+def draw_sharpness(samples: Sequence[SharpnessSample]) -> Figure:
+    """Draw λmax with its threshold, and the loss, over the updates."""
     page, (ax, right) = plots.figure("Sharpness during training", columns=2, wspace=0.22, left=0.08)
     step = np.array([s.step for s in samples])
     lambda_max = np.array([s.lambda_max for s in samples])
@@ -46,4 +46,4 @@ def draw_sharpness(samples: Sequence[SharpnessSample]) -> bytes:
     if doubtful.any():
         keys.append(plots.key("not converged", ls="", marker="x", color=INK))
     plots.legend(page, keys)
-    return plots.png(page)
+    return page

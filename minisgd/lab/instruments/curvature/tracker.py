@@ -13,10 +13,11 @@ import numpy as np
 
 from minisgd.checks import positive, within
 from minisgd.errors import ArgumentError
-from minisgd.lab import plots
+from minisgd.lab import words
 from minisgd.lab.instruments.curvature.hessian import PRODUCTS, extremes
 from minisgd.lab.instruments.curvature.picture import draw_sharpness
 from minisgd.lab.instruments.objective import Objective
+from minisgd.lab.page import save
 from minisgd.optim import SGD, Optimizer
 from minisgd.tables import curves
 from minisgd.training.callbacks import Callback
@@ -189,7 +190,7 @@ class SharpnessTracker(Callback):
         return {"every": self.every, "seconds": self.seconds, "samples": rows}
 
     def save(self, path: str | Path) -> Path:
-        """Write the samples as JSON, or a picture where the path ends in .png.
+        """Write the samples as JSON, or a picture where the path ends in .png or .svg, or a page with it (.html).
 
         Args:
             path: The file to write.
@@ -200,9 +201,14 @@ class SharpnessTracker(Callback):
         Raises:
             ArgumentError: There is no sample yet.
             OutputError: The file cannot be written.
-            MissingExtraError: A picture is asked for, and matplotlib is not installed.
+            MissingExtraError: A picture or page is asked for, and matplotlib or jinja2 is not installed.
         """
         if not self.samples:
             fix = "ms.train(…, callbacks=[tracker]) first"
             raise ArgumentError("tracker", expected="used in a training run first", got="no sample yet", fix=fix)
-        return plots.save(path, self.to_dict(), lambda: draw_sharpness(self.samples))
+        first, last = self.samples[0], self.samples[-1]
+        caption = (
+            f"λmax goes from {words.number(first.lambda_max)} at update {first.step} to "
+            f"{words.number(last.lambda_max)} at update {last.step}."
+        )
+        return save(path, self.to_dict(), lambda: draw_sharpness(self.samples), caption)

@@ -12,11 +12,12 @@ from minisgd.checks import as_items, positive
 from minisgd.data import Dataset
 from minisgd.data.holdout import generator
 from minisgd.errors import ArgumentError
-from minisgd.lab import plots
+from minisgd.lab import words
 from minisgd.lab.instruments.curvature.smooth import Examples, Smooth, Subject, as_smooth, examples_of
 from minisgd.lab.instruments.landscape.directions import hold_mixture, points_of, random_direction, require_direction
 from minisgd.lab.instruments.landscape.picture import draw_line
 from minisgd.lab.instruments.objective import Objective
+from minisgd.lab.page import save
 from minisgd.nn import Network
 from minisgd.optim.checks import number
 from minisgd.tables import Shown, curves
@@ -67,7 +68,7 @@ class LossLine(Shown):
         return curves({name: list(zip(self.t, loss, strict=False)) for name, loss in parts.items()}, "t", "loss")
 
     def save(self, path: str | Path) -> Path:
-        """Write the numbers as JSON, or a picture where the path ends in .png.
+        """Write the numbers as JSON, or a picture where the path ends in .png or .svg, or a page with it (.html).
 
         Args:
             path: The file to write.
@@ -77,9 +78,14 @@ class LossLine(Shown):
 
         Raises:
             OutputError: The file cannot be written.
-            MissingExtraError: A picture is asked for, and matplotlib is not installed.
+            MissingExtraError: A picture or page is asked for, and matplotlib or jinja2 is not installed.
         """
-        return plots.save(path, self.to_dict(), lambda: draw_line(self))
+        known = [loss for loss in self.loss if np.isfinite(loss)]
+        ends = f"from {words.number(min(known))} to {words.number(max(known))}" if known else "not finite"
+        caption = f"The mean loss on the line is {ends}" + (
+            f", of {self.examples:,} examples." if self.examples else "."
+        )
+        return save(path, self.to_dict(), lambda: draw_line(self), caption)
 
 
 def loss_line(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minisgd.lab import plots, words
-from minisgd.lab.plots import BLUE, GREY, INK, ORANGE, Axes
+from minisgd.lab.plots import BLUE, GREY, INK, ORANGE, Axes, Figure
 from minisgd.typing import HostArray
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ WIDE, HIGH, LEFT, SIDE = 7.2, 6.4, 0.115, 0.689
 DASHED = (0, (4, 3))
 
 
-def draw_line(line: LossLine) -> bytes:
-    """Draw the loss against t, on training and validation examples, and mark the networks; return a PNG."""
+def draw_line(line: LossLine) -> Figure:
+    """Draw the loss against t, on training and validation examples, and mark the networks."""
     between = line.ends == "networks"
     page, ax = plots.figure("Loss between two networks" if between else "Loss along a direction")
     t = np.array(line.t)
@@ -50,7 +50,7 @@ def draw_line(line: LossLine) -> bytes:
     )
     keys = [plots.key(name, color=colour, lw=2) for name, colour, _ in curves]
     plots.legend(page, [*keys, plots.key("network", ls="", marker="o", ms=7, mfc="white", mec=INK)])
-    return plots.png(page)
+    return page
 
 
 def _loss_axis(ax: Axes, loss: HostArray) -> None:
@@ -62,8 +62,8 @@ def _loss_axis(ax: Axes, loss: HostArray) -> None:
         ax.set_ylim(bottom=min(0.0, float(known.min())) if known.size else 0.0)
 
 
-def draw_plane(plane: LossPlane) -> bytes:
-    """Draw the loss as coloured contours over the plane, with networks and path on it; return a PNG."""
+def draw_plane(plane: LossPlane) -> Figure:
+    """Draw the loss as coloured contours over the plane, with networks and path on it."""
     from matplotlib.patheffects import withStroke
 
     titles = {
@@ -98,7 +98,7 @@ def draw_plane(plane: LossPlane) -> bytes:
         label = f"{name}; one unit is {words.number(length)} in parameter space"
         getattr(ax, f"set_{which}label")(label, fontsize=9.5, color=INK)
     plots.legend(page, keys)
-    return plots.png(page)
+    return page
 
 
 def _levels(loss: HostArray) -> tuple[HostArray, bool]:

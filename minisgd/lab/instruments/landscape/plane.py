@@ -13,7 +13,7 @@ import numpy as np
 from minisgd.checks import as_items
 from minisgd.data.holdout import generator
 from minisgd.errors import ArgumentError
-from minisgd.lab import plots
+from minisgd.lab import plots, words
 from minisgd.lab.instruments.curvature.smooth import (
     Examples,
     Smooth,
@@ -25,6 +25,7 @@ from minisgd.lab.instruments.curvature.smooth import (
 from minisgd.lab.instruments.landscape.directions import hold_mixture, points_of, random_direction, require_direction
 from minisgd.lab.instruments.landscape.line import places
 from minisgd.lab.instruments.landscape.picture import draw_plane
+from minisgd.lab.page import save
 from minisgd.nn import Network
 from minisgd.optim.checks import positive as positive_number
 from minisgd.tables import Shown
@@ -75,10 +76,10 @@ class LossPlane(Shown):
         """Return the contours, where matplotlib draws them."""
         if find_spec("matplotlib") is None:
             return ""
-        return f'<img width="560" src="data:image/png;base64,{b64encode(draw_plane(self)).decode()}"/>'
+        return f'<img width="560" src="data:image/png;base64,{b64encode(plots.png(draw_plane(self))).decode()}"/>'
 
     def save(self, path: str | Path) -> Path:
-        """Write the numbers as JSON, or a picture where the path ends in .png.
+        """Write the numbers as JSON, or a picture where the path ends in .png or .svg, or a page with it (.html).
 
         Args:
             path: The file to write.
@@ -88,9 +89,14 @@ class LossPlane(Shown):
 
         Raises:
             OutputError: The file cannot be written.
-            MissingExtraError: A picture is asked for, and matplotlib is not installed.
+            MissingExtraError: A picture or page is asked for, and matplotlib or jinja2 is not installed.
         """
-        return plots.save(path, self.to_dict(), lambda: draw_plane(self))
+        known = self.loss[np.isfinite(self.loss)]
+        ends = f"from {words.number(known.min())} to {words.number(known.max())}" if known.size else "not finite"
+        caption = f"The mean loss on the plane is {ends}" + (
+            f", of {self.examples:,} examples." if self.examples else "."
+        )
+        return save(path, self.to_dict(), lambda: draw_plane(self), caption)
 
 
 def loss_plane(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from minisgd.lab import plots
 from minisgd.lab.instruments.curvature.picture import draw_sharpness
 from minisgd.lab.instruments.curvature.tracker import SharpnessSample
 
@@ -27,4 +28,4 @@ def test_pictures(rows: list[tuple[int, float, float, float, bool]]) -> None:
         SharpnessSample(step, loss, value, 0.1, converged, 0.5, threshold, 32)
         for step, loss, value, threshold, converged in rows
     ]
-    assert draw_sharpness(samples).startswith(b"\x89PNG")
+    assert plots.png(draw_sharpness(samples)).startswith(b"\x89PNG")

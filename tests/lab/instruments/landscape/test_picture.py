@@ -48,6 +48,14 @@ def test_lines(ends: str, val: bool, top: float, words: list[str], tmp_path: Pat
     assert any("one unit is 7.96" in text for text in words)
 
 
+def test_a_page_and_an_svg_by_the_ending_of_the_path(tmp_path: Path) -> None:
+    line = LossLine((0.0, 0.5, 1.0), (1.0, 0.5, 0.7), None, 7.96, "networks", 100)
+    page = line.save(tmp_path / "line.html").read_text("utf-8")
+    finding = "The mean loss on the line is from 0.5 to 1, of 100 examples."
+    assert finding in page and "<svg " in page and "Content-Security-Policy" in page
+    assert line.save(tmp_path / "line.svg").read_text("utf-8").startswith("<svg ")
+
+
 @pytest.mark.parametrize("loss", [np.ones((3, 3)), np.full((3, 3), np.nan), np.diag([1.0, np.inf, 1e5])])
 def test_planes_of_odd_losses(loss: Any, words: list[str], tmp_path: Path) -> None:
     at = np.linspace(-1, 1, 3)
