@@ -32,6 +32,7 @@ TINY = {
     "12_autoencoder": {"codes": (2,), "epochs": 1},
     "13_boltzmann": {"sizes": (100,), "epochs": 1},
     "14_words": {"sizes": (512,), "epochs": 1},
+    "15_adapters": {"ranks": (1,), "epochs": 1},
 }
 """What each main is called with here, beside where to draw."""
 
