@@ -15,6 +15,9 @@ from minisgd.training.intake import default_batch_size, default_optimizer
 BUDGET = "20s"
 """What the study may take where nobody said: "auto:1min" is a minute."""
 
+SEEDS = 2
+"""Training runs at every batch size and learning rate: enough to choose by, not to say how sure it is."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -68,9 +71,11 @@ def chosen(
         optimizer=optimizer,
         loss=loss,
         learning_rates=[optimizer.lr] if keep_rate else None,
+        seeds=SEEDS,
         budget=batch_size.partition(":")[2] or BUDGET,
         **settings,
     ).recommendation
     if found.batch_size is None:
-        return Choice(default_batch_size(len(data), network.couples_batch), optimizer, found.why)
+        why = f"{found.why} So the default stays; more time may tell: 'auto:5min'."
+        return Choice(default_batch_size(len(data), network.couples_batch), optimizer, why)
     return Choice(found.batch_size, replace(optimizer, lr=found.lr), found.why)
