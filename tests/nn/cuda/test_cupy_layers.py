@@ -12,6 +12,7 @@ from minisgd.backend.cuda.graph import GraphProgram
 from minisgd.backend.cuda.launcher import launch_all
 from minisgd.nn import BatchNorm, Conv2d, Flatten, Linear, MaxPool2d, ReLU
 from minisgd.nn.cuda.linear import FUSED
+from minisgd.nn.freezing import frozen
 from tests.nn.layer_bench import Bench, TextbookOps
 from tests.nn.layer_tables import ACTIVATIONS, LAYERS, LOSSES
 from tests.optim.optimizer_table import LAYOUT, OPTIMIZERS
@@ -140,3 +141,10 @@ def test_activations_that_products_take_in(cuda, name, seeds):
     bench.take_from(host)
     found, expected = bench.network.infer(cuda, bench.x), host.network.infer(host.ops, host.x)
     assert_allclose(cuda.to_host(found), expected, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("Linear", "features"), ("Conv2d", "images"), ("LayerNorm", "sequences")])
+def test_a_frozen_layer(cuda, name, kind):
+    """Kernels compute dx alone; the layer above is fused with its activation, or not."""
+    shape = SHAPES[kind]
+    compare(cuda, lambda ops: Bench([frozen(LAYERS[name].make(shape)), ReLU(), Flatten()], shape, 5, ops=ops), 0)
