@@ -53,20 +53,23 @@ def test_every_optimizer_has_the_same_bits_on_any_number_of_ranks(optimizer):
     require_same_bits(optimizer=optimizer)
 
 
-@pytest.mark.parametrize("options", [
-    {"network": normalised},
-    {"network": normalised, "micro_batch": 2, "batch_size": 32, "last_batch": "drop"},
-    {"network": cnn, "x": IMAGES, "batch_size": 32, "last_batch": "drop"},
-    {"micro_batch": 2},
-    {"batch_size": 5},
-    {"batch_size": "full", "optimizer": ms.SGD(lr=0.1, momentum=0.9)},
-    {"batch_size": ms.GrowBatch(8, 32, every=1), "clip_norm": 0.1},
-    {"sampling": "replacement", "dtype": "float64", "optimizer": ms.Adam(lr=ms.Cosine(0.01))},
-    {"sizes": (1, 3), "shards": 12},
-    {"sizes": (1, 2), "shards": 2},
-], ids=str)  # fmt: skip
-def test_the_bits_do_not_depend_on_the_number_of_ranks(options):
-    require_same_bits(**options)
+SETTINGS = {
+    "normalised": {"network": normalised},
+    "normalised, micro-batches": {"network": normalised, "micro_batch": 2, "batch_size": 32, "last_batch": "drop"},
+    "convolutions": {"network": cnn, "x": IMAGES, "batch_size": 32, "last_batch": "drop"},
+    "micro-batches": {"micro_batch": 2},
+    "batches of 5": {"batch_size": 5},
+    "full batch": {"batch_size": "full", "optimizer": ms.SGD(lr=0.1, momentum=0.9)},
+    "a growing batch": {"batch_size": ms.GrowBatch(8, 32, every=1), "clip_norm": 0.1},
+    "with replacement": {"sampling": "replacement", "dtype": "float64", "optimizer": ms.Adam(lr=ms.Cosine(0.01))},
+    "three ranks": {"sizes": (1, 3), "shards": 12},
+    "two shards": {"sizes": (1, 2), "shards": 2},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_bits_do_not_depend_on_the_number_of_ranks(name):
+    require_same_bits(**SETTINGS[name])
 
 
 def test_the_gradient_is_that_of_the_batch():
