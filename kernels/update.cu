@@ -91,7 +91,8 @@ nesterov(REAL* __restrict__ w, REAL* __restrict__ v, const REAL* __restrict__ g,
   update(P, wide, formula, g + r * g_row, w + r * w_row, v + r * s_row);
 }
 
-__device__ __forceinline__ REAL sign_of(REAL x) { return (REAL)((x > 0) - (x < 0)); }
+// NaN stays NaN.
+__device__ __forceinline__ REAL sign_of(REAL x) { return x != x ? x : (REAL)((x > 0) - (x < 0)); }
 
 // w <- (1 - lr shrink) w - lr sign(g)                                   (Bernstein et al. 2018, algorithm 1)
 extern "C" __global__ void __launch_bounds__(BLOCK)

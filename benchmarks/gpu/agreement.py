@@ -30,6 +30,7 @@ OPTIMIZERS: dict[str, Any] = {
     "adamw": ms.AdamW(lr=0.001),
     "lars": ms.LARS(lr=0.1),
     "lamb": ms.LAMB(lr=0.001),
+    "signsgd": ms.SignSGD(lr=0.0003),
     "lion": ms.Lion(lr=0.0003),
     "muon": ms.Muon(lr=0.001),
 }

@@ -155,12 +155,12 @@ class Lexicon:
             values: What it returned.
 
         Raises:
-            ValueError: For anything else.
+            KeyError: For anything else.
         """
         words, idf = values["words"], np.array(values["idf"], dtype=np.float64)
         sound = all(isinstance(word, str) for word in words) and len(words) == len(idf) > 0 and np.isfinite(idf).all()
         if not sound or values["form"] not in get_args(Form) or type(values["length"]) is not int:
-            raise ValueError("another lexicon")
+            raise KeyError("words, idf, form and length")
         return cls(tuple(words), tuple(idf.tolist()), values["form"], positive(values["length"], "length"))
 
 

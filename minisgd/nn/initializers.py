@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from minisgd.checks import within
+import minisgd.checks as checks
 from minisgd.errors import DtypeError
 from minisgd.typing import Generator, HostArray, Shape
 
@@ -45,7 +45,7 @@ class _OfNumbers:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            within("(-inf, inf)", value, f"{type(self).__name__}: {name}", "give a finite number")
+            checks.within("(-inf, inf)", value, f"{type(self).__name__}: {name}", "give a finite number")
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ class Optimizer(ABC):
     """
 
     lr: float | LearningRateSchedule
-    groups: Mapping[str, Group] | None = field(default=None, kw_only=True)
+    groups: Mapping[str, Group] | None = field(default=None, kw_only=True, repr=False)
 
     rates: ClassVar[tuple[str, ...]] = ()
     clocks: ClassVar[tuple[str, ...]] = ()

@@ -154,7 +154,7 @@ class TestMemoryMapped:
     def test_regression_and_single_rows(self, tmp_path):
         x = self.mapped(tmp_path, X)
         assert len(Dataset.from_arrays(x, X[:, 0]).validation) == 8
-        with pytest.raises(DataError, match="y must be two examples"):
+        with pytest.raises(DataError, match="y must be labels with two examples"):
             Dataset.from_arrays(self.mapped(tmp_path, X[:1]), X[:1, 0])
 
 
@@ -198,7 +198,7 @@ def test_data_without_rows_are_refused_with_weights_too(x, y):
     [
         (X, Y[:39], "y must be of length 40"),
         (X[:0], Y[:0], "at least one label"),
-        (X[:0], X[:0, 0], "x must be at least one example"),
+        (X[:0], X[:0, 0], "x must be an array of at least one example"),
         (X[:, 0], Y, r"got shape \(40,\); use x.reshape"),
         (np.float64(3), Y, r"got shape \(\)"),
         (X, Y * 0, "at least two classes, got only '0'"),

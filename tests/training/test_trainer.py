@@ -219,7 +219,7 @@ BAD = [
     ({"device": "tpu"}, ms.ArgumentError, "device must be 'cpu', 'cuda' or 'auto'"),
     ({"clip_norm": 0}, ms.ArgumentError, "clip_norm"),
     ({"micro_batch": 0}, ms.ArgumentError, "micro_batch"),
-    ({"memory_limit": "lots"}, ms.ArgumentError, "memory_limit must be a number of bytes"),
+    ({"memory_limit": "lots"}, ms.ArgumentError, "memory_limit must be a whole number of bytes"),
     ({"memory_limit": "2KB"}, ms.MemoryLimitError, "one example at a time"),
     ({"threads": 0}, ms.ArgumentError, "threads"),
     ({"validation": 0.5}, ms.ArgumentError, "validation must be None"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from time import sleep
 from types import TracebackType
 from typing import Any
 
@@ -12,6 +13,9 @@ from minisgd.backend import get_ops
 from minisgd.errors import MissingExtraError
 from minisgd.training.distributed.communicator import Communicator
 from minisgd.typing import Array
+
+GRACE = 0.5
+"""Seconds in which other ranks that fail too can say why, and what was said gets through, before all are ended."""
 
 
 class MPICommunicator(Communicator):
@@ -42,6 +46,7 @@ class MPICommunicator(Communicator):
         self._report(kind, error, trace)
         sys.stdout.flush()
         sys.stderr.flush()
+        sleep(GRACE)
         self.world.Abort(1)
 
 

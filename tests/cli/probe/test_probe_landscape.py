@@ -77,7 +77,7 @@ def test_a_line_in_a_random_direction(capsys: pytest.CaptureFixture[str]) -> Non
         ("--out plane.pdf", 2, "--out must be a file that ends in .png, .svg, .html or .json, got plane.pdf"),
         ("--json --points 1", 2, "points must be at least 2"),
         ("--json --span -1", 2, "span must be"),
-        ("--json --init zeros", 2, "weights that are not all zero"),
+        ("--json --init zeros", 2, "a network whose weights are not all zero"),
         ("--json --to nowhere.safetensors", 1, "nowhere.safetensors"),
         ("--json --line --to a", 2, "--line must be left out with --to"),
         ("--json --to a --to b --to c", 2, "--to must be given once or twice"),

@@ -88,6 +88,10 @@ def test_every_layer(name: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> N
         "Dropout": {"uniform"},
         "GELU": {"erf"},
         "TransformerBlock": {"erf"},
+        "Adapter": {"erf"},
+        "RBM": {"uniform"},
+        "RBM CD-2": {"uniform"},
+        "RBM persistent": {"uniform"},
         "Embedding": {"copy", "add_rows"},
     }.get(name, set())
     assert set(counts) - {"native"} == through_numpy, counts
