@@ -52,6 +52,7 @@ def test_missing_synchronisation_changes_the_result(bug):
     assert goes_wrong("forward") and goes_wrong("random")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bug", SANITIZED, ids=named)
 def test_sanitizers_see_what_results_do_not_show(bug):
     reason = missing_sanitizer(bug.leg)
@@ -62,6 +63,7 @@ def test_sanitizers_see_what_results_do_not_show(bug):
     assert re.search(bug.says, done.stderr), done.stderr[-2000:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leg", ["asan", "tsan"])
 def test_sanitizers_accept_correct_kernels(leg):
     reason = missing_sanitizer(leg)

@@ -97,6 +97,7 @@ def test_it_uses_public_names_only(script):
             assert not module.startswith("minisgd."), module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TINY)
 def test_its_main_prints_and_draws(name, tmp_path, capsys):
     out = tmp_path / "made" / "picture.png"

@@ -89,6 +89,7 @@ def test_what_does_not_begin_in_time_is_named(leg, fake_cupy):
     assert gpu_race.main(late) == 0 and {row["skipped"] for row in read(late)} == {"no time left"}
 
 
+@pytest.mark.slow
 def test_the_batch_grows_as_far_as_the_memory_limit(fake_cupy, leg, monkeypatch, tmp_path):
     monkeypatch.setattr(gpu_growth, "SECONDS_EACH", 0.01)
     assert gpu_growth.main(leg) == 0
@@ -101,6 +102,7 @@ def test_the_batch_grows_as_far_as_the_memory_limit(fake_cupy, leg, monkeypatch,
     assert (tmp_path / "growth.png").stat().st_size > 5000
 
 
+@pytest.mark.slow
 def test_the_study_tells_of_both_devices(fake_cupy, leg, monkeypatch, known_step_times):
     from minisgd.lab.study import pilot_runs
 

@@ -109,7 +109,8 @@ def hyperbola(rng, b_crit: float, seeds: int, easy: np.ndarray) -> TargetRuns:
     )
 
 
-@pytest.mark.parametrize("seeds", [pytest.param(n, marks=[pytest.mark.slow] * (n != 3)) for n in (2, 3, 5, 8)])
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", (2, 3, 5, 8))
 def test_ratios_of_critical_batch_sizes_cover_at_their_level(seeds):
     """400 repetitions have a standard error of a point: 93% is what 95% may look like."""
     rng = np.random.default_rng(seeds)
