@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from minisgd.cli import options, output
-from minisgd.cli.parser import Parser, UsageError, folder, listed
+from minisgd.cli.parser import Parser, UsageError, folder
 
 EXAMPLES = """\
   minisgd export --weights runs/a --onnx model.onnx
@@ -23,13 +23,7 @@ def configure(parser: Parser) -> None:
     group.add_argument(
         "--torch", type=folder, metavar="FILE", help="write PyTorch's state dictionary there, as safetensors"
     )
-    group.add_argument(
-        "--allow",
-        type=listed(str),
-        default=[],
-        metavar="FILE.py:NAME,…",
-        help="run these files for the layers of one's own that the network is made of",
-    )
+    options.add_allow(group)
     options.add_common(parser, runs=False)
 
 

@@ -9,7 +9,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
 from minisgd.cli import options, output
-from minisgd.cli.parser import Parser, folder, listed
+from minisgd.cli.parser import Parser, folder
 
 if TYPE_CHECKING:
     from minisgd.training import Predictor
@@ -27,13 +27,7 @@ def configure(parser: Parser) -> None:
         "--weights", type=folder, required=True, metavar="DIR", help="what minisgd train --out DIR wrote, or its file"
     )
     group.add_argument("--data", required=True, metavar="DATA", help="a table with the same columns, or x.npy")
-    group.add_argument(
-        "--allow",
-        type=listed(str),
-        default=[],
-        metavar="FILE.py:NAME,…",
-        help="run these files for the layers of one's own that the network is made of",
-    )
+    options.add_allow(group)
     options.add_header(group)
     group.add_argument("--out", type=folder, metavar="FILE", help="write CSV there (stdout)")
     options.add_common(parser, runs=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from minisgd.cli.options.declared import (
+    add_allow,
     add_common,
     add_data,
     add_example,
@@ -25,6 +26,7 @@ from minisgd.cli.options.understood import (
 )
 
 __all__ = [
+    "add_allow",
     "add_common",
     "add_data",
     "add_example",

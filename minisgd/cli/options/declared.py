@@ -87,6 +87,17 @@ def add_table(parser: Parser) -> None:
     add_header(group)
 
 
+def add_allow(group: Any) -> None:
+    """Add which files of a user's own may be run for a saved network."""
+    group.add_argument(
+        "--allow",
+        type=listed(str),
+        default=[],
+        metavar="FILE.py:NAME,…",
+        help="run these files for the layers of one's own that the network is made of",
+    )
+
+
 def add_header(group: Any) -> None:
     """Add whether line 1 of a text file names the columns."""
     group.add_argument(
