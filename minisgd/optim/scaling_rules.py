@@ -68,7 +68,7 @@ AVERAGES = "Adam, AdamW, LAMB and Muon"
 
 SCALING_RULES: dict[str, ScalingRule] = {
     "linear": ScalingRule("lr · k", "Goyal et al. 2017, section 2.1", _linear),
-    "sqrt": ScalingRule("lr · √k", "Krizhevsky 2014, section 3.2", _sqrt),
+    "sqrt": ScalingRule("lr · √k", "Krizhevsky 2014", _sqrt),
     "malladi": ScalingRule(
         "lr · √k, 1 − β ← k (1 − β), ε / √k",
         "Malladi et al. 2022, definition 5",
@@ -76,7 +76,7 @@ SCALING_RULES: dict[str, ScalingRule] = {
         (MomentOptimizer,),
         AVERAGES,
     ),
-    "half-life": ScalingRule("β₂ ← β₂ᵏ", "Marek et al. 2025, section 3", _half_life, (MomentOptimizer,), AVERAGES),
+    "half-life": ScalingRule("β₂ ← β₂ᵏ", "Marek et al. 2025", _half_life, (MomentOptimizer,), AVERAGES),
     "time-scale": ScalingRule(
         "weight decay · k, so that τ = B / (lr λ N) stays",
         "Bergsma et al. 2025",
@@ -99,11 +99,11 @@ def scaled(optimizer: Optimizer, *, reference: int, batch_size: int, rule: str |
     k = batch_size / reference
 
     - "linear": lr · k (Goyal et al. 2017, section 2.1)
-    - "sqrt": lr · √k (Krizhevsky 2014, section 3.2)
+    - "sqrt": lr · √k (Krizhevsky 2014)
     - "malladi": lr · √k, 1 − β ← k (1 − β), ε / √k, for Adam (Malladi et al. 2022, definition 5)
-    - "half-life": β₂ ← β₂ᵏ, the same half-life in examples, for Adam (Marek et al. 2025, section 3)
+    - "half-life": β₂ ← β₂ᵏ, the same half-life in examples, for Adam (Marek et al. 2025)
     - "time-scale": weight decay · k at the same lr, the same τ = B / (lr λ N) epochs, for decoupled decay (Bergsma
-      et al. 2025, section 3)
+      et al. 2025)
 
     Args:
         optimizer: As tuned at the reference batch size.
