@@ -1,6 +1,6 @@
 """The compiled leg: every build of every shipped kernel, for three architectures, with nothing spilled.
 
-By default each build is compiled for one of them, by turns; the tests marked slow compile it for the other two.
+By default single-precision builds are compiled for one of them, by turns; tests marked slow compile all for all.
 What every kernel uses of a device is printed at the end of the run, by `tests/conftest.py`.
 """
 
@@ -32,7 +32,8 @@ def test_every_kernel_of_every_file_has_a_definition():
 def every_build():
     for k, build in enumerate(builds()):
         for turn, architecture in enumerate(ARCHITECTURES):
-            slow = [pytest.mark.slow] if (k + turn) % len(ARCHITECTURES) else []
+            left = (k + turn) % len(ARCHITECTURES) or "REAL=double" in build.label
+            slow = [pytest.mark.slow] if left else []
             label = f"{build.file} {build.label} {architecture}".replace(" ", "-")
             yield pytest.param(build, architecture, marks=slow, id=label)
 

@@ -85,6 +85,7 @@ def test_a_floor_is_never_above_what_the_arrays_of_a_launch_hold():
             assert floor.bytes <= most, (workload.name, kernel)
 
 
+@pytest.mark.slow
 def test_miniatures_run_on_the_emulator_and_launch_the_kernels_they_name(toolchain):
     recorder, small = device(Emulator(), np, 2)
     small = Device(np, small.library, lambda array: array.ctypes.data, 2)

@@ -49,6 +49,7 @@ def test_without_noise_no_batch_size_is_sharper_and_none_escapes(noiseless):
     np.testing.assert_allclose([noiseless[n].finding.effect.value for n in (15, 16)], 1, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_with_noise_a_small_batch_leaves_for_a_flatter_place():
     network = ms.Network(ms.Linear(16), ms.ReLU(), ms.Linear(10))
     found = ms.claims(network, ms.datasets.digits(), only=[16], seeds=5)
