@@ -8,6 +8,7 @@ from typing import ClassVar
 from minisgd.backend import Ops
 from minisgd.optim.adam import Adam
 from minisgd.optim.optimizer import UpdateBuffers
+from minisgd.optim.vector import shrink_factor
 
 
 @dataclass
@@ -39,8 +40,7 @@ class AdamW(Adam):
     def prepare(self, ops: Ops, b: UpdateBuffers) -> None:
         """keep = 1 − lr λ"""
         super().prepare(ops, b)
-        ops.multiply(b.lr, self.weight_decay, out=b.rates["keep"])
-        ops.subtract(1.0, b.rates["keep"], out=b.rates["keep"])
+        shrink_factor(ops, b.lr, self.weight_decay, out=b.rates["keep"])
 
     def decay(self, ops: Ops, b: UpdateBuffers) -> None:
         """w ← (1 − lr λ) w"""

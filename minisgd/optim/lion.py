@@ -9,8 +9,8 @@ from minisgd.backend import Ops
 from minisgd.optim.checks import decay_rates, non_negative
 from minisgd.optim.learning_rate import LearningRateSchedule
 from minisgd.optim.optimizer import Optimizer, UpdateBuffers
-from minisgd.optim.sign_sgd import shrink_factor, step_along_sign
-from minisgd.optim.vector import average_in
+from minisgd.optim.sign_sgd import step_along_sign
+from minisgd.optim.vector import average_in, shrink_factor
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Lion(Optimizer):
         return ("m",)
 
     def prepare(self, ops: Ops, b: UpdateBuffers) -> None:
-        shrink_factor(ops, b, self.weight_decay)
+        shrink_factor(ops, b.lr, self.weight_decay, out=b.rates["keep"])
 
     def update(self, ops: Ops, b: UpdateBuffers) -> None:
         m, (beta1, beta2) = b.slots["m"], self.betas

@@ -9,7 +9,7 @@ from minisgd.backend import Ops
 from minisgd.optim.checks import decay_rate, non_negative
 from minisgd.optim.learning_rate import LearningRateSchedule
 from minisgd.optim.optimizer import Optimizer, UpdateBuffers
-from minisgd.optim.vector import average_in, subtract_scaled
+from minisgd.optim.vector import average_in, shrink_factor, subtract_scaled
 from minisgd.typing import Array
 
 
@@ -49,7 +49,7 @@ class SignSGD(Optimizer):
         return ("m",) if self.momentum else ()
 
     def prepare(self, ops: Ops, b: UpdateBuffers) -> None:
-        shrink_factor(ops, b, self.weight_decay)
+        shrink_factor(ops, b.lr, self.weight_decay, out=b.rates["keep"])
 
     def update(self, ops: Ops, b: UpdateBuffers) -> None:
         direction = b.g
@@ -57,12 +57,6 @@ class SignSGD(Optimizer):
             direction = b.slots["m"]
             average_in(ops, direction, self.momentum, b.g, scratch=b.scratch)
         step_along_sign(ops, b, direction)
-
-
-def shrink_factor(ops: Ops, b: UpdateBuffers, weight_decay: float) -> None:
-    """keep ← 1 − lr λ"""
-    ops.multiply(b.lr, weight_decay, out=b.rates["keep"])
-    ops.subtract(1.0, b.rates["keep"], out=b.rates["keep"])
 
 
 def step_along_sign(ops: Ops, b: UpdateBuffers, direction: Array) -> None:

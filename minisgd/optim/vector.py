@@ -24,6 +24,12 @@ def average_in(ops: Ops, m: Array, beta: float, x: Array, *, scratch: Array) -> 
     add_scaled(ops, m, 1 - beta, x, scratch=scratch)
 
 
+def shrink_factor(ops: Ops, lr: Array, weight_decay: float, *, out: Array) -> None:
+    """out = 1 − lr λ, by which decoupled weight decay multiplies w.  lr, out (…, 1)"""
+    ops.multiply(lr, weight_decay, out=out)
+    ops.subtract(1.0, out, out=out)
+
+
 def norm(ops: Ops, x: Array, *, out: Array) -> None:
     """Euclidean norm.  x (…, P)   out (…, 1) = |x|"""
     ops.dot(x, x, out=out[..., 0])
