@@ -39,7 +39,7 @@ def scaled(args: Namespace, optimizer: Optimizer, size: BatchSize, examples: int
     if args.scaled_from is None:
         if args.scaling is not None:
             fix = "add --scaled-from 32, the batch size at which --lr was tuned"
-            raise ArgumentError("--scaling", expected="--scaled-from beside it", got=args.scaling, fix=fix)
+            raise ArgumentError("--scaling", expected="given together with --scaled-from", got=args.scaling, fix=fix)
         return optimizer
     batch = optim.as_batch_schedule(size, examples)
     if not isinstance(batch, optim.ConstantBatch):

@@ -21,7 +21,7 @@ from minisgd.training.prepare import prepare
 from minisgd.training.session import Session
 from minisgd.typing import HostArray, Seed
 
-FACTORS = "write (1, 2, 4, 8)"
+FACTORS = "1, 2, 4 and 8, for example"
 
 LEVEL = 0.95
 """Of all comparisons together (Bonferroni)."""
