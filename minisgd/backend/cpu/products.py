@@ -142,3 +142,13 @@ def multiply_pieces(a: HostArray, b: HostArray, out: HostArray) -> None:
     for piece in pieces(a, b, out):
         for k in range(len(piece)):
             np.matmul(*piece.at(k))
+
+
+def multiply_padded(a: HostArray, b: HostArray, tall: HostArray, wide: HostArray, out: HostArray) -> None:
+    """Compute out = a b for an inner dimension of one, padded to two by the zeros of tall and wide.
+
+    a (…, M, 1)   b (…, 1, N)   tall (…, M, 2)   wide (…, 2, N)   out (…, M, N)
+    """
+    np.copyto(tall[..., :1], a)
+    np.copyto(wide[..., :1, :], b)
+    np.matmul(tall, wide, out)

@@ -7,7 +7,7 @@
  *
  * with dims = {n, core dimensions…} and steps = {a step along n for each argument, core steps…}. The arithmetic is
  * NumPy's own, `PyUFuncObject.functions`, so every result has NumPy's bits and a product runs in NumPy's BLAS; copies,
- * casts, `take` and `argmax`, which are no ufuncs, are loops of this file. A call of anything else takes the
+ * casts, `take`, `argmax` and outer products, which are no ufuncs, are loops of this file. A call of anything else takes the
  * interpreter's lock and goes through Python.
  *
  * Everything is checked when a `Tape` is made: dtypes, alignment, and that no call leaves the memory of its arrays.
@@ -154,6 +154,20 @@ ARGMAX(argmax_float, npy_float)
 ARGMAX(argmax_double, npy_double)
 
 #include "fused_loops.h"
+
+/* (1), (n) → (n): a row of a product whose inner dimension is one; a sum begins with 0, so no result is −0 */
+#define OUTER(name, T)                                                                               \
+    FOR_EACH_PROCESSOR static void name(char **args, const npy_intp *dims, const npy_intp *steps, void *unused) { \
+        (void)unused;                                                                                \
+        for (npy_intp i = 0; i < dims[0]; i++) {                                                     \
+            const T a = *(const T *)(args[0] + i * steps[0]);                                        \
+            const T *__restrict b = (const T *)(args[1] + i * steps[1]);                             \
+            T *__restrict out = (T *)(args[2] + i * steps[2]);                                       \
+            for (npy_intp j = 0; j < dims[1]; j++) out[j] = a * b[j] + 0;                            \
+        }                                                                                            \
+    }
+OUTER(outer_float, npy_float)
+OUTER(outer_double, npy_double)
 
 /* A ufunc whose arguments have other dtypes than its loop: a piece at a time through buffers, as NumPy does */
 static void with_casts(char **args, const npy_intp *dims, const npy_intp *steps, void *data) {
@@ -424,11 +438,28 @@ static int read_argmax(Call *call, PyObject *arrays, npy_intp length, npy_intp s
     return check_reach(call, 1, (PyArrayObject *)PyTuple_GET_ITEM(arrays, 1), 0, 0, sizeof(npy_intp));
 }
 
+/* ("outer", (a, b, out), shape, strides, length of a row) */
+static int read_outer(Call *call, PyObject *arrays, npy_intp length) {
+    int type = type_of(arrays, 0);
+    if (call->nargs != 3 || length < 1) return refuse("expected two arrays and out");
+    call->loop = type == NPY_FLOAT ? outer_float : type == NPY_DOUBLE ? outer_double : NULL;
+    if (!call->loop) return refuse("expected floats");
+    call->dims[1] = length;
+    for (int k = 0; k < 3; k++) {
+        PyArrayObject *array = (PyArrayObject *)PyTuple_GET_ITEM(arrays, k);
+        if (PyArray_TYPE(array) != type) return refuse("expected arrays of one dtype");
+        double low = 0, high = 0;
+        if (k) reach(&low, &high, length, PyArray_ITEMSIZE(array));
+        if (check_reach(call, k, array, low, high, PyArray_ITEMSIZE(array))) return -1;
+    }
+    return 0;
+}
+
 /* (name of a fused loop, arrays, shape, strides): its arguments, and one more where s is to be written */
 static int read_fused(Call *call, const char *name, PyObject *arrays) {
     size_t n = 0;
     while (n < FUSED_COUNT && strcmp(fused_loops[n].name, name)) n++;
-    if (n == FUSED_COUNT) return refuse("expected \"copy\", \"take\", \"argmax\" or the name of a fused loop");
+    if (n == FUSED_COUNT) return refuse("expected \"copy\", \"take\", \"argmax\", \"outer\" or the name of a fused loop");
     int type = type_of(arrays, 0), known = 0, numbers = 0, reads = 0;
     for (const char *at = fused_loops[n].arguments; (at = strchr(at, '(')); at++, known++) {
         numbers += at[-1] == 'R'; /* of NUMBER */
@@ -467,6 +498,7 @@ static int read_call(Call *call, PyObject *item, PyObject *kept) {
     if (!strcmp(kind, "copy")) return read_copy(call, arrays);
     if (!strcmp(kind, "take")) return read_take(call, arrays, first, second);
     if (!strcmp(kind, "argmax")) return read_argmax(call, arrays, first, second);
+    if (!strcmp(kind, "outer")) return read_outer(call, arrays, first);
     return read_fused(call, kind, arrays);
 }
 

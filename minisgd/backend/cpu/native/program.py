@@ -11,6 +11,7 @@ from minisgd.backend.cpu.native.calls import Native, describe_input
 from minisgd.backend.cpu.native.chains import Chain, append_chain, plan
 from minisgd.backend.cpu.native.fused_loops import fuse, without_unread
 from minisgd.backend.cpu.native.translation import translate
+from minisgd.backend.cpu.native.update_parts import defer_products
 from minisgd.backend.program import Call, Calls, Input, Program
 from minisgd.typing import Array
 
@@ -57,8 +58,12 @@ class NativeProgram(Program):
             # calls of a loop over blocks are cut to fit the cache already
             fused, loose = fuse(parts, [block is None] * len(parts))
             # what a later group may read is written
-            unread = self.temporaries if positions[-1:] == list(last) else ()
-            calls, found = plan(without_unread(fused, unread), loose)
+            ends = positions[-1:] == list(last)
+            calls = without_unread(fused, self.temporaries if ends else ())
+            if ends and block is None:
+                calls = defer_products(calls)
+                loose = [True] * len(calls)
+            calls, found = plan(calls, loose)
             for chain in found:
                 append_chain(chains, chain._replace(first=chain.first + done))
             done += len(calls)

@@ -27,7 +27,7 @@ from minisgd.backend.cpu.native.conditions import (
     same,
 )
 from minisgd.backend.cpu.native.walk import Strides, Walk, walk
-from minisgd.backend.cpu.products import Pieces, multiply_pieces, pieces
+from minisgd.backend.cpu.products import Pieces, multiply_padded, multiply_pieces, pieces
 from minisgd.backend.cpu.rowwise import repeat_and_compute
 from minisgd.backend.program import Call
 from minisgd.typing import HostArray, Shape
@@ -70,6 +70,8 @@ def _function(function: Any, args: tuple[Any, ...]) -> Iterator[Native]:
     elif function is multiply_pieces:
         for piece in pieces(*args):
             yield _pieces(piece)
+    elif function is multiply_padded:
+        yield from _outer(*args)
     elif function is repeat_and_compute:
         (to, row), compute, operands, out = args
         yield from _function(np.copyto, (to, row))
@@ -126,6 +128,23 @@ def _pieces(piece: Pieces) -> Native:
     path = Walk((1, *first.walk.shape, len(piece)), strides)
     require(len(path.shape) <= MOST_AXES)
     return first._replace(arrays=piece.operands, walk=path)
+
+
+def _outer(a: Any, b: Any, tall: Any, wide: Any, out: Any) -> Iterator[Native]:
+    """Row by row: a sum of one product and 0 is the one of the padded product."""
+    rows_are_contiguous = contiguous_from(b, b.ndim - 1) and contiguous_from(out, out.ndim - 1)
+    if out.dtype.kind != "f" or not rows_are_contiguous or meet(a, out) or meet(b, out):
+        yield from _copy(a, tall[..., :1])
+        yield from _copy(b, wide[..., :1, :])
+        yield from _generalized(np.matmul, tall, wide, out)
+        return
+    require_plain((a, b, out), out)
+    require(out.itemsize in (4, 8), a.dtype == b.dtype == out.dtype, out.size > 0)
+    a, b = _broadcast(a[..., 0], out.shape[:-1]), _broadcast(b, out.shape)
+    n, size = out.shape[-1], out.itemsize
+    spans = (0, size), (0, n * size), (0, n * size)
+    rows = walk(out.shape[:-1], (a.strides, b.strides[:-1], out.strides[:-1]))
+    yield _native("outer", (a, b, out), rows, (n,), spans)
 
 
 def _reduce(ufunc: np.ufunc, a: Any, axis: Any, dtype: Any, out: Any, keepdims: bool) -> Iterator[Native]:

@@ -21,6 +21,7 @@ COPY = ("copy", (A, OUT), (10,), ((4,), (4,)))
 INDEX = np.zeros(10, np.int64)
 TAKE = ("take", (A, INDEX, OUT), (10,), ((0,), (8,), (4,)), 10, 4)
 ARGMAX = ("argmax", (X, INDEX), (3,), ((16,), (8,)), 4, 4)
+OUTER = ("outer", (A, W[0], Y), (3,), ((4,), (0,), (20,)), 5)
 NUMBER = np.ones((), np.float32)
 FUSED = ("add_scaled", (NUMBER, A, OUT), (10,), ((0,), (4,), (4,)))
 GOOD = {
@@ -29,6 +30,7 @@ GOOD = {
     "copy": COPY,
     "take": TAKE,
     "argmax": ARGMAX,
+    "outer": OUTER,
     "fused": FUSED,
     "python": (len, ((),)),
 }
@@ -99,6 +101,13 @@ BAD: dict[str, tuple[Any, ...]] = {
     "rows of another dtype": changed(TAKE, 1, (A, INDEX, OUT.view(np.int32))),
     "axis too long": changed(ARGMAX, 4, 5),
     "integers": changed(ARGMAX, 1, (X.astype(np.int64), INDEX)),
+    "outer: rows too long": changed(OUTER, 4, 6),
+    "outer: rows beyond counting": changed(OUTER, 4, 2**62),
+    "outer: no rows": changed(OUTER, 4, 0),
+    "outer: rows too many": changed(OUTER, 2, (4,)),
+    "outer: an array missing": ("outer", (A, Y), (3,), ((4,), (20,)), 5),
+    "outer: another dtype": changed(OUTER, 1, (A, W[0].astype("f8"), Y)),
+    "outer: integers": changed(OUTER, 1, tuple(a.astype("i4") for a in (A, W[0], Y))),
     "unknown kind": changed(COPY, 0, "sort"),
     "no kind": (3, (A,), (10,), ((4,),)),
     "not callable": (3, ()),

@@ -163,6 +163,22 @@ def test_products_of_a_stack() -> None:
     all_native(lambda ops: ops.dot(w.reshape(3, -1), w.reshape(3, -1), out=floats(3)))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_outer_products(dtype: str) -> None:
+    """Zeros of both signs, one column, stacks, and rows that are no neighbours in memory."""
+    a, b = floats(3, 31, 1, dtype=dtype), floats(3, 1, 257, dtype=dtype)
+    a[:, ::3], b[..., ::5] = -0.0, 0.0
+    a[0, 4], b[1, 0, 7], b[2, 0, 9] = np.inf, np.nan, 1e-40
+    for left in (a, a[::-1], np.asfortranarray(a), a[0], a[:, ::2]):
+        for right in (b, b[..., :1], b[0], b[:1]):
+            shape = (*np.broadcast_shapes(left.shape[:-2], right.shape[:-2]), left.shape[-2], right.shape[-1])
+            out = floats(*shape[:-1], shape[-1] + 3, dtype=dtype)
+            all_native(lambda ops, left=left, right=right, out=out: ops.matmul(left, right, out=out[..., 3:]))
+    all_native(lambda ops: ops.matmul(a[0], b[0, :, ::2], out=floats(31, 129, dtype=dtype)))
+    square = floats(31, 31, dtype=dtype)
+    all_native(lambda ops: ops.matmul(a[0], square[:1], out=square))
+
+
 def test_gathering() -> None:
     pixels, images, labels = RNG.integers(0, 256, (90, 8, 3)).astype(np.uint8), floats(90, 17), RNG.integers(0, 5, 90)
     index = RNG.integers(0, 90, (3, 12))
