@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
     agreed = agree(found["none"], found[args.budget])
     print("agreement: " + ", ".join(f"{what} {'yes' if yes else 'no'}" for what, yes in agreed.items()))
     if args.json:
-        write(args.json, {**provenance(), "data": args.data.partition(":")[0], "agree": agreed, "studies": found})
+        anonymous = re.sub(":.*", ":DIR", args.data)  # where the files lie is nobody's business
+        studies = json.loads(json.dumps(found).replace(args.data, anonymous))
+        write(args.json, {**provenance(), "data": anonymous, "agree": agreed, "studies": studies})
     return 0
 
 

@@ -35,11 +35,15 @@ class Entry:
         return rival
 
 
+LIMIT = "products"
+"""No rival: what the matrix products of a step leave possible."""
+
 _DENSE = ("W1", "W1a", "W2")
 _SINGLE = (*_DENSE, "W3")
 
 _TABLE = (
     Entry("minisgd", "minisgd", "minisgd_rival", "Minisgd", "minisgd", (*_SINGLE, "W5", "W6")),
+    Entry(LIMIT, "minisgd's matrix products alone", "minisgd_rival", "Products", "minisgd", (*_SINGLE, "W5", "W6")),
     Entry(
         "torch",
         "PyTorch eager, fused optimizer (W3 channels last, W5 one after the other)",

@@ -1,8 +1,9 @@
-"""minisgd: the session that ``ms.train`` steps, a crew of replicas for W5, the recorded forward pass for W6."""
+"""minisgd: the session that ``ms.train`` steps, for W5 one in each thread, the recorded forward pass for W6."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import numpy as np
@@ -10,10 +11,12 @@ import numpy as np
 import minisgd as ms
 from benchmarks.cpu.rivals.rival import Rival, cross_entropy
 from benchmarks.harness.workloads import Workload
+from minisgd.backend import Program
 from minisgd.backend.cpu.threads import blas_threads, choose_threads
 from minisgd.data.sampling import Sequential
 from minisgd.nn.inference import Inference
 from minisgd.training.arithmetic import quiet_arithmetic
+from minisgd.training.cost import PRODUCTS
 from minisgd.training.prepare import Prepared, prepare
 from minisgd.training.replica_threads import ReplicaThreads
 
@@ -107,6 +110,30 @@ class Minisgd(Rival):
 
     def _examples(self) -> int:
         return sum(session.examples * session.replicas for session in self.sessions)
+
+
+class Products(Minisgd):
+    """The matrix products of minisgd's step, and nothing else: a step cannot take less with this BLAS."""
+
+    def tune(self) -> None:
+        if self.workload.kind == "predict":
+            recorded = [self.inference._program(self.B, self.B)[0]]
+        else:
+            recorded = [session._gradient(self.B)[1] for session in self.sessions]
+        self.programs = [_products(program) for program in recorded]
+        self.pool = ThreadPoolExecutor(len(self.programs))
+
+    def run(self, steps: int) -> int:
+        list(self.pool.map(lambda program: program.replay(steps), self.programs))
+        return steps * self.B * self.workload.replicas
+
+
+def _products(recorded: Program) -> Program:
+    program = type(recorded)()
+    for call in recorded:
+        if call.op in PRODUCTS:
+            program.append(call)
+    return program
 
 
 def _give(net: ms.Network, w: dict[str, np.ndarray]) -> None:

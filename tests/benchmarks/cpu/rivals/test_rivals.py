@@ -39,6 +39,16 @@ def test_minisgd_counts_its_examples(workload):
     assert rival.run(steps) == 100 * WORKLOADS[workload].replicas
 
 
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_the_limit_runs_the_products_of_a_step_and_nothing_else(workload):
+    limit = RIVALS["products"].start(Task(workload, SMALL[workload], n=100))
+    limit.tune()
+    assert limit.run(3) == 3 * SMALL[workload] * WORKLOADS[workload].replicas
+    ops = [call.op for program in limit.programs for call in program]
+    layers = len(WORKLOADS[workload].widths) + len(WORKLOADS[workload].channels)
+    assert set(ops) <= {"matmul", "affine"} and len(ops) >= layers
+
+
 def test_a_family_names_all_its_forms():
     assert [e.name for e in choose(["torch"])] == [n for n in RIVALS if n == "minisgd" or n.startswith("torch")]
     assert [e.name for e in choose(["jax-scan"])] == ["minisgd", "jax-scan"]
