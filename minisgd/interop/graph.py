@@ -22,6 +22,8 @@ class Graph:
     def __init__(self) -> None:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
+        self.hidden: Value = ""
+        """What is added to the scores of positions that are padding, (B, T), once an embedding found them."""
 
     def add(self, operator: str, *inputs: Value | HostArray | float, **attributes: Any) -> Value:
         """Add a node and return its output. A Python number becomes float32; an array stays what it is."""

@@ -16,7 +16,7 @@ from minisgd.interop.graph import Graph, Value
 from minisgd.nn.adapters import LoRA
 from minisgd.nn.layer import Layer
 from minisgd.nn.layers.activations import LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
-from minisgd.nn.layers.attention import HIDDEN, ScaledDotProduct
+from minisgd.nn.layers.attention import HIDDEN, LEAST, ScaledDotProduct
 from minisgd.nn.layers.batch_norm import BatchNorm
 from minisgd.nn.layers.boltzmann import RBM
 from minisgd.nn.layers.conv import Conv2d
@@ -131,7 +131,10 @@ def rms_norm(g: Graph, layer: RMSNorm, x: Value, shape: Shape, p: Any) -> Value:
 
 def embedding(g: Graph, layer: Embedding, x: Value, shape: Shape, p: Any) -> Value:
     """y = W[x], tokens outside the vocabulary taken for the first or the last"""
-    return g.add("Gather", p.W, g.cast(g.add("Clip", x, 0.0, float(layer.vocabulary - 1)), "int64"), axis=0)
+    tokens = g.cast(g.add("Clip", x, 0.0, float(layer.vocabulary - 1)), "int64")
+    if layer.padding is not None:
+        g.hidden = g.add("Mul", g.cast(g.add("Equal", tokens, np.array(layer.padding)), "float32"), HIDDEN)
+    return g.add("Gather", p.W, tokens, axis=0)
 
 
 def attention(g: Graph, layer: ScaledDotProduct, x: Value, shape: Shape, p: Any) -> Value:
@@ -143,7 +146,12 @@ def attention(g: Graph, layer: ScaledDotProduct, x: Value, shape: Shape, p: Any)
     scores = g.add("MatMul", g.add("Mul", q, 1 / sqrt(d)), g.add("Transpose", k, perm=[0, 1, 3, 2]))
     if layer.causal:
         scores = g.add("Add", scores, np.triu(np.full((t, t), HIDDEN, np.float32), 1))
-    context = g.add("MatMul", g.add("Softmax", scores, axis=-1), v)
+    if layer.padding:
+        scores = g.add("Add", scores, g.add("Unsqueeze", g.hidden, np.array([1, 2])))
+    P = g.add("Softmax", scores, axis=-1)
+    if layer.padding:  # who has none to read from gets 0
+        P = g.add("Mul", P, g.cast(g.add("Greater", scores, LEAST), "float32"))
+    context = g.add("MatMul", P, v)
     return g.reshape(g.add("Transpose", context, perm=[0, 2, 1, 3]), t, width)
 
 

@@ -47,6 +47,14 @@ def test_every_layer_agrees(name, kind, tmp_path):
     assert [(each.domain, each.version) for each in onnx.load(path).opset_import] == [("", 19)]
 
 
+@pytest.mark.parametrize("causal", [False, True])
+def test_padding_is_not_read(causal, tmp_path):
+    parts = [ms.Embedding(7, 8, padding=0), ms.TransformerBlock(8, 2, causal=causal, padding=True)]
+    net = stirred(ms.Network(*parts).build((6,)), np.random.default_rng(0))
+    x = np.array([[1, 2, 3, 4, 5, 6], [0, 0, 2, 6, 1, 0], [0, 0, 0, 0, 0, 0]], np.float32)
+    assert_agree(answers(ms.interop.to_onnx(net, tmp_path / "net.onnx"), x=x)["y"], net.predict(x))
+
+
 def test_no_row_is_missing():
     kinds = {type(row.make((3, 3, 2))) for row in LAYERS.values()}
     assert {kind for kind in kinds if not issubclass(kind, Sequential)} == set(NODES) - {FrozenBatchNorm, Identity}

@@ -14,7 +14,7 @@ from minisgd.backend import NumpyOps
 from minisgd.backend.dispatch import tuned
 from minisgd.nn.cpu import block_size
 from minisgd.nn.declaration import Buffer, Declaration
-from minisgd.nn.layers.attention import ScaledDotProduct, hide_the_future
+from minisgd.nn.layers.attention import LEAST, ScaledDotProduct, hide_the_future
 from minisgd.nn.shapes import transpose
 from minisgd.typing import Array, Shape
 
@@ -63,9 +63,13 @@ def forward(self: Any, ops: NumpyOps, x: Array) -> Array:
                 part(self, "total", q, rows),
             )
             ops.max(P, -1, out=top, keepdims=True)
+            if self.padding:
+                ops.maximum(top, LEAST, out=top)
             ops.subtract(P, top, out=P)
             ops.exp(P, out=P)
             ops.sum(P, -1, out=total, keepdims=True)
+            if self.padding:
+                ops.maximum(total, 1.0, out=total)  # Σ ≥ e⁰ where anything is read, else 0
             ops.matmul(P, v[..., keys, :], out=y[..., rows, :])
             ops.divide(y[..., rows, :], total, out=y[..., rows, :])
             ops.log(total, out=total)

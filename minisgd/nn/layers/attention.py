@@ -14,9 +14,9 @@ from minisgd.nn.shapes import reshaped, transpose
 from minisgd.typing import Array, Shape
 
 HIDDEN = -1e30
-"""What is added to a score that must not count: its exponential is 0, and no sum of such is NaN."""
-PADDED = -1e4
-"""The same for padding: its exponential is 0 too, and a sequence of padding alone keeps the digits of its scores."""
+"""What is added to a score that must not count: its exponential is 0 beside any other, and no sum of such is NaN."""
+LEAST = HIDDEN / 2
+"""No score that counts is as small."""
 
 
 class ScaledDotProduct(Layer):
@@ -28,7 +28,7 @@ class ScaledDotProduct(Layer):
         heads: H.
         causal: Whether position t reads from positions up to t only.
         padding: Whether no position reads from those that an `Embedding` with ``padding`` before it found to be
-            padding.
+            padding; one that is left with none to read from gets 0.
         name: Of the layer.
 
     Raises:
@@ -86,7 +86,7 @@ class ScaledDotProduct(Layer):
             ops.add(self.P, self.mask[..., None, None, :, :], out=self.P)
         if self.padding:
             ops.add(self.P, self.hidden[..., None, None, :], out=self.P)
-        softmax(ops, self.P, self.top, out=self.P)
+        softmax(ops, self.P, self.top, out=self.P, least=LEAST if self.padding else None)
         ops.matmul(self.P, self.v, out=self.context)
         ops.copy(self.context, out=self.by_head(self.y))
         return self.y

@@ -10,7 +10,7 @@ from minisgd.errors import ArgumentError, DataError, ShapeError
 from minisgd.nn.declaration import Buffer, Declaration, Parameter
 from minisgd.nn.initializers import Initializer, Normal, require_rule
 from minisgd.nn.layer import Layer, shape_text
-from minisgd.nn.layers.attention import PADDED
+from minisgd.nn.layers.attention import HIDDEN
 from minisgd.typing import Array, HostArray, Shape
 
 LARGEST_VOCABULARY = 1 << 24
@@ -82,7 +82,7 @@ class Embedding(Layer):
         ops.copy(self.tokens, out=self.index)
         if self.padding is not None:
             ops.equal(self.tokens, float(self.padding), out=self.hidden)
-            ops.multiply(self.hidden, PADDED, out=self.hidden)
+            ops.multiply(self.hidden, HIDDEN, out=self.hidden)
         for r in np.ndindex(self.lead):
             ops.take(self.W[r], self.index[r], out=self.y[r])
         return self.y

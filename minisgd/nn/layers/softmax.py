@@ -28,12 +28,19 @@ class Softmax(Activation):
         softmax_gradient(ops, self.y, dy, self.top, self.work, dx=dx)
 
 
-def softmax(ops: Ops, x: Array, top: Array, *, out: Array) -> None:
-    """out = softmax x along the last axis; top (…, 1) is scratch, out may be x"""
+def softmax(ops: Ops, x: Array, top: Array, *, out: Array, least: float | None = None) -> None:
+    """out = softmax x along the last axis; top (…, 1) is scratch, out may be x
+
+    least: a row of nothing but scores far below it becomes 0: every other has Σ ≥ e⁰ = 1
+    """
     ops.max(x, -1, out=top, keepdims=True)
+    if least is not None:
+        ops.maximum(top, least, out=top)
     ops.subtract(x, top, out=out)
     ops.exp(out, out=out)
     ops.sum(out, -1, out=top, keepdims=True)
+    if least is not None:
+        ops.maximum(top, 1.0, out=top)
     ops.divide(out, top, out=out)
 
 

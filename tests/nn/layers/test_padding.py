@@ -70,3 +70,21 @@ def test_a_padding_outside_the_vocabulary_is_refused() -> None:
 def test_padding_that_nobody_found_is_refused() -> None:
     with pytest.raises(ms.ArgumentError, match=r"Attention: padding must be False, got True; begin with ms\.Embedding"):
         ms.Network(ms.Linear(4), ms.Attention(4, 2, padding=True))
+
+
+@pytest.mark.parametrize("ops", OPS, ids=["tuned", "textbook"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("causal", [False, True])
+def test_no_score_is_low_enough_for_padding_to_be_read(ops: Any, dtype: str, causal: bool) -> None:
+    """Words score −10⁶ among themselves and 0 with padding; who sees nothing but padding reads 0."""
+    words, padding = [1e3, 0, -1e3, 0, 1, 2], [0, 0, 0, 0, 7, 7]
+    parts = [ms.Embedding(2, 6, padding=0), ms.ScaledDotProduct(1, causal=causal, padding=True)]
+    bench = Bench(parts, (3,), 3, ops=ops.apart(), dtype=dtype)
+    bench.network.vector[...] = np.ravel([padding, words])
+    bench.x[...] = [[1, 1, 0], [0, 1, 1], [0, 0, 0]]
+    bench.target[...] = 1
+    found = bench.results()
+    read = [[1, 1, 1], [0 if causal else 1, 1, 1], [0, 0, 0]]
+    assert_allclose(found["z"], np.array(read)[..., None] * [1.0, 2.0], rtol=1e-6)
+    assert np.isfinite(found["gradient"]).all()
+    assert_array_equal(found["gradient"].reshape(2, 6)[0, 4:], 0)
