@@ -30,6 +30,7 @@ def configure(parser: Parser) -> None:
 def run(args: Namespace) -> int:
     from safetensors.numpy import save
 
+    from minisgd.data.tables.text_column import TextEncoding
     from minisgd.files import write_atomically
     from minisgd.interop.onnx import to_onnx
     from minisgd.interop.pytorch import torch_arrays
@@ -41,7 +42,10 @@ def run(args: Namespace) -> int:
     written = {}
     if args.onnx:
         written["onnx"] = to_onnx(model, args.onnx)
-        output.note(f"{args.onnx}: raw examples in, answers in their units out", args.quiet)
+        taken = "raw examples"
+        if isinstance(model.preprocessing.encoding, TextEncoding):
+            taken = "features of texts by the lexicon that its metadata holds"
+        output.note(f"{args.onnx}: {taken} in, answers in their units out", args.quiet)
     if args.torch:
         written["torch"] = write_atomically(args.torch, save(torch_arrays(model), {"format": "pt"}), "torch")
         output.note(f"{args.torch}: module.load_state_dict(safetensors.torch.load_file(…))", args.quiet)

@@ -10,6 +10,7 @@ import numpy as np
 from minisgd.data.preprocessing import Preprocessing
 from minisgd.data.tables.encoding import Encoding
 from minisgd.data.tables.rules import Rule
+from minisgd.data.tables.text_column import TextEncoding
 from minisgd.errors import missing_extra
 from minisgd.files import write_atomically
 from minisgd.interop.graph import IR, OPSET, Graph, Value
@@ -25,7 +26,8 @@ def to_onnx(model: Model, path: str | Path) -> Path:
     ``predict_proba`` does. Its input ``x`` (N, …) is raw examples in float32, images (N, H, W, C). A model of a table
     takes the columns as they are: ``x`` (N, K) the numbers in float64, dates as days since 1970, NaN where one is
     missing, and ``text`` (N, K′) the categories, empty where one is missing; the names of the columns stand in the
-    metadata of the file. A model of text takes the features of its lexicon: ``model.preprocessing.inputs(raw)``.
+    metadata of the file. A model of text takes the features of its lexicon, ``model.preprocessing.inputs(raw)``: no
+    graph cuts text into words, so the lexicon stands in the metadata as JSON.
 
     Args:
         model: What was trained, a fitted estimator among it, or a network alone, which takes what it reads.
@@ -74,8 +76,10 @@ def to_onnx(model: Model, path: str | Path) -> Path:
         ir_version=IR,
         producer_name="minisgd",
     )
-    names = {f"columns of {name}": chosen for name, chosen in columns.items()}
+    names: dict[str, object] = {f"columns of {name}": chosen for name, chosen in columns.items()}
     names |= {"classes": list(about.classes)} if about is not None and about.classes else {}
+    if about is not None and isinstance(about.encoding, TextEncoding):
+        names["lexicon of x"] = about.encoding.to_dict()
     helper.set_model_props(made, {name: json.dumps(chosen) for name, chosen in names.items()})
     checker.check_model(made, full_check=True)
     return write_atomically(path, made.SerializeToString(), "path")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -132,3 +134,6 @@ def test_a_model_of_text_takes_the_features_of_its_lexicon(tmp_path):
     x = x if isinstance(x, np.ndarray) else x.toarray()
     found = answers(ms.interop.to_onnx(model, tmp_path / "text.onnx"), x=x)
     assert_agree(found["probabilities"], model.predict_proba({"says": texts[:4]}))
+    said = {each.key: json.loads(each.value) for each in onnx.load(tmp_path / "text.onnx").metadata_props}
+    lexicon = ms.text.Lexicon.from_dict(said["lexicon of x"]["lexicon"])
+    assert_agree(lexicon.apply(texts[:4]), x)
