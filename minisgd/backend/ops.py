@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from operator import setitem
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -241,14 +242,22 @@ class Ops(Device):
             self.take(table, step, out=row[None])
         self.add(step, 1, out=step)
 
-    def add_rows(self, a: Array, index: Array, *, out: Array) -> None:
+    def add_rows(self, a: Array, index: Array, *, out: Array, cleared: bool = False) -> None:
         """Scatter rows, the transpose of take.  a (N, D)   index (N) within range   out (V, D) = Σ_{n: index_n = v} a_n
 
         As a product with one-hot rows, whose sums have one order on every device.
+        cleared: whether all other rows of out are zero already, so that they need not be written
         """
         chosen = self.empty((out.shape[0], index.shape[0]), a.dtype)
         self.one_hot(index, out=chosen)
         self.matmul(chosen, a, out=out)
+
+    def put_rows(self, a: Array, index: Array, *, out: Array) -> None:
+        """Copy rows back to where take found them.  a (N, D)   index (N) within range   out (V, D), out[index_n] = a_n
+
+        Rows with the same index must be the same. All other rows of out stay as they are.
+        """
+        self.run("put_rows", setitem, (out, index, a), (a, index, out), out)
 
     def one_hot(self, labels: Array, *, out: Array) -> None:
         """Mark the class of every example.  labels (…, B) in 0 … C − 1   out (…, C, B) = [labels = c]"""

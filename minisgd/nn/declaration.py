@@ -20,6 +20,7 @@ class Parameter:
         kind: "weight", "bias" or "norm": what decay, clipping and layer-wise rates go by.
         fan_in: Inputs of an output, for the initializer.
         fan_out: Outputs of an input, for the initializer.
+        rows: The buffer of indices that names the only rows with a gradient, where the layer is to be trained by them.
     """
 
     shape: Shape
@@ -27,6 +28,7 @@ class Parameter:
     kind: Kind = "weight"
     fan_in: int = 1
     fan_out: int = 1
+    rows: str | None = None
 
 
 @dataclass(frozen=True)

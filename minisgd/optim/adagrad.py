@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
 
 from minisgd.backend import Ops
 from minisgd.optim.checks import non_negative, positive
@@ -35,6 +36,8 @@ class Adagrad(Optimizer):
     _: KW_ONLY
     eps: float = 1e-10
     weight_decay: float = 0.0
+
+    by_rows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

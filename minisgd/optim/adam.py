@@ -33,6 +33,7 @@ class Adam(MomentOptimizer):
     """
 
     rates: ClassVar[tuple[str, ...]] = (*MomentOptimizer.rates, "step")
+    by_rows: ClassVar[bool] = True
 
     def prepare(self, ops: Ops, b: UpdateBuffers) -> None:
         """step = lr · correction"""

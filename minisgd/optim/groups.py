@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import groupby
 from typing import Any
 
 from minisgd.errors import ArgumentError, DtypeError
@@ -37,12 +38,16 @@ class Group:
 
 @dataclass(frozen=True)
 class Run:
-    """Consecutive tensors of one group: the elements from start to stop, and where each lies within them."""
+    """Consecutive tensors of one group: the elements from start to stop, and where each lies within them.
+
+    rows: the name of a tensor of which only some rows move; it is a run of its own
+    """
 
     group: Group
     start: int
     stop: int
     layout: Layout
+    rows: str | None = None
 
 
 def require_groups(groups: Any) -> None:
@@ -52,8 +57,10 @@ def require_groups(groups: Any) -> None:
         raise DtypeError("groups", expected="ms.Group by patterns of names", got=groups, fix=fix)
 
 
-def runs(groups: Mapping[str, Group], layout: Layout) -> Iterator[Run]:
+def runs(groups: Mapping[str, Group], layout: Layout, rows: Collection[str] = ()) -> Iterator[Run]:
     """Yield the runs of a layout; of several patterns that match a name the first counts.
+
+    rows: names of tensors of which only some rows move
 
     Raises:
         ArgumentError: If a pattern matches no parameter.
@@ -63,14 +70,14 @@ def runs(groups: Mapping[str, Group], layout: Layout) -> Iterator[Run]:
         if not any(fnmatchcase(name, pattern) for name in names):
             fix = f"choose among {', '.join(names)}; '*.b' is every bias"
             raise ArgumentError("groups", expected="patterns of the names of parameters", got=pattern, fix=fix)
-    together: list[Segment] = []
-    for segment in layout:
-        if together and _group(groups, segment) is not _group(groups, together[-1]):
-            yield _run(groups, together)
-            together = []
-        together.append(segment)
-    if together:
-        yield _run(groups, together)
+
+    def kind(segment: Segment) -> tuple[int, str | None]:
+        return id(_group(groups, segment)), segment.name if segment.name in rows else None
+
+    for (_, name), segments in groupby(layout, kind):
+        run = list(segments)
+        inside = Layout((s.name, s.shape, s.kind) for s in run)
+        yield Run(_group(groups, run[0]), run[0].offset, run[-1].stop, inside, name)
 
 
 REST = Group()
@@ -78,8 +85,3 @@ REST = Group()
 
 def _group(groups: Mapping[str, Group], segment: Segment) -> Group:
     return next((group for pattern, group in groups.items() if fnmatchcase(segment.name, pattern)), REST)
-
-
-def _run(groups: Mapping[str, Group], segments: list[Segment]) -> Run:
-    inside = Layout((s.name, s.shape, s.kind) for s in segments)
-    return Run(_group(groups, segments[0]), segments[0].offset, segments[-1].stop, inside)

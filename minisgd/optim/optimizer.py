@@ -8,7 +8,7 @@ chunk is touched.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
@@ -18,6 +18,7 @@ from minisgd.backend import Arena, Ops, Request
 from minisgd.nn.layout import Layout
 from minisgd.optim.groups import Group, require_groups, runs
 from minisgd.optim.learning_rate import LearningRateSchedule, as_schedule
+from minisgd.optim.rows import move_rows
 from minisgd.typing import Array
 
 FLUSH_EVERY = 256
@@ -43,6 +44,7 @@ class UpdateBuffers:
         scratch: One temporary, (chunk,), cut to the shape of the chunk at hand.
         work: Further temporaries by name, (…, n), for formulas that look at whole tensors; never cut.
         layout: Where each tensor lies in the vectors.
+        rows: Of tensors of which only some rows move, by name: which rows, (…, N) int64.
     """
 
     w: Array
@@ -54,6 +56,7 @@ class UpdateBuffers:
     scratch: Array
     work: dict[str, Array]
     layout: Layout
+    rows: Mapping[str, Array] = field(default_factory=dict)
 
     def chunks(self) -> Iterator[UpdateBuffers]:
         """Cut the vectors into chunks that fill the scratch: whole replicas, or parts of one.
@@ -109,6 +112,8 @@ class Optimizer(ABC):
 
     rates: ClassVar[tuple[str, ...]] = ()
     clocks: ClassVar[tuple[str, ...]] = ()
+    by_rows: ClassVar[bool] = False
+    """Whether the formula may be applied to some rows of a tensor alone."""
 
     def __post_init__(self) -> None:
         as_schedule(self.lr, "lr")
@@ -146,20 +151,30 @@ class Optimizer(ABC):
         """
         return {}
 
-    def requests(self, layout: Layout, dtype: str) -> list[Request]:
+    def _row_work(self, layout: Layout, counts: Mapping[str, int]) -> dict[str, int]:
+        """Return the room for those rows of a tensor that move: elements by name."""
+        size = max((counts[s.name] * s.shape[-1] for s in layout if s.name in counts), default=0)
+        return {f"rows.{name}": size for name in ("w", "g", *self.slots)} if counts else {}
+
+    def requests(self, layout: Layout, dtype: str, rows: Mapping[str, int] | None = None) -> list[Request]:
         """Return all that an update needs beside w, g and lr.
 
         Args:
             layout: Where the parameters lie in the vector.
             dtype: Of the parameters.
+            rows: Of tensors of which only some rows move, by name: how many.
         """
+        rows = rows or {}
         state = {name: _slot(name, layout.size, dtype) for name in self.slots}
-        rates = {name: _rate(name, dtype) for name in self._names(layout, self.rates)}
-        clocks = {name: _clock(name) for name in self._names(layout, self.clocks)}
-        work = [_work(name, size, dtype) for name, size in self.work(layout).items()]
+        rates = {name: _rate(name, dtype) for name in self._names(layout, self.rates, rows)}
+        clocks = {name: _clock(name) for name in self._names(layout, self.clocks, rows)}
+        sizes = self.work(layout) | self._row_work(layout, rows)
+        work = [_work(name, size, dtype) for name, size in sizes.items()]
         return [*state.values(), *rates.values(), *clocks.values(), _scratch(layout.size, dtype), *work]
 
-    def buffers(self, arena: Arena, layout: Layout, w: Array, g: Array, lr: Array) -> UpdateBuffers:
+    def buffers(
+        self, arena: Arena, layout: Layout, w: Array, g: Array, lr: Array, rows: Mapping[str, Array] | None = None
+    ) -> UpdateBuffers:
         """Gather the buffers of an update, from an arena that holds the requests.
 
         w, g (…, P)   lr (…, 1)
@@ -172,26 +187,29 @@ class Optimizer(ABC):
             w: Parameters, (…, P).
             g: Gradient, (…, P).
             lr: Learning rates, (…, 1).
+            rows: Of tensors of which only some rows move, by name: which, (…, N).
         """
-        lead, dtype = w.shape[:-1], w.dtype.name
+        lead, dtype, rows = w.shape[:-1], w.dtype.name, rows or {}
+        sizes = self.work(layout) | self._row_work(layout, {name: index.shape[-1] for name, index in rows.items()})
         return UpdateBuffers(
             w=w,
             g=g,
             lr=lr,
             slots={name: arena.view(_slot(name, layout.size, dtype), lead) for name in self.slots},
-            rates={name: arena.view(_rate(name, dtype), lead) for name in self._names(layout, self.rates)},
-            clocks={name: arena.view(_clock(name), ()) for name in self._names(layout, self.clocks)},
+            rates={name: arena.view(_rate(name, dtype), lead) for name in self._names(layout, self.rates, rows)},
+            clocks={name: arena.view(_clock(name), ()) for name in self._names(layout, self.clocks, rows)},
             scratch=arena.view(_scratch(layout.size, dtype), lead).reshape(-1)[:CHUNK],
-            work={name: arena.view(_work(name, size, dtype), lead) for name, size in self.work(layout).items()},
+            work={name: arena.view(_work(name, size, dtype), lead) for name, size in sizes.items()},
             layout=layout,
+            rows=rows,
         )
 
-    def _names(self, layout: Layout, names: tuple[str, ...]) -> list[str]:
-        """Return the names of numbers: with groups, every run of tensors has its own, and a learning rate."""
-        if self.groups is None:
+    def _names(self, layout: Layout, names: tuple[str, ...], rows: Collection[str]) -> list[str]:
+        """Return the names of numbers: of several runs of tensors each has its own, and a learning rate."""
+        if self.groups is None and not rows:
             return list(names)
         more = ("lr",) if names is self.rates else ()
-        return [f"{k}.{name}" for k, _ in enumerate(runs(self.groups, layout)) for name in (*names, *more)]
+        return [f"{k}.{name}" for k, _ in enumerate(runs(self.groups or {}, layout, rows)) for name in (*names, *more)]
 
     # ---------------------------------------------------------------- the update
 
@@ -203,14 +221,14 @@ class Optimizer(ABC):
             buffers: Of the whole vector.
         """
         with ops.scope(layer=type(self).__name__):
-            if self.groups is None:
+            if self.groups is None and not buffers.rows:
                 ops.method(self, "move")(ops, buffers)
             else:
-                self._move_groups(ops, buffers, self.groups)
+                self._move_runs(ops, buffers)
 
-    def _move_groups(self, ops: Ops, b: UpdateBuffers, groups: Mapping[str, Group]) -> None:
-        """Move every run of tensors by an optimizer with the settings of its group."""
-        for k, run in enumerate(runs(groups, b.layout)):
+    def _move_runs(self, ops: Ops, b: UpdateBuffers) -> None:
+        """Move every run of tensors by an optimizer with the settings of its group, or only some of its rows."""
+        for k, run in enumerate(runs(self.groups or {}, b.layout, b.rows)):
             decay = {} if run.group.weight_decay is None else {"weight_decay": run.group.weight_decay}
             own: Any = replace(self, groups=None, **decay)
             part = replace(
@@ -221,7 +239,11 @@ class Optimizer(ABC):
                 layout=run.layout,
             )
             ops.multiply(b.lr, run.group.lr_factor, out=part.lr)
-            ops.method(own, "move")(ops, part)
+            move = ops.method(own, "move")
+            if run.rows is None:
+                move(ops, part)
+            else:
+                move_rows(ops, move, part, b.rows[run.rows])
 
     def move(self, ops: Ops, b: UpdateBuffers) -> None:
         """Move w: prepare the numbers of the update, then apply the formula everywhere.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
 
 from minisgd.backend import Ops
 from minisgd.errors import ArgumentError, DtypeError
@@ -37,6 +38,8 @@ class SGD(Optimizer):
     momentum: float = 0.0
     nesterov: bool = False
     weight_decay: float = 0.0
+
+    by_rows: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from minisgd.backend import Arena, Request
 from minisgd.nn import Loss, Network
 from minisgd.nn.binding import Binder, Place
+from minisgd.nn.layer import Leaf
 from minisgd.nn.lending import lend
 from minisgd.training.feeds.feed import Feed, require_target
 from minisgd.typing import Array, Shape
@@ -72,6 +74,15 @@ def _loss_requests(loss: Loss, z: Request, feed: Feed) -> dict[str, Request]:
         else:
             requests[name] = Request(f"loss.{name}", buffer.shape, kind, "activations")
     return requests
+
+
+def row_sparse(network: Network) -> Iterator[tuple[str, Leaf, str]]:
+    """Yield the tensors of which a step moves only some rows: name, layer, and the buffer that names the rows."""
+    assert network.input_shape is not None
+    for leaf in network.describe(network.input_shape):
+        for name, parameter in leaf.declaration.parameters.items():
+            if parameter.rows is not None:
+                yield f"{leaf.path}.{name}", leaf, parameter.rows
 
 
 def attach_random(network: Network, seeds: tuple[int, ...], clock: Any) -> None:

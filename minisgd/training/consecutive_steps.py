@@ -106,7 +106,7 @@ class ConsecutiveStepsSession(Session):
         if b not in self._updates:
             gather, gradient, index = self._gradient(b)
             programs = [gradient] if self.recipe.feed.shared else [gather, gradient]
-            update = self.ops.join(*programs, self._update())
+            update = self.ops.join(*programs, self._update(b))
             update.forget_calls()
             del self._gradients[b]  # recorded again should a single step be asked for
             self._updates[b] = update, gather, index

@@ -78,6 +78,7 @@ COSTS: dict[str, Cost] = {
     "copy": Cost(_none, "{0}"),
     "take": Cost(_none, "{0}[{1}]"),
     "add_rows": Cost(_each_operand, "Σ {0} by {1}"),
+    "put_rows": Cost(_none, "{0} at {1}"),
     "function": Cost(_none, "f({0}, {1})"),
     "one_hot": Cost(_none, "one-hot({0})"),
     "uniform": Cost(_none, "uniform(seed, {0})"),
@@ -104,6 +105,9 @@ def bytes_moved(call: Call) -> int:
     if call.op == "take":  # of the array it gathers from, only the rows that the index names
         source, index = call.reads
         return int(call.out.size) * int(source.itemsize) + stored_bytes(index) + stored_bytes(call.out)
+    if call.op in ("add_rows", "put_rows") and call.out is call.reads[-1]:  # the other rows stay as they are
+        rows, index = call.reads[:2]
+        return 2 * stored_bytes(rows) + stored_bytes(index)
     return sum(map(stored_bytes, distinct.values())) + stored_bytes(call.out)
 
 

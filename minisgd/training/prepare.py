@@ -27,6 +27,7 @@ from minisgd.optim import (
     measures_every,
 )
 from minisgd.optim.batch_size import BatchSize
+from minisgd.optim.rows import require_rows
 from minisgd.sparse import SparseRows
 from minisgd.training.consecutive_steps import ConsecutiveStepsSession
 from minisgd.training.distributed.communicator import Communicator
@@ -192,6 +193,7 @@ def prepare(
     if limit is not None:
         largest = size(kind).micro_batch(schedule.largest, limit, largest)
     recipe = replace(size(kind).recipe(schedule.largest, largest), transforms=transforms)
+    _check_rows(recipe)
     return Prepared(recipe, data, schedule, each)
 
 
@@ -228,6 +230,18 @@ def _built(
     scale = data.target.scale if data.target is not None else None
     net.output_scale = None if scale is None else (scale.mean, scale.std)
     return net
+
+
+def _check_rows(recipe: Recipe) -> None:
+    """Refuse what needs a whole gradient where only some rows of a tensor move."""
+    names = recipe.rows()
+    if not names:
+        return
+    require_rows(recipe.optimizer, recipe.network.layout, names)
+    if recipe.accumulates:
+        fix = "leave out micro_batch, memory_limit and communicator, or the embedding's sparse=True"
+        expected = f"in one piece, as only the rows of a batch of {', '.join(names)} move"
+        raise ArgumentError("batch", expected=expected, got="micro-batches or shards", fix=fix)
 
 
 def _check_outputs(net: Network, loss: Loss, data: Dataset, spec: ExampleSpec) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import prod
 
 from minisgd.backend import Request
 from minisgd.data.augmentation import Transform
 from minisgd.nn import Loss, Network
 from minisgd.optim import ClipNorm, Optimizer
-from minisgd.training.binding import bind_training
+from minisgd.training.binding import bind_training, row_sparse
 from minisgd.training.distributed.communicator import Communicator
 from minisgd.training.feeds.feed import Feed
 
@@ -48,7 +49,7 @@ class Recipe:
         net = self.network
         requests = [
             *self.fixed_requests().values(),
-            *self.optimizer.requests(net.layout, net.dtype),
+            *self.optimizer.requests(net.layout, net.dtype, self.rows()),
             *(self.clip.requests(net.dtype) if self.clip else []),
             *([self.total_request()] if self.accumulates else []),
             *self.shared_requests().values(),
@@ -58,6 +59,13 @@ class Recipe:
         ]
         row_bytes = net.ops.row_bytes
         return [replace(r, row_bytes=row_bytes) if r.owner in FLAT else r for r in requests]
+
+    def rows(self) -> dict[str, int]:
+        """Return the tensors of which an update moves only some rows, and how many."""
+        return {
+            name: self.batch_size * prod(leaf.declaration.buffers[index].shape)
+            for name, leaf, index in row_sparse(self.network)
+        }
 
     def fixed_requests(self) -> dict[str, Request]:
         """Return the arrays that every training run has, by what they are called here."""

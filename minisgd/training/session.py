@@ -86,7 +86,7 @@ class Session(StepPrograms):
         if self.meter is not None:
             due = self.steps % self.meter.every == 0
             self.measured = self.meter.measure(index[0], self.lr) if due else None
-        self._update().replay()
+        self._update(index.shape[-1]).replay()
         self.steps += 1
         self.examples += index.shape[-1]
         if self.steps % FLUSH_EVERY == 0:

@@ -7,8 +7,10 @@ from math import prod
 
 from minisgd.backend import Arena, Plan, Program
 from minisgd.data.augmentation import augment
+from minisgd.nn.lending import lend
+from minisgd.nn.shapes import reshaped
 from minisgd.optim.optimizer import UpdateBuffers
-from minisgd.training.binding import BoundPass, attach_random, bind_training
+from minisgd.training.binding import BoundPass, attach_random, bind_training, row_sparse
 from minisgd.training.cost import largest_product
 from minisgd.training.feeds.feed import HostData
 from minisgd.training.recipe import Recipe
@@ -51,13 +53,16 @@ class StepPrograms:
         if self.recipe.accumulates:
             self.total = self.arena.view(self.recipe.total_request(), lead)
         self._gradients: dict[int, tuple[Program, Program, Array]] = {}
-        self._update_program: Program | None = None
+        self._rows: dict[str, Array] = {}
+        self._update_programs: dict[int, Program] = {}
         self._accumulate_program: Program | None = None
         self._flush_program: Program | None = None
 
     def _gradient(self, b: int) -> tuple[Program, Program, Array]:
         if b not in self._gradients:
             self._gradients[b] = self.record_gradient(b)
+            if self._rows:
+                self._update_programs[b] = self.record_update()
             self._largest_product = max(self._largest_product, largest_product(self._gradients[b][1:2]))
         return self._gradients[b]
 
@@ -68,13 +73,20 @@ class StepPrograms:
             self._gradient(n)
 
     def record_gradient(self, b: int) -> tuple[Program, Program, Array]:
-        """Record gathering and gradient for b examples; return both and the array of indices."""
+        """Record gathering and gradient for b examples; return both and the array of indices.
+
+        The gradient of a row-sparse tensor is zero before, as the update leaves it.
+        """
         net, loss, feed, ops = self.network, self.recipe.loss, self.recipe.feed, self.ops
         bound: BoundPass = bind_training(net, loss, feed, b)
         assert net.input_shape is not None
         net.attach(net.input_shape, net.vector, net.statistics, self.gradient)
         attach_random(net, self.seeds, self.clock)
         batch = bound.realize(self.arena, net.lead)
+        sparse = list(row_sparse(net))
+        self._rows = {name: reshaped(getattr(leaf.layer, rows), (*net.lead, -1)) for name, leaf, rows in sparse}
+        for _, leaf, _ in sparse:
+            lend(leaf.layer, "cleared", True)
         with ops.record() as gather, ops.scope("gather", "batch"):
             ops.method(feed, "gather")(ops, self.arena, self.data, b, net.lead)
             if self.recipe.transforms:
@@ -95,15 +107,19 @@ class StepPrograms:
             if clocked or self.recipe.transforms:
                 with ops.scope("backward", "clock"):
                     ops.add(self.clock, 1, out=self.clock)
+        for _, leaf, _ in sparse:
+            lend(leaf.layer, "cleared", False)  # instruments have gradients of their own
         return gather, gradient, feed.index(self.arena, b, net.lead)
 
-    def _update(self) -> Program:
-        if self._update_program is None:
-            self._update_program = self.record_update()
-        return self._update_program
+    def _update(self, b: int = 0) -> Program:
+        """Return the update after a gradient of b examples: one for all, unless their number decides how many move."""
+        b = b if self._rows else 0
+        if b not in self._update_programs:
+            self._update_programs[b] = self.record_update()
+        return self._update_programs[b]
 
     def record_update(self) -> Program:
-        """Record clipping and the optimizer's step."""
+        """Record clipping and the optimizer's step, for the gradient that was recorded last."""
         recipe, buffers = self.recipe, self._update_buffers()
         with self.ops.record() as update, self.ops.scope("update"):
             if recipe.clip:
@@ -122,7 +138,7 @@ class StepPrograms:
     def _update_buffers(self) -> UpdateBuffers:
         recipe, net = self.recipe, self.network
         g = self.total if recipe.accumulates else self.gradient
-        return recipe.optimizer.buffers(self.arena, net.layout, net.vector, g, self.lr_array)
+        return recipe.optimizer.buffers(self.arena, net.layout, net.vector, g, self.lr_array, self._rows)
 
     def _accumulate(self) -> Program:
         if self._accumulate_program is None:

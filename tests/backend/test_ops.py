@@ -62,6 +62,7 @@ OTHERS = {
     "affine",
     "take",
     "add_rows",
+    "put_rows",
     "uniform",
 }
 OTHERS |= {"rescale", "take_rescaled", "elementwise", "one_hot"}
@@ -234,10 +235,20 @@ def test_add_rows_is_the_transpose_of_take(dtype: str, n: int) -> None:
     a, index = draw(dtype, n, 3), np.random.default_rng(0).integers(0, 4, n)
     expected = np.zeros((6, 3))
     np.add.at(expected, index, a.astype(float))
-    for add_rows in (NumpyOps().add_rows, lambda *args, out: Ops.add_rows(NumpyOps(), *args, out=out)):
-        out = np.full((6, 3), np.nan, dtype)
-        add_rows(a, index, out=out)
-        assert_allclose(out, expected, rtol=1e-4 if dtype == "float32" else 1e-12, atol=1e-2 if n > 9 else 1e-6)
+    for add_rows in (NumpyOps().add_rows, lambda *args, **options: Ops.add_rows(NumpyOps(), *args, **options)):
+        for cleared in (False, True):
+            out = np.full((6, 3), np.nan, dtype)
+            out[np.setdiff1d(np.arange(6), index) if cleared else ()] = 0
+            add_rows(a, index, out=out, cleared=cleared)
+            assert_allclose(out, expected, rtol=1e-4 if dtype == "float32" else 1e-12, atol=1e-2 if n > 9 else 1e-6)
+
+
+def test_put_rows_puts_back_what_take_took() -> None:
+    a, index = draw("float32", 6, 3), np.array([4, 0, 4])
+    taken, out = np.empty((3, 3), np.float32), a.copy()
+    NumpyOps().take(a, index, out=taken)
+    NumpyOps().put_rows(2 * taken, index, out=out)
+    assert_array_equal(out, a * np.array([2, 1, 1, 1, 2, 1], np.float32)[:, None])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -150,10 +150,11 @@ class NumpyOps(Ops):
         reads = (a, index) if isinstance(a, np.ndarray) else (index,)  # sparse rows lie nowhere
         self.run("take", a.take, (index, 0, out, "clip"), reads, out)
 
-    def add_rows(self, a: Array, index: Array, *, out: Array) -> None:
+    def add_rows(self, a: Array, index: Array, *, out: Array, cleared: bool = False) -> None:
         # NumPy adds at single elements eight times faster than at rows
         at = np.empty((min(len(a), max(1, SCATTERED // a.shape[1])), a.shape[1]), np.int64)
-        self.run("add_rows", _add_rows, (a, index, np.arange(a.shape[1]), at, out), (a, index), out)
+        reads = (a, index, out) if cleared else (a, index)
+        self.run("add_rows", _add_rows, (a, index, np.arange(a.shape[1]), at, out, cleared), reads, out)
 
     def copy(self, a: Array, *, out: Array) -> None:
         runs = as_runs(a, out)
@@ -170,9 +171,9 @@ class NumpyOps(Ops):
         self.run("uniform", _philox, (tuple(seeds), clock, stream, rows), (clock,), out)
 
 
-def _add_rows(a: Array, index: Array, columns: Array, at: Array, out: Array) -> None:
+def _add_rows(a: Array, index: Array, columns: Array, at: Array, out: Array, cleared: bool) -> None:
     """out = 0, then out[index_n] += a_n in order.  at: room for the element numbers of some rows"""
-    out.fill(0)
+    out[index if cleared else ...] = 0
     flat = out.reshape(-1)
     for start in range(0, len(a), len(at)):
         some = index[start : start + len(at)]

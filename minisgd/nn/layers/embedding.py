@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.backend import Ops
-from minisgd.checks import positive
+from minisgd.checks import positive, require_flag
 from minisgd.errors import ArgumentError, DataError, ShapeError
 from minisgd.nn.declaration import Buffer, Declaration, Parameter
 from minisgd.nn.initializers import Initializer, Normal, require_rule
@@ -23,13 +23,17 @@ class Embedding(Layer):
     x (…, B, T) tokens from 0 to V − 1, or with any other axes   W (…, V, D)   y (…, B, T, D)
 
     The gradient dW = Σ_t e(x_t)ᵀ dy_t has non-zero rows only where a token occurred, yet is kept whole: it is a part
-    of the network's flat gradient, and momentum, Adam and weight decay move every row at every step.
+    of the network's flat gradient, and momentum, Adam and weight decay move every row at every step. With ``sparse`` a
+    step writes, and the optimizer moves, the rows of its tokens alone: what SGD and Adagrad do anyway; momentum and
+    Adam's averages then decay only where a row's token occurs, as in PyTorch's SparseAdam. Other optimizers, weight
+    decay, and batches in parts are refused.
 
     Args:
         vocabulary: V.
         features: D.
         init: Draws W; N(0, 0.02²) by default. PyTorch's is ``Normal(1.0)``.
         padding: The token that fills sequences up, from which layers with ``padding=True`` do not read.
+        sparse: Whether training moves only the rows of a batch's tokens.
         name: Of the layer.
 
     Raises:
@@ -42,6 +46,8 @@ class Embedding(Layer):
     tokens: Array
     index: Array
     hidden: Array
+    cleared = False
+    """Whether dW is zero before backward outside the rows of its tokens, as a sparse update leaves it."""
 
     def __init__(
         self,
@@ -50,6 +56,7 @@ class Embedding(Layer):
         *,
         init: Initializer | None = None,
         padding: int | None = None,
+        sparse: bool = False,
         name: str | None = None,
     ) -> None:
         super().__init__(name)
@@ -57,6 +64,7 @@ class Embedding(Layer):
         self.features = positive(features, f"{self.label}: features")
         require_rule(init, f"{self.label}: init")
         self.init, self.padding = init or Normal(0.02), padding
+        self.sparse = require_flag(sparse, f"{self.label}: sparse")
         if padding is not None and (type(padding) is not int or not 0 <= padding < self.vocabulary):
             expected = f"a token from 0 to {self.vocabulary - 1}"
             raise ArgumentError(f"{self.label}: padding", expected=expected, got=padding, fix="0 is customary")
@@ -69,9 +77,10 @@ class Embedding(Layer):
             )
 
     def declare(self, x: Shape) -> Declaration:
+        V, D = self.vocabulary, self.features
         return Declaration(
-            y=(*x, self.features),
-            parameters={"W": Parameter((self.vocabulary, self.features), self.init, "weight", 1, self.features)},
+            y=(*x, D),
+            parameters={"W": Parameter((V, D), self.init, "weight", 1, D, rows="index" if self.sparse else None)},
             buffers={"tokens": Buffer(x, life="scratch"), "index": Buffer(x, dtype="int64")}
             | ({} if self.padding is None else {"hidden": Buffer(x, life="network")}),
         )
@@ -90,7 +99,8 @@ class Embedding(Layer):
     def backward(self, ops: Ops, dy: Array) -> Array | None:
         """dW[v] = Σ_{t: x_t = v} dy_t    dx = 0: a token is no quantity"""
         for r in np.ndindex(self.lead if self.learns else (0,)):
-            ops.add_rows(dy[r].reshape(-1, self.features), self.index[r].reshape(-1), out=self.dW[r])
+            some = dy[r].reshape(-1, self.features), self.index[r].reshape(-1)
+            ops.add_rows(*some, out=self.dW[r], cleared=self.cleared)
         if self.dx is not None:
             ops.fill(0.0, out=self.dx)
         return self.dx
@@ -113,7 +123,7 @@ class Embedding(Layer):
             )
 
     def settings(self) -> str:
-        return f"{self.vocabulary}, {self.features}" + self.options(padding=None)
+        return f"{self.vocabulary}, {self.features}" + self.options(padding=None, sparse=False)
 
 
 class PositionalEmbedding(Layer):
