@@ -12,7 +12,7 @@ import numpy as np
 
 from minisgd.typing import Array
 
-Input: TypeAlias = tuple[Array, Array]
+Rows: TypeAlias = tuple[Array, Array]
 """A table (K, …) and the array (…) that its rows are copied to, one before each of K replays."""
 
 Block: TypeAlias = tuple[int, int]
@@ -151,11 +151,18 @@ class Program:
         self.order = order if isinstance(order, range) else array("q", order)
         self._bound = None
 
-    def replay(self, times: int = 1, inputs: Sequence[Input] = (), watched: Array | None = None) -> int:
+    def replay(
+        self,
+        times: int = 1,
+        inputs: Sequence[Rows] = (),
+        outputs: Sequence[Rows] = (),
+        watched: Array | None = None,
+    ) -> int:
         """Execute every call, in the order that was arranged, and all of it so many times in a row; return how many.
 
-        inputs: before the k-th time, row k of each table is copied to its array   watched: float64 in host memory;
-        the first time after which not all of it is finite is the last
+        inputs: before the k-th time, row k of each table is copied to its array   outputs: after it, each array to
+        row k of its table   watched: float64 in host memory; the first time after which not all of it is finite is
+        the last
         """
         if self._bound is None:
             ordered = map(self.calls.__getitem__, self.order)
@@ -165,6 +172,8 @@ class Program:
                 row[...] = table[k]
             for function, args in self._bound:
                 function(*args)
+            for table, row in outputs:
+                table[k] = row
             if watched is not None and not np.isfinite(watched).all():
                 return k + 1
         return times

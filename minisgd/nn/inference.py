@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 KEPT = 8
 """Batch sizes whose programs are kept: the full one, and short ones that ended the examples of a call."""
 
+TOGETHER = 512
+"""Examples that are predicted without a turn for Python, in batches of one as in larger ones."""
+
 
 class Inference:
     """The forward pass of a network in evaluation, for host arrays of any length; threads take turns."""
@@ -40,22 +43,37 @@ class Inference:
 
     def predict(self, x: HostArray) -> HostArray:
         """Return the outputs.  x (N, …)   result (…R, N, *output)"""
-        net, n = self.network, len(x)
-        axis = len(net.lead)
+        net, n, b = self.network, len(x), self.batch_size
         out = np.empty((*net.lead, n, *self.output_shape), net.dtype)
+        rows = np.moveaxis(out, len(net.lead), 0)  # (N, …R, *output)
+        together = b * max(1, TOGETHER // b) if net.ops.repeats_programs else b
         with self.lock:
-            for start in range(0, n, self.batch_size):
-                part = x[start : start + self.batch_size]
-                program, batch, y = self._program(len(part), min(self.batch_size, n))
+            for start in range(0, n, together):
+                part = x[start : start + together]
                 if part.dtype == np.uint8:
                     part = part * np.asarray(net.input_scale, net.dtype)
-                net.ops.upload(part, out=batch)  # converts floats of another dtype on the way
-                program.replay()
-                out[(*[slice(None)] * axis, slice(start, start + len(part)))] = net.ops.to_host(y)
+                if len(part) > b:
+                    whole = len(part) // b * b
+                    self._predict_batches(part[:whole], rows[start : start + whole])
+                    start, part = start + whole, part[whole:]
+                if len(part):
+                    program, batch, y = self._program(len(part), min(b, n))
+                    net.ops.upload(part, out=batch)  # converts floats of another dtype on the way
+                    program.replay()
+                    rows[start : start + len(part)] = np.moveaxis(net.ops.to_host(y), len(net.lead), 0)
         if net.output_scale is not None:
             mean, std = net.output_scale
             out = (out * std + mean).astype(net.dtype)
         return out
+
+    def _predict_batches(self, x: HostArray, rows: HostArray) -> None:
+        """Predict several batches in one replay.  x (K b, …)   rows (K b, …R, *output)"""
+        program, batch, y = self._program(self.batch_size, self.batch_size)
+        times = len(x) // self.batch_size
+        table = np.asarray(x, self.network.dtype).reshape(times, *batch.shape)
+        results = rows.reshape(times, self.batch_size, *rows.shape[1:])
+        axis = len(self.network.lead)
+        program.replay(times, [(table, batch)], [(np.moveaxis(results, 1, 1 + axis), y)])
 
     def _program(self, b: int, largest: int) -> tuple[Program, Array, Array]:
         if largest > self.largest:  # than memory has been allocated for

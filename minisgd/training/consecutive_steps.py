@@ -49,7 +49,7 @@ class ConsecutiveStepsSession(Session):
             self._shared_batch = b
         self.held = b
         # a training run of its own ends where its loss is not finite; a stack goes on, for the sake of the others
-        done = update.replay(n, inputs, None if self.network.lead else self.loss_sum)
+        done = update.replay(n, inputs, watched=None if self.network.lead else self.loss_sum)
         self._move(done - n, b)
         self._loss_count += done * b
         if self.steps % FLUSH_EVERY == 0:

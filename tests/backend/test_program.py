@@ -69,3 +69,12 @@ def test_recordings_nest_and_end_with_an_error() -> None:
     with ops.record() as after:
         ops.fill(5.0, out=out)
     assert [(c.phase, c.layer) for c in after] == [("", "")]
+
+
+def test_rows_go_in_before_and_come_out_after_every_replay() -> None:
+    ops, x, y = NumpyOps(), np.zeros(3), np.zeros(3)
+    with ops.record() as program:
+        ops.multiply(x, 2.0, out=y)
+    table, results = np.arange(12.0).reshape(4, 3), np.zeros((4, 3))
+    assert program.replay(4, [(table, x)], [(results, y)]) == 4
+    np.testing.assert_array_equal(results, 2 * table)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from unittest import mock
 
 import numpy as np
+import pytest
 from numpy.testing import assert_array_equal
 
 import minisgd as ms
@@ -71,3 +73,37 @@ def test_threads_take_turns() -> None:
         found = list(pool.map(lambda k: net.predict(X[k : k + 4]), list(range(36)) * 20))
     for k, outputs in enumerate(found):
         assert_array_equal(outputs, expected[k % 36])
+
+
+@pytest.mark.parametrize("together", [50, 512])
+@pytest.mark.parametrize("batch_size", [1, 3, 40, 64, 100])
+@pytest.mark.parametrize("seeds", [0, (0, 1, 2)])
+def test_batches_in_one_replay_are_those_one_by_one(batch_size: int, seeds: Any, together: int) -> None:
+    images = np.random.default_rng(1).integers(0, 256, (130, 4, 4, 2))
+    layers = ms.Conv2d(3, 3), ms.ReLU(), ms.Flatten(), ms.Linear(5)
+    net = ms.Network(*layers).build((4, 4, 2), seeds=seeds)
+    for x in (
+        images.astype("f4"),
+        images.astype("f8"),
+        images.astype("u1"),
+        images,
+        images.astype("f4")[::-1, :, ::-1],
+    ):
+        expected = [net.predict(x[k : k + batch_size]) for k in range(0, len(x), batch_size)]
+        with mock.patch("minisgd.nn.inference.TOGETHER", together):
+            found = net.predict(x, batch_size=batch_size)
+        assert_array_equal(found, np.concatenate(expected, axis=len(net.lead)))
+
+
+def test_one_turn_of_python_predicts_many_examples() -> None:
+    net = network()
+    if not net.ops.repeats_programs:
+        pytest.skip("the programs of this executor run one by one")
+    net.predict(X, batch_size=1)
+    inference = net._inference
+    replays = mock.Mock(wraps=inference._program(1, 1)[0].replay)
+    with mock.patch.object(
+        inference, "_program", return_value=(mock.Mock(replay=replays), *inference._program(1, 1)[1:])
+    ):
+        inference.predict(X)
+    assert replays.call_count == 1

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from minisgd.backend.program import Input, Program
+from minisgd.backend.program import Program, Rows
 from minisgd.typing import Array
 
 
@@ -36,12 +36,20 @@ class GraphProgram(Program):
         self.pool = cupy.cuda.MemoryPool()
         self._warm = False
 
-    def replay(self, times: int = 1, inputs: Sequence[Input] = (), watched: Array | None = None) -> int:
+    def replay(
+        self,
+        times: int = 1,
+        inputs: Sequence[Rows] = (),
+        outputs: Sequence[Rows] = (),
+        watched: Array | None = None,
+    ) -> int:
         """Put the whole program on the stream, so many times."""
         for k in range(times):
             for table, array in inputs:
                 array[...] = table[k]
             self._replay()
+            for table, array in outputs:
+                table[k] = array
         return times
 
     def _replay(self) -> None:

@@ -22,7 +22,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { ARGS = 6, AXES = 8, CORE = 3, CORE_STEPS = 8, PIECE = 2048, WIDEST = 8, INPUTS = 4 };
+enum { ARGS = 6, AXES = 8, CORE = 3, CORE_STEPS = 8, PIECE = 2048, WIDEST = 8, TABLES = 4 };
 
 typedef void Loop(char **args, const npy_intp *dims, const npy_intp *steps, void *data);
 
@@ -525,36 +525,44 @@ static int all_finite(PyArrayObject *watched) {
     return 1;
 }
 
-/* run(times, inputs, watched): before the k-th time, index k of the outermost axis of every input, a copy, is executed;
- * the first time after which not all numbers in `watched` are finite is the last. How many there were is returned. */
+/* Read copies between the rows of tables, one for each time, and arrays; return how many, or -1. */
+static int read_rows(Call *rows, PyObject *described, npy_intp times, PyObject *kept) {
+    int n = 0;
+    if (described && PyTuple_GET_SIZE(described) > TABLES) return refuse("too many tables");
+    for (; described && n < PyTuple_GET_SIZE(described); n++) {
+        memset(rows + n, 0, sizeof *rows);
+        if (read_call(rows + n, PyTuple_GET_ITEM(described, n), kept)) return -1;
+        if (rows[n].loop != copy || rows[n].shape[0] != times) return refuse("expected a row for every time");
+    }
+    return n;
+}
+
+/* run(times, inputs, outputs, watched): before the k-th time, index k of the outermost axis of every input, a copy, is
+ * executed, and after it that of every output; the first time after which not all numbers in `watched` are finite is
+ * the last. How many there were is returned. */
 static PyObject *tape_run(Tape *tape, PyObject *args) {
-    Call inputs[INPUTS];
+    Call inputs[TABLES], outputs[TABLES];
     npy_intp times = 1, done = 0;
-    PyObject *described = NULL, *kept = NULL;
+    PyObject *before = NULL, *after = NULL, *kept;
     PyArrayObject *watched = NULL;
-    int failed = 0, ninputs = 0;
-    if (!PyArg_ParseTuple(args, "|nO!O!:run", &times, &PyTuple_Type, &described, &PyArray_Type, &watched)) return NULL;
+    int failed = 0, ninputs, noutputs = 0;
+    if (!PyArg_ParseTuple(args, "|nO!O!O!:run", &times, &PyTuple_Type, &before, &PyTuple_Type, &after, &PyArray_Type, &watched)) return NULL;
     if (watched && (PyArray_TYPE(watched) != NPY_DOUBLE || !PyArray_ISCARRAY_RO(watched)))
         return refuse("expected float64 in a row to watch"), NULL;
-    if (described && PyTuple_GET_SIZE(described)) {
-        if (PyTuple_GET_SIZE(described) > INPUTS) return refuse("too many inputs"), NULL;
-        if (!(kept = PyList_New(0))) return NULL;
-        memset(inputs, 0, sizeof inputs);
-        for (; ninputs < PyTuple_GET_SIZE(described) && !failed; ninputs++) {
-            Call *input = inputs + ninputs;
-            failed = read_call(input, PyTuple_GET_ITEM(described, ninputs), kept);
-            if (!failed && (input->loop != copy || input->shape[0] != times)) failed = refuse("expected a row for every time");
-        }
-    }
+    if (!(kept = PyList_New(0))) return NULL;
+    ninputs = read_rows(inputs, before, times, kept);
+    if (ninputs >= 0) noutputs = read_rows(outputs, after, times, kept);
+    failed = ninputs < 0 || noutputs < 0;
     if (!failed) {
         PyThreadState *unlocked = PyEval_SaveThread();
         for (; done < times && !failed && (!done || all_finite(watched)); done++) {
             for (int i = 0; i < ninputs; i++) run_part(inputs + i, inputs[i].start, done, done + 1);
             failed = run_once(tape, &unlocked);
+            for (int i = 0; i < noutputs && !failed; i++) run_part(outputs + i, outputs[i].start, done, done + 1);
         }
         PyEval_RestoreThread(unlocked);
     }
-    Py_XDECREF(kept);
+    Py_DECREF(kept);
     return failed ? NULL : PyLong_FromSsize_t(done);
 }
 
@@ -649,7 +657,7 @@ failed:
 }
 
 static PyMethodDef tape_methods[] = {
-    {"run", (PyCFunction)tape_run, METH_VARARGS, "run(times=1, inputs=(), watched): execute all calls, so many times in a row, without the interpreter's lock."},
+    {"run", (PyCFunction)tape_run, METH_VARARGS, "run(times=1, inputs=(), outputs=(), watched): execute all calls, so many times in a row, without the interpreter's lock."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from minisgd.backend.cpu.native.walk import Walk
+from minisgd.backend.cpu.native.walk import Walk, walk
+from minisgd.backend.program import Rows
 from minisgd.typing import HostArray
 
 
@@ -54,6 +55,12 @@ class ThroughPython(NamedTuple):
         return tuple(self)
 
 
-def describe_input(table: HostArray, array: HostArray) -> tuple[Any, ...]:
-    """Return the copy of a table's rows to an array as the executor takes it: one row before each replay."""
-    return ("copy", (table, array), table.shape, (table.strides, (0, *array.strides)))
+def describe_rows(times: int, tables: Sequence[Rows], back: bool = False) -> tuple[Any, ...]:
+    """Return the copies of rows of tables to arrays, or back, as the executor takes them: a row for each time."""
+    described = []
+    for table, array in tables:
+        path = walk(array.shape, (table.strides[1:], array.strides))
+        strides = (table.strides[0], *path.strides[0]), (0, *path.strides[1])
+        order = slice(None, None, -1 if back else 1)
+        described.append(("copy", (table[:times], array)[order], (len(table[:times]), *path.shape), strides[order]))
+    return tuple(described)

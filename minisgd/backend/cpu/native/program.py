@@ -7,12 +7,12 @@ from itertools import groupby
 from typing import Any
 
 from minisgd.backend.cpu.native._executor import Tape
-from minisgd.backend.cpu.native.calls import Native, describe_input
+from minisgd.backend.cpu.native.calls import Native, describe_rows
 from minisgd.backend.cpu.native.chains import Chain, append_chain, plan
 from minisgd.backend.cpu.native.fused_loops import fuse, without_unread
 from minisgd.backend.cpu.native.translation import translate
 from minisgd.backend.cpu.native.update_parts import defer_products
-from minisgd.backend.program import Call, Calls, Input, Program
+from minisgd.backend.program import Call, Calls, Program, Rows
 from minisgd.typing import Array
 
 
@@ -32,11 +32,17 @@ class NativeProgram(Program):
         super().arrange(order)
         self._tape = None
 
-    def replay(self, times: int = 1, inputs: Sequence[Input] = (), watched: Array | None = None) -> int:
+    def replay(
+        self,
+        times: int = 1,
+        inputs: Sequence[Rows] = (),
+        outputs: Sequence[Rows] = (),
+        watched: Array | None = None,
+    ) -> int:
         if self._tape is None:
             self._tape = self._translate()
-        described = tuple(describe_input(table[:times], array) for table, array in inputs)
-        return self._tape.run(times, described, *([] if watched is None else [watched]))
+        before, after = describe_rows(times, inputs), describe_rows(times, outputs, back=True)
+        return self._tape.run(times, before, after, *([] if watched is None else [watched]))
 
     def forget_calls(self) -> None:
         self._tape = self._tape or self._translate()

@@ -143,9 +143,14 @@ TABLE = np.ones((3, 10), np.float32)
 INPUT = ("copy", (TABLE, A), (3, 10), ((40, 4), (0, 4)))
 
 
-def test_inputs() -> None:
+OUTPUT = ("copy", (OUT, TABLE), (3, 10), ((0, 4), (40, 4)))
+
+
+def test_tables() -> None:
     program = tape(ADD)
     program.run(3, (INPUT,))
+    program.run(3, (INPUT,), (OUTPUT,))
+    assert (TABLE == OUT).all()
     for times, inputs in [
         (4, (INPUT,)),
         (3, (ADD,)),
@@ -156,6 +161,10 @@ def test_inputs() -> None:
     ]:
         with pytest.raises((ValueError, TypeError)):
             program.run(times, inputs)
+        with pytest.raises((ValueError, TypeError)):
+            program.run(times, (), inputs)
+    with pytest.raises(ValueError, match="reaches beyond"):
+        program.run(3, (), (("copy", (OUT, TABLE), (3, 11), ((0, 4), (40, 4))),))
     program.run(-5)
 
 
