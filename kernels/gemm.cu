@@ -15,8 +15,9 @@
 // The product c = a b with c (M, N), summed over K: a block computes a tile of c in steps of TILE_K. Panels of a
 // and b go through shared memory, each thread keeps THREAD_M x THREAD_N sums in registers. While one panel of each is
 // multiplied the next ones are already on their way: into registers and then to the second of two panels, or, where a
-// device can copy to shared memory by itself (ASYNC, from sm_80 on), straight to the ring of panels, two steps ahead.
-// Either way a step costs one barrier. The rungs beside the benchmarks build this up step by step.
+// device can copy to shared memory by itself (ASYNC, from sm_80 on), straight to the ring of panels, two steps ahead;
+// what is transposed, or lies behind a tensor of odd size, goes one element a copy. Either way a step costs one barrier.
+// The rungs beside the benchmarks build this up step by step.
 //
 // Where c has too few tiles to fill the device, splits > 1 blocks share the K of a tile and write partial sums; the one
 // that is done last adds them all, in the order of the splits, and does what follows the sum. The same bits every run,
@@ -27,7 +28,7 @@
 
 #define THREADS_N (TILE_N / THREAD_N)
 #define THREADS (TILE_M / THREAD_M * THREADS_N)
-#define RESIDENT (WIDE_LOADS && sizeof(REAL) == 4 ? 2 : 1)  // blocks on a multiprocessor, where registers allow it
+#define RESIDENT ((WIDE_LOADS || ASYNC) && sizeof(REAL) == 4 ? 2 : 1)  // blocks on a multiprocessor: registers allow it
 #define RESIDENT_DW (THREAD_M * THREAD_N < 64 ? RESIDENT : 1)  // dW also adds up db: with 64 sums a thread, one block
 #define PAD 4  // shifts the rows of a panel to other banks, and keeps them aligned to 16 bytes
 #define VECTOR (WIDE_LOADS ? 16 / (int)sizeof(REAL) : 1)  // elements a load from memory
@@ -160,7 +161,7 @@ template <bool ALONG_K, int SPAN> struct Panel {
     }
   }
 
-  // The same at once and past the registers; what is transposed goes element by element.
+  // The same at once and past the registers; what is transposed or not aligned goes element by element.
   static __device__ __forceinline__ void send(Matrix operand, int first_k, int last_k, int first, int last,
                                               REAL (&shared)[TILE_K][SPAN + PAD]) {
     constexpr int WIDTH = ALONG_K ? 1 : VECTOR;

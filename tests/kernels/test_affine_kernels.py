@@ -105,13 +105,22 @@ def test_wide_loads_where_all_rows_are_aligned(float32, tile):
     layer.check()
 
 
+@pytest.mark.parametrize("shape", [(2, 36, 68, 132, 4), (2, 33, 70, 65, 1)], ids=("aligned", "odd"))
 @pytest.mark.parametrize("tile", TILES, ids=("large", "medium", "small", "flat", "narrow"))
 @pytest.mark.parametrize("splits", [1, 2])
-def test_copies_past_the_registers(float32, tile, splits):
-    """K of 36, 68 and 132: rings of panels that are full, and one step and a rest."""
-    layer = Layer(float32, 2, 36, 68, 132, offset=4)
+def test_copies_past_the_registers(float32, tile, splits, shape):
+    """K of 36, 68 and 132: rings of panels that are full, and one step and a rest; aligned or not."""
+    layer = Layer(float32, *shape)
     layer.run(Affine(float32, address, H100, copies=True), activation="leaky_relu", cut=Cut(tile, splits))
     layer.check("leaky_relu")
+
+
+def test_what_is_not_aligned_is_copied_past_the_registers_too(float32):
+    affine, cut = Affine(float32, address, H100, copies=True), Cut(MEDIUM, 1)
+    for offset, wide in ((4, 1), (1, 0)):
+        layer = Layer(float32, 1, 8, 16, 16, offset=offset)
+        macros = affine._macros(cut, layer.x, layer.W)
+        assert (macros["WIDE_LOADS"], macros["ASYNC"]) == (wide, 1)
 
 
 @pytest.mark.parametrize("K", [4, 16, 20, 32, 48])

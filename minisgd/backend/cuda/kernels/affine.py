@@ -18,7 +18,7 @@ ACTIVATIONS = ("none", "relu", "leaky_relu", "sigmoid", "tanh", "softplus")
 """Those whose derivative can be had from their output; the position is the number that the kernel knows."""
 
 VARIANTS = tuple(
-    {**tile.macros, "WIDE_LOADS": wide, "ASYNC": past} for tile in TILES for wide, past in ((0, 0), (1, 0), (1, 1))
+    {**tile.macros, "WIDE_LOADS": wide, "ASYNC": past} for tile in TILES for wide in (0, 1) for past in (0, 1)
 )
 
 
@@ -205,12 +205,14 @@ class Affine:
         return choose_cut(R, M, N, K, self.multiprocessors, may_split=may_split)
 
     def _macros(self, cut: Cut, *operands: Array) -> dict[str, str | int]:
-        """Loads of 16 bytes need every row of both operands to start and end on a multiple of them."""
+        """Loads of 16 bytes need every row of both operands to start and end on a multiple of them; copies past the
+        registers do not.
+        """
         lanes = 16 // self.library.dtype.itemsize
         wide = all(
             self.address(a) % 16 == 0 and all(n % lanes == 0 for n in (a.shape[-1], *_strides(a))) for a in operands
         )
-        return {**cut.tile.macros, "WIDE_LOADS": int(wide), "ASYNC": int(wide and self.copies)}
+        return {**cut.tile.macros, "WIDE_LOADS": int(wide), "ASYNC": int(self.copies)}
 
     def _require(self, form: str, *operands: tuple[Array | None, str, tuple[int, ...]]) -> None:
         for operand, name, shape in operands:
