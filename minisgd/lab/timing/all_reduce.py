@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,22 +23,28 @@ class AllReduce:
     Thakur, Rabenseifner and Gropp 2005, Optimization of collective communication operations in MPICH, section 4.
 
     latency: α, seconds   bandwidth: β, bytes per second
+    cpu_share: of the processor, that each rank had at least while it was timed; they wait at work
     """
 
     latency: float
     bandwidth: float
+    cpu_share: float = 1.0
 
     def seconds(self, ranks: int, size: float) -> float:
         """Return T(n) for vectors of so many bytes."""
         return 2 * math.ceil(math.log2(ranks)) * self.latency + 2 * (1 - 1 / ranks) * size / self.bandwidth
 
+    def unhindered(self) -> AllReduce:
+        """Return what it takes by the seconds that the processor worked."""
+        return replace(self, latency=self.latency * self.cpu_share, bandwidth=self.bandwidth / self.cpu_share)
+
     @classmethod
-    def fitted(cls, seconds: Mapping[float, float]) -> AllReduce:
+    def fitted(cls, seconds: Mapping[float, float], cpu_share: float = 1.0) -> AllReduce:
         """Fit to the seconds of two ranks by bytes: least squares of relative errors."""
         size, taken = (np.array(list(values), float) for values in (seconds.keys(), seconds.values()))
         rows = np.stack([2 / taken, size / taken], axis=1)
         latency, inverse = np.linalg.lstsq(rows, np.ones(len(size)))[0]
-        return cls(max(float(latency), 0.0), 1 / max(float(inverse), 1e-15))
+        return cls(max(float(latency), 0.0), 1 / max(float(inverse), 1e-15), cpu_share)
 
 
 def measure_all_reduce() -> AllReduce:
@@ -51,8 +57,10 @@ def measure_all_reduce() -> AllReduce:
     mpiexec = str(own) if own.exists() else shutil.which("mpiexec") or "mpiexec"
     command = [mpiexec, "-n", "2", sys.executable, "-m", "minisgd.training.distributed.measure"]
     try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-        return AllReduce.fitted({float(size): seconds for size, seconds in json.loads(found.stdout).items()})
+        printed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+        found = json.loads(printed)
+        seconds = {float(size): taken for size, taken in found["seconds"].items()}
+        return AllReduce.fitted(seconds, found["cpu_share"])
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         reason = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[-1]
         raise MissingExtraError(

@@ -58,13 +58,13 @@ class Task:
         return np.array([wall, (process_time() - worked) / max(perf_counter() - begun, 1e-9)])
 
     def each(self, calls: int) -> HostArray:
-        """Return the seconds of every call by itself, (calls,)."""
-        taken = np.empty(calls)
+        """Return the seconds of every call by itself, by the clock and of the processor, (2, calls)."""
+        taken = np.empty((2, calls))
         for k in range(calls):
-            begun = perf_counter()
+            worked, begun = process_time(), perf_counter()
             self.call()
             self.ops.synchronize()
-            taken[k] = perf_counter() - begun
+            taken[:, k] = perf_counter() - begun, process_time() - worked
         return taken
 
 
@@ -95,7 +95,7 @@ def in_turn(
             with blas_threads(task.threads), quiet_arithmetic():
                 task.call()  # brings its arrays back into the cache
                 if visit == 0:  # the quickest of three calls: one alone may have been interrupted
-                    quickest = min(float(lap(task, 1)[0]) for _ in range(3))
+                    quickest = min(float(lap(task, 1).flat[0]) for _ in range(3))
                     calls[k] = min(max(1, round(seconds / quickest)), most)
                 else:
                     taken[k].append(lap(task, calls[k]))
@@ -114,6 +114,17 @@ class StepTimes:
 
     wall: HostArray
     cpu: HostArray
+
+    @classmethod
+    def of(cls, taken: Sequence[Sequence[HostArray]]) -> StepTimes:
+        """Take what ``in_turn`` returns of ``Task.typical``, (K, V, 2)."""
+        seen: HostArray = np.array(taken)
+        return cls(seen[:, :, 0].T, seen[:, :, 1].T)
+
+    @property
+    def worked(self) -> HostArray:
+        """Return the seconds that the processor worked: those of a machine without others, but for its caches."""
+        return np.asarray(self.wall * np.minimum(self.cpu, 1.0))
 
     @property
     def cpu_share(self) -> float:
@@ -139,6 +150,4 @@ def measure_steps(
     for b in batch_sizes:
         session = prepare(b).session(last_batch="drop")
         tasks.append(Task(session.step, session.ops, choose_threads(session.largest_product(), threads)))
-    taken = in_turn(tasks, Task.typical, rng, visits=visits, seconds=seconds, on_progress=on_progress)
-    seen: HostArray = np.array(taken)  # (K, V, 2)
-    return StepTimes(seen[:, :, 0].T, seen[:, :, 1].T)
+    return StepTimes.of(in_turn(tasks, Task.typical, rng, visits=visits, seconds=seconds, on_progress=on_progress))

@@ -1,12 +1,13 @@
 """How long two ranks take to add up vectors: ``mpiexec -n 2 python -m minisgd.training.distributed.measure``.
 
-Rank 0 prints, as JSON, the median seconds of the two exchanges of a step by the bytes of the vector.
+Rank 0 prints, as JSON, the median seconds of the two exchanges of a step by the bytes of the vector, and which share of
+the processor each rank had at least.
 """
 
 from __future__ import annotations
 
 import json
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 
@@ -32,10 +33,11 @@ def measure(ranks: Communicator, numbers: int) -> float:
 
 def main() -> None:
     """Measure, and print."""
-    ranks = mpi()
+    ranks, begun, worked = mpi(), perf_counter(), process_time()
     seconds = {4 * numbers: measure(ranks, numbers) for numbers in SIZES}
+    shares = ranks.gather(np.array([(process_time() - worked) / (perf_counter() - begun)]))
     if ranks.rank == 0:
-        print(json.dumps(seconds))
+        print(json.dumps({"seconds": seconds, "cpu_share": min(1.0, float(shares.min()))}))
 
 
 if __name__ == "__main__":

@@ -2,49 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 
 from minisgd.backend import Plan
 from minisgd.lab.claims.experiment import Experiment
+from minisgd.lab.claims.experiments.clocked import Clocked
 from minisgd.lab.claims.lab import Lab
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.instruments.memory.fit import peak_bytes
 from minisgd.lab.timing.clock import measure_steps
 from minisgd.typing import HostArray
 
-BUSY = 0.9
-"""Share of the processor below which a machine was at work for others while it was timed."""
-
 
 @dataclass(frozen=True)
 class StepTimes:
-    """Seconds of a single network's update.  batch_sizes (K,), seconds (V, K) of V visits in random order.
-
-    share (V, K): of the processor, that the visit had; None where it is not known
-    """
+    """Seconds of a single network's update.  batch_sizes (K,), seconds (V, K) of V visits in random order."""
 
     batch_sizes: tuple[int, ...]
     seconds: HostArray
     n_train: int
-    share: HostArray | None = None
-
-    @property
-    def busy(self) -> float | None:
-        """The median share of the processor, where others had so much of it that seconds may mislead."""
-        share = None if self.share is None else float(np.median(self.share))
-        return share if share is not None and share < BUSY else None
-
-    def unhindered(self) -> StepTimes:
-        """Return the seconds that the processor worked: those of a machine without others, but for its caches."""
-        share = np.ones(()) if self.share is None else np.minimum(self.share, 1.0)
-        return replace(self, seconds=self.seconds * share, share=None)
 
 
 @dataclass(frozen=True)
-class TimeSteps(Experiment[StepTimes]):
+class TimeSteps(Experiment[Clocked[StepTimes]]):
     """Time updates of single networks, batch sizes visited in an order drawn anew every round."""
 
     alone: ClassVar[bool] = True
@@ -60,14 +44,13 @@ class TimeSteps(Experiment[StepTimes]):
         trial = lab.trial(self.setting)
         return 3 * lab.visit_seconds * lab.visits * len(lab.held(trial, self.batch_sizes or (1, *lab.full_sizes)))
 
-    def run(self, lab: Lab) -> StepTimes:
+    def run(self, lab: Lab) -> Clocked[StepTimes]:
         trial = lab.trial(self.setting)
         sizes = lab.held(trial, self.batch_sizes or (1, *lab.full_sizes))
         rng = np.random.default_rng([lab.seed, 0x71])
         prepare = trial.still(lab.seed)
         taken = measure_steps(prepare, sizes, lab.threads, rng, visits=lab.visits, seconds=lab.visit_seconds)
-        # a GPU computes while the processor waits
-        return StepTimes(sizes, taken.wall, len(trial.data), taken.cpu if trial.device == "cpu" else None)
+        return Clocked.of(partial(StepTimes, sizes, n_train=len(trial.data)), taken, trial.device)
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
+import numpy as np
+
 from minisgd.lab.claims.experiment import Experiment, Unsuitable
+from minisgd.lab.claims.experiments.clocked import Clocked
 from minisgd.lab.claims.lab import Lab
 from minisgd.lab.claims.setting import Setting
-from minisgd.lab.instruments.throughput.latency import latency
-from minisgd.lab.instruments.throughput.pairs import PowersOfTwo, powers_of_two
+from minisgd.lab.instruments.throughput.latency import describe, time_calls
+from minisgd.lab.instruments.throughput.pairs import PowersOfTwo, compare, time_builds
 from minisgd.lab.instruments.throughput.speed import Speed
 
 POWERS = (8, 16, 32, 64, 128, 256)
 
 
 @dataclass(frozen=True)
-class ComparePowers(Experiment[PowersOfTwo]):
+class ComparePowers(Experiment[Clocked[PowersOfTwo]]):
     """Time steps at powers of two and one example to either side, in random order."""
 
     alone: ClassVar[bool] = True
@@ -30,19 +34,10 @@ class ComparePowers(Experiment[PowersOfTwo]):
     def seconds(self, lab: Lab) -> float:
         return 0.8 * len(self._powers(lab))
 
-    def run(self, lab: Lab) -> PowersOfTwo:
-        trial = lab.trial(self.setting)
-        return powers_of_two(
-            trial.network,
-            trial.data,
-            self._powers(lab),
-            optimizer=trial.optimizer,
-            loss=trial.loss,
-            dtype=trial.dtype,
-            device=trial.device,
-            threads=lab.threads,
-            seed=lab.seed,
-        )
+    def run(self, lab: Lab) -> Clocked[PowersOfTwo]:
+        trial, powers = lab.trial(self.setting), self._powers(lab)
+        builds = time_builds(trial.still(lab.seed), powers, lab.threads, np.random.default_rng(lab.seed))
+        return Clocked.of(partial(compare, powers, examples=len(trial.data)), builds, trial.device)
 
     def _powers(self, lab: Lab) -> list[int]:
         n = len(lab.trial(self.setting).data)
@@ -53,7 +48,7 @@ class ComparePowers(Experiment[PowersOfTwo]):
 
 
 @dataclass(frozen=True)
-class TimePredictions(Experiment[Speed]):
+class TimePredictions(Experiment[Clocked[Speed]]):
     """Time every prediction by itself, batch sizes visited in random order."""
 
     alone: ClassVar[bool] = True
@@ -67,17 +62,13 @@ class TimePredictions(Experiment[Speed]):
     def seconds(self, lab: Lab) -> float:
         return 0.15 * len(self._sizes(lab))
 
-    def run(self, lab: Lab) -> Speed:
-        trial = lab.trial(self.setting)
-        return latency(
-            trial.network,
-            trial.data,
-            self._sizes(lab),
-            dtype=trial.dtype,
-            device=trial.device,
-            threads=lab.threads,
-            seed=lab.seed,
-        )
+    def run(self, lab: Lab) -> Clocked[Speed]:
+        trial, sizes, rng = lab.trial(self.setting), self._sizes(lab), np.random.default_rng(lab.seed)
+        calls = time_calls(trial.prepare(1, lab.seed).recipe.network, trial.data, sizes, lab.threads, rng)
+        wall, worked = [each[:, 0] for each in calls], [each.min(axis=1) for each in calls]
+        by_clock, by_processor = (describe(sizes, each, len(trial.data), rng) for each in (wall, worked))
+        share = float(np.median([each.sum(axis=2)[:, 1] / each.sum(axis=2)[:, 0] for each in calls]))
+        return Clocked(by_clock, by_processor, share if trial.device == "cpu" else 1.0)
 
     def _sizes(self, lab: Lab) -> tuple[int, ...]:
         trial = lab.trial(self.setting)

@@ -10,9 +10,10 @@ import numpy as np
 
 from minisgd.backend.cpu.threads import choose_threads
 from minisgd.lab.claims.experiment import Experiment
+from minisgd.lab.claims.experiments.clocked import Clocked
 from minisgd.lab.claims.lab import Lab
 from minisgd.lab.claims.setting import Setting
-from minisgd.lab.timing.clock import Task, in_turn
+from minisgd.lab.timing.clock import StepTimes, Task, in_turn
 from minisgd.training.explain.explain import explain
 from minisgd.typing import HostArray
 
@@ -34,7 +35,7 @@ class Utilisation:
 
 
 @dataclass(frozen=True)
-class MeasureUtilisation(Experiment[Utilisation]):
+class MeasureUtilisation(Experiment[Clocked[Utilisation]]):
     """Time updates of single networks and a large matrix product, in an order drawn anew every round."""
 
     alone: ClassVar[bool] = True
@@ -49,7 +50,7 @@ class MeasureUtilisation(Experiment[Utilisation]):
         sizes = lab.held(lab.trial(self.setting))
         return lab.visits * (3 * lab.visit_seconds * len(sizes) + 0.2)
 
-    def run(self, lab: Lab) -> Utilisation:
+    def run(self, lab: Lab) -> Clocked[Utilisation]:
         trial = lab.trial(self.setting)
         sizes, prepare = lab.held(trial), trial.still(lab.seed)
         sessions = [prepare(b).session(last_batch="drop") for b in sizes]
@@ -61,12 +62,17 @@ class MeasureUtilisation(Experiment[Utilisation]):
         out = ops.zeros((WIDTH, WIDTH), trial.dtype)
         most = choose_threads(2 * WIDTH**3, lab.threads)
         tasks.append(Task(partial(ops.matmul, a, a, out=out), ops, most))
-        taken = in_turn(tasks, Task.typical, rng, visits=lab.visits, seconds=lab.visit_seconds)
-        seconds: HostArray = np.array(taken)[:, :, 0].T  # (V, K + 1)
+        taken = StepTimes.of(in_turn(tasks, Task.typical, rng, visits=lab.visits, seconds=lab.visit_seconds))
         shape = trial.data.input_shape
         work = [
             explain(trial.network, b, input_shape=shape, optimizer=trial.optimizer, loss=trial.loss, dtype=trial.dtype)
             for b in sizes
         ]
-        peak = 2 * WIDTH**3 / seconds[:, -1]
-        return Utilisation(sizes, np.array([w.total.flops for w in work]) / seconds[:, :-1] / peak[:, None], peak)
+        flops = np.array([w.total.flops for w in work])
+        return Clocked.of(partial(_utilisation, sizes, flops), taken, trial.device)
+
+
+def _utilisation(sizes: tuple[int, ...], flops: HostArray, seconds: HostArray) -> Utilisation:
+    """Return the shares of the peak.  flops (K,), seconds (V, K + 1), the last those of the matrix product"""
+    peak = 2 * WIDTH**3 / seconds[:, -1]
+    return Utilisation(sizes, flops / seconds[:, :-1] / peak[:, None], peak)

@@ -10,6 +10,7 @@ import numpy as np
 
 from minisgd.errors import MissingExtraError
 from minisgd.lab.claims.experiment import Experiment, Unsuitable
+from minisgd.lab.claims.experiments.clocked import Clocked
 from minisgd.lab.claims.experiments.measured import StepTimes
 from minisgd.lab.claims.experiments.three_axes import seconds_to_target
 from minisgd.lab.claims.experiments.to_target import TargetRuns
@@ -33,7 +34,7 @@ class Exchange:
 
 
 @dataclass(frozen=True)
-class TimeExchange(Experiment[Exchange]):
+class TimeExchange(Experiment[Clocked[Exchange]]):
     """Time two ranks of this machine that add up vectors."""
 
     alone: ClassVar[bool] = True
@@ -47,12 +48,14 @@ class TimeExchange(Experiment[Exchange]):
     def seconds(self, lab: Lab) -> float:
         return 2.0
 
-    def run(self, lab: Lab) -> Exchange:
+    def run(self, lab: Lab) -> Clocked[Exchange]:
         try:
-            all_reduce = measure_all_reduce()
+            found = measure_all_reduce()
         except MissingExtraError:
             raise Unsuitable("it needs ranks to be timed: pip install 'minisgd[mpi]'") from None
-        return Exchange(all_reduce, lab.trial(self.setting).prepare(1, [0]).recipe.network.vector.nbytes)
+        gradient_bytes = lab.trial(self.setting).prepare(1, [0]).recipe.network.vector.nbytes
+        by_clock, by_processor = (Exchange(each, gradient_bytes) for each in (found, found.unhindered()))
+        return Clocked(by_clock, by_processor, found.cpu_share)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from minisgd.data import Dataset
 from minisgd.errors import MinisgdError
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Finding, undecided
-from minisgd.lab.claims.experiments.measured import StepTimes
+from minisgd.lab.claims.experiments.clocked import Clocked
 from minisgd.lab.claims.lab import Lab
 from minisgd.lab.claims.report.contradictions import CONTRADICTIONS
 from minisgd.lab.claims.run.arguments import check_network, chosen_claims, laboratory, resolve_seeds
@@ -167,18 +167,21 @@ def find(claim: Claim, outcomes: Mapping[str, Outcome | None], rng: np.random.Ge
     paired = [result for result in results.values() if hasattr(result, "first")]
     seeds = min((result.seeds for result in paired), default=0)  # a budget may have ended between two experiments
     results = {name: result.first(seeds) if hasattr(result, "first") else result for name, result in results.items()}
-    busy = [result.busy for result in results.values() if isinstance(result, StepTimes) and result.busy is not None]
+    busy = [result.share for result in results.values() if isinstance(result, Clocked) and result.busy]
+    by_clock, by_processor = (
+        {name: getattr(result, by) if isinstance(result, Clocked) else result for name, result in results.items()}
+        for by in ("by_clock", "by_processor")
+    )
     try:
         with np.errstate(all="ignore"):  # an effect of zero or infinity says so itself
-            found = claim.judge(deepcopy(rng), **results)
+            found = claim.judge(deepcopy(rng), **by_clock)
             if not busy:
                 return found
-            quiet = {k: r.unhindered() if isinstance(r, StepTimes) else r for k, r in results.items()}
-            other = claim.judge(rng, **quiet)
+            other = claim.judge(rng, **by_processor)
     except MinisgdError as problem:
         # results without a meaning for this claim cost its verdict, never the others
         return undecided(claim.effect, f"Its results cannot be judged: {problem}.")
-    text = f"While steps were timed, the processor worked {100 * min(busy):.0f}% of the time for them"
+    text = f"While seconds were measured, the processor worked {100 * min(busy):.0f}% of the time for them"
     if other.verdict == found.verdict:
         caution = f"{text}; by its own seconds the verdict is the same."
         return replace(found, cautions=(*found.cautions, caution))

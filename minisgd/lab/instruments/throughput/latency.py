@@ -23,7 +23,7 @@ from minisgd.nn import Network
 from minisgd.nn.inference import Inference
 from minisgd.training.cost import largest_product
 from minisgd.training.intake import as_dataset
-from minisgd.typing import HostArray, Seed
+from minisgd.typing import Generator, HostArray, Seed
 
 __all__ = ["LatencyPoint", "latency"]
 
@@ -95,14 +95,30 @@ def latency(
     sizes = choose_batch_sizes(batch_sizes, net, len(dataset))
     require_visits(visits)
     rng = generator(seed)
-    tasks = [_task(net, dataset, b, threads) for b in sizes]
-    calls = in_turn(tasks, Task.each, rng, visits=visits, most=CALLS, on_progress=on_progress)
-    taken = [np.array(each) for each in calls]  # (K) of (V, n)
-    middle = np.array([np.median(each, axis=1) for each in taken]).T  # (V, K)
-    how = f"median and 99th percentile of the calls at {visits} visits to each of {len(sizes)} batch sizes"
-    line = summarise(sizes, middle, len(dataset), f"{how}, in a random order anew in every round", rng)
-    points = tuple(_point(point, each) for point, each in zip(line.points, taken, strict=True))
-    return replace(line, points=points)
+    calls = time_calls(net, dataset, sizes, threads, rng, visits, on_progress)
+    return describe(sizes, [each[:, 0] for each in calls], len(dataset), rng)
+
+
+def time_calls(
+    network: Network,
+    data: Dataset,
+    sizes: Sequence[int],
+    threads: int | None,
+    rng: Generator,
+    visits: int = VISITS,
+    on_progress: ProgressHook | None = None,
+) -> list[HostArray]:
+    """Return the seconds of every call by the clock and of the processor, for each batch size (V, 2, n)."""
+    tasks = [_task(network, data, b, threads) for b in sizes]
+    return list(map(np.array, in_turn(tasks, Task.each, rng, visits=visits, most=CALLS, on_progress=on_progress)))
+
+
+def describe(sizes: Sequence[int], calls: Sequence[HostArray], examples: int, rng: Generator) -> Speed:
+    """Return the line through the median calls, and its points.  calls (K) of (V, n) seconds"""
+    middle = np.array([np.median(each, axis=1) for each in calls]).T  # (V, K)
+    how = f"median and 99th percentile of the calls at {len(middle)} visits to each of {len(sizes)} batch sizes"
+    line = summarise(sizes, middle, examples, f"{how}, in a random order anew in every round", rng)
+    return replace(line, points=tuple(_point(point, each) for point, each in zip(line.points, calls, strict=True)))
 
 
 def _task(network: Network, data: Dataset, b: int, threads: int | None) -> Task:

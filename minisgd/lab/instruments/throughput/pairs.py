@@ -5,7 +5,7 @@ Shapes: V visits, K powers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,13 +16,14 @@ from minisgd.data import Dataset
 from minisgd.data.holdout import generator
 from minisgd.errors import ArgumentError
 from minisgd.lab.statistics import Interval, mean_interval
-from minisgd.lab.timing.clock import ProgressHook, measure_steps
+from minisgd.lab.timing.clock import ProgressHook, StepTimes, measure_steps
 from minisgd.lab.trial import Trial
 from minisgd.nn import Loss, Network
 from minisgd.optim import SGD, Optimizer
 from minisgd.tables import Shown, bars
 from minisgd.training.intake import as_dataset
-from minisgd.typing import HostArray, Seed
+from minisgd.training.prepare import Prepared
+from minisgd.typing import Generator, HostArray, Seed
 
 __all__ = ["PowerOfTwo", "PowersOfTwo", "powers_of_two"]
 
@@ -123,21 +124,32 @@ def powers_of_two(
     require_function(on_progress, "on_progress", "the share done")
     dataset = as_dataset(data, None, seed)
     chosen = _checked(powers, len(dataset))
-    sizes = [size for power in chosen for size in (power - 1, power, power + 1)]
-    rng = generator(seed)
     prepare = Trial(network, dataset, optimizer or SGD(lr=0.1), loss, dtype, device).still(seed)
+    builds = time_builds(prepare, chosen, threads, generator(seed), on_progress)
+    return compare(chosen, builds.wall, len(dataset))
+
+
+def time_builds(
+    prepare: Callable[[int], Prepared],
+    powers: Sequence[int],
+    threads: int | None,
+    rng: Generator,
+    on_progress: ProgressHook | None = None,
+) -> StepTimes:
+    """Time 2^k − 1, 2^k, 2^k + 1 and so on, of training runs that are built anew several times, (builds, V, 3K)."""
+    sizes = [size for power in powers for size in (power - 1, power, power + 1)]
     builds = []
     for build in range(BUILDS):
-        builds.append(measure_steps(prepare, sizes, threads, rng, visits=VISITS, seconds=SECONDS).wall)
+        builds.append(measure_steps(prepare, sizes, threads, rng, visits=VISITS, seconds=SECONDS))
         if on_progress:
             on_progress((build + 1) / BUILDS)
-    how = f"median over {BUILDS} builds of {VISITS} visits to each of {len(sizes)} batch sizes, in random order"
-    return compare(chosen, np.array(builds), len(dataset), how)
+    return StepTimes(np.array([build.wall for build in builds]), np.array([build.cpu for build in builds]))
 
 
-def compare(powers: Sequence[int], builds: HostArray, examples: int, how: str) -> PowersOfTwo:
+def compare(powers: Sequence[int], builds: HostArray, examples: int) -> PowersOfTwo:
     """Return the ratios and their intervals.  builds (builds, V, 3K) seconds at 2^k − 1, 2^k, 2^k + 1 and so on"""
-    n, v, _ = builds.shape
+    n, v, k = builds.shape
+    how = f"median over {n} builds of {v} visits to each of {k} batch sizes, in random order"
     below, at, above = np.moveaxis(builds.reshape(n, v, len(powers), 3), -1, 0)
     logs = np.median(np.log(at / ((below + above) / 2)), axis=1)  # (builds, K): busy visits do not count
     pairs = tuple(PowerOfTwo(b, float(np.exp(row.mean())), _ratios(row)) for b, row in zip(powers, logs.T, strict=True))

@@ -59,5 +59,5 @@ def test_without_steps_nothing_shifts_and_faster_training_shifts_more():
 def test_a_step_achieves_a_share_of_the_peak():
     lab = small_lab(NETWORK, DATA)
     lab.hurry()
-    found = MeasureUtilisation().run(lab)
+    found = MeasureUtilisation().run(lab).by_clock
     assert found.share.shape == (7, 4) and (found.share > 0).all() and (found.peak > 0).all()

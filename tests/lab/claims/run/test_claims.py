@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -188,18 +189,31 @@ def test_final_losses_are_those_of_the_trained_network():
     np.testing.assert_allclose(run.evaluate("validation")["loss"], cell.val_loss, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("quiet", "verdict"), [(True, "supported"), (False, "not decided")])
-def test_times_of_a_busy_machine_decide_nothing_that_its_processor_denies(monkeypatch, quiet, verdict):
-    """What waits for others grows with the batch, so that overhead seems to disappear."""
-    rng = np.random.default_rng(0)
+BUSY = {
+    2: (lambda b, worked: worked + 1e-4 + 1e-3 * b, "supported"),  # no overhead beside what waits for others
+    18: (lambda b, worked: worked * (2.0 if b & (b - 1) else 1.5), "refuted"),
+    28: (lambda b, worked: 1e-2, "supported"),
+    35: (lambda b, worked: 1e-3 * b, "supported"),
+}
+"""What the clock would show of a step or prediction by itself, and the verdict of a quiet machine."""
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+@pytest.mark.parametrize("number", BUSY)
+def test_times_of_a_busy_machine_decide_nothing_that_its_processor_denies(monkeypatch, number, quiet):
+    rng, (shown, verdict) = np.random.default_rng(0), BUSY[number]
+
+    def timed(task):
+        b = len(task.call.args[0]) if isinstance(task.call, partial) else task.call.__self__.size
+        worked = (1e-4 + 1e-6 * b) * np.exp(0.01 * rng.normal())
+        return (worked if quiet else shown(b, worked)), worked
 
     def typical(task, calls):
-        b = task.call.__self__.size
-        worked = (1e-4 + 1e-6 * b) * np.exp(0.01 * rng.normal())
-        had = 1.0 if quiet else worked / (worked + 1e-4 + 1e-3 * b)
-        return np.array([worked / had, had])
+        wall, worked = timed(task)
+        return np.array([wall, worked / wall])
 
     monkeypatch.setattr(clock.Task, "typical", typical)
-    found = ms.claims(NETWORK, DATA, only=[2], threads=1)[2]
-    assert found.verdict == verdict, found.finding
+    monkeypatch.setattr(clock.Task, "each", lambda task, calls: np.array([timed(task) for _ in range(200)]).T)
+    found = ms.claims(NETWORK, DATA, only=[number], threads=1)[number]
+    assert found.verdict == (verdict if quiet else "not decided"), found.finding
     assert ("by the clock" in found.finding.words) == (not quiet)

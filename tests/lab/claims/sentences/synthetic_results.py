@@ -147,7 +147,7 @@ def powers_of_two(ratio: Curve, *, noise: float = 0.01) -> PowersOfTwo:
     rng, powers = np.random.default_rng(0), (8, 16, 32, 64, 128, 256)
     truth = np.array([(1e-5 + 1e-7 * (b + d)) * (1 if d else ratio(b)) for b in powers for d in (-1, 0, 1)])
     seconds = truth * np.exp(noise * rng.normal(size=(5, 5, len(truth))))  # (builds, visits, 3K)
-    return compare(powers, seconds, N, "made up")
+    return compare(powers, seconds, N)
 
 
 def predictions(p50: Curve, *, sizes: Sequence[int] = (1, *SIZES)) -> Speed:

@@ -46,6 +46,12 @@ def test_what_settles_contradictions_comes_first_and_single_measurements_last():
     assert trained == sorted(trained, reverse=True) and any(trained)
 
 
+def test_whatever_is_measured_alone_is_timed_twice_or_counts_bytes():
+    alone = {type(experiment) for experiment in experiments_of(CLAIMS.values()) if experiment.alone}
+    once = {kind.__name__ for kind in alone if not kind.run.__annotations__["return"].startswith("Clocked[")}
+    assert once == {"MeasureMemory"} and len(alone) >= 6
+
+
 def test_contradictions_name_claims():
     numbers = [number for group in CONTRADICTIONS for number in group.numbers]
     assert len(numbers) == len(set(numbers)) and set(numbers) <= set(CLAIMS)

@@ -24,22 +24,18 @@ def measured(seed: int, effect: float) -> np.ndarray:
 
 def test_exact_times_on_a_line_give_one() -> None:
     builds = np.tile(1e-3 + SIZES / 64_000, (5, 5, 1))
-    found = compare(POWERS, builds, 100, "")
+    found = compare(POWERS, builds, 100)
     assert_allclose([p.ratio for p in found.powers], 1.0, rtol=1e-12)
     assert_allclose([found.ratio, *found.interval], 1.0, rtol=1e-12)
 
 
 @pytest.mark.parametrize("effect", [0.9, 1.0, 1.2])
 def test_an_effect_that_is_put_in_comes_out(effect: float) -> None:
-    found = [compare(POWERS, *measured_for(seed, effect)) for seed in range(40)]
+    found = [compare(POWERS, measured(seed, effect), 100) for seed in range(40)]
     assert_allclose(np.mean([each.ratio for each in found]), effect, rtol=0.005)
     assert np.mean([each.interval[0] <= effect <= each.interval[1] for each in found]) >= 0.85
     if effect != 1:
         assert all(each.interval[1] < 1 or each.interval[0] > 1 for each in found)
-
-
-def measured_for(seed: int, effect: float) -> tuple[np.ndarray, int, str]:
-    return measured(seed, effect), 100, ""
 
 
 def test_on_a_network() -> None:
