@@ -132,10 +132,9 @@ def best_learning_rate(
         raise ArgumentError("lrs", expected="positive learning rates in ascending order", got=lrs, fix="sort the grid")
     table = np.where(np.isfinite(steps), steps, np.inf)
     tried = np.ones(table.shape, bool) if ran is None else ran
-    medians = np.array([np.median(row[seeds]) for row, seeds in zip(table, tried, strict=True)])
+    medians = _medians(table, tried)
     missed = (~np.isfinite(table) & tried).sum(axis=1)
-    worst = np.where(np.isfinite(loss), loss, np.inf)
-    losses = np.array([np.median(row[seeds]) for row, seeds in zip(worst, tried, strict=True)])
+    losses = _medians(np.where(np.isfinite(loss), loss, np.inf), tried)
     best = int(np.lexsort((losses, medians, missed, ~tried.all(axis=1)))[0])  # last key first
     first = last = best
     if np.isfinite(medians[best]):
@@ -146,3 +145,8 @@ def best_learning_rate(
             last += 1
     on_edge = best in (0, len(grid) - 1)
     return BestLearningRate(best, float(grid[best]), on_edge, float(grid[first]), float(grid[last]))
+
+
+def _medians(table: HostArray, tried: HostArray) -> HostArray:
+    """Return the median over the seeds that were tried at each learning rate, infinite where none was.  (L, S)"""
+    return np.array([np.median(row[seeds]) if seeds.any() else np.inf for row, seeds in zip(table, tried, strict=True)])

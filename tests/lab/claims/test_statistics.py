@@ -122,6 +122,46 @@ def test_ratios_of_critical_batch_sizes_cover_at_their_level(seeds):
     assert covered(make, math.log(2), 400) >= 0.93
 
 
+def equally_good(rng: np.random.Generator, seeds: int, rates: int) -> TargetRuns:
+    """Steps at two batch sizes, twice as many at the first, where several learning rates are as good."""
+    tables = [np.exp(0.15 * rng.normal(size=(n, seeds))) * steps for n, steps in ((rates, 200.0), (1, 100.0))]
+    grids = tuple(np.geomspace(0.1, 1.0, len(table)) for table in tables)
+    ran = tuple(table > 0 for table in tables)
+    return TargetRuns((4, 16), grids, tuple(tables), tuple(tables), ran, 1000, Target("val_loss", 0.1))
+
+
+@pytest.mark.slow
+@SEEDS
+@pytest.mark.parametrize("rates", [1, 3])
+def test_steps_at_the_best_of_several_rates_cover_at_their_level(seeds, rates):
+    """1000 repetitions have a standard error of 0.7 points."""
+    rng = np.random.default_rng(seeds)
+    found = covered(lambda: equally_good(rng, seeds, rates).log_ratio(0, 1), math.log(2), 1000)
+    assert found >= 0.93
+
+
+def test_where_the_choice_is_plain_the_interval_is_that_of_the_seeds():
+    rng = np.random.default_rng(0)
+    runs = equally_good(rng, 5, 3)
+    for k, row in enumerate(runs.steps[0]):
+        row *= 4.0**k
+    found, own = runs.log_ratio(0, 1), log_ratio(runs.steps[0][0], runs.steps[1][0])
+    assert_allclose(list(vars(found).values()), list(vars(own).values()), rtol=1e-12)
+
+
+def test_a_choice_that_hangs_on_one_seed_widens_the_interval():
+    runs = equally_good(np.random.default_rng(0), 5, 2)
+    runs.steps[0][0], runs.steps[0][1] = [200, 201, 202, 400, 401], [203, 204, 205, 100, 101]
+    found, once = runs.log_ratio(0, 1), log_ratio(runs.steps[0][0], runs.steps[1][0])
+    assert found.value == pytest.approx(once.value) and found.low < once.low and found.high > once.high
+
+
+def test_a_seed_that_missed_the_target_opens_the_interval():
+    runs = equally_good(np.random.default_rng(0), 5, 1)
+    runs.steps[0][0, 1] = INF
+    assert runs.log_ratio(0, 1).high == INF and math.isfinite(runs.log_ratio(0, 1).low)
+
+
 # ------------------------------------------------ censored runs
 
 

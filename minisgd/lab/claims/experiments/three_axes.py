@@ -71,19 +71,20 @@ def log_seconds_ratio(times: StepTimes, b: int, other: int) -> Estimate:
 
 def compare(runs: TargetRuns, times: StepTimes) -> ThreeAxes:
     """Compare the largest batch with the smallest, and with the fastest; seconds vary with seeds and with visits."""
-    steps, examples, sizes = runs.best_steps, runs.best_examples, runs.batch_sizes
+    sizes = runs.batch_sizes
     fastest = int(np.median(seconds_to_target(runs, times), axis=1).argmin())
+    steps = runs.log_ratio(-1, 0)
 
     def seconds(k: int, other: int, comparisons: int = 1) -> Estimate:
-        each = log_ratio(steps[k], steps[other]).plus(log_seconds_ratio(times, sizes[k], sizes[other]))
+        each = runs.log_ratio(k, other).plus(log_seconds_ratio(times, sizes[k], sizes[other]))
         return chosen_among(each, comparisons)
 
     return ThreeAxes(
         sizes[0],
         sizes[-1],
         sizes[fastest],
-        log_ratio(steps[-1], steps[0]),
-        log_ratio(examples[-1], examples[0]),
+        steps,
+        steps.shifted(math.log(sizes[-1] / sizes[0])),
         seconds(-1, 0),
         seconds(-1, fastest, len(sizes) - 1),
         seconds(0, fastest, len(sizes) - 1),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from minisgd.lab.claims.experiment import Experiment
 from minisgd.lab.claims.lab import Lab
 from minisgd.lab.claims.setting import Setting
+from minisgd.lab.claims.statistics import Estimate
 from minisgd.lab.study.cell import Cell
 from minisgd.lab.study.fit import FitInterval, fit_with_interval
 from minisgd.lab.study.outcome import Outcome
@@ -24,8 +26,8 @@ HALF_WINDOW = 2
 the usable range."""
 
 CHOSEN = (
-    "The learning rate of a batch size is the one that takes the fewest median steps; it is chosen once, from the same "
-    "seeds, and the interval keeps it."
+    "The learning rate of a batch size is the one that takes the fewest median steps; for the interval it is chosen "
+    "again without each seed in turn."
 )
 """How the experiments that compare steps to a target choose learning rates, in words."""
 
@@ -63,7 +65,10 @@ class TargetRuns:
 
     def first(self, seeds: int) -> TargetRuns:
         """Return the training runs of the first seeds."""
-        steps, loss, ran = (tuple(t[:, :seeds] for t in tables) for tables in (self.steps, self.loss, self.ran))
+        return self._of(slice(seeds))
+
+    def _of(self, seeds: Any) -> TargetRuns:
+        steps, loss, ran = (tuple(t[:, seeds] for t in tables) for tables in (self.steps, self.loss, self.ran))
         return replace(self, steps=steps, loss=loss, ran=ran)
 
     def best(self) -> list[BestLearningRate]:
@@ -85,6 +90,23 @@ class TargetRuns:
     def best_epochs(self) -> HostArray:
         """Epochs to the target at the best learning rate of each batch size, (K, S)."""
         return np.asarray(self.best_examples / self.n_train)
+
+    def log_ratio(self, k: int, other: int) -> Estimate:
+        """Estimate the log-ratio of the steps at two batch sizes, over paired seeds.
+
+        The learning rates are chosen again without each seed in turn: the t interval is that of the jackknife's
+        pseudo-values (Tukey 1958), which are the seeds' own log-ratios where the choice stays as it is.
+        """
+        each, seeds = self._log_ratios(k, other), self.seeds
+        if seeds < 2 or not np.isfinite(each).all():
+            return Estimate.mean(each)
+        without = [self._of(np.arange(seeds) != s)._log_ratios(k, other).mean() for s in range(seeds)]
+        return Estimate.mean(each.mean() + (seeds - 1) * (np.mean(without) - np.array(without)))
+
+    def _log_ratios(self, k: int, other: int) -> HostArray:
+        steps = self.best_steps
+        with np.errstate(invalid="ignore"):  # infinity over infinity is not a number: neither got there
+            return np.asarray(np.log(steps[k]) - np.log(steps[other]))
 
     def critical(self, level: float = 0.95) -> FitInterval:
         """Fit S(B) = Smin + Emin/B; the critical batch size is Emin/Smin."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from minisgd.lab import words
@@ -9,7 +11,7 @@ from minisgd.lab.claims.claim import Claim, Effect, Finding
 from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every
 from minisgd.lab.claims.experiments.to_target import CHOSEN, RunToTarget, TargetRuns
 from minisgd.lab.claims.pictures import Axes, against_batch, reference
-from minisgd.lab.claims.statistics import log_ratio, ratio_of
+from minisgd.lab.claims.statistics import ratio_of
 from minisgd.typing import Generator
 
 RULE = Rule(
@@ -21,9 +23,9 @@ RULE = Rule(
 def judge(rng: Generator, runs: TargetRuns) -> Finding:
     """Compare the epochs that the largest and the smallest batch need."""
     epochs = runs.best_epochs  # (K, S)
-    change = log_ratio(epochs[-1], epochs[0])
-    evidence = {"epochs": change}
     small, large = runs.batch_sizes[0], runs.batch_sizes[-1]
+    change = runs.log_ratio(-1, 0).shifted(math.log(large / small))
+    evidence = {"epochs": change}
     few, many = (words.count(float(np.median(row))) for row in (epochs[0], epochs[-1]))
     text = f"Batch size {large} needs {many} epochs to the target, batch size {small} needs {few}."
     fit = runs.critical().fit

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from minisgd.lab import words
@@ -12,7 +14,7 @@ from minisgd.lab.claims.experiments.step_flops import CountFlops, StepFlops
 from minisgd.lab.claims.experiments.three_axes import log_seconds_ratio, seconds_to_target
 from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
 from minisgd.lab.claims.pictures import Axes, against_batch
-from minisgd.lab.claims.statistics import chosen_among, log_ratio, ratio_of
+from minisgd.lab.claims.statistics import chosen_among, ratio_of
 from minisgd.lab.plots import BLUE, GREEN
 from minisgd.typing import Generator
 
@@ -34,12 +36,11 @@ def judge(rng: Generator, runs: TargetRuns, times: StepTimes, flops: StepFlops) 
         "seconds": seconds_to_target(runs, times),
     }
     cheapest = {name: int(np.median(table, axis=1).argmin()) for name, table in tables.items()}
-    among = max(1, len(runs.batch_sizes) - 1)
-    extra = {name: log_ratio(table[0], table[cheapest[name]], among) for name, table in tables.items()}
-    of_step = log_seconds_ratio(times, runs.batch_sizes[0], runs.batch_sizes[cheapest["seconds"]])
-    extra["seconds"] = log_ratio(runs.best_steps[0], runs.best_steps[cheapest["seconds"]]).plus(of_step)
-    extra["seconds"] = chosen_among(extra["seconds"], among)
-    small = runs.batch_sizes[0]
+    small, among = runs.batch_sizes[0], max(1, len(runs.batch_sizes) - 1)
+    extra = {name: runs.log_ratio(0, k) for name, k in cheapest.items()}
+    extra["FLOPs"] = extra["FLOPs"].shifted(math.log(each[small] / each[runs.batch_sizes[cheapest["FLOPs"]]]))
+    extra["seconds"] = extra["seconds"].plus(log_seconds_ratio(times, small, runs.batch_sizes[cheapest["seconds"]]))
+    extra = {name: chosen_among(effect, among) for name, effect in extra.items()}
     said, effects = [], []
     for name in tables:
         best, ratio = runs.batch_sizes[cheapest[name]], ratio_of(extra[name])

@@ -55,7 +55,7 @@ def judge(rng: Generator, runs: TargetRuns, times: StepTimes, epochs: Endings, s
     good, other = (_best(epochs.batch_sizes, np.median(loss, axis=1), inside) for inside in (1, 0))
     b, c = runs.batch_sizes[fast], runs.batch_sizes[rival]
     pairs = sum(map(_common, runs.batch_sizes)) * sum(not _common(each) for each in runs.batch_sizes)
-    slower = log_ratio(runs.best_steps[fast], runs.best_steps[rival]).plus(three_axes.log_seconds_ratio(times, b, c))
+    slower = runs.log_ratio(fast, rival).plus(three_axes.log_seconds_ratio(times, b, c))
     evidence = {"slower": chosen_among(slower, pairs), "worse": log_ratio(loss[good], loss[other], pairs)}
     ratios = {name: ratio_of(effect) for name, effect in evidence.items()}
     medians = np.median(seconds, axis=1)
