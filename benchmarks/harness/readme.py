@@ -1,4 +1,4 @@
-"""Write the benchmarks' tables into the README, between its markers, from the committed results.
+"""Write the tables into benchmarks/README.md, between its markers, from the committed results.
 
 python -m benchmarks.harness.readme
 """
@@ -17,7 +17,7 @@ from benchmarks.harness.table import thousands
 from benchmarks.harness.workloads import WORKLOADS
 
 ROOT = Path(__file__).resolve().parents[2]
-README = ROOT / "README.md"
+README = ROOT / "benchmarks" / "README.md"
 RESULTS = ROOT / "benchmarks" / "results"
 BEGIN, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 
@@ -48,9 +48,9 @@ def load(folder: Path) -> list[dict[str, Any]]:
 
 
 def update(readme: str, documents: Sequence[dict[str, Any]]) -> str:
-    """Return the README with its tables made anew; everything outside the markers stays."""
+    """Return the page with its tables made anew; everything outside the markers stays."""
     if BEGIN not in readme or END not in readme:
-        raise SystemExit(f"README: expected the markers {BEGIN} and {END}, on lines of their own")
+        raise SystemExit(f"benchmarks/README.md: expected the markers {BEGIN} and {END}, on lines of their own")
     head, _, rest = readme.partition(BEGIN)
     tail = rest.partition(END)[2]
     return f"{head}{BEGIN}\n{tables(documents)}{END}{tail}"

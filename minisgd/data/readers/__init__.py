@@ -1,6 +1,6 @@
 """Readers of data files: a file each, and a row in this table.
 
-Dispatch, error messages, help texts and the README's table follow from the rows.
+Dispatch, error messages and help texts follow from the rows; the table of docs/pages/data.md is tested against them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The tables of the README, made from result files."""
+"""The tables of benchmarks/README.md, made from result files."""
 
 from __future__ import annotations
 

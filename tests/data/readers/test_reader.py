@@ -16,12 +16,12 @@ from minisgd.errors import ArgumentError
 from tests.data.readers.fuzz.makers import MAKERS
 from tests.data.readers.hostile import KINDS
 
-ROOT = Path(__file__).parents[3]
+PAGE = Path(__file__).parents[3] / "docs" / "pages" / "data.md"
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.form)
-def test_every_reader_is_in_the_readme_and_in_the_help(reader, capsys):
-    assert f"| `{reader.form}` | {reader.meaning} |" in (ROOT / "README.md").read_text(encoding="utf-8")
+def test_every_reader_is_in_the_documentation_and_in_the_help(reader, capsys):
+    assert f"| `{reader.form}` | {reader.meaning} |" in PAGE.read_text(encoding="utf-8")
     assert reader.form in FORMS
     assert main(["train", "--help"]) == 0
     assert reader.form in capsys.readouterr().out
@@ -38,9 +38,9 @@ def test_every_file_is_a_row_or_shared_by_the_rows():
     assert files == {reader.read.__module__.rpartition(".")[2] for reader in READERS}
 
 
-def test_built_in_data_are_in_the_readme():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert all(f"| `{name}` | " in readme for name in BUILT_IN)
+def test_built_in_data_are_in_the_documentation():
+    page = PAGE.read_text(encoding="utf-8")
+    assert all(f"| `{name}` | " in page for name in BUILT_IN)
 
 
 @pytest.mark.parametrize(
