@@ -5,16 +5,18 @@ A page says what it wants in a comment of its own line:
     <!-- public names: minisgd.nn -->          an entry of the reference for each name in ``minisgd.nn.__all__``
     <!-- file: benchmarks/README.md -->        that file, its links mended for the site
     <!-- command line -->                      what ``minisgd COMMAND --help`` prints, for every command
-    <!-- claims: digits images -->             the claims as measured: docs/measured/digits.json, …
+    <!-- claims: digits images -->             the claims as measured: docs/measured/digits.json, …, of those there are
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path, PurePosixPath
@@ -94,37 +96,124 @@ def command_line(_: str) -> str:
     return "\n".join(pages)
 
 
+Runs = dict[str, dict[int, dict[str, Any]]]
+"""Entries of claims.json by number, by the name of the run."""
+
+
 def claims(names: str) -> str:
-    """Return a section for every claim: the sentence, and what each committed run of the claims found."""
-    runs = {}
-    for name in names.split():
-        rows = json.loads((ROOT / "docs" / "measured" / f"{name}.json").read_text(encoding="utf-8"))
-        runs[name] = {row["id"]: row for row in rows}
-    sections = []
-    for number, claim in sorted(next(iter(runs.values())).items()):
-        lines = [f"### {number}. {claim['claim']}\n", f"*Measured:* {claim['experiment']}\n"]
-        lines += ["| data | verdict | effect | in words |", "|---|---|---|---|"]
-        for data, run in runs.items():
-            if number in run:
-                row = run[number]
-                lines.append(f"| {data} | {verdict(row)} | {effect(row)} | {row['words']} |")
-        lines += ["", f"*What would change it:* {claim['would_change']}\n"]
-        sections.append("\n".join(lines))
+    """Return what the committed runs of the claims found, side by side: of docs/measured/NAME.json those there are."""
+    sys.path.insert(0, str(ROOT))
+    files = {name: ROOT / "docs" / "measured" / f"{name}.json" for name in names.split()}
+    runs = {
+        name: {row["id"]: row for row in json.loads(path.read_text("utf-8"))}
+        for name, path in files.items()
+        if path.exists()
+    }
+    literature = tomllib.loads((ROOT / "docs" / "literature.toml").read_text("utf-8"))
+    numbers = sorted({number for run in runs.values() for number in run})
+    sections = [_settings(runs), _differences(runs, numbers), _contradictions(runs)]
+    return "\n".join([*sections, "## Claim by claim\n", *(_claim(n, runs, literature[str(n)]) for n in numbers)])
+
+
+def _table(runs: Runs, rows: dict[str, list[str]]) -> str:
+    """Return a table with a column for each run."""
+    cells = [["", *runs], ["---"] * (1 + len(runs)), *([name, *texts] for name, texts in rows.items())]
+    return "".join(f"| {' | '.join(text.replace('|', '&#124;') for text in row)} |\n" for row in cells)
+
+
+def _settings(runs: Runs) -> str:
+    """Say with which command, on what and on which machine each run was made."""
+    first = [next(iter(run.values())) for run in runs.values()]
+    commands = [f"`{re.sub(' --only.*', '', row['command'])}`" for row in first]
+    settings = [row.get("setting", {}) for row in first]
+    rows = {
+        name: [str(setting.get(name, "–")) for setting in settings]
+        for name in dict.fromkeys(sum(map(list, settings), []))
+    }
+    return _table(runs, {"command": commands, **rows})
+
+
+def _differences(runs: Runs, numbers: list[int]) -> str:
+    """Name the claims of which the runs say different things, and those that one of them leaves open."""
+    if len(runs) < 2:
+        return ""
+    contrary, left_open = [], []
+    for n in numbers:
+        said = {name: run[n]["verdict"] for name, run in runs.items() if n in run}
+        if len(set(said.values())) > 1:
+            told = ", ".join(f"{verdict} on {name}" for name, verdict in said.items())
+            (left_open if "not decided" in said.values() else contrary).append(f"- {n}. {_says(runs, n)} {told}.\n")
+    return "\n".join([
+        "## Where they differ\n", "".join(contrary) or "Where both decide, they agree.\n",
+        *(["Left open by one of them:\n", "".join(left_open)] if left_open else []),
+    ])  # fmt: skip
+
+
+def _contradictions(runs: Runs) -> str:
+    """Resolve what the articles contradict each other about, by the effects of each run."""
+    from minisgd.lab.claims.report.contradictions import CONTRADICTIONS
+
+    sections = ["## Contradictions, resolved\n"]
+    for each in CONTRADICTIONS:
+        sentences = [f"- {n}. {_says(runs, n)}\n" for n in each.numbers]
+        resolved = [
+            f"**{name}**: {each.both([_finding(run[n]) for n in each.numbers])}\n"
+            for name, run in runs.items()
+            if run.keys() >= set(each.numbers)
+        ]
+        sections += [f"### {each.title}\n", "".join(sentences), *resolved]
     return "\n".join(sections)
 
 
-def verdict(row: dict[str, Any]) -> str:
+def _finding(row: dict[str, Any]) -> Any:
+    """Return the finding of an entry; what is not finite stands there as null."""
+    from minisgd.lab.claims.claim import Effect, Finding
+
+    effect, *more = (
+        Effect(each["name"], *(math.nan if each[end] is None else each[end] for end in ("value", "low", "high")))
+        for each in (row["effect"], *row["more"])
+    )
+    return Finding(row["verdict"], effect, row["n"], row["words"], more=tuple(more))
+
+
+def _says(runs: Runs, number: int) -> str:
+    return next(run[number]["claim"] for run in runs.values() if number in run)
+
+
+def _claim(number: int, runs: Runs, literature: str) -> str:
+    """Return the section of a claim: the sentence, what each run found, what the literature says."""
+    found = {name: run[number] for name, run in runs.items() if number in run}
+    any_run = next(iter(found.values()))
+    rows = {
+        "verdict": [_verdict(row) for row in found.values()],
+        "effect": [_effect(row["effect"]) for row in found.values()],
+        "found": [row["words"] for row in found.values()],
+    }
+    if any(row["cautions"] for row in found.values()):
+        rows["with care"] = [" ".join(row["cautions"]) or "–" for row in found.values()]
+    return "\n".join([
+        f"### {number}. {any_run['claim']}\n",
+        f"*Experiment:* {any_run['experiment']}\n",
+        _table({name: runs[name] for name in found}, rows),
+        f"*Literature:* {literature}\n",
+        f"*What would change it:* {any_run['would_change']}\n",
+    ])  # fmt: skip
+
+
+def _verdict(row: dict[str, Any]) -> str:
     """Return the verdict of one run, with Holm's where it differs."""
     adjusted = row["verdict_holm"]
     return f"**{row['verdict']}**" + (f" ({adjusted} after Holm)" if adjusted != row["verdict"] else "")
 
 
-def effect(row: dict[str, Any]) -> str:
-    """Return the effect with its interval."""
-    size = row.get("effect")
-    if not size or size["value"] is None:
+def _effect(effect: dict[str, Any]) -> str:
+    """Return an effect with its interval, in the digits of the report."""
+    from minisgd.lab import words
+
+    if effect["value"] is None:
         return "–"
-    return f"{size['name']}: {size['value']:.3g} ({size['interval']})"
+    interval = f" ({effect['interval']})" if effect["interval"] else ""
+    return f"{effect['name']}: {words.signed(effect['value'])}{interval}"
 
 
 FILL: dict[str, Callable[[str], str]] = {

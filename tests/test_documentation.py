@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import re
+import shutil
 from pathlib import Path
 
 import minisgd
+from minisgd.lab.claims.sentences.table import CLAIMS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "pages"
@@ -44,3 +48,27 @@ def test_the_operations_of_the_page_on_ones_own_code_are_those_there_are() -> No
     own = {name for name in vars(Ops) if not name.startswith("_")}
     views = {"constant", "ones", "arange", "broadcast", "windows", "batch_transfer"}
     assert named == own - views - {"elementwise", "rescale", "take_rescaled", "take_next"}
+
+
+def test_the_guide_sets_runs_side_by_side_and_says_where_they_differ(tmp_path, monkeypatch) -> None:
+    """Whatever runs are there: the one of the images may be missing."""
+    spec = importlib.util.spec_from_file_location("hooks", ROOT / "docs" / "hooks.py")
+    assert spec is not None and spec.loader is not None
+    hooks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hooks)
+    alone = hooks.claims("digits nowhere")
+    assert (
+        "| verdict | **" in alone and "Where they differ" not in alone and alone.count("*Literature:* ") == len(CLAIMS)
+    )
+    measured = tmp_path / "docs" / "measured"
+    measured.mkdir(parents=True)
+    shutil.copy(ROOT / "docs" / "literature.toml", measured.parent)
+    rows = json.loads((ROOT / "docs" / "measured" / "digits.json").read_text())
+    (measured / "digits.json").write_text(json.dumps(rows))
+    rows[8] |= {"verdict": "supported", "setting": {"processor": "a processor"}, "command": "minisgd claims --only 9"}
+    (measured / "images.json").write_text(json.dumps(rows[8:9]))
+    monkeypatch.setattr(hooks, "ROOT", tmp_path)
+    both = hooks.claims("digits images")
+    assert "- 9. Large batches need fewer epochs. refuted on digits, supported on images." in both
+    assert re.search(r"\| processor \| .* \| a processor \|", both) and "| `minisgd claims` |" in both
+    assert "| verdict | **refuted** | **supported** (refuted after Holm) |" in both

@@ -33,8 +33,10 @@ def provenance(commit: str | None = None) -> dict[str, Any]:
 
 def machine() -> dict[str, Any]:
     """Return the processor, its cores and caches, and the operating system."""
+    from minisgd.lab.environment import processor
+
     return {
-        "cpu": _cpu_model(),
+        "cpu": processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "caches": _caches(),
         "memory_bytes": _memory(),
@@ -72,17 +74,6 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        about = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        model = about.get("model name", platform.machine())
-        # hypervisors hide the name but not these
-        return f"{model} (family {about.get('cpu family')}, model {about.get('model')})"
-    except OSError:
-        return platform.processor() or platform.machine()
 
 
 def _caches() -> dict[str, str]:

@@ -23,10 +23,21 @@ def environment(threads: int | None) -> dict[str, Any]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "platform": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
+        "processor": processor(),
         "cores": available_cores(),
         "threads": threads or "by the size of the work",
     }
+
+
+def processor() -> str:
+    """Return the name of the processor, with family and model, which hypervisors that hide the name do not hide."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    about = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    model = about.get("model name", platform.machine())
+    return f"{model} (family {about['cpu family']}, model {about['model']})" if "cpu family" in about else model
 
 
 def half_of_memory() -> int:

@@ -6,7 +6,7 @@ A paragraph is put together from intervals: an effect is there where its interva
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from minisgd.lab import words
@@ -24,6 +24,12 @@ class Contradiction:
     title: str
     numbers: tuple[int, ...]
     resolve: Callable[..., str]
+
+    def both(self, findings: Sequence[Finding]) -> str:
+        """Say how far both can be right, where every claim was measured."""
+        if all(math.isfinite(finding.effect.value) for finding in findings):
+            return self.resolve(*findings)
+        return "Not everything that this needs was measured in this run."
 
 
 def three_axes(small: Finding, large: Finding, slow: Finding) -> str:

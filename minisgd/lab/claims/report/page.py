@@ -30,7 +30,8 @@ def write_report(claims: Claims, folder: str | Path) -> Path:
         "claims": claims,
         "entries": entries,
         "contradictions": _contradictions(entries),
-        "header": ("claim", "says", "by itself", "among all (Holm)"),
+        "header": ("claim", "says", "by itself", "among all (Holm)", "effect"),
+        "marks": {verdict: verdict.replace(" ", "-") for verdict in VERDICTS},
         "rows": [_row(entry) for entry in entries],
         "tally": [(verdict, sum(a.verdict == verdict for a in claims)) for verdict in VERDICTS],
     }
@@ -44,17 +45,19 @@ def _contradictions(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for it in CONTRADICTIONS:
         asked = [by_number[n] for n in it.numbers if n in by_number]
         if len(asked) == len(it.numbers):
-            findings = [entry["finding"] for entry in asked]
-            measured = all(math.isfinite(finding.effect.value) for finding in findings)
-            both = it.resolve(*findings) if measured else "Not everything that this needs was measured in this run."
+            both = it.both([entry["finding"] for entry in asked])
             found.append({"title": it.title, "entries": asked, "both": both})
     return found
 
 
 def _row(entry: dict[str, Any]) -> dict[str, Any]:
     number, says = str(entry["claim"].number), entry["claim"].says
-    verdicts = [(verdict, "", verdict) for verdict in (entry["verdict"], entry["adjusted"])]
-    return {"href": f"#claim-{number}", "cells": [(number, "", number), (says, "", says), *verdicts]}
+    verdict, adjusted, effect = entry["verdict"], entry["adjusted"], entry["finding"].effect
+    care = "with care" if entry["finding"].cautions else ""
+    value = f"{effect.value:.6g}" if math.isfinite(effect.value) else ""
+    about = "; ".join(filter(None, (effect.name, effect.interval))) if value else ""
+    cells = [(verdict, care, verdict), (adjusted, "", adjusted), (words.signed(effect.value), about, value)]
+    return {"href": f"#claim-{number}", "cells": [(number, "", number), (says, "", says), *cells]}
 
 
 def _entry(answer: Answer, adjusted: Verdict) -> dict[str, Any]:
@@ -63,7 +66,6 @@ def _entry(answer: Answer, adjusted: Verdict) -> dict[str, Any]:
         "claim": answer.claim,
         "finding": finding,
         "verdict": finding.verdict,
-        "mark": finding.verdict.replace(" ", "-"),
         "adjusted": adjusted,
         "effects": [_effect(effect) for effect in (finding.effect, *finding.more)],
         "sources": ", ".join(answer.claim.sources),

@@ -115,7 +115,9 @@ class Claims:
 
     def to_json(self) -> str:
         """Write the document of claims.json: strictly valid JSON, null for what is not finite."""
-        return to_json([a.to_dict() | {"verdict_holm": self.adjusted[a.claim.number]} for a in self], indent=2)
+        setting = dict(self.setting)
+        entries = [a.to_dict() | {"verdict_holm": self.adjusted[a.claim.number], "setting": setting} for a in self]
+        return to_json(entries, indent=2)
 
     def save(self, folder: str | Path) -> Path:
         """Write claims.json and claims.html.
