@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from minisgd.backend import NumpyOps, Ops
-from minisgd.backend.cpu.numpy_ops import SCATTERED
+from minisgd.backend.cpu.scatter import SCATTERED
 from minisgd.backend.cuda.cupy_ops import CupyOps
 from minisgd.errors import DtypeError
 

@@ -16,15 +16,13 @@ from minisgd.backend.cpu.loop_fusion import block_order
 from minisgd.backend.cpu.loop_unrolling import append_translates
 from minisgd.backend.cpu.products import multiply_padded, multiply_pieces, piece_shape
 from minisgd.backend.cpu.rowwise import Repeats, Widened, repeat_and_compute, widened
+from minisgd.backend.cpu.scatter import add_rows_into, element_numbers
 from minisgd.backend.ops import Operand, Ops
 from minisgd.backend.program import Program
 from minisgd.typing import Array, Shape
 
 ALIGNMENT = 64
 """Bytes: one cache line, and the width of an AVX-512 register."""
-
-SCATTERED = 1 << 14
-"""Elements that are scattered at a time: their numbers stay in the cache."""
 
 
 class NumpyOps(Ops):
@@ -151,10 +149,8 @@ class NumpyOps(Ops):
         self.run("take", a.take, (index, 0, out, "clip"), reads, out)
 
     def add_rows(self, a: Array, index: Array, *, out: Array, cleared: bool = False) -> None:
-        # NumPy adds at single elements eight times faster than at rows
-        at = np.empty((min(len(a), max(1, SCATTERED // a.shape[1])), a.shape[1]), np.int64)
         reads = (a, index, out) if cleared else (a, index)
-        self.run("add_rows", _add_rows, (a, index, np.arange(a.shape[1]), at, out, cleared), reads, out)
+        self.run("add_rows", add_rows_into, (a, index, *element_numbers(a), out, cleared), reads, out)
 
     def copy(self, a: Array, *, out: Array) -> None:
         runs = as_runs(a, out)
@@ -169,18 +165,6 @@ class NumpyOps(Ops):
     def uniform(self, seeds: Sequence[int], clock: Array, stream: int, *, out: Array) -> None:
         rows = out.reshape(len(seeds), -1)
         self.run("uniform", _philox, (tuple(seeds), clock, stream, rows), (clock,), out)
-
-
-def _add_rows(a: Array, index: Array, columns: Array, at: Array, out: Array, cleared: bool) -> None:
-    """out = 0, then out[index_n] += a_n in order.  at: room for the element numbers of some rows"""
-    out[index if cleared else ...] = 0
-    flat = out.reshape(-1)
-    for start in range(0, len(a), len(at)):
-        some = index[start : start + len(at)]
-        where = at[: len(some)]
-        np.multiply(some[:, None], len(columns), out=where)
-        np.add(where, columns, out=where)
-        np.add.at(flat, where.reshape(-1), a[start : start + len(at)].reshape(-1))
 
 
 def _as_number(operand: Operand) -> Operand:

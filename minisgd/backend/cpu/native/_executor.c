@@ -7,8 +7,8 @@
  *
  * with dims = {n, core dimensions…} and steps = {a step along n for each argument, core steps…}. The arithmetic is
  * NumPy's own, `PyUFuncObject.functions`, so every result has NumPy's bits and a product runs in NumPy's BLAS; copies,
- * casts, `take`, `argmax` and outer products, which are no ufuncs, are loops of this file. A call of anything else takes the
- * interpreter's lock and goes through Python.
+ * casts, rows taken, put and added, `argmax`, `erf` and outer products, which are no ufuncs, are loops of this file. A
+ * call of anything else takes the interpreter's lock and goes through Python.
  *
  * Everything is checked when a `Tape` is made: dtypes, alignment, and that no call leaves the memory of its arrays.
  * Running it decides nothing, allocates nothing and, outside calls through Python, needs no lock.
@@ -119,20 +119,45 @@ static Loop *find_cast(int from, int to) {
     return NULL;
 }
 
-/* out[i] = source[index[i]], indices beyond the ends clipped to them, as take(mode="clip") does */
+/* The row that an index names; beyond the ends it is clipped to them, as take(mode="clip") does. */
+static npy_intp row_at(const char *index, npy_intp rows) {
+    npy_int64 row = *(const npy_int64 *)index;
+    return row < 0 ? 0 : row >= rows ? rows - 1 : (npy_intp)row;
+}
+
+/* out[i] = source[index[i]] */
 static void take(char **args, const npy_intp *dims, const npy_intp *steps, void *data) {
     const Call *call = data;
     const char *source = args[0], *index = args[1];
     char *out = args[2];
-    npy_intp last = call->rows - 1, bytes = call->bytes;
+    npy_intp bytes = call->bytes;
     for (npy_intp i = 0; i < dims[0]; i++, source += steps[0], index += steps[1], out += steps[2]) {
-        npy_int64 row = *(const npy_int64 *)index;
-        row = row < 0 ? 0 : row > last ? last : row;
+        npy_intp row = row_at(index, call->rows);
         if (bytes == 8) memcpy(out, source + 8 * row, 8);
         else if (bytes == 4) memcpy(out, source + 4 * row, 4);
         else memcpy(out, source + bytes * row, bytes);
     }
 }
+
+/* out[index[i]] = from[i] */
+static void put_rows(char **args, const npy_intp *dims, const npy_intp *steps, void *data) {
+    const Call *call = data;
+    for (npy_intp i = 0; i < dims[0]; i++)
+        memcpy(args[2] + call->bytes * row_at(args[1] + i * steps[1], call->rows), args[0] + i * steps[0], call->bytes);
+}
+
+/* out[index[i]] += from[i], one row after the other */
+#define ADD_ROWS(name, T)                                                                            \
+    static void name(char **args, const npy_intp *dims, const npy_intp *steps, void *data) {         \
+        const Call *call = data;                                                                     \
+        const char *from = args[0], *index = args[1];                                                \
+        for (npy_intp i = 0; i < dims[0]; i++, from += steps[0], index += steps[1]) {                \
+            T *__restrict row = (T *)(args[2] + call->bytes * row_at(index, call->rows));            \
+            for (npy_intp k = 0; k < call->bytes / (npy_intp)sizeof(T); k++) row[k] += ((const T *)from)[k]; \
+        }                                                                                            \
+    }
+ADD_ROWS(add_rows_float, npy_float)
+ADD_ROWS(add_rows_double, npy_double)
 
 /* (k) → (): the first of the largest; a NaN is larger than all numbers */
 #define ARGMAX(name, T)                                                                              \
@@ -168,6 +193,36 @@ ARGMAX(argmax_double, npy_double)
     }
 OUTER(outer_float, npy_float)
 OUTER(outer_double, npy_double)
+
+/* erf as `erf.py` computes it, a part at a time: coefficients, from, to. The inner loop is NumPy's exp. */
+#define ERF(name, T, absolute, with_sign)                                                            \
+    FOR_EACH_PROCESSOR static void name(char **args, const npy_intp *dims, const npy_intp *unused, void *data) { \
+        const Call *call = data;                                                                     \
+        const T *c = (const T *)args[0];                                                             \
+        T t[PIECE], u[PIECE], g[PIECE];                                                              \
+        (void)unused;                                                                                \
+        for (npy_intp done = 0; done < dims[0]; done += PIECE) {                                     \
+            npy_intp n = dims[0] - done < PIECE ? dims[0] - done : PIECE;                            \
+            const T *from = (const T *)args[1] + done;                                               \
+            T *to = (T *)args[2] + done;                                                             \
+            for (npy_intp i = 0; i < n; i++) {                                                       \
+                t[i] = 2 / (absolute(from[i]) + 2);                                                  \
+                u[i] = 2 * t[i] - 1;                                                                 \
+                g[i] = c[0];                                                                         \
+            }                                                                                        \
+            for (npy_intp k = 1; k < call->rows; k++)                                                \
+                for (npy_intp i = 0; i < n; i++) g[i] = g[i] * u[i] + c[k];                          \
+            for (npy_intp i = 0; i < n; i++) {                                                       \
+                T z = absolute(from[i]);                                                             \
+                z = z > 40 ? 40 : z;                                                                 \
+                g[i] = g[i] - z * z;                                                                 \
+            }                                                                                        \
+            call->inner((char *[]){(char *)g, (char *)g}, &n, (npy_intp[]){sizeof(T), sizeof(T)}, call->inner_data); \
+            for (npy_intp i = 0; i < n; i++) to[i] = with_sign(1 - g[i] * t[i], from[i]);            \
+        }                                                                                            \
+    }
+ERF(erf_float, npy_float, fabsf, copysignf)
+ERF(erf_double, npy_double, fabs, copysign)
 
 /* A ufunc whose arguments have other dtypes than its loop: a piece at a time through buffers, as NumPy does */
 static void with_casts(char **args, const npy_intp *dims, const npy_intp *steps, void *data) {
@@ -343,22 +398,27 @@ static int read_walk(Call *call, PyObject *arrays, PyObject *shape, PyObject *st
 
 static int type_of(PyObject *arrays, int k) { return PyArray_TYPE((PyArrayObject *)PyTuple_GET_ITEM(arrays, k)); }
 
+/* Return which of a ufunc's loops has these dtypes, or -1 with an exception set. */
+static int find_loop(const PyUFuncObject *ufunc, const npy_intp *wanted) {
+    for (int k = 0; k < ufunc->ntypes; k++) {
+        int equal = 1;
+        for (int arg = 0; arg < ufunc->nargs; arg++) equal &= ufunc->types[k * ufunc->nargs + arg] == wanted[arg];
+        if (equal) return k;
+    }
+    return refuse("the ufunc has no loop for these dtypes");
+}
+
 /* (ufunc, arrays, shape, strides, dtypes of the loop, core dimensions, core steps) */
 static int read_ufunc(Call *call, PyObject *call_tuple, PyObject *kept) {
     PyUFuncObject *ufunc;
     PyObject *arrays, *shape, *strides, *types, *core, *core_steps;
     npy_intp wanted[ARGS];
-    int known = -1, core_count = 0;
+    int known, core_count = 0;
     if (!PyArg_ParseTuple(call_tuple, "OOOOOOO", &ufunc, &arrays, &shape, &strides, &types, &core, &core_steps)) return -1;
     if (keep(kept, (PyObject *)ufunc) || read_walk(call, arrays, shape, strides, ufunc->nout, kept)) return -1;
     if (call->nargs != ufunc->nargs || read_integers(types, wanted, ARGS) != ufunc->nargs)
         return PyErr_Occurred() ? -1 : refuse("expected an array and a dtype for every argument of the ufunc");
-    for (int k = 0; k < ufunc->ntypes && known < 0; k++) {
-        int equal = 1;
-        for (int arg = 0; arg < ufunc->nargs; arg++) equal &= ufunc->types[k * ufunc->nargs + arg] == wanted[arg];
-        if (equal) known = k;
-    }
-    if (known < 0) return refuse("the ufunc has no loop for these dtypes");
+    if ((known = find_loop(ufunc, wanted)) < 0) return -1;
     call->loop = ufunc->functions[known];
     call->data = ufunc->data ? ufunc->data[known] : NULL;
     if (ufunc->core_enabled) core_count = ufunc->core_num_dim_ix;
@@ -410,19 +470,49 @@ static int read_copy(Call *call, PyObject *arrays) {
     return check_reach(call, 1, to, 0, 0, PyArray_ITEMSIZE(to));
 }
 
-/* ("take", (source, index, out), shape, strides, rows of the source, bytes of a row) */
-static int read_take(Call *call, PyObject *arrays, npy_intp rows, npy_intp bytes) {
+/* ("take", (source, index, out), shape, strides, rows of the source, bytes of a row)
+ * ("put_rows" or "add_rows", (source, index, out), shape, strides, rows of out, bytes of a row) */
+static int read_indexed(Call *call, PyObject *arrays, npy_intp rows, npy_intp bytes, Loop *loop) {
     if (call->nargs != 3 || type_of(arrays, 1) != NPY_INT64) return refuse("expected source, int64 index and out");
     PyArrayObject *source = (PyArrayObject *)PyTuple_GET_ITEM(arrays, 0);
+    int type = type_of(arrays, 0), named = loop == take ? 0 : 2; /* the array whose rows the index names */
     if (rows < 1 || bytes < 1 || !PyArray_EquivTypes(PyArray_DESCR(source), PyArray_DESCR((PyArrayObject *)PyTuple_GET_ITEM(arrays, 2))))
         return refuse("expected rows of one dtype");
-    double high = 0, low = 0;
-    call->rows = rows, call->bytes = bytes, call->loop = take, call->own = 1;
-    reach(&low, &high, rows, bytes);
-    if (check_reach(call, 0, source, low, high, bytes)) return -1;
-    for (int k = 1; k < 3; k++)
-        if (check_reach(call, k, (PyArrayObject *)PyTuple_GET_ITEM(arrays, k), 0, 0, k == 1 ? 8 : bytes)) return -1;
+    if (!loop && ((type != NPY_FLOAT && type != NPY_DOUBLE) || bytes % PyArray_ITEMSIZE(source)))
+        return refuse("expected rows of floats");
+    call->rows = rows, call->bytes = bytes, call->own = 1;
+    call->loop = loop ? loop : type == NPY_FLOAT ? add_rows_float : add_rows_double;
+    for (int k = 0; k < 3; k++) {
+        double high = 0, low = 0;
+        if (k == named) reach(&low, &high, rows, bytes);
+        if (check_reach(call, k, (PyArrayObject *)PyTuple_GET_ITEM(arrays, k), low, high, k == 1 ? 8 : bytes)) return -1;
+    }
     return 0;
+}
+
+/* ("erf", (coefficients, from, to), shape, strides, how many coefficients) */
+static int read_erf(Call *call, PyObject *arrays, npy_intp terms, PyObject *kept) {
+    int type = type_of(arrays, 0), known;
+    if (call->nargs != 3 || terms < 1 || (type != NPY_FLOAT && type != NPY_DOUBLE)) return refuse("expected three arrays of floats");
+    for (int k = 0; k < 3; k++) {
+        PyArrayObject *array = (PyArrayObject *)PyTuple_GET_ITEM(arrays, k);
+        npy_intp size = PyArray_ITEMSIZE(array);
+        if (PyArray_TYPE(array) != type) return refuse("expected arrays of one dtype");
+        if (call->steps[k] != (k ? size : 0)) return refuse("expected coefficients and contiguous vectors");
+        if (check_reach(call, k, array, 0, k ? 0 : (double)(terms - 1) * (double)size, size)) return -1;
+    }
+    PyObject *numpy = PyImport_ImportModule("numpy"), *exp = numpy ? PyObject_GetAttrString(numpy, "exp") : NULL;
+    Py_XDECREF(numpy);
+    if (!exp) return -1;
+    int failed = keep(kept, exp) || (known = find_loop((PyUFuncObject *)exp, (npy_intp[]){type, type})) < 0;
+    if (!failed) {
+        call->inner = ((PyUFuncObject *)exp)->functions[known];
+        call->inner_data = ((PyUFuncObject *)exp)->data ? ((PyUFuncObject *)exp)->data[known] : NULL;
+        call->rows = terms, call->own = 1;
+        call->loop = type == NPY_FLOAT ? erf_float : erf_double;
+    }
+    Py_DECREF(exp);
+    return failed ? -1 : 0;
 }
 
 /* ("argmax", (from, to), shape, strides, length of the axis, its step) */
@@ -459,7 +549,8 @@ static int read_outer(Call *call, PyObject *arrays, npy_intp length) {
 static int read_fused(Call *call, const char *name, PyObject *arrays) {
     size_t n = 0;
     while (n < FUSED_COUNT && strcmp(fused_loops[n].name, name)) n++;
-    if (n == FUSED_COUNT) return refuse("expected \"copy\", \"take\", \"argmax\", \"outer\" or the name of a fused loop");
+    if (n == FUSED_COUNT)
+        return refuse("expected \"copy\", \"take\", \"put_rows\", \"add_rows\", \"argmax\", \"outer\", \"erf\" or the name of a fused loop");
     int type = type_of(arrays, 0), known = 0, numbers = 0, reads = 0;
     for (const char *at = fused_loops[n].arguments; (at = strchr(at, '(')); at++, known++) {
         numbers += at[-1] == 'R'; /* of NUMBER */
@@ -496,7 +587,10 @@ static int read_call(Call *call, PyObject *item, PyObject *kept) {
     if (!PyArg_ParseTuple(item, "sOOO|nn", &kind, &arrays, &shape, &strides, &first, &second)) return -1;
     if (read_walk(call, arrays, shape, strides, 1, kept)) return -1;
     if (!strcmp(kind, "copy")) return read_copy(call, arrays);
-    if (!strcmp(kind, "take")) return read_take(call, arrays, first, second);
+    if (!strcmp(kind, "take")) return read_indexed(call, arrays, first, second, take);
+    if (!strcmp(kind, "put_rows")) return read_indexed(call, arrays, first, second, put_rows);
+    if (!strcmp(kind, "add_rows")) return read_indexed(call, arrays, first, second, NULL);
+    if (!strcmp(kind, "erf")) return read_erf(call, arrays, first, kept);
     if (!strcmp(kind, "argmax")) return read_argmax(call, arrays, first, second);
     if (!strcmp(kind, "outer")) return read_outer(call, arrays, first);
     return read_fused(call, kind, arrays);

@@ -13,9 +13,9 @@ from minisgd.typing import HostArray
 class Native(NamedTuple):
     """A call that the executor runs itself: a loop over arrays, the last of which it writes.
 
-    kind: a ufunc, "copy", "take", "argmax" or "outer", or the name of a fused loop   more: what the executor reads
-    after arrays and walk   spans: bytes that each array takes up at one position, from its first to behind its last
-    outputs: how many arrays it writes
+    kind: a ufunc, "copy", "take", "put_rows", "add_rows", "argmax", "outer", "erf" or the name of a fused loop
+    more: what the executor reads after arrays and walk   outputs: how many arrays it writes
+    spans: bytes that each array takes up at one position, from its first to behind its last
     """
 
     kind: Any

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from math import prod
+from operator import setitem
 from typing import Any
 
 import numpy as np
 from numpy.lib import NumpyVersion
 
+from minisgd.backend.cpu.erf import coefficients_of, erf_into
 from minisgd.backend.cpu.native.calls import Native, ThroughPython
 from minisgd.backend.cpu.native.conditions import (
     Unknown,
@@ -29,6 +31,7 @@ from minisgd.backend.cpu.native.conditions import (
 from minisgd.backend.cpu.native.walk import Strides, Walk, walk
 from minisgd.backend.cpu.products import Pieces, multiply_padded, multiply_pieces, pieces
 from minisgd.backend.cpu.rowwise import repeat_and_compute
+from minisgd.backend.cpu.scatter import add_rows_into
 from minisgd.backend.program import Call
 from minisgd.typing import HostArray, Shape
 
@@ -67,6 +70,12 @@ def _function(function: Any, args: tuple[Any, ...]) -> Iterator[Native]:
         yield from _take(owner, *args[:3])
     elif function is np.argmax and len(args) == 3:
         yield from _argmax(*args)
+    elif function is setitem and isinstance(args[1], np.ndarray):
+        yield _scattered("put_rows", args[2], args[1], args[0])
+    elif function is add_rows_into:
+        yield from _add_rows(args[0], args[1], *args[-2:])
+    elif function is erf_into:
+        yield from _erf(*args)
     elif function is multiply_pieces:
         for piece in pieces(*args):
             yield _pieces(piece)
@@ -193,6 +202,39 @@ def _take(source: HostArray, index: Any, axis: int, out: HostArray) -> Iterator[
     strides = (source.strides[:axis] + (0,) * index.ndim, (0,) * axis + index.strides, out.strides[:many])
     spans = ((0, rows * size), (0, index.itemsize), (0, size))
     yield _native("take", (source, index, out), walk(out.shape[:many], strides), (rows, size), spans)
+
+
+def _add_rows(a: Any, index: Any, out: HostArray, cleared: bool) -> Iterator[Native]:
+    """Rows of zeros, all or those that the index names, then the rows of a added to these, one after the other."""
+    require(a.dtype.kind == "f", a.itemsize in (4, 8))
+    added = _scattered("add_rows", a, index, out)
+    if cleared:
+        yield _scattered("put_rows", np.broadcast_to(np.zeros(a.shape[1], a.dtype), a.shape), index, out)
+    else:
+        yield from _copy(np.zeros((), out.dtype), out)
+    yield added
+
+
+def _scattered(kind: str, rows: Any, index: Any, out: Any) -> Native:
+    """Rows (N, C) that go to rows of out (V, C)."""
+    require_plain((rows, index), out)
+    require(rows.ndim == out.ndim == 2, index.ndim == 1, index.dtype == np.int64, rows.dtype == out.dtype)
+    require(rows.size > 0, rows.shape == (len(index), out.shape[1]), not meet(index, out), not meet(rows, out))
+    require(out.flags.c_contiguous, contiguous_from(rows, 1))
+    size = out.shape[1] * out.itemsize
+    path = walk((len(rows),), (rows.strides[:1], index.strides, (0,)))
+    return _native(kind, (rows, index, out), path, (len(out), size), ((0, size), (0, index.itemsize), (0, out.nbytes)))
+
+
+def _erf(a: Any, out: Any) -> Iterator[Native]:
+    require_plain((a, out), out)
+    require(a.dtype == out.dtype, a.dtype.kind == "f", a.itemsize in (4, 8), a.size > 0)
+    require(same(a, out) or not meet(a, out))
+    coefficients = np.array(coefficients_of(a.dtype)[::-1], a.dtype)
+    path = _walk(out.shape, np.broadcast_to(coefficients[0], out.shape), a, out)
+    require(all(steps[-1] == a.itemsize for steps in path.strides[1:]))
+    spans = ((0, coefficients.nbytes), (0, a.itemsize), (0, a.itemsize))
+    yield _native("erf", (coefficients, a, out), path, (len(coefficients),), spans)
 
 
 def _argmax(a: Any, axis: int, out: Any) -> Iterator[Native]:

@@ -12,6 +12,11 @@ from tests.backend.cpu.native.bits import needs_native
 
 pytestmark = needs_native
 
+
+def changed(call: tuple[Any, ...], at: int, value: Any) -> tuple[Any, ...]:
+    return (*call[:at], value, *call[at + 1 :])
+
+
 A, B, OUT = np.ones(10, np.float32), np.ones(10, np.float32), np.zeros(10, np.float32)
 F = np.dtype("f4").num
 ADD = (np.add, (A, B, OUT), (10,), ((4,), (4,), (4,)), (F, F, F), (), ())
@@ -20,6 +25,8 @@ PRODUCT = (np.matmul, (X, W, Y), (1,), ((0,), (0,), (0,)), (F, F, F), (3, 4, 5),
 COPY = ("copy", (A, OUT), (10,), ((4,), (4,)))
 INDEX = np.zeros(10, np.int64)
 TAKE = ("take", (A, INDEX, OUT), (10,), ((0,), (8,), (4,)), 10, 4)
+ADD_ROWS = ("add_rows", (A, INDEX, OUT), (10,), ((4,), (8,), (0,)), 10, 4)
+ERF = ("erf", (np.ones(3, np.float32), A, OUT), (10,), ((0,), (4,), (4,)), 3)
 ARGMAX = ("argmax", (X, INDEX), (3,), ((16,), (8,)), 4, 4)
 OUTER = ("outer", (A, W[0], Y), (3,), ((4,), (0,), (20,)), 5)
 NUMBER = np.ones((), np.float32)
@@ -29,6 +36,9 @@ GOOD = {
     "product": PRODUCT,
     "copy": COPY,
     "take": TAKE,
+    "add_rows": ADD_ROWS,
+    "put_rows": changed(ADD_ROWS, 0, "put_rows"),
+    "erf": ERF,
     "argmax": ARGMAX,
     "outer": OUTER,
     "fused": FUSED,
@@ -40,10 +50,6 @@ def tape(*calls: Any, chains: Any = None) -> Any:
     from minisgd.backend.cpu.native._executor import Tape
 
     return Tape(calls, [(0, len(calls), 0, 0)] if chains is None else list(chains))
-
-
-def changed(call: tuple[Any, ...], at: int, value: Any) -> tuple[Any, ...]:
-    return (*call[:at], value, *call[at + 1 :])
 
 
 def test_good_calls_are_taken() -> None:
@@ -99,6 +105,18 @@ BAD: dict[str, tuple[Any, ...]] = {
     "rows too wide": changed(TAKE, 5, 8),
     "narrow index": changed(TAKE, 1, (A, INDEX.astype(np.int32), OUT)),
     "rows of another dtype": changed(TAKE, 1, (A, INDEX, OUT.view(np.int32))),
+    "put rows missing": changed(changed(ADD_ROWS, 0, "put_rows"), 4, 11),
+    "added rows missing": changed(ADD_ROWS, 4, 11),
+    "added rows too wide": changed(ADD_ROWS, 5, 8),
+    "added rows beyond the source": changed(ADD_ROWS, 2, (11,)),
+    "added rows of part of a number": changed(ADD_ROWS, 5, 2),
+    "added rows of integers": changed(ADD_ROWS, 1, (A.view(np.int32), INDEX, OUT.view(np.int32))),
+    "coefficients missing": changed(ERF, 4, 4),
+    "no coefficients": changed(ERF, 4, 0),
+    "coefficients of another dtype": changed(ERF, 1, (np.ones(3), A, OUT)),
+    "coefficients that move": changed(ERF, 3, ((4,), (4,), (4,))),
+    "erf: strided": changed(changed(ERF, 2, (5,)), 3, ((0,), (8,), (4,))),
+    "erf: too long": changed(ERF, 2, (11,)),
     "axis too long": changed(ARGMAX, 4, 5),
     "integers": changed(ARGMAX, 1, (X.astype(np.int64), INDEX)),
     "outer: rows too long": changed(OUTER, 4, 6),
