@@ -14,15 +14,16 @@ from minisgd.errors import ArgumentError, DtypeError, MinisgdError, ShapeError
 from minisgd.nn.imported import run_file
 from minisgd.nn.initializers import XavierNormal
 from minisgd.nn.layer import Layer
-from minisgd.nn.layers.activations import ReLU
+from minisgd.nn.layers.activations import LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
 from minisgd.nn.layers.batch_norm import BatchNorm
 from minisgd.nn.layers.conv import Conv2d
 from minisgd.nn.layers.embedding import PositionalEmbedding
 from minisgd.nn.layers.flatten import Flatten, Reshape
-from minisgd.nn.layers.gates import SiLU
+from minisgd.nn.layers.gates import GELU, Hardswish, Mish, SiLU
 from minisgd.nn.layers.layer_norm import LayerNorm
 from minisgd.nn.layers.linear import Linear
 from minisgd.nn.layers.pool import MaxPool2d
+from minisgd.nn.layers.rectifiers import ELU, SELU, PReLU
 from minisgd.nn.network import Network, as_input_shape
 from minisgd.nn.transformer import TransformerBlock
 from minisgd.typing import Shape
@@ -38,7 +39,9 @@ def model(name: str, input_shape: Shape, outputs: int) -> Network:
 
     linear            one dense layer
     mlp:128,64        a dense layer and ReLU for every width, then a dense layer
-    mlp-bn:128,64     the same with BatchNorm before every ReLU
+    mlp:128,64,tanh   the same with another activation: elu, gelu, hardswish, leakyrelu, mish, prelu, relu, selu,
+                        sigmoid, silu, softplus or tanh
+    mlp-bn:128,64     the same with BatchNorm before every activation
     cnn               for images (H, W, C): twice 3×3 convolution, BatchNorm, ReLU, pooling; then a dense layer
     transformer:32,4,2  attention among the rows of an image, the positions of a sequence (T, D), or the features of a
                         table: width 32, 4 heads, 2 blocks; then a dense layer
@@ -85,25 +88,45 @@ def _linear(name: str, input_shape: Shape) -> list[Layer]:
 
 def _mlp(name: str, input_shape: Shape) -> list[Layer]:
     kind, _, detail = name.partition(":")
+    widths, _, last = detail.rpartition(",")
+    activation = ACTIVATIONS.get(last.strip())
     layers = _flat(input_shape)
-    for position, width in enumerate(_widths(name, detail), 1):
+    for position, width in enumerate(_widths(name, widths if activation else detail), 1):
         layers.append(Linear(width, name=f"hidden{position}"))
         if kind == "mlp-bn":
             layers.append(BatchNorm(name=f"norm{position}"))
-        layers.append(ReLU())
+        layers.append((activation or ReLU)())
     return layers
 
 
+ACTIVATIONS: dict[str, Callable[[], Layer]] = {
+    kind.__name__.lower(): kind
+    for kind in (ELU, GELU, Hardswish, LeakyReLU, Mish, PReLU, ReLU, SELU, Sigmoid, SiLU, Softplus, Tanh)
+}
+"""Of an mlp, by the word that may follow its widths."""
+
+
 def _widths(name: str, detail: str) -> list[int]:
-    widths = _integers(detail)
+    widths, kind = _integers(detail), name.partition(":")[0]
     if min(widths) < 1:
+        word = detail.rpartition(",")[2].strip()
+        near = get_close_matches(word, ACTIVATIONS, n=1) if word and not word.isdecimal() else []
         raise ArgumentError(
             "model",
-            expected="a name with positive integers as widths",
+            expected="a name with positive integers as widths, and after them an activation or none",
             got=repr(name),
-            fix=f"write {name.partition(':')[0]}:128 or {name.partition(':')[0]}:128,64",
+            fix=f"write {kind}:128, {kind}:128,64 or {kind}:128,{near[0] if near else 'gelu'}",
         )
     return widths
+
+
+def _one_width(name: str) -> int:
+    kind, _, detail = name.partition(":")
+    width, *more = _integers(detail)
+    if more or width < 1:
+        form = f"{kind}:{max(width, 0) or 32}"
+        raise ArgumentError("model", expected=f"{kind}: and one positive integer", got=repr(name), fix=f"write {form}")
+    return width
 
 
 def _integers(detail: str) -> list[int]:
@@ -153,15 +176,11 @@ def _transformer(name: str, input_shape: Shape) -> list[Layer]:
 
 def _text(name: str, input_shape: Shape) -> list[Layer]:
     """Return a bag of embeddings: with weights x_j of the words, Σ_j x_j W_j  (Joulin et al. 2016)."""
-    (width,) = _widths(name, name.partition(":")[2])[:1]
-    return [*_flat(input_shape), Linear(width, bias=False, init=XavierNormal(), name="embedding"), ReLU()]
+    return [*_flat(input_shape), Linear(_one_width(name), bias=False, init=XavierNormal(), name="embedding"), ReLU()]
 
 
 def _autoencoder(name: str, input_shape: Shape) -> list[Layer]:
-    code, *more = _widths(name, name.partition(":")[2])
-    if more:
-        fix = f"write autoencoder:{code}"
-        raise ArgumentError("model", expected="autoencoder:CODE, one number", got=repr(name), fix=fix)
+    code = _one_width(name)
     small = XavierNormal()  # from and to a code of few numbers He's rule would begin far from any input
     encoder = [Linear(AROUND_CODE, name="encoder"), SiLU(), Linear(code, init=small, name="code")]
     return [*_flat(input_shape), *encoder, Linear(AROUND_CODE, init=small, name="decoder"), SiLU()]
@@ -199,6 +218,8 @@ MODELS = {
 
 FORMS = f"{', '.join(row.form for row in MODELS.values())} or FILE.py:function"
 """Every form that the name of a model may have, in words."""
+
+ACTIVATION_FORM = "an mlp's activation follows its widths, mlp:128,gelu, and is ReLU by default"
 
 
 # ------------------------------------------------ models of one's own

@@ -9,7 +9,7 @@ import pytest
 
 from minisgd.errors import ArgumentError, ShapeError
 from minisgd.nn import Network
-from minisgd.nn.models import model
+from minisgd.nn.models import ACTIVATIONS, model
 from minisgd.typing import Shape
 
 
@@ -20,6 +20,9 @@ from minisgd.typing import Shape
         ("linear", (8, 8, 1), 64 * 10 + 10),
         ("mlp:128", (64,), 64 * 128 + 128 + 128 * 10 + 10),
         ("mlp:128,32", (8, 8), 64 * 128 + 128 + 128 * 32 + 32 + 32 * 10 + 10),
+        ("mlp:16,8,gelu", (64,), 64 * 16 + 16 + 16 * 8 + 8 + 8 * 10 + 10),
+        ("mlp-bn:16, prelu", (64,), 64 * 16 + 16 + 2 * 16 + 16 + 16 * 10 + 10),
+        ("text:4", (64,), 64 * 4 + 4 * 10 + 10),
         ("mlp-bn:16", (64,), 64 * 16 + 16 + 2 * 16 + 16 * 10 + 10),
         ("cnn", (8, 8, 1), 9 * 16 + 16 + 32 + 9 * 16 * 32 + 32 + 64 + 2 * 2 * 32 * 10 + 10),
         ("transformer:4,2,1", (3, 5), 24 + 12 + 8 + 60 + 20 + 8 + 80 + 68 + 8 + 130),
@@ -35,6 +38,18 @@ def test_builds_a_network_of_the_named_size(name: str, input_shape: Shape, param
     assert net.predict(np.ones((3, *input_shape), np.float32)).shape == (3, 10)
 
 
+def test_an_mlp_takes_any_activation() -> None:
+    import minisgd as ms
+
+    outputs = [y for y in map(str.lower, ms.__all__) if y in ACTIVATIONS]
+    assert len(outputs) == len(ACTIVATIONS) == 12
+    x = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
+    for name, kind in ACTIVATIONS.items():
+        net = model(f"mlp-bn:4,{name}", (6,), 2)
+        assert [type(layer) for layer in net.layers[:3]] == [ms.Linear, ms.BatchNorm, kind]
+        assert np.isfinite(net.build((6,)).predict(x)).all()
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [
@@ -47,6 +62,12 @@ def test_builds_a_network_of_the_named_size(name: str, input_shape: Shape, param
         ("mlp:0", "positive integers"),
         ("mlp:12,-3", "positive integers"),
         ("mlp:big", "positive integers"),
+        ("mlp:gelu", "positive integers"),
+        ("mlp:128,gleu", "mlp:128,gelu"),
+        ("mlp:128,tahn", "mlp:128,tanh"),
+        ("mlp:gelu,128", "an activation"),
+        ("text:32,16", "write text:32"),
+        ("autoencoder", "write autoencoder:32"),
         ("mlp-bn:128,,64", "write mlp-bn:128"),
         ("linear:10", "takes no widths"),
         ("cnn:16", "takes no widths"),

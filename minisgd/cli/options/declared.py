@@ -106,10 +106,11 @@ def add_header(group: Any) -> None:
 
 
 def add_model(parser: Parser, *, default: str | None = None) -> None:
-    from minisgd.nn.models import FORMS
+    from minisgd.nn.models import ACTIVATION_FORM, FORMS
 
     said = f" ({default})" if default else ""
-    parser.add_argument("--model", default=default, required=default is None, help=FORMS + said)
+    help = f"{FORMS}; {ACTIVATION_FORM}{said}"
+    parser.add_argument("--model", default=default, required=default is None, help=help)
 
 
 def add_example(parser: Parser) -> None:
