@@ -38,7 +38,7 @@ class Entry:
 LIMIT = "products"
 """No rival: what the matrix products of a step leave possible."""
 
-_DENSE = ("W1", "W1a", "W2")
+_DENSE = ("W1", "W1a", "W2", "W7", "W8", "W9")
 _SINGLE = (*_DENSE, "W3")
 
 _TABLE = (
@@ -55,6 +55,7 @@ _TABLE = (
     ),
     Entry("torch-foreach", "PyTorch eager, foreach optimizer", "torch_rival", "TorchForeach", "torch", _DENSE, True),
     Entry("torch-nchw", "PyTorch eager, channels first", "torch_rival", "TorchNchw", "torch", ("W3",), True),
+    Entry("torch-softmax", "PyTorch eager, plain attention", "torch_rival", "TorchSoftmax", "torch", ("W7",), True),
     Entry("torch-vmap", "PyTorch eager, torch.func.vmap", "torch_vmap_rival", "TorchVmap", "torch", ("W5",), True),
     Entry("torch-compile", "PyTorch, torch.compile", "torch_rival", "TorchCompile", "torch", (*_SINGLE, "W6")),
     Entry("jax", "JAX, jitted step, donated buffers", "jax_rival", "JaxStep", "jax", (*_SINGLE, "W5", "W6")),

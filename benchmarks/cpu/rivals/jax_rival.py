@@ -28,7 +28,7 @@ class JaxStep(Rival):
 
     def build(self, x: np.ndarray, y: np.ndarray, w: dict[str, np.ndarray]) -> None:
         spec = self.workload
-        self.x, self.y = jnp.asarray(x), jnp.asarray(y.astype(np.int32))
+        self.x, self.y = jnp.asarray(x.astype(np.int32) if spec.bag else x), jnp.asarray(y.astype(np.int32))
         self.rng = np.random.default_rng(0)
         lead = spec.lead
         params = {name: jnp.asarray(a) for name, a in w.items()}
@@ -149,6 +149,8 @@ def step_on(spec: Workload, state: State, lr: Any, x: Any, y: Any, index: Any) -
 
     def loss_of(w: Any) -> Any:
         logits, statistics = forward(spec, w, x, state["statistics"])
+        if spec.reconstructs:
+            return jnp.square(logits - x).mean(), statistics
         chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), y[:, None], axis=1)
         return -chosen.mean(), statistics
 
@@ -169,6 +171,10 @@ def step_on(spec: Workload, state: State, lr: Any, x: Any, y: Any, index: Any) -
 def forward(spec: Workload, w: Any, x: Any, statistics: Any) -> tuple[Any, Any]:
     """Return logits (B, C) and the running statistics after this batch."""
     kept = dict(statistics)
+    if spec.block:
+        x = block(spec, w, x).mean(1)
+    if spec.bag:
+        x = jnp.take(w["embed.W"], x, axis=0, mode="clip").mean(1)
     for k in range(len(spec.channels)):
         x = lax.conv_general_dilated(x, w[f"conv{k}.W"], (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
         count = x.size // x.shape[-1]
@@ -184,3 +190,20 @@ def forward(spec: Workload, w: Any, x: Any, statistics: Any) -> tuple[Any, Any]:
         if k < len(spec.widths) - 1:
             x = jax.nn.relu(x)
     return x, kept
+
+
+def block(spec: Workload, w: Any, x: Any) -> Any:
+    """Return the positions of x (B, T) after a transformer block, (B, T, D)."""
+
+    def dense(name: str, x: Any) -> Any:
+        return x @ w[f"{name}.W"] + w[f"{name}.b"]
+
+    def norm(k: int, x: Any) -> Any:
+        scale = lax.rsqrt(x.var(-1, keepdims=True) + NORM_EPSILON)
+        return (x - x.mean(-1, keepdims=True)) * scale * w[f"norm{k}.gamma"] + w[f"norm{k}.beta"]
+
+    (b, t), (d, heads) = x.shape, spec.block
+    x = dense("embed", x[..., None]) + w["place.P"]
+    q, k, v = jnp.moveaxis(dense("qkv", norm(0, x)).reshape(b, t, 3, heads, d // heads), 2, 0)
+    x = x + dense("out", jax.nn.dot_product_attention(q, k, v).reshape(b, t, d))
+    return x + dense("down", jax.nn.gelu(dense("up", norm(1, x)), approximate=False))

@@ -22,7 +22,7 @@ from minisgd.training.replica_threads import ReplicaThreads
 
 
 def network(workload: Workload) -> ms.Network:
-    """Return the workload's network, with layers named as its weights are."""
+    """Return the workload's network, with layers in the order of its weights."""
     layers: list[ms.Layer] = []
     for k, channels in enumerate(workload.channels):
         # no bias: the normalisation that follows would take it away again
@@ -30,6 +30,13 @@ def network(workload: Workload) -> ms.Network:
         layers += [ms.BatchNorm(name=f"norm{k}"), ms.ReLU(), ms.MaxPool2d(2)]
     if workload.channels:
         layers.append(ms.Flatten())
+    if workload.block or workload.bag:
+        (t,), (known, d) = workload.input_shape, workload.bag or (1, workload.block[0])
+        if workload.block:
+            layers += [ms.Reshape(t, 1), ms.Linear(d), ms.PositionalEmbedding(), ms.TransformerBlock(*workload.block)]
+        else:
+            layers.append(ms.Embedding(known, d))
+        layers += [ms.Reshape(1, t, d), ms.GlobalAvgPool2d()]  # the mean over the positions
     for k, width in enumerate(workload.widths):
         layers += [ms.Linear(width, name=f"dense{k}"), ms.ReLU()]
     return ms.Network(*layers[:-1])
@@ -42,6 +49,8 @@ class Minisgd(Rival):
         self.contexts = ExitStack()
         self.contexts.enter_context(quiet_arithmetic())
         dataset = ms.Dataset.from_arrays(x, y, validation=None, classes=tuple(map(str, range(10))), scale=1.0)
+        if task.reconstructs:
+            dataset = dataset.reconstructing()
         optimizer = ms.Adam(lr=lr) if task.optimizer == "adam" else ms.SGD(lr=lr, momentum=task.momentum)
         if task.kind == "stack":
             optimizer = ms.SGD(lr=1.0, momentum=task.momentum)
@@ -137,8 +146,8 @@ def _products(recorded: Program) -> Program:
 
 
 def _give(net: ms.Network, w: dict[str, np.ndarray]) -> None:
-    for name, view in net.parameters().items():
-        net.ops.upload(w[name], out=view)
+    for view, values in zip(net.parameters().values(), w.values(), strict=True):
+        net.ops.upload(values, out=view)
 
 
 class _Given(Sequential):

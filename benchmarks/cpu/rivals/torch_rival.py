@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.cpu.rivals.rival import Rival, cross_entropy, cuts, faster
+from benchmarks.cpu.rivals.torch_block import Attention, TransformerBlock, dense, give
 from benchmarks.harness.workloads import Workload
 
 
@@ -19,6 +20,7 @@ class Torch(Rival):
 
     optimizer_form = "fused"
     image_format = torch.channels_last
+    attention = staticmethod(F.scaled_dot_product_attention)
     compiled = False
     place = "cpu"
 
@@ -27,7 +29,8 @@ class Torch(Rival):
         torch.set_flush_denormal(True)  # the momentum of pixels that are rarely on decays into them: up to 3 × slower
         torch.manual_seed(0)
         spec, lr = self.workload, self.workload.learning_rate(self.B)
-        self.x, self.y = torch.from_numpy(x).to(self.place), torch.from_numpy(y).to(self.place)
+        self.x = torch.from_numpy(x.astype(np.int64) if spec.bag else x).to(self.place)
+        self.y = torch.from_numpy(y).to(self.place)
         if spec.channels:
             self.x = self.x.permute(0, 3, 1, 2).contiguous(memory_format=self.image_format)
         if spec.kind == "stack":
@@ -43,7 +46,7 @@ class Torch(Rival):
             self.out = torch.empty(len(self.x), spec.widths[-1])
 
     def _training(self, w: dict[str, np.ndarray], lr: float) -> _Training:
-        model = module(self.workload, w).to(self.place, memory_format=self.image_format)
+        model = module(self.workload, w, self.attention).to(self.place, memory_format=self.image_format)
         return _Training(self, model, lr)
 
     def losses(self, orders: np.ndarray, steps: int) -> np.ndarray:
@@ -94,7 +97,7 @@ class _Training:
 
     def __init__(self, rival: Torch, model: nn.Module, lr: float) -> None:
         self.model, self.x, self.y, self.B = model, rival.x, rival.y, rival.B
-        form = {rival.optimizer_form: True}
+        self.reconstructs, form = rival.workload.reconstructs, {rival.optimizer_form: True}
         if rival.workload.optimizer == "adam":
             self.optimizer: Any = torch.optim.Adam(model.parameters(), lr=lr, **form)
         else:
@@ -105,6 +108,8 @@ class _Training:
         self.loss = torch.compile(self._loss, dynamic=False) if rival.compiled else self._loss
 
     def _loss(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        if self.reconstructs:
+            return F.mse_loss(self.model(x), x)
         return F.cross_entropy(self.model(x), y)
 
     def step(self, index: torch.Tensor) -> torch.Tensor:
@@ -121,15 +126,23 @@ class _Training:
             yield from torch.randperm(len(self.x), device=self.x.device).split(self.B)
 
 
-def module(spec: Workload, w: dict[str, np.ndarray]) -> nn.Sequential:
+def module(
+    spec: Workload, w: dict[str, np.ndarray], attention: Attention = F.scaled_dot_product_attention
+) -> nn.Sequential:
     """Return the workload's network as a module with the weights given."""
     layers: list[nn.Module] = []
+    if spec.block:
+        layers.append(TransformerBlock(spec.block[1], w, attention))
+    if spec.bag:
+        bag = nn.EmbeddingBag(*spec.bag, mode="mean")
+        give(bag.weight, w["embed.W"])
+        layers.append(bag)
     channels, side = spec.input_shape[-1], spec.input_shape[0]
     for k, out in enumerate(spec.channels):
         conv, norm = nn.Conv2d(channels, out, 3, padding="same", bias=False), nn.BatchNorm2d(out)
-        _set(conv.weight, w[f"conv{k}.W"].transpose(3, 2, 0, 1))
-        _set(norm.weight, w[f"norm{k}.gamma"])
-        _set(norm.bias, w[f"norm{k}.beta"])
+        give(conv.weight, w[f"conv{k}.W"].transpose(3, 2, 0, 1))
+        give(norm.weight, w[f"norm{k}.gamma"])
+        give(norm.bias, w[f"norm{k}.beta"])
         layers += [conv, norm, nn.ReLU(), nn.MaxPool2d(2)]
         channels, side = out, side // 2
     if spec.channels:
@@ -139,16 +152,8 @@ def module(spec: Workload, w: dict[str, np.ndarray]) -> nn.Sequential:
         if spec.channels and k == 0:
             # features are flattened with channels first here, with channels last in the workload's definition
             W = W.reshape(side, side, channels, out).transpose(2, 0, 1, 3).reshape(-1, out)
-        dense = nn.Linear(len(W), out)
-        _set(dense.weight, W.T)
-        _set(dense.bias, w[f"dense{k}.b"])
-        layers += [dense, nn.ReLU()]
+        layers += [dense(W, w[f"dense{k}.b"]), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
-
-
-def _set(parameter: torch.Tensor, value: np.ndarray) -> None:
-    with torch.no_grad():
-        parameter.copy_(torch.from_numpy(np.ascontiguousarray(value)))
 
 
 class TorchForeach(Torch):
@@ -167,3 +172,11 @@ class TorchCompile(Torch):
     """Forward, loss and backward compiled; the optimizer is the fused one."""
 
     compiled = True
+
+
+class TorchSoftmax(Torch):
+    """Attention by products and a softmax: for short sequences PyTorch's own may be the slower one."""
+
+    @staticmethod
+    def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5, -1) @ v

@@ -14,7 +14,7 @@ def test_definitions_are_reproducible(workload):
     np.testing.assert_array_equal(x, again)
     assert x.shape == (50, *workload.input_shape)
     assert (x.dtype, y.dtype) == (np.float32, np.int64)
-    assert 0 <= x.min() < x.max() <= 1
+    assert 0 <= x.min() < x.max() <= (workload.bag[0] - 1 if workload.bag else 1)
     assert all(len(w) == workload.replicas for w in weights(workload).values() if workload.lead)
     assert {b for aims in workload.targets.values() for b in aims} <= set(workload.batch_sizes)
 

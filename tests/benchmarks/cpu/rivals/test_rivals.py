@@ -9,7 +9,7 @@ from benchmarks.cpu.rivals import RIVALS, Task, choose
 from benchmarks.harness.race import TOLERANCE, check_batches
 from benchmarks.harness.workloads import WORKLOADS
 
-SMALL = {"W1": 24, "W1a": 24, "W2": 32, "W3": 10, "W5": 16, "W6": 24}
+SMALL = {"W1": 24, "W1a": 24, "W2": 32, "W3": 10, "W5": 16, "W6": 24, "W7": 16, "W8": 24, "W9": 24}
 CASES = [
     (name, workload)
     for name, entry in RIVALS.items()
