@@ -1,11 +1,12 @@
 // Layer normalisation, forward and backward.
 //
 //   xhat = (x - mean) inv      inv = 1 / sqrt(var + eps)      y = gamma xhat + beta
+//   without centring, as RMSNorm has it:  mean = 0, var = mean of x^2, beta = 0, and mean(g) = 0 below
 //   dgamma = sum dy xhat      dbeta = sum dy      with g = gamma dy:  dx = inv (g - mean(g) - xhat mean(g xhat))
 //
 //   x, y, dy, dx   (R, n, F)   n = B for features, B H W for images: every row is normalised by itself
-//   mean, inv      (R, n)      kept for backward, which computes xhat again from them
-//   gamma, beta    (R, F)      inside the flat vectors, replicas some distance apart
+//   mean, inv      (R, n)      kept for backward, which computes xhat again from them; no mean without centring
+//   gamma, beta    (R, F)      inside the flat vectors, replicas some distance apart; no beta without centring
 //
 // launch   layer_norm, layer_norm_dx: grid (ceil(n / WARPS), R)   block WARPS * 32, a warp a row
 // moves    8 R n F bytes in float32 forward, 12 for dx, 8 for dgamma and dbeta
@@ -13,7 +14,7 @@
 // A warp walks its row two or three times, but only the first walk goes to memory: a row fits in the first-level
 // cache. So the mean is known before deviations from it are squared, and no digits cancel.
 //
-// macros   REAL   WARPS (a power of two, at most 32)
+// macros   REAL   WARPS (a power of two, at most 32)   CENTRED (1 for LayerNorm, 0 for RMSNorm)
 
 #define WARP 0xffffffffu
 
@@ -34,14 +35,15 @@ layer_norm(const REAL* __restrict__ x, const REAL* __restrict__ gamma, const REA
   y += row * F;
 
   REAL sum = 0, squares = 0;
-  for (int f = lane; f < F; f += 32) sum += x[f];
-  const REAL centre = sum_of_warp(sum) / F;
+  if (CENTRED)
+    for (int f = lane; f < F; f += 32) sum += x[f];
+  const REAL centre = CENTRED ? sum_of_warp(sum) / F : (REAL)0;
   for (int f = lane; f < F; f += 32) squares += (x[f] - centre) * (x[f] - centre);
   const REAL scale = 1 / sqrt(sum_of_warp(squares) / F + eps);
   for (int f = lane; f < F; f += 32)
-    y[f] = gamma[r * gamma_replica + f] * ((x[f] - centre) * scale) + beta[r * beta_replica + f];
+    y[f] = gamma[r * gamma_replica + f] * ((x[f] - centre) * scale) + (CENTRED ? beta[r * beta_replica + f] : (REAL)0);
   if (lane) return;
-  mean[row] = centre;
+  if (CENTRED) mean[row] = centre;
   inv[row] = scale;
 }
 
@@ -56,7 +58,7 @@ layer_norm_dx(const REAL* __restrict__ x, const REAL* dy, const REAL* __restrict
   dy += row * F;
   dx += row * F;
   gamma += r * gamma_replica;
-  const REAL centre = mean[row], scale = inv[row];
+  const REAL centre = CENTRED ? mean[row] : (REAL)0, scale = inv[row];
 
   REAL sum = 0, sum_xhat = 0;
   for (int f = lane; f < F; f += 32) {
@@ -64,7 +66,7 @@ layer_norm_dx(const REAL* __restrict__ x, const REAL* dy, const REAL* __restrict
     sum += g;
     sum_xhat += g * ((x[f] - centre) * scale);
   }
-  const REAL mean_g = sum_of_warp(sum) / F, mean_g_xhat = sum_of_warp(sum_xhat) / F;
+  const REAL mean_g = CENTRED ? sum_of_warp(sum) / F : (REAL)0, mean_g_xhat = sum_of_warp(sum_xhat) / F;
   for (int f = lane; f < F; f += 32)
     dx[f] = scale * (gamma[f] * dy[f] - mean_g - (x[f] - centre) * scale * mean_g_xhat);
 }
@@ -83,7 +85,7 @@ layer_norm_sums(const REAL* __restrict__ x, const REAL* __restrict__ dy, const R
   if (f < F)
     for (int i = first + threadIdx.y; i < last; i += WARPS) {
       const long long row = (long long)r * n + i, at = row * F + f;
-      dgamma += dy[at] * ((x[at] - mean[row]) * inv[row]);
+      dgamma += dy[at] * ((x[at] - (CENTRED ? mean[row] : (REAL)0)) * inv[row]);
       dbeta += dy[at];
     }
   dgammas[threadIdx.y][threadIdx.x] = dgamma;
@@ -112,5 +114,5 @@ layer_norm_sums_finish(const REAL* __restrict__ partial_dgamma, const REAL* __re
     sum_dbeta += partial_dbeta[((long long)r * slabs + slab) * F + f];
   }
   dgamma[r * dgamma_replica + f] = sum_dgamma;
-  dbeta[r * dbeta_replica + f] = sum_dbeta;
+  if (CENTRED) dbeta[r * dbeta_replica + f] = sum_dbeta;
 }

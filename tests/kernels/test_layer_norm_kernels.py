@@ -1,4 +1,4 @@
-"""Layer normalisation against its formulas in float64."""
+"""Layer normalisation, with centring and without, against its formulas in float64."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from minisgd.errors import ArgumentError, ShapeError
-from minisgd.nn import LayerNorm as LayerNormLayer
-from minisgd.nn.cuda.layer_norm import SLAB, LayerNormKernels
+from minisgd.nn import LayerNorm, RMSNorm
+from minisgd.nn.cuda.layer_norm import SLAB, LayerNormKernels, RMSNormKernels
 from tests.kernels.kernel_bench import BATCHES, REPLICAS, assert_close, empty, normal, run_layer
 
 EPS = 1e-5
@@ -17,14 +17,16 @@ EPS = 1e-5
 class Batch:
     """A batch and all that its normalisation writes; parameters are views into longer vectors."""
 
-    def __init__(self, library, R: int, n: int, F: int) -> None:
-        self.kernels, dtype = LayerNormKernels(library), library.dtype
+    def __init__(self, library, R: int, n: int, F: int, kind: type[LayerNormKernels] = LayerNormKernels) -> None:
+        self.kernels, dtype = kind(library), library.dtype
         self.x, self.dy = 3 + normal((R, n, F), dtype), normal((R, n, F), dtype, seed=1)
         w, g = normal((R, 2 * F + 1), dtype, seed=2), empty((R, 2 * F + 1), dtype)
         self.gamma, self.beta = w[:, None, :F], w[:, None, F : 2 * F]
         self.dgamma, self.dbeta = g[:, None, :F], g[:, None, F : 2 * F]
         self.y, self.dx = empty((R, n, F), dtype), empty((R, n, F), dtype)
         self.mean, self.inv = empty((R, n), dtype), empty((R, n), dtype)
+        if not kind.centred:
+            self.beta = self.dbeta = self.mean = None
         self.workspace = empty((self.kernels.workspace(R, n, F),), dtype)
 
     def run(self) -> None:
@@ -35,33 +37,38 @@ class Batch:
         )  # fmt: skip
 
     def check(self) -> None:
-        x, dy, gamma, beta = (a.astype("float64") for a in (self.x, self.dy, self.gamma, self.beta))
-        inv = 1 / np.sqrt(x.var(-1, keepdims=True) + EPS)
-        xhat, g = (x - x.mean(-1, keepdims=True)) * inv, gamma * dy
+        x, dy, gamma = (a.astype("float64") for a in (self.x, self.dy, self.gamma))
+        centred, beta = self.kernels.centred, 0 if self.beta is None else self.beta.astype("float64")
+        centre = centred * x.mean(-1, keepdims=True)
+        inv = 1 / np.sqrt(((x - centre) ** 2).mean(-1, keepdims=True) + EPS)
+        xhat, g = (x - centre) * inv, gamma * dy
         condition = (np.abs(x) * inv).max()  # the digits that x − mean loses
-        dx = inv * (g - g.mean(-1, keepdims=True) - xhat * (g * xhat).mean(-1, keepdims=True))
+        dx = inv * (g - centred * g.mean(-1, keepdims=True) - xhat * (g * xhat).mean(-1, keepdims=True))
         assert_close(self.y, gamma * xhat + beta, condition=condition)
         assert_close(self.dx, dx, terms=inv * g, condition=condition)
         assert_close(
             self.dgamma, (dy * xhat).sum(1, keepdims=True), terms=np.sqrt(x.shape[1]) * dy, condition=condition
         )
-        assert_close(self.dbeta, dy.sum(1, keepdims=True), terms=np.sqrt(x.shape[1]) * dy)
+        if self.dbeta is not None:
+            assert_close(self.dbeta, dy.sum(1, keepdims=True), terms=np.sqrt(x.shape[1]) * dy)
 
 
 @pytest.mark.parametrize("B", BATCHES)
 @pytest.mark.parametrize("R", REPLICAS)
-@pytest.mark.parametrize("F", [3, 32, 65])
-def test_forward_and_backward(library, R, B, F):
-    batch = Batch(library, R, B, F)
+@pytest.mark.parametrize(("kind", "F"), [*((LayerNormKernels, F) for F in (3, 32, 65)), (RMSNormKernels, 35)])
+def test_forward_and_backward(library, R, B, F, kind):
+    batch = Batch(library, R, B, F, kind)
     batch.run()
     batch.check()
 
 
-def test_the_layer_of_the_cpu(float64):
-    batch = Batch(float64, 3, 33, 7)
+@pytest.mark.parametrize("kind", [LayerNormKernels, RMSNormKernels])
+def test_the_layer_of_the_cpu(float64, kind):
+    batch = Batch(float64, 3, 33, 7, kind)
     batch.run()
-    layer = run_layer(LayerNormLayer(eps=EPS), batch.x, batch.dy, gamma=batch.gamma, beta=batch.beta)
-    for name in ("y", "dx", "dgamma", "dbeta"):
+    layer = LayerNorm(eps=EPS) if kind.centred else RMSNorm(eps=EPS)
+    run_layer(layer, batch.x, batch.dy, gamma=batch.gamma, **({"beta": batch.beta} if kind.centred else {}))
+    for name in ("y", "dx", "dgamma", *(["dbeta"] if kind.centred else [])):
         assert_close(getattr(batch, name), getattr(layer, name), condition=1e3)
 
 

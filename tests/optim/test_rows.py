@@ -137,3 +137,13 @@ def test_what_needs_all_rows_is_refused(optimizer: ms.Optimizer, options: dict[s
     free = replace(optimizer, groups={"words.*": ms.Group(weight_decay=0)})
     if optimizer.by_rows and not options:
         ms.train(network(True), (TOKENS, LABELS), optimizer=free, batch_size=B, epochs=1)
+
+
+@pytest.mark.parametrize("seeds", [0, [1, 2]])
+def test_the_kernels_move_the_same_rows(seeds: Any, fake_cupy: Any) -> None:
+    optimizer = ms.Adam(0.1)
+    host, device = session(True, optimizer, seeds=seeds), session(True, optimizer, seeds=seeds, device="cuda")
+    for each in (host, device):
+        while each.steps < 12:
+            each.advance(lambda each=each: each.steps >= 12)
+    assert_allclose(device.ops.to_host(device.network.vector), host.network.vector, rtol=1e-9, atol=1e-11)

@@ -18,6 +18,7 @@ from minisgd.backend.cuda.kernels.dropout import Dropout
 from minisgd.backend.cuda.kernels.fold import Fold
 from minisgd.backend.cuda.kernels.gather import Gather
 from minisgd.backend.cuda.kernels.next_rows import NextRows
+from minisgd.backend.cuda.kernels.scatter import Scatter
 from minisgd.backend.cuda.launcher import Launch, launch_all
 from minisgd.backend.cuda.products import chosen, multiply, pairs, without_copies
 from minisgd.backend.cuda.stream import Fork
@@ -233,6 +234,24 @@ class CupyVocabulary(Ops):
             return
         take, arrived = self.family(NextRows, table.dtype), self.kernels.arrivals()
         self.launch("take", lambda: take(*(index or (None, None)), table, row, step, arrived), (table, step), row)
+
+    def add_rows(self, a: Array, index: Array, *, out: Array, cleared: bool = False) -> None:
+        if not self._scatters(a, index, out):
+            super().add_rows(a, index, out=out, cleared=cleared)
+            return
+        if not cleared:
+            self.fill(0.0, out=out)
+        self.launch("add_rows", lambda: self.family(Scatter, out.dtype).add(a, index, out), (a, index, out), out)
+
+    def put_rows(self, a: Array, index: Array, *, out: Array) -> None:
+        if not self._scatters(a, index, out):
+            super().put_rows(a, index, out=out)
+            return
+        self.launch("put_rows", lambda: self.family(Scatter, out.dtype).put(a, index, out), (a, index, out), out)
+
+    def _scatters(self, a: Array, index: Array, out: Array) -> bool:
+        dense = all(each.flags.c_contiguous for each in (a, index, out))
+        return dense and index.dtype == np.int64 and self.kernels.builds(a.dtype, out.dtype)
 
     def uniform(self, seeds: Sequence[int], clock: Array, stream: int, *, out: Array) -> None:
         if not self.kernels.builds(out.dtype):

@@ -1,39 +1,41 @@
-"""Layer normalisation: a warp a row, and column sums by slabs for the parameters."""
+"""Layer and root mean square normalisation: a warp a row, and column sums by slabs for the parameters."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
 from minisgd.backend.cuda.kernels.shapes import blocks, require_rows, require_shape, stride
-from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, scalar
+from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, scalar, variants
 from minisgd.backend.cuda.workload import REAL, Device, Floor, Workload, Workloads
 from minisgd.backend.dispatch import tuned
 from minisgd.errors import ShapeError
 from minisgd.nn.cuda.replicas import dense, stacked
 from minisgd.nn.layers.layer_norm import LayerNorm
+from minisgd.nn.layers.rms_norm import RMSNorm
 from minisgd.nn.shapes import rows
 from minisgd.typing import Array
 
 WARPS = 8
-MACROS = {"WARPS": WARPS}
 SLAB, MOST_SLABS = 256, 64
 
 
 def _definition(name: str, arrays: str, scalars: str, reals: str = "") -> Definition:
-    pointers = [array(a.rstrip("~"), "real", strided="~" in a) for a in arrays.split()]
+    pointers = [array(a.rstrip("~?"), "real", strided="~" in a, optional="?" in a) for a in arrays.split()]
     widths = [scalar(s, "int64" if s.endswith("_replica") else "int32") for s in scalars.split()]
     return Definition(
-        "layer_norm", Signature(name, (*pointers, *widths, *(scalar(s, "real") for s in reals.split()))), (MACROS,)
+        "layer_norm",
+        Signature(name, (*pointers, *widths, *(scalar(s, "real") for s in reals.split()))),
+        variants(WARPS=(WARPS,), CENTRED=(1, 0)),
     )
 
 
-FORWARD = _definition("layer_norm", "x gamma~ beta~ y mean inv", "n F gamma_replica beta_replica", "eps")
-DX = _definition("layer_norm_dx", "x dy gamma~ mean inv dx", "n F gamma_replica")
-SUMS = _definition("layer_norm_sums", "x dy mean inv partial_dgamma partial_dbeta", "n F")
+FORWARD = _definition("layer_norm", "x gamma~ beta~? y mean? inv", "n F gamma_replica beta_replica", "eps")
+DX = _definition("layer_norm_dx", "x dy gamma~ mean? inv dx", "n F gamma_replica")
+SUMS = _definition("layer_norm_sums", "x dy mean? inv partial_dgamma partial_dbeta", "n F")
 SUMS_FINISH = _definition(
-    "layer_norm_sums_finish", "partial_dgamma partial_dbeta dgamma~ dbeta~", "F slabs dgamma_replica dbeta_replica"
+    "layer_norm_sums_finish", "partial_dgamma partial_dbeta dgamma~ dbeta~?", "F slabs dgamma_replica dbeta_replica"
 )
 
 DEFINITIONS = (FORWARD, DX, SUMS, SUMS_FINISH)
@@ -45,21 +47,26 @@ class LayerNormKernels:
     x, y, dy, dx (R, n, F)   gamma, beta, dgamma, dbeta (R, 1, F), views into the flat vectors   mean, inv (R, n)
     """
 
+    centred = True
+
     def __init__(self, library: KernelLibrary) -> None:
-        self._kernels = {d.name: library.kernel(d, **MACROS) for d in DEFINITIONS}
+        self._kernels = {d.name: library.kernel(d, WARPS=WARPS, CENTRED=int(self.centred)) for d in DEFINITIONS}
 
     def workspace(self, R: int, n: int, F: int) -> int:
         """Return the elements of workspace that backward needs."""
         return 2 * R * _slabs(n) * F
 
-    def forward(self, x: Array, gamma: Array, beta: Array, y: Array, mean: Array, inv: Array, *, eps: float) -> None:
+    def forward(
+        self, x: Array, gamma: Array, beta: Array | None, y: Array, mean: Array | None, inv: Array, *, eps: float
+    ) -> None:
         """y = γ (x − μ) inv + β"""
         R, n, F = self._check(x, y, gamma, beta)
-        require_shape(mean, "layer_norm: mean", (R, n))
-        require_shape(inv, "layer_norm: inv", (R, n))
+        for name, a in (("mean", mean), ("inv", inv)):
+            if a is not None:
+                require_shape(a, f"layer_norm: {name}", (R, n))
         self._kernels["layer_norm"](
             (blocks(n, WARPS), R, 1), (32 * WARPS, 1, 1),
-            x, gamma, beta, y, mean, inv, n, F, stride(gamma, 0), stride(beta, 0), eps,
+            x, gamma, beta, y, mean, inv, n, F, stride(gamma, 0), _replica(beta), eps,
         )  # fmt: skip
 
     def backward(
@@ -67,7 +74,7 @@ class LayerNormKernels:
         x: Array,
         dy: Array,
         gamma: Array,
-        mean: Array,
+        mean: Array | None,
         inv: Array,
         dgamma: Array | None,
         dbeta: Array | None,
@@ -77,10 +84,10 @@ class LayerNormKernels:
     ) -> None:
         """dγ = Σ dy x̂    dβ = Σ dy    dx = inv (g − mean(g) − x̂ mean(g x̂)),  g = γ dy;  dx may be dy, or None
 
-        dgamma, dbeta: None in a frozen layer
+        dgamma, dbeta: None in a frozen layer, dbeta and mean also without centring
         """
         R, n, F = self._check(x, dy, gamma)
-        if dgamma is not None and dbeta is not None:
+        if dgamma is not None:
             self._sums(x, dy, mean, inv, dgamma, dbeta, workspace)
         if dx is not None:
             require_shape(dx, "layer_norm: dx", x.shape)
@@ -89,7 +96,14 @@ class LayerNormKernels:
             )
 
     def _sums(
-        self, x: Array, dy: Array, mean: Array, inv: Array, dgamma: Array, dbeta: Array, workspace: Array
+        self,
+        x: Array,
+        dy: Array,
+        mean: Array | None,
+        inv: Array,
+        dgamma: Array,
+        dbeta: Array | None,
+        workspace: Array,
     ) -> None:
         """dγ = Σ dy x̂    dβ = Σ dy"""
         R, n, F = self._check(x, dy, dgamma, dbeta)
@@ -108,16 +122,27 @@ class LayerNormKernels:
         )
         self._kernels["layer_norm_sums_finish"](
             (blocks(F, 32 * WARPS), R, 1), (32 * WARPS, 1, 1),
-            first, second, dgamma, dbeta, F, slabs, stride(dgamma, 0), stride(dbeta, 0),
+            first, second, dgamma, dbeta, F, slabs, stride(dgamma, 0), _replica(dbeta),
         )  # fmt: skip
 
-    def _check(self, x: Array, y: Array, *parameters: Array) -> tuple[int, int, int]:
+    def _check(self, x: Array, y: Array, *parameters: Array | None) -> tuple[int, int, int]:
         R, n, F = x.shape
         require_shape(y, "layer_norm: y, dy", x.shape)
         for parameter in parameters:
-            require_shape(parameter, "layer_norm: gamma, beta", (R, 1, F))
-            require_rows(parameter, "layer_norm: gamma, beta")
+            if parameter is not None:
+                require_shape(parameter, "layer_norm: gamma, beta", (R, 1, F))
+                require_rows(parameter, "layer_norm: gamma, beta")
         return R, n, F
+
+
+class RMSNormKernels(LayerNormKernels):
+    """The same without centring, with the formulas of `minisgd.RMSNorm`: no mean, no beta."""
+
+    centred = False
+
+
+def _replica(parameter: Array | None) -> int:
+    return 0 if parameter is None else stride(parameter, 0)
 
 
 def _slabs(n: int) -> int:
@@ -126,29 +151,35 @@ def _slabs(n: int) -> int:
 
 # ------------------------------------------------ the methods
 
+Normalisation: TypeAlias = LayerNorm | RMSNorm
+
 
 @tuned("cuda", LayerNorm, "forward")
-def forward(self: LayerNorm, ops: CupyVocabulary, x: Array) -> Array:
+@tuned("cuda", RMSNorm, "forward")
+def forward(self: Normalisation, ops: CupyVocabulary, x: Array) -> Array:
     """y = γ (x − μ)/√(σ² + ε) + β"""
     batch = rows(x, self.lead), rows(self.y, self.lead), *_moments(self)
 
     def emit() -> None:
-        for (x_, y, mean, inv), (gamma, beta) in _parts(self, batch, (self.gamma, self.beta)):
-            ops.family(LayerNormKernels, x.dtype).forward(x_, gamma, beta, y, mean, inv, eps=self.eps)
+        beta = self.beta if isinstance(self, LayerNorm) else None
+        for (x_, y, mean, inv), parameters in _parts(self, batch, (self.gamma, beta)):
+            ops.family(_kernels(self), x.dtype).forward(x_, *parameters, y, mean, inv, eps=self.eps)
 
     ops.launch("layer_norm", emit, (x,), self.y)
     return self.y
 
 
 @tuned("cuda", LayerNorm, "backward")
-def backward(self: LayerNorm, ops: CupyVocabulary, dy: Array) -> Array | None:
+@tuned("cuda", RMSNorm, "backward")
+def backward(self: Normalisation, ops: CupyVocabulary, dy: Array) -> Array | None:
     """dγ = Σ dy x̂    dβ = Σ dy    with g = γ dy:  dx = (g − mean(g) − x̂ mean(g x̂)) / √(σ²+ε)"""
     dx = None if self.dx is None else rows(self.dx, self.lead)
     batch = rows(self.x, self.lead), rows(dy, self.lead), *_moments(self), dx
 
     def emit() -> None:
-        kernels = ops.family(LayerNormKernels, dy.dtype)
-        slopes = (self.dgamma, self.dbeta) if self.learns else (None, None)
+        kernels = ops.family(_kernels(self), dy.dtype)
+        dbeta = self.dbeta if isinstance(self, LayerNorm) and self.learns else None
+        slopes = (self.dgamma if self.learns else None, dbeta)
         for (x, slope, mean, inv, out), (gamma, dgamma, dbeta) in _parts(self, batch, (self.gamma, *slopes)):
             work = ops.kernels.scratch(dy.dtype, kernels.workspace(*x.shape))
             kernels.backward(x, slope, gamma, mean, inv, dgamma, dbeta, out, workspace=work)
@@ -157,13 +188,18 @@ def backward(self: LayerNorm, ops: CupyVocabulary, dy: Array) -> Array | None:
     return self.dx
 
 
-def _moments(layer: LayerNorm) -> tuple[Array, Array]:
-    """Return mean and 1/√(σ² + ε) of every row, (…, n)."""
-    return rows(layer.mean, layer.lead)[..., 0], rows(layer.inv, layer.lead)[..., 0]
+def _kernels(layer: Normalisation) -> type[LayerNormKernels]:
+    return LayerNormKernels if isinstance(layer, LayerNorm) else RMSNormKernels
+
+
+def _moments(layer: Normalisation) -> tuple[Array | None, Array]:
+    """Return mean, where rows are centred, and 1/√(σ² + ε) of every row, (…, n)."""
+    mean = rows(layer.mean, layer.lead)[..., 0] if isinstance(layer, LayerNorm) else None
+    return mean, rows(layer.inv, layer.lead)[..., 0]
 
 
 def _parts(
-    layer: LayerNorm, batch: tuple[Array | None, ...], parameters: tuple[Array | None, ...]
+    layer: Normalisation, batch: tuple[Array | None, ...], parameters: tuple[Array | None, ...]
 ) -> Iterator[tuple[Sequence[Any], Sequence[Any]]]:
     """Yield the arrays of the batch, contiguous, and the parameters beside them, which may lie anywhere."""
     whole = stacked(layer.lead, *parameters)

@@ -81,15 +81,23 @@ class ScaledDotProduct(Layer):
             ops.copy(part, out=heads)
         ops.multiply(self.q, 1 / sqrt(self.q.shape[-1]), out=self.q)
         ops.matmul(self.q, transpose(self.k), out=self.P)
+        ops.method(self, "weigh")(ops)
+        ops.matmul(self.P, self.v, out=self.context)
+        ops.copy(self.context, out=self.by_head(self.y))
+        return self.y
+
+    def weigh(self, ops: Ops) -> None:
+        """P ← softmax P, without the scores that must not count
+
+        Args:
+            ops: The operations of the device.
+        """
         if self.causal:
             hide_the_future(ops, self.mask)
             ops.add(self.P, self.mask[..., None, None, :, :], out=self.P)
         if self.padding:
             ops.add(self.P, self.hidden[..., None, None, :], out=self.P)
         softmax(ops, self.P, self.top, out=self.P, least=LEAST if self.padding else None)
-        ops.matmul(self.P, self.v, out=self.context)
-        ops.copy(self.context, out=self.by_head(self.y))
-        return self.y
 
     def backward(self, ops: Ops, dy: Array) -> Array | None:
         """dv = Pᵀ dy    dP = dy vᵀ    dS = P (dP − Σ dP P)    dq = dS k / √d    dk = dSᵀ q / √d"""
@@ -100,13 +108,21 @@ class ScaledDotProduct(Layer):
         ops.matmul(transpose(self.P), self.context, out=self.slope)
         ops.copy(self.slope, out=dv)
         ops.matmul(self.context, transpose(self.v), out=self.dS)
-        softmax_gradient(ops, self.P, self.dS, self.top, self.work, dx=self.dS)
+        ops.method(self, "weigh_gradient")(ops)
         ops.matmul(transpose(self.dS), self.q, out=self.slope)
         ops.copy(self.slope, out=dk)
         ops.matmul(self.dS, self.k, out=self.slope)
         ops.multiply(self.slope, 1 / sqrt(self.q.shape[-1]), out=self.slope)
         ops.copy(self.slope, out=dq)
         return self.dx
+
+    def weigh_gradient(self, ops: Ops) -> None:
+        """dS ← P (dS − Σ dS P)
+
+        Args:
+            ops: The operations of the device.
+        """
+        softmax_gradient(ops, self.P, self.dS, self.top, self.work, dx=self.dS)
 
     def by_head(self, a: Array) -> Array:
         """Return a view of a (…, B, T, D) as (…, B, H, T, d).

@@ -9,6 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import minisgd as ms
+from minisgd.backend.cuda.cupy_ops import CupyOps
 from tests.nn.layer_bench import Bench, TextbookOps
 
 OPS = [ms.Network(ms.Linear(1)).build((1,)).ops, TextbookOps()]
@@ -88,3 +89,17 @@ def test_no_score_is_low_enough_for_padding_to_be_read(ops: Any, dtype: str, cau
     assert_allclose(found["z"], np.array(read)[..., None] * [1.0, 2.0], rtol=1e-6)
     assert np.isfinite(found["gradient"]).all()
     assert_array_equal(found["gradient"].reshape(2, 6)[0, 4:], 0)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_padding_on_a_gpu(causal: bool, fake_cupy: Any) -> None:
+    rng = np.random.default_rng(0)
+    host, device = (
+        Bench(layers(causal), (9,), 3, seeds=[0, 1], largest=4, ops=ops) for ops in (TextbookOps(), CupyOps())
+    )
+    host.fill(rng)
+    host.x[...] = np.where(np.arange(9) < [[9], [2], [0]], rng.integers(0, 7, (3, 9)), 0)
+    device.take_from(host)
+    expected, found = host.results(), device.results()
+    for name in ("z", "gradient"):
+        assert_allclose(found[name], expected[name], rtol=1e-9, atol=1e-11)
