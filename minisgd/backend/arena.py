@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal, TypeAlias
@@ -104,6 +105,12 @@ class Arena:
             return self.ops.broadcast(one, (*lead, *request.shape)) if lead else one
         view: Array = self.storage[request.key][: prod(lead), :size]
         return view.reshape((*lead, *request.shape))
+
+    def part(self, prefix: str) -> Arena:
+        """Return the storage of those keys that begin with a prefix, under keys without it."""
+        part = copy(self)
+        part.storage = {key.removeprefix(prefix): a for key, a in self.storage.items() if key.startswith(prefix)}
+        return part
 
     def named(self) -> list[tuple[str, Array]]:
         """Return (key, storage) of every block, for whoever wants to name an operand."""

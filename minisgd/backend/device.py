@@ -89,6 +89,19 @@ class Device:
         self.arrange(joined)
         return joined
 
+    def split(self, program: Program, op: str) -> tuple[list[Program], list[Array]]:
+        """Return what a program does before, between and after the calls of an operation, and what these write."""
+        parts, written = [self.new_program()], []
+        for call in program:
+            if call.op == op:
+                parts.append(self.new_program())
+                written.append(call.out)
+            else:
+                parts[-1].append(call)
+        for part in parts:
+            self.arrange(part)
+        return parts, written
+
     @contextmanager
     def scope(self, phase: str | None = None, layer: str | None = None) -> Iterator[None]:
         """Name the phase and the layer of the operations in this block, for whoever reads the program."""

@@ -32,6 +32,7 @@ from minisgd.nn.layers.pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d, Pool2d
 from minisgd.nn.layers.rectifiers import ELU, SELU, PReLU
 from minisgd.nn.layers.rms_norm import RMSNorm
 from minisgd.nn.layers.softmax import Softmax
+from minisgd.nn.layers.sync_batch_norm import SyncBatchNorm
 from minisgd.nn.layers.tied import TiedAutoencoder
 from minisgd.nn.layers.upsample import Upsample
 from minisgd.nn.sequential import Residual, Sequential
@@ -198,6 +199,7 @@ NODES: dict[type[Layer], Callable[..., Value]] = {
     RBM: free_energy,
     TiedAutoencoder: tied,
     BatchNorm: batch_norm,
+    SyncBatchNorm: batch_norm,
     FrozenBatchNorm: batch_norm,
     Identity: lambda g, layer, x, shape, p: x,
     LayerNorm: layer_norm,

@@ -30,6 +30,7 @@ from minisgd.nn.layers.layer_norm import LayerNorm
 from minisgd.nn.layers.linear import Linear
 from minisgd.nn.layers.rectifiers import PReLU
 from minisgd.nn.layers.rms_norm import RMSNorm
+from minisgd.nn.layers.sync_batch_norm import SyncBatchNorm
 from minisgd.nn.network import require_network
 from minisgd.nn.tensor_file import read_tensors
 from minisgd.nn.weights import with_weights
@@ -43,8 +44,10 @@ NAMES: dict[type[Layer], dict[str, tuple[str, Axes]]] = {
     Linear: {"W": ("weight", (1, 0)), "b": ("bias", (0,))},
     Conv2d: {"W": ("weight", (3, 2, 0, 1)), "b": ("bias", (0,))},
     ConvTranspose2d: {"W": ("weight", (0, 3, 1, 2)), "b": ("bias", (0,))},
-    BatchNorm: _NORM | {"running_mean": ("running_mean", (0,)), "running_var": ("running_var", (0,))},
-    FrozenBatchNorm: _NORM | {"running_mean": ("running_mean", (0,)), "running_var": ("running_var", (0,))},
+    **dict.fromkeys(
+        (BatchNorm, SyncBatchNorm, FrozenBatchNorm),
+        _NORM | {"running_mean": ("running_mean", (0,)), "running_var": ("running_var", (0,))},
+    ),
     LayerNorm: _NORM,
     RMSNorm: _NORM,
     PReLU: {"a": ("weight", (0,))},

@@ -24,6 +24,7 @@ from minisgd.nn.layers.pool import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from minisgd.nn.layers.rectifiers import ELU, SELU, PReLU
 from minisgd.nn.layers.rms_norm import RMSNorm
 from minisgd.nn.layers.softmax import Softmax
+from minisgd.nn.layers.sync_batch_norm import SyncBatchNorm
 from minisgd.nn.layers.tied import TiedAutoencoder
 from minisgd.nn.layers.upsample import Upsample
 from minisgd.nn.losses.cross_entropy import BinaryCrossEntropy, SoftmaxCrossEntropy
@@ -84,6 +85,7 @@ __all__ = [
     "SoftmaxCrossEntropy",
     "Softplus",
     "Statistic",
+    "SyncBatchNorm",
     "Tanh",
     "TiedAutoencoder",
     "TokenCrossEntropy",

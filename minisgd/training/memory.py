@@ -16,7 +16,7 @@ from minisgd.nn.sequential import clone
 from minisgd.optim import SGD, ClipNorm, Optimizer, as_optimizer
 from minisgd.optim.checks import count, positive
 from minisgd.tables import Shown, bars
-from minisgd.training.distributed.communicator import Communicator
+from minisgd.training.distributed.communicator import Communicator, PlannedRanks
 from minisgd.training.feeds.feed import ExampleSpec, Feed
 from minisgd.training.recipe import Recipe
 from minisgd.typing import Shape
@@ -82,6 +82,7 @@ def memory_plan(
     memory_limit: int | str | None = None,
     clip_norm: float | None = None,
     spec: ExampleSpec | None = None,
+    ranks: int | Communicator | None = None,
 ) -> MemoryPlan:
     """Return what a training step takes, without allocating it.
 
@@ -96,6 +97,7 @@ def memory_plan(
             not, the micro-batch that ``ms.train`` would choose.
         clip_norm: Limit of the gradient's norm, whose computation takes memory too.
         spec: Shape and dtype of the examples as they are stored; by default as the network reads them.
+        ranks: Ranks that share every batch, 4 or ``ms.distributed.mpi()``: then the memory is that of one of them.
 
     Returns:
         The bytes of a step, by owner, and how they grow with the batch.
@@ -115,11 +117,13 @@ def memory_plan(
         assert net.input_shape is not None
         spec = ExampleSpec(net.input_shape, dtype, "labels" if labels else "values", () if labels else outputs)
     clip = None if clip_norm is None else clip_to(clip_norm)
-    size = StepSize(net, loss, optimizer_for(optimizer), Feed(spec, dtype), clip)
+    several = ranks if ranks is None or isinstance(ranks, Communicator) else PlannedRanks(0, count("ranks", ranks, "4"))
+    size = StepSize(net, loss, optimizer_for(optimizer), Feed(spec, dtype), clip, communicator=several)
     limit = None if memory_limit is None else parse_bytes(memory_limit)
-    plan = size.plan(batch_size, batch_size)
-    slope = size.plan(2 * batch_size, 2 * batch_size).bytes() - plan.bytes()
-    per_example = -(-slope // batch_size)
+    further = batch_size * (1 if several is None else several.shards)  # so that every shard has as many more
+    plan = size.plan(batch_size, size.at_once(batch_size))
+    slope = size.plan(batch_size + further, size.at_once(batch_size + further)).bytes() - plan.bytes()
+    per_example = -(-slope // further)
     owners: dict[str, int] = {str(owner): n for owner, n in plan.bytes_by_owner().items()}
     return MemoryPlan(
         batch_size,
@@ -129,7 +133,7 @@ def memory_plan(
         per_example,
         limit,
         None if limit is None else size.largest(limit),
-        None if limit is None else size.micro_batch(batch_size, limit),
+        None if limit is None else size.micro_batch(batch_size, limit, size.at_once(batch_size)),
     )
 
 
@@ -151,6 +155,10 @@ class StepSize:
     other_bytes: int = 0
     communicator: Communicator | None = None
 
+    def at_once(self, batch_size: int) -> int:
+        """Return how many examples are computed together: a batch, or where ranks share it a shard."""
+        return batch_size if self.communicator is None else -(-batch_size // self.communicator.shards)
+
     def plan(self, batch_size: int, micro_batch: int) -> Plan:
         """Return the memory of a step."""
         return Plan(self.recipe(batch_size, micro_batch).requests())
@@ -167,7 +175,7 @@ class StepSize:
 
     def largest(self, limit: int) -> int | None:
         """Return the largest batch that fits in one piece, or None."""
-        return _largest(lambda b: self._bytes(b, b) <= limit, LARGEST_BATCH)
+        return _largest(lambda b: self._bytes(b, self.at_once(b)) <= limit, LARGEST_BATCH)
 
     def micro_batch(self, batch_size: int, limit: int, most: int | None = None) -> int:
         """Return the most examples at a time with which a batch fits, ``most`` at most: the batch itself, or less.

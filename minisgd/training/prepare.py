@@ -32,6 +32,7 @@ from minisgd.sparse import SparseRows
 from minisgd.training.consecutive_steps import ConsecutiveStepsSession
 from minisgd.training.distributed.communicator import Communicator
 from minisgd.training.distributed.session import DistributedSession
+from minisgd.training.distributed.synchronised import SynchronisedSession
 from minisgd.training.evaluation import Evaluator, evaluation_plan
 from minisgd.training.feeds.device_feeds import ResidentFeed, StreamedFeed
 from minisgd.training.feeds.feed import ExampleSpec, Feed, HostData
@@ -76,7 +77,8 @@ class Prepared:
         sampler = sampler or SAMPLERS[sampling](len(self.data), self.seeds, last=last_batch)
         recipe = self.recipe
         if recipe.network.couples_batch and (streamed or not isinstance(self.batch_size, ConstantBatch)):
-            sampler.least = 2  # what is left of an epoch is only known then, and one example is no batch
+            # what is left of an epoch is only known then: one example is no batch, nor fewer than there are shards
+            sampler.least = max(2, recipe.communicator.shards) if recipe.communicator and recipe.synchronised else 2
         if sampling == "replacement":  # then even a full batch is not the whole set
             recipe = replace(recipe, feed=recipe.feed.each_its_own())
         net = recipe.network
@@ -100,7 +102,7 @@ class Prepared:
         """Return how updates are taken: one by one where somebody has to look or to add up in between."""
         recipe = self.recipe
         if recipe.communicator is not None:
-            return DistributedSession
+            return SynchronisedSession if recipe.synchronised else DistributedSession
         if recipe.steps_per_launch > 1:
             return MultiStepSession
         foreseeable = not recipe.accumulates and measures_every(self.batch_size) is None
@@ -194,6 +196,14 @@ def prepare(
         largest = size(kind).micro_batch(schedule.largest, limit, largest)
     recipe = replace(size(kind).recipe(schedule.largest, largest), transforms=transforms)
     _check_rows(recipe)
+    if communicator is not None and recipe.synchronised and largest * communicator.shards < schedule.largest:
+        raise ArgumentError(
+            "memory_limit" if micro_batch is None else "micro_batch",
+            expected=f"enough for a shard of {-(-schedule.largest // communicator.shards)} examples: SyncBatchNorm "
+            "normalises batches that are in memory",
+            got=memory_limit if micro_batch is None else micro_batch,
+            fix="leave it out, use more ranks, or use ms.BatchNorm",
+        )
     return Prepared(recipe, data, schedule, each)
 
 

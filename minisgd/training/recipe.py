@@ -8,6 +8,8 @@ from math import prod
 from minisgd.backend import Request
 from minisgd.data.augmentation import Transform
 from minisgd.nn import Loss, Network
+from minisgd.nn.layer import Leaf
+from minisgd.nn.layers.sync_batch_norm import SyncBatchNorm
 from minisgd.optim import ClipNorm, Optimizer
 from minisgd.training.binding import bind_training, row_sparse
 from minisgd.training.distributed.communicator import Communicator
@@ -53,7 +55,7 @@ class Recipe:
             *(self.clip.requests(net.dtype) if self.clip else []),
             *([self.total_request()] if self.accumulates else []),
             *self.shared_requests().values(),
-            *bind_training(net, self.loss, self.feed, self.micro_batch).requests(),
+            *self.pass_requests(),
             *self.feed.held().values(),
             *(self.multi_step_requests().values() if self.steps_per_launch > 1 else []),
         ]
@@ -66,6 +68,21 @@ class Recipe:
             name: self.batch_size * prod(leaf.declaration.buffers[index].shape)
             for name, leaf, index in row_sparse(self.network)
         }
+
+    @property
+    def synchronised(self) -> bool:
+        """True if layers normalise over all shards of a batch, so that those of a rank are computed side by side."""
+        return self.communicator is not None and bool(synchronised_layers(self.network))
+
+    def pass_requests(self) -> list[Request]:
+        """Return the arrays of a pass over a micro-batch; of shards side by side those of each, and what it makes."""
+        one = bind_training(self.network, self.loss, self.feed, self.micro_batch).requests()
+        if self.communicator is None or not self.synchronised:
+            return one
+        fixed = self.fixed_requests()
+        each = [*one, fixed["gradient"], replace(fixed["statistics"], owner="workspaces")]
+        others = range(1, len(self.communicator.own))
+        return one + [replace(r, key=shard_prefix(k) + r.key) for k in others for r in each]
 
     def fixed_requests(self) -> dict[str, Request]:
         """Return the arrays that every training run has, by what they are called here."""
@@ -87,7 +104,10 @@ class Recipe:
     def shared_requests(self) -> dict[str, Request]:
         """Return the arrays that ranks add up and exchange, by what they are called there; none without ranks."""
         net, ranks = self.network, self.communicator
-        return ranks.requests(net.layout.size, net.statistics_layout.size, net.dtype) if ranks is not None else {}
+        if ranks is None:
+            return {}
+        channels = max((leaf.x[-1] for leaf in synchronised_layers(net)), default=0)
+        return ranks.requests(net.layout.size, net.statistics_layout.size, net.dtype, channels)
 
     def multi_step_requests(self) -> dict[str, Request]:
         """Return the arrays of the coming updates: indices, learning rates, and the number of the next one."""
@@ -96,3 +116,14 @@ class Recipe:
             "rates": Request("launch.rates", (self.steps_per_launch, 1), self.network.dtype, "workspaces"),
             "step": Request("launch.step", (1,), "int64", "workspaces", shared=True),
         }
+
+
+def shard_prefix(k: int) -> str:
+    """Return how the keys of own shard k begin, of several side by side; those of the first are plain."""
+    return f"shard {k}: "
+
+
+def synchronised_layers(network: Network) -> list[Leaf]:
+    """Return the layers that normalise over all shards of a batch."""
+    assert network.input_shape is not None
+    return [leaf for leaf in network.describe(network.input_shape) if isinstance(leaf.layer, SyncBatchNorm)]

@@ -48,6 +48,7 @@ MODULES = {
     "ConvTranspose2d": (nn.ConvTranspose2d(2, 3, 2, stride=2), ms.ConvTranspose2d(3, 2, stride=2), (3, 4, 2)),
     "BatchNorm": (nn.BatchNorm2d(2), ms.BatchNorm(), (3, 4, 2)),
     "BatchNorm not affine": (nn.BatchNorm1d(6, affine=False), ms.BatchNorm(affine=False), (6,)),
+    "SyncBatchNorm": (nn.BatchNorm1d(6), ms.SyncBatchNorm(), (6,)),  # whose own needs a process group
     "LayerNorm": (nn.LayerNorm(6), ms.LayerNorm(), (4, 6)),
     "RMSNorm": (nn.RMSNorm(6, eps=1e-5), ms.RMSNorm(), (4, 6)),
     "PReLU": (nn.PReLU(6), ms.PReLU(), (6,)),

@@ -51,6 +51,7 @@ from minisgd.nn import (
     Softmax,
     SoftmaxCrossEntropy,
     Softplus,
+    SyncBatchNorm,
     Tanh,
     TiedAutoencoder,
     TokenCrossEntropy,
@@ -361,6 +362,7 @@ LAYERS: dict[str, LayerRow] = (
         "BatchNorm": BATCH_NORM,
         "BatchNorm not affine": BATCH_NORM.variant(lambda shape: BatchNorm(affine=False, eps=1e-3)),
         "BatchNorm ghost": BATCH_NORM.variant(lambda shape: BatchNorm(ghost=2)),
+        "SyncBatchNorm": BATCH_NORM.variant(lambda shape: SyncBatchNorm()),
         "LayerNorm": LayerRow(lambda shape: LayerNorm(eps=1e-4), plain_layer_norm, torch_layer_norm, sequences=True),
         "RMSNorm": LayerRow(
             lambda shape: RMSNorm(eps=1e-4),

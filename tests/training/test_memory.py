@@ -48,3 +48,18 @@ def test_a_recorded_program_takes_no_memory_for_each_example(network: ms.Network
     # products of another shape may be cut into other pieces, a few calls more or fewer
     assert many - few < 0.02 * (planned - fewer_planned) + (1 << 16)
     assert few < 1 << 20
+
+
+def test_of_ranks_the_memory_is_that_of_one():
+    net = ms.Network(ms.Linear(128), ms.ReLU(), ms.Linear(10))
+    plans = {n: ms.memory_plan(net, (784,), 1024, ranks=n) for n in (1, 2, 16)}
+    for n, plan in plans.items():
+        shards = max(8, n)
+        exact = ms.memory_plan(net, (784,), 1024 // shards)
+        assert plan.bytes_per_example == -(-exact.bytes_per_example // shards)
+        assert plan.by_owner["activations"] == exact.by_owner["activations"]
+    assert plans[2].bytes > plans[16].bytes  # where fewer sums wait for each other
+    limited = ms.memory_plan(net, (784,), 1024, ranks=2, memory_limit=plans[2].bytes)
+    assert limited.micro_batch == 128 and 1024 <= limited.largest_batch < 1032
+    with pytest.raises(ms.MinisgdError, match="ranks must be an integer of at least 1"):
+        ms.memory_plan(net, (784,), 32, ranks=0)

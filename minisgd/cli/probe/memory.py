@@ -6,7 +6,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
 from minisgd.cli import options, output
-from minisgd.cli.parser import Parser
+from minisgd.cli.parser import Parser, positive
 from minisgd.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def configure(parser: Parser) -> None:
     options.add_optimizer(parser)
     parser.add_argument("--batch-size", default="32", metavar="B", help="32, or full with --data (32)")
     parser.add_argument("--memory-limit", metavar="BYTES", help="512MiB (the memory that is available)")
+    parser.add_argument("--ranks", type=positive, metavar="N", help="of one of N ranks that share every batch")
     parser.add_argument("--measure", action="store_true", help="with --data: also measure steps at several batch sizes")
     options.add_common(parser)
 
@@ -41,12 +42,15 @@ def run(args: Namespace) -> int:
     from minisgd.training.memory import default_loss
 
     data = options.data_if_given(args)
-    if args.measure and (data is None or args.device != "cpu"):
+    wrong = f"--ranks {args.ranks}" if args.ranks else f"--device {args.device}"
+    if args.measure and (data is None or args.device != "cpu" or args.ranks):
         raise ArgumentError(
             "--measure",
-            expected="given with --data and on the CPU",
-            got="--input" if data is None else f"--device {args.device}",
-            fix="name the data: --data digits" if data is None else "leave --device out",
+            expected="given with --data, on the CPU and without --ranks",
+            got="--input" if data is None else wrong,
+            fix="name the data: --data digits"
+            if data is None
+            else f"leave {'--ranks' if args.ranks else '--device'} out",
         )
     network, shape = options.load_model(args, data)
     loss, optimizer = options.make_loss(args), options.make_optimizer(args)
@@ -60,6 +64,7 @@ def run(args: Namespace) -> int:
         dtype=args.dtype,
         memory_limit=available if args.memory_limit is None else args.memory_limit,
         spec=None if data is None else ExampleSpec.of(data.train, data.scale, args.dtype),
+        ranks=args.ranks,
     )
     measured = None
     if args.measure and data is not None:

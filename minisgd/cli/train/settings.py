@@ -128,7 +128,7 @@ def announce(args: Namespace, data: Dataset, network: Network, settings: Mapping
     from minisgd.training.feeds.feed import ExampleSpec
     from minisgd.training.memory import default_loss
 
-    largest = as_batch_schedule(settings["batch_size"], len(data)).largest
+    ranks, largest = settings["communicator"], as_batch_schedule(settings["batch_size"], len(data)).largest
     plan = memory_plan(
         network,
         data.input_shape,
@@ -138,9 +138,9 @@ def announce(args: Namespace, data: Dataset, network: Network, settings: Mapping
         dtype=args.dtype,
         memory_limit=args.memory_limit,
         spec=ExampleSpec.of(data.train, data.scale, args.dtype),
+        ranks=ranks,
     )
-    ranks = settings["communicator"]
-    if args.memory_limit is None and args.device == "cpu" and ranks is None:
+    if args.memory_limit is None and args.device == "cpu":
         require_memory(plan.bytes)
     if args.quiet:
         return

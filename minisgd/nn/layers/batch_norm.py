@@ -82,10 +82,12 @@ class BatchNorm(RunningAverages):
             mean, inv = self.mean[g], self.inv[g]  # (…, 1, C)
             ops.sum_batch(x_, out=mean)
             ops.multiply(mean, 1 / n, out=mean)
+            self._average(ops, mean)
             ops.subtract(x_, mean, out=xhat)
             ops.square(xhat, out=work)
             ops.sum_batch(work, out=inv)
             ops.multiply(inv, 1 / n, out=inv)  # σ²
+            self._average(ops, inv)
             self.update_running(ops, mean, inv, n)
             ops.add(inv, self.eps, out=inv)
             ops.sqrt(inv, out=inv)
@@ -96,23 +98,29 @@ class BatchNorm(RunningAverages):
 
     def backward(self, ops: Ops, dy: Array) -> Array | None:
         """dγ = Σ dy x̂    dβ = Σ dy    dx = γ/√(σ²+ε) · (dy − mean(dy) − x̂ mean(dy x̂))"""
-        for g, n, dy_, xhat, work, dx in each_ghost(self, dy, self.xhat, self.work, self.dx):
+        for g, _, dy_, xhat, work in each_ghost(self, dy, self.xhat, self.work):
             ops.sum_batch(dy_, out=self.sum_dy[g])
             ops.multiply(dy_, xhat, out=work)
             ops.sum_batch(work, out=self.sum_dy_xhat[g])
-            if dx is not None:
-                ops.multiply(xhat, self.sum_dy_xhat[g], out=work)
-                ops.add(work, self.sum_dy[g], out=work)
-                ops.multiply(work, 1 / n, out=work)
-                ops.subtract(dy_, work, out=dx)
-                ops.multiply(dx, self.inv[g], out=dx)
-                if self.affine:
-                    ops.multiply(dx, self.gamma, out=dx)
         if self.affine:
             used = (..., slice(len(ghost_batches(self))), slice(None), slice(None))
             ops.sum(self.sum_dy[used], -3, out=self.dbeta)
             ops.sum(self.sum_dy_xhat[used], -3, out=self.dgamma)
+        if self.dx is None:
+            return None
+        self._average(ops, self.sum_dy, self.sum_dy_xhat)
+        for g, n, dy_, xhat, work, dx in each_ghost(self, dy, self.xhat, self.work, self.dx):
+            ops.multiply(xhat, self.sum_dy_xhat[g], out=work)
+            ops.add(work, self.sum_dy[g], out=work)
+            ops.multiply(work, 1 / n, out=work)
+            ops.subtract(dy_, work, out=dx)
+            ops.multiply(dx, self.inv[g], out=dx)
+            if self.affine:
+                ops.multiply(dx, self.gamma, out=dx)
         return self.dx
+
+    def _average(self, ops: Ops, *statistics: Array) -> None:
+        """Take the mean over all parts of the batch: here there is one, in SyncBatchNorm one a shard."""
 
     def infer(self, ops: Ops, x: Array) -> Array:
         """x̂ = (x − r_mean)/√(r_var + ε)    y = γ x̂ + β"""

@@ -29,7 +29,8 @@ def ghost_batches(layer: BatchNorm) -> list[slice]:
     if len(starts) > 1 and (batch - starts[-1]) * per_example == 1:
         starts.pop()
     runs = [slice(a, b) for a, b in zip(starts, [*starts[1:], batch], strict=True)]
-    if min(run.stop - run.start for run in runs) * per_example == 1:
+    together = layer.batch if len(runs) == 1 else min(run.stop - run.start for run in runs)
+    if together * per_example == 1:
         raise ShapeError(
             f"{layer.label}: x",
             expected="at least two values per channel in training",

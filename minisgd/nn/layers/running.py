@@ -42,5 +42,10 @@ class RunningAverages(Layer):
     @property
     def averaging_rate(self) -> float:
         """η: 1 − 0.9^(n/32) for n examples that are normalised together, and 0.1 at least; or the momentum."""
-        batch = self.y.shape[len(self.lead)]
-        return 1 - 0.9 ** max(1.0, min(self.ghost or batch, batch) / 32) if self.momentum is None else self.momentum
+        n = min(self.ghost or self.batch, self.batch)
+        return 1 - 0.9 ** max(1.0, n / 32) if self.momentum is None else self.momentum
+
+    @property
+    def batch(self) -> int:
+        """B: the examples of a batch."""
+        return int(self.y.shape[len(self.lead)])

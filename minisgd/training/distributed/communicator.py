@@ -63,16 +63,22 @@ class Communicator(ABC):
         share = self.shards // self.size
         return range(self.rank * share, (self.rank + 1) * share)
 
-    def requests(self, parameters: int, statistics: int, dtype: str) -> dict[str, Request]:
+    def examples(self, shard: int, b: int) -> slice:
+        """Return which of the b examples of a batch are those of a shard."""
+        return slice(shard * b // self.shards, (shard + 1) * b // self.shards)
+
+    def requests(self, parameters: int, statistics: int, dtype: str, synchronised: int = 0) -> dict[str, Request]:
         """Return the memory of one rank: sums on their way up the tree, what comes from the others, and statistics.
 
         Vectors are padded to a multiple of n, so that every rank adds up an equal slice of them.
+        synchronised: the most numbers that are added up in the middle of a step
         """
         n, slice_size = self.size, -(-(parameters + statistics) // self.size)
         return {
             "total": Request("gradient.total", (len(self.own).bit_length(), n, slice_size), dtype, "gradients"),
             "received": Request("gradient.received", (n if n > 1 else 0, slice_size), dtype, "gradients"),
             "before": Request("statistics.before", (statistics,), dtype, "workspaces"),
+            "exchanged": Request("statistics.exchanged", (n * synchronised,), dtype, "workspaces"),
         }
 
     def require_device(self, device: str) -> None:
@@ -114,3 +120,13 @@ class Communicator(ABC):
                 got=f"{settings[names[which]]} on rank {self.rank}, and rank {rank} differs from rank 0",
                 fix="start all ranks with the same script, arguments, data and versions",
             )
+
+
+class PlannedRanks(Communicator):
+    """Ranks that are only planned, and so say nothing: their memory is known before they are there."""
+
+    def all_to_all(self, send: Array, *, out: Array) -> None:
+        raise NotImplementedError
+
+    def all_gather(self, send: Array, *, out: Array) -> None:
+        raise NotImplementedError

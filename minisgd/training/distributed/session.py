@@ -44,17 +44,11 @@ class DistributedSession(Session):
 
     def _shards(self, index: HostArray, losses: HostArray) -> Iterator[Array]:
         """Compute own shards as they are asked for, each into the next vector that no waiting sum is in."""
-        ops, net, ranks, b = self.ops, self.network, self.ranks, index.shape[-1]
-        micro = self.recipe.micro_batch
-        draws = -(-self.recipe.batch_size // micro)  # micro-batches of a shard, at most: random numbers of their own
-        for k, s in enumerate(ranks.own):
-            out = self.sums[k.bit_count()]
-            flat = out.reshape(-1)
-            gradient, statistics = flat[: self.total.size], flat[self.total.size : self.joined.size]
-            part = index[:, s * b // ranks.shards : (s + 1) * b // ranks.shards]
-            ops.fill(0.0, out=flat)
-            ops.upload((self.steps * ranks.shards + s) * draws, out=self.clock)
-            ops.upload(0.0, out=self.loss_sum)
+        ops, net, b, micro = self.ops, self.network, index.shape[-1], self.recipe.micro_batch
+        for k, s in enumerate(self.ranks.own):
+            out, gradient, statistics = self._vector(k)
+            part = index[:, self.ranks.examples(s, b)]
+            self._begin_shard(s)
             ops.copy(self.before, out=net.statistics)
             for start in range(0, part.shape[-1], micro):
                 piece = part[:, start : start + micro]
@@ -64,6 +58,19 @@ class DistributedSession(Session):
             ops.multiply(net.statistics, part.shape[-1] / b, out=statistics)
             losses[k] = float(ops.to_host(self.loss_sum))
             yield out
+
+    def _vector(self, k: int) -> tuple[Array, Array, Array]:
+        """Return the vector for own shard k, of zeros, and its parts: of the gradient, and of the statistics."""
+        out = self.sums[k.bit_count()]
+        flat = out.reshape(-1)
+        self.ops.fill(0.0, out=flat)
+        return out, flat[: self.total.size], flat[self.total.size : self.joined.size]
+
+    def _begin_shard(self, s: int) -> None:
+        """Set the clock of shard s, whose micro-batches have random numbers of their own, and its loss."""
+        draws = -(-self.recipe.batch_size // self.recipe.micro_batch)  # micro-batches of a shard, at most
+        self.ops.upload((self.steps * self.ranks.shards + s) * draws, out=self.clock)
+        self.ops.upload(0.0, out=self.loss_sum)
 
     def _add(self, left: Array, right: Array) -> Array:
         self.ops.add(left, right, out=left)

@@ -65,6 +65,9 @@ class StreamedData(DeviceData):
             for name, (first, second) in _slots(feed.requests(1)).items()
         }
 
+    def arriving_in(self, ops: Ops, arena: Arena) -> DeviceData:
+        return StreamedData(HostData(self.x, self.y, self.weight), self.feed, ops, arena)
+
     def choose(self, ops: Ops, index: HostArray, *, out: Array) -> None:
         """Send the examples of the coming batch.  index (R, b)   out (…, b) host array of the batch's shape"""
         *lead, b = out.shape

@@ -29,6 +29,7 @@ def test_people_see_both(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ("probe memory --input 64 --measure", ["--measure", "--data digits"]),
         ("probe memory --data digits --measure --device cuda", ["--measure", "leave --device out"]),
+        ("probe memory --data digits --measure --ranks 2", ["--measure", "leave --ranks out"]),
     ],
 )
 def test_refusals(line: str, says: list[str], capsys: pytest.CaptureFixture[str]) -> None:
