@@ -219,6 +219,7 @@ def _print(found: Study) -> None:
     output.print_table(header, rows, left=0, strong=lambda position: sizes[position] == best.batch_size)
     if any(batch.lr_on_edge for batch in result.batch_sizes):
         print("* the best of those tried was the smallest or the largest")
+    output.print_text(str(result.fit))
     if result.ranks is not None:
         _print_ranks(result.ranks)
     for caution in cautions(result):

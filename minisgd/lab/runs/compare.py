@@ -13,6 +13,7 @@ from minisgd.lab import plots, words
 from minisgd.lab.page import Plot, View, say, write_page
 from minisgd.lab.runs.folder import Document, Folder, number, read_folder
 from minisgd.lab.runs.training import LOOKS, curves_of, rows
+from minisgd.lab.study.curves import critical_with_interval
 
 Rows = list[tuple[str, list[str]]]
 
@@ -151,6 +152,7 @@ def _answers(about: Document) -> dict[str, str]:
     if fit["s_min"] is not None:
         found["Bcrit"] = words.size(number(fit["b_crit"]))
         found["Bcrit, 95%"] = words.interval(number(fit["b_crit_low"]), number(fit["b_crit_high"]), words.size)
+        found["Bcrit, by definition"] = _by_both(fit)
         found |= {"Smin": words.count(fit["s_min"]), "Emin": words.count(fit["e_min"])}
     if timing is not None:
         found["t0 of a step"] = words.seconds(timing["t0_seconds"])
@@ -212,6 +214,10 @@ def _race(of: Comparison, unit: str) -> View:
     return View(unit, page, "Medians over the seeds, with 95% intervals, each at the learning rate that suits it best.")
 
 
+def _by_both(fit: Document) -> str:
+    return critical_with_interval(*(number(fit[key]) for key in ("b_crit", "b_crit_low", "b_crit_high")))
+
+
 def _critical(of: Comparison) -> View:
     """Draw the critical batch size of each study with its interval."""
     page, ax = plots.figure("Critical batch size", height=1.6 + 0.4 * len(of.names), left=0.24)
@@ -225,7 +231,7 @@ def _critical(of: Comparison) -> View:
         ends = [max(low, middle / 100), min(high, middle * 100)]
         ax.plot(ends, [row] * 2, color=look["color"], lw=2)
         (point,) = ax.plot(middle, row, ls="", ms=8, **look)
-        text = f"{name}: {words.size(middle)} (95% interval {words.interval(low, high, words.size)})"
+        text = f"{name}: {_by_both(fit)}"
         say(point, [text])
         said.append(text)
         seen += [*ends, middle]

@@ -3,7 +3,35 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from minisgd.lab import words
+
+OVERHEAD = 0.2
+"""Steps beyond linear scaling, Emin/B, at which Zhang et al. (2024, arXiv 2410.21676) call a batch size critical.
+
+S(B)·B/Emin = 1 + B/Bcrit, so on the hyperbola that is 0.2 Emin/Smin exactly.
+"""
+
+
+EMIN_SMIN, BEYOND_LINEAR = "Emin/Smin", "20% over linear scaling"
+"""Both definitions by name."""
+
+
+def by_both_definitions(said: Callable[[float], str]) -> str:
+    """Write a critical batch size by both definitions, which are named.  said: writes Emin/Smin times a factor"""
+    return f"{EMIN_SMIN} {said(1.0)}; {BEYOND_LINEAR} {said(OVERHEAD)}"
+
+
+def critical_with_interval(b_crit: float, low: float, high: float) -> str:
+    """Write a critical batch size and its 95% interval by both definitions."""
+
+    def said(factor: float) -> str:
+        ends = words.interval(factor * low, factor * high, words.size)
+        return f"{words.size(factor * b_crit)} (95% interval {ends})"
+
+    return by_both_definitions(said)
 
 
 @dataclass(frozen=True)
@@ -38,6 +66,20 @@ class FitResult:
     def interval(self) -> tuple[float, float]:
         """The 95% interval of b_crit."""
         return self.b_crit_low, self.b_crit_high
+
+    @property
+    def b_20(self) -> tuple[float, float, float]:
+        """The batch size at which steps exceed linear scaling by 20%, and the ends of its 95% interval."""
+        return OVERHEAD * self.b_crit, OVERHEAD * self.b_crit_low, OVERHEAD * self.b_crit_high
+
+    def __str__(self) -> str:
+        if self.s_min is None:
+            return f"No critical batch size can be given: {self.reason}."
+        if math.isinf(self.b_crit):
+            return "Every batch size tested still scales perfectly, so the critical batch size lies above them all."
+        if self.b_crit == 0:
+            return "Every batch size tested takes about as many steps, so the critical batch size lies below them all."
+        return f"Critical batch size: {critical_with_interval(self.b_crit, *self.interval)}."
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ class SimulatedRanks:
         )
         if self.knee < most:
             few = "one rank" if self.knee < 2 else f"{words.size(self.knee)} ranks"
-            text += f" Beyond {few} their batch is larger than the critical one, and more of them save few steps."
+            text += f" Beyond {few} their batch is larger than Bcrit = Emin/Smin, and more of them save few steps."
         return text
 
 

@@ -126,7 +126,8 @@ class StudyResult:
     ranks: SimulatedRanks | None = None
 
     def __str__(self) -> str:
-        return "\n".join([str(self._table()), "", str(self.recommendation)])
+        fit = [str(self.fit), ""] if self.batch_sizes else []
+        return "\n".join([str(self._table()), "", *fit, str(self.recommendation)])
 
     def _repr_html_(self) -> str:
         steps = [(float(b.batch_size), b.steps_to_target.median) for b in self.batch_sizes]
@@ -150,7 +151,9 @@ class StudyResult:
 
     def to_json(self) -> str:
         """Write the document of study.json: strictly valid JSON, null for what is infinite or missing."""
-        return to_json(asdict(self), indent=2)
+        document = asdict(self)
+        document["fit"] |= dict(zip(("b_20", "b_20_low", "b_20_high"), self.fit.b_20, strict=True))
+        return to_json(document, indent=2)
 
     def save(self, folder: str | Path) -> Path:
         """Write study.json into a folder.

@@ -61,7 +61,9 @@ def test_document_has_the_promised_keys(study):
     for unit in ("steps", "examples", "seconds"):
         interval = document["batch_sizes"][0][f"{unit}_to_target"]
         assert set(interval) == {"median", "low", "high", "reached", "censored"}
-    assert {"s_min", "e_min", "b_crit", "b_crit_low", "b_crit_high"} <= set(document["fit"])
+    fit = document["fit"]
+    assert {"s_min", "e_min", "b_crit", "b_crit_low", "b_crit_high", "b_20", "b_20_low", "b_20_high"} <= set(fit)
+    assert fit["b_20"] == 0.2 * fit["b_crit"] and fit["b_20_high"] == 0.2 * fit["b_crit_high"]
     assert {"batch_size", "lr", "seconds", "memory_bytes", "why", "runner_up"} <= set(document["recommendation"])
 
 

@@ -15,6 +15,7 @@ from minisgd.lab.claims.experiments.to_target import TargetRuns
 from minisgd.lab.claims.pictures import Axes, against_batch
 from minisgd.lab.claims.statistics import Estimate, drawn, fit_slopes
 from minisgd.lab.plots import BLUE, GREEN, ORANGE
+from minisgd.lab.study.curves import by_both_definitions
 from minisgd.lab.study.fit import RESOLVABLE, critical_batch_sizes
 from minisgd.typing import Generator, HostArray
 
@@ -26,8 +27,13 @@ def critical_sizes(runs: Sequence[TargetRuns]) -> list[float]:
 
 
 def describe(runs: Sequence[TargetRuns]) -> str:
-    """State the critical batch sizes: 27, 35 and ∞."""
-    return words.join(["unknown" if math.isnan(size) else words.size(size) for size in critical_sizes(runs)])
+    """State the critical batch sizes by both definitions: 27, 35 and ∞."""
+    sizes = critical_sizes(runs)
+
+    def said(factor: float) -> str:
+        return words.join(["unknown" if math.isnan(size) else words.size(factor * size) for size in sizes])
+
+    return by_both_definitions(said)
 
 
 def trend(x: Sequence[float], runs: Sequence[TargetRuns], rng: Generator) -> Estimate:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
 from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, fails
 from minisgd.lab.claims.experiments import three_axes
 from minisgd.lab.claims.experiments.measured import StepTimes, TimeSteps
 from minisgd.lab.claims.experiments.to_target import CHOSEN, RunToTarget, TargetRuns
+from minisgd.lab.study.curves import critical_with_interval
 from minisgd.typing import Generator
 
 RULE = Rule(
@@ -32,7 +32,8 @@ def judge(rng: Generator, runs: TargetRuns, times: StepTimes) -> Finding:
     evidence = {"steps": axes.steps, "beyond": beyond, "lags": axes.slower}
     text = axes.sentence()
     if critical.fit:
-        text += f" Doubling the batch halves the steps well below the critical batch size, here {words.size(b_crit)}."
+        both = critical_with_interval(b_crit, critical.b_crit_low, critical.b_crit_high)
+        text += f" Doubling the batch halves the steps well below the critical batch size, here {both}."
     return Finding(
         RULE.verdict(evidence),
         axes.ratio("steps"),

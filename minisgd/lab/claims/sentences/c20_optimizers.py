@@ -7,7 +7,7 @@ import numpy as np
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
 from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, some
-from minisgd.lab.claims.experiments.critical import critical_sizes, trend
+from minisgd.lab.claims.experiments.critical import describe, trend
 from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
 from minisgd.lab.claims.pictures import Axes, against_batch
 from minisgd.lab.claims.setting import Setting
@@ -38,12 +38,11 @@ def judge(rng: Generator, sgd: TargetRuns, adam: TargetRuns) -> Finding:
     slope = log_slope(sgd.batch_sizes, lead)
     evidence = {"critical": ratio, "lead": slope}
     times = ratio_of(ratio)
-    of_sgd, of_adam = critical_sizes((sgd, adam))
     small, large = sgd.batch_sizes[0], sgd.batch_sizes[-1]
     first, last = (words.count(float(x)) for x in np.median(lead, axis=1)[[0, -1]])
     text = (
-        f"The critical batch size is {words.size(of_adam)} with Adam and {words.size(of_sgd)} with SGD. SGD needs "
-        f"{first} times the steps of Adam at batch size {small}, and {last} times at {large}."
+        f"SGD and Adam have critical batch sizes of {describe((sgd, adam))}. SGD needs {first} times the steps of Adam "
+        f"at batch size {small}, and {last} times at {large}."
     )
 
     def draw(ax: Axes) -> None:

@@ -56,7 +56,7 @@ def judge(
     names = [f"N = {run.n_train:,}" for run in by_data]
     text = (
         f"Trained to the same target, {words.join([f'{run.n_train:,}' for run in by_data])} examples have critical "
-        f"batch sizes of {critical.describe(by_data)}: they go as N^{slope.value:.2f}."
+        f"batch sizes of {critical.describe(by_data)}. They go as N^{slope.value:.2f}."
     )
     more = [Effect.of("Bcrit: N / N/4, each to a target of its own", farther)]
     if len(by_width) == len(PARTS):

@@ -16,7 +16,8 @@ FAR = 2.0
 DEFINITION = (
     "The critical batch size Bcrit = Emin / Smin is where a run takes twice the fewest possible steps (Smin) and "
     "twice the fewest possible examples (Emin): below it a larger batch saves nearly its share of steps, above it "
-    "nearly nothing."
+    "nearly nothing. By another definition (Zhang et al. 2024) it is where steps exceed linear scaling by 20%, on this "
+    "curve at 0.2 Emin / Smin."
 )
 
 
@@ -42,16 +43,9 @@ def steps(result: StudyResult) -> str:
 
 
 def critical(result: StudyResult) -> str:
-    """State the critical batch size with its interval and its definition, or why there is none."""
+    """State the critical batch size by both definitions, which are explained, or why there is none."""
     fit = result.fit
-    if fit.s_min is None:
-        return f"No critical batch size can be given: {fit.reason}."
-    if math.isinf(fit.b_crit):
-        return "Every batch size tested still scales perfectly, so the critical batch size lies above them all."
-    if fit.b_crit == 0:
-        return "Every batch size tested takes about as many steps, so the critical batch size lies below them all."
-    interval = f"{words.size(fit.b_crit_low)} to {words.size(fit.b_crit_high)}"
-    return f"{DEFINITION} Here it is {words.size(fit.b_crit)} (95% interval {interval})."
+    return f"{DEFINITION} {fit}" if fit.s_min is not None and 0 < fit.b_crit < math.inf else str(fit)
 
 
 def examples(result: StudyResult) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from minisgd.lab import words
 from minisgd.lab.page import Plot, View, write_page
 from minisgd.lab.study.cautions import cautions
+from minisgd.lab.study.curves import critical_with_interval
 from minisgd.lab.study.report import captions, heatmap, learning, machine, ranks, scaling
 from minisgd.lab.study.report.axes import link
 from minisgd.lab.study.result import StudyResult
@@ -146,13 +147,9 @@ def _facts(result: StudyResult) -> list[tuple[str, str, str]]:
         runner_up = f"batch size {best.runner_up.batch_size}"
         facts.append((words.seconds(best.runner_up.seconds), "runner-up", runner_up))
     if fit.s_min is not None:
-        interval = f"{words.size(fit.b_crit_low)} to {words.size(fit.b_crit_high)}"
+        both = critical_with_interval(fit.b_crit, *fit.interval)
         facts.append(
-            (
-                words.size(fit.b_crit),
-                "critical batch size",
-                f"beyond it larger batches save few steps; 95% interval {interval}",
-            )
+            (words.size(fit.b_crit), "critical batch size", f"beyond it larger batches save few steps: {both}")
         )
     return facts
 

@@ -82,12 +82,13 @@ def draw_race(result: StudyResult, unit: Unit) -> Figure:
             ax.plot(at, fit.e_min / at * price, color=GREY, lw=1.3, ls=(0, (5, 3)))
             keys.append(plots.key("perfect scaling", color=GREY, lw=1.3, ls=(0, (5, 3))))
     left, right = ax.get_xlim()
-    if fit.s_min is not None and left < fit.b_crit < right:
-        span = max(fit.b_crit_low, left), min(fit.b_crit_high, right)
-        ax.axvspan(*span, color=GREEN, alpha=0.12, lw=0)
-        ax.axvline(fit.b_crit, color=GREEN, lw=1.6)
-        interval = f"{words.size(fit.b_crit_low)} – {words.size(fit.b_crit_high)}"
-        keys.append(plots.key(f"Bcrit = {words.size(fit.b_crit)}  ({interval})", color=GREEN, lw=1.6))
+    definitions = ("Bcrit = Emin/Smin", (fit.b_crit, *fit.interval), "-"), ("20% over linear", fit.b_20, (0, (4, 2)))
+    for definition, (middle, *ends), dashes in definitions if fit.s_min is not None else ():
+        if left < middle < right:
+            ax.axvspan(max(ends[0], left), min(ends[1], right), color=GREEN, alpha=0.12, lw=0)
+            ax.axvline(middle, color=GREEN, lw=1.6, ls=dashes)
+            interval = words.interval(ends[0], ends[1], words.size)
+            keys.append(plots.key(f"{definition} = {words.size(middle)}  ({interval})", color=GREEN, lw=1.6, ls=dashes))
     best = None if result.timing is None else result.timing.time_optimal_batch
     if unit.name == "time" and best is not None and left < best < right:
         ax.axvline(best, color=INK, lw=1.2, ls=":")
