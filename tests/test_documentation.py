@@ -6,6 +6,7 @@ import importlib.util
 import json
 import re
 import shutil
+import tomllib
 from pathlib import Path
 
 import minisgd
@@ -57,13 +58,12 @@ def test_the_guide_sets_runs_side_by_side_and_says_where_they_differ(tmp_path, m
     hooks = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(hooks)
     alone = hooks.claims("digits nowhere")
-    assert (
-        "| verdict | **" in alone and "Where they differ" not in alone and alone.count("*Literature:* ") == len(CLAIMS)
-    )
+    rows = json.loads((ROOT / "docs" / "measured" / "digits.json").read_text())
+    assert "| verdict | **" in alone and "Where they differ" not in alone and alone.count("*Literature:* ") == len(rows)
+    assert set(tomllib.loads((ROOT / "docs" / "literature.toml").read_text("utf-8"))) == set(map(str, CLAIMS))
     measured = tmp_path / "docs" / "measured"
     measured.mkdir(parents=True)
     shutil.copy(ROOT / "docs" / "literature.toml", measured.parent)
-    rows = json.loads((ROOT / "docs" / "measured" / "digits.json").read_text())
     (measured / "digits.json").write_text(json.dumps(rows))
     rows[8] |= {"verdict": "supported", "setting": {"processor": "a processor"}, "command": "minisgd claims --only 9"}
     (measured / "images.json").write_text(json.dumps(rows[8:9]))

@@ -1,7 +1,7 @@
 """What people say about batch size, settled by measurement.
 
-A claim is one file, ``sentences/cNN_words.py``, and is found there. It holds a ``CLAIM``: the sentence in the
-articles' words, the experiment, the effect size, what would change the verdict; ``needs``, the experiments it reads; a
+A claim is one file, ``sentences/cNN_words.py``, and is found there. It holds a ``CLAIM``: the sentence in its
+source's words, the experiment, the effect size, what would change the verdict; ``needs``, the experiments it reads; a
 ``RULE``, whose words and decision are one piece of data; and ``judge(rng, **results)``, a pure function from their
 results to a ``Finding``. No verdict is written anywhere: it follows from intervals measured in this run, through the
 rule.

@@ -75,12 +75,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence from the articles, and the experiment that settles it.
+    """A sentence from an article or a paper, and the experiment that settles it.
 
     Attributes:
         number: By which it is asked for.
-        says: The claim in the articles' words.
-        sources: Articles that make it, S0 … S4.
+        says: The claim in the words of an article or a paper.
+        sources: Who makes it: articles S0 … S4, or a paper with its section.
         experiment: What is done.
         effect: What is measured of it.
         rule: How the verdict follows from the intervals of the effects.

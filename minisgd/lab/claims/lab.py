@@ -183,9 +183,10 @@ class Lab:
         if self.stop.is_set():
             raise Stopped
         trial, near = self.trial(setting), None
-        if setting != Setting() and setting.optimizer == "sgd" and setting.model is None:
-            # a departure from the reader's problem moves its best rate by less than a decade
-            near = [self.pilot(Setting()).lr * 10 ** (k / 2) for k in range(-2, 3)]
+        kin = Setting(setting.optimizer.partition("-")[0])
+        if setting != kin and kin.optimizer in ("sgd", "adam") and setting.model is None:
+            # a departure from the reader's problem, or from Adam's betas, moves its best rate by less than a decade
+            near = [self.pilot(kin).lr * 10 ** (k / 2) for k in range(-2, 3)]
         begun, worked = perf_counter(), thread_time()
         runs = train_pilot(trial, self.within(trial), METRIC, near, self.seeds, self.stop)
         seconds = perf_counter() - begun

@@ -13,12 +13,22 @@ from minisgd.lab.claims.experiment import Unsuitable
 from minisgd.nn import BatchNorm, Conv2d, Layer, Linear, Network
 from minisgd.nn.models import model
 from minisgd.nn.sequential import clone
-from minisgd.optim import SGD, Adam, AdamW, Optimizer
+from minisgd.optim import SGD, Adam, AdamW, Lion, Muon, Optimizer
+
+
+def _adam(decay: float, betas: tuple[float, float] = (0.9, 0.999)) -> Optimizer:
+    return AdamW(lr=1e-3, betas=betas, weight_decay=decay) if decay else Adam(lr=1e-3, betas=betas)
+
 
 OPTIMIZERS: dict[str, Callable[[float], Optimizer]] = {
     "sgd": lambda decay: SGD(lr=0.1, weight_decay=decay),
     "momentum": lambda decay: SGD(lr=0.1, momentum=0.9, weight_decay=decay),
-    "adam": lambda decay: AdamW(lr=1e-3, weight_decay=decay) if decay else Adam(lr=1e-3),
+    "adam": _adam,
+    "lion": lambda decay: Lion(lr=1e-4, weight_decay=decay),
+    "muon": lambda decay: Muon(lr=1e-3, weight_decay=decay),
+    "adam-0.99": lambda decay: _adam(decay, (0.9, 0.99)),
+    "adam-0.9999": lambda decay: _adam(decay, (0.9, 0.9999)),
+    "adam-near": lambda decay: _adam(decay, (0.99, 0.999)),
 }
 """An optimizer by name and weight decay; its learning rate is what experiments choose."""
 

@@ -138,6 +138,16 @@ class Endings:
         return [b for b, column in zip(self.batch_sizes, columns, strict=True) if column in (0, last)]
 
 
+NOTHING = 1e-6
+"""A loss below this is rounding."""
+
+
+def tuned_losses(runs: Endings) -> HostArray:
+    """Return the validation losses at the tuned learning rates, (K, S): at least NOTHING, NaN where one diverged."""
+    losses = runs.at("val_loss", runs.tuned())
+    return np.maximum(np.where(np.isfinite(losses), losses, np.nan), NOTHING)
+
+
 HALVES = tuple(2.0**k for k in range(-5, 7))
 """Multiples of the pilot's learning rate: twelve, a factor of two apart, 3.3 decades."""
 

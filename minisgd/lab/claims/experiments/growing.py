@@ -1,9 +1,10 @@
-"""Training with a batch that grows, for as many examples as training runs with a constant one see."""
+"""Training with a batch that grows, or a rate that decays, for as many examples as others see with a constant one."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,7 +13,9 @@ from minisgd.lab.claims.experiments.fixed_budget import HALVES, Ending, Endings
 from minisgd.lab.claims.lab import RATIO, Lab
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.study.stack import Stopped
-from minisgd.optim import GrowBatch
+from minisgd.optim import ConstantBatch, GrowBatch
+from minisgd.optim.batch_size import BatchSizeSchedule
+from minisgd.optim.learning_rate import Constant, LearningRateSchedule, StepDecay
 
 
 @dataclass(frozen=True)
@@ -28,16 +31,28 @@ class GrowingBudget(Experiment[Endings]):
     setting: Setting = Setting()
     multiples: tuple[float, ...] = HALVES
 
+    way: ClassVar[str] = "growing"
+
     @property
     def name(self) -> str:
-        parts = [self.setting.name, f"{self.epochs:g}-epochs-growing"]
+        parts = [self.setting.name, f"{self.epochs:g}-epochs-{self.way}"]
         parts += ["lr-" + "-".join(f"{m:g}" for m in self.multiples)] if self.multiples != HALVES else []
         return "-".join(parts)
+
+    def stages(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the batch size of every stage, of those that are compared."""
+        return sizes
+
+    def schedules(self, sizes: tuple[int, ...], lr: float) -> tuple[LearningRateSchedule, BatchSizeSchedule]:
+        """Return the learning rate and the batch size of a training run that begins at a learning rate."""
+        every = self.epochs / len(sizes)
+        return Constant(lr), GrowBatch(sizes[0], sizes[-1], every=every, factor=RATIO)
 
     def seconds(self, lab: Lab) -> float:
         pilot, sizes = lab.pilot(self.setting), lab.within(lab.trial(self.setting))
         each = self.epochs / len(sizes) * len(lab.trial(self.setting).data)
-        steps = sum(each / b * (0.5 + 0.5 * b / pilot.batch_size) for b in sizes)  # of the pilot's, near enough
+        # of the pilot's, near enough
+        steps = sum(each / b * (0.5 + 0.5 * b / pilot.batch_size) for b in self.stages(sizes))
         return len(lab.seeds) * len(lab.rates(self.multiples)) * steps * pilot.replica_step_seconds
 
     def run(self, lab: Lab) -> Endings:
@@ -53,9 +68,10 @@ class GrowingBudget(Experiment[Endings]):
 
     def _train(self, lab: Lab, sizes: tuple[int, ...], lr: float) -> list[Ending]:
         """Train one replica for each seed."""
-        trial = lab.trial(self.setting).with_lr(lr)
-        schedule = GrowBatch(sizes[0], sizes[-1], every=self.epochs / len(sizes), factor=RATIO)
-        prepared = replace(trial.prepare(sizes[-1], lab.seeds), batch_size=schedule)
+        trial = lab.trial(self.setting)
+        rate, schedule = self.schedules(sizes, lr)
+        trial = replace(trial, optimizer=replace(trial.optimizer, lr=rate))
+        prepared = replace(trial.prepare(schedule.largest, lab.seeds), batch_size=schedule)
         session = prepared.session(last_batch="drop", epochs=self.epochs)
         on_train, on_validation = prepared.evaluator("train"), prepared.evaluator()
         assert on_train is not None and on_validation is not None
@@ -73,3 +89,15 @@ class GrowingBudget(Experiment[Endings]):
             diverged = not all(map(math.isfinite, losses))
             endings.append(Ending(sizes[-1], lr, seed, session.steps, diverged, losses[0], of_train, losses[1], of_val))
         return endings
+
+
+class DecayingBudget(GrowingBudget):
+    """Train for as many epochs at the smallest size while the learning rate falls as often, and as far, instead."""
+
+    way: ClassVar[str] = "decaying"
+
+    def stages(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        return sizes[:1] * len(sizes)
+
+    def schedules(self, sizes: tuple[int, ...], lr: float) -> tuple[LearningRateSchedule, BatchSizeSchedule]:
+        return StepDecay(lr, factor=1 / RATIO, every=self.epochs / len(sizes)), ConstantBatch(sizes[0])

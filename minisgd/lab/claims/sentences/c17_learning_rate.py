@@ -55,13 +55,14 @@ def judge(rng: Generator, sgd: TargetRuns, adam: TargetRuns) -> Finding:
 def slope(runs: TargetRuns, rng: Generator) -> Estimate:
     """Estimate d log lr* / d log B, choosing lr* anew in every draw of the mean log steps."""
     x = np.log(np.array(runs.batch_sizes, float))
+    return drawn(lambda means: fit_slopes(x, log_optima(runs, means)), np.log(np.concatenate(runs.steps)), rng)
+
+
+def log_optima(runs: TargetRuns, means: HostArray) -> HostArray:
+    """Return log lr* at every batch size, for draws of the mean log steps.  means (D, L of all sizes) to (K, D)"""
     ends = np.cumsum([len(rates) for rates in runs.learning_rates])[:-1]
-
-    def slopes(means: HostArray) -> HostArray:  # (D, L of all batch sizes)
-        parts = zip(runs.learning_rates, np.split(means, ends, axis=1), strict=True)
-        return fit_slopes(x, np.stack([_log_optimum(rates, part.T) for rates, part in parts]))
-
-    return drawn(slopes, np.log(np.concatenate(runs.steps)), rng)
+    parts = zip(runs.learning_rates, np.split(means, ends, axis=1), strict=True)
+    return np.stack([_log_optimum(rates, part.T) for rates, part in parts])
 
 
 def optima(runs: TargetRuns) -> HostArray:

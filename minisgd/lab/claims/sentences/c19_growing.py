@@ -7,7 +7,7 @@ import numpy as np
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
 from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, fails
-from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget
+from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget, tuned_losses
 from minisgd.lab.claims.experiments.growing import GrowingBudget
 from minisgd.lab.claims.pictures import Axes
 from minisgd.lab.claims.statistics import Estimate, log_ratio, ratio_of
@@ -15,9 +15,6 @@ from minisgd.lab.plots import BLUE, INK, ORANGE, log_axis, spread
 from minisgd.typing import Generator, HostArray
 
 EPOCHS = 10
-
-NOTHING = 1e-6
-"""A loss below this is rounding."""
 
 
 RULE = Rule(
@@ -35,8 +32,8 @@ RULE = Rule(
 
 def judge(rng: Generator, constant: Endings, growing: Endings) -> Finding:
     """Compare the grown batch with a constant one of as many updates, and with the size that it started from."""
-    steps, losses = constant.at("steps", constant.tuned()), _losses(constant)  # (K, S)
-    grown_steps, grown = growing.at("steps", growing.tuned())[0], _losses(growing)[0]  # (S,)
+    steps, losses = constant.at("steps", constant.tuned()), tuned_losses(constant)  # (K, S)
+    grown_steps, grown = growing.at("steps", growing.tuned())[0], tuned_losses(growing)[0]  # (S,)
     better = log_ratio(grown, at_equal_steps(steps, losses, grown_steps))
     kept = log_ratio(grown, losses[0])
     saved = float(np.median(grown_steps) / np.median(steps[0]))
@@ -76,12 +73,6 @@ def judge(rng: Generator, constant: Endings, growing: Endings) -> Finding:
         tuple(f"Batch size {at}: the best learning rate is on the edge of its grid." for at in edges),
         evidence,
     )
-
-
-def _losses(runs: Endings) -> HostArray:
-    """Return the validation losses at the tuned learning rates, (K, S): at least NOTHING, NaN where one diverged."""
-    losses = runs.at("val_loss", runs.tuned())
-    return np.maximum(np.where(np.isfinite(losses), losses, np.nan), NOTHING)
 
 
 def at_equal_steps(steps: HostArray, losses: HostArray, wanted: HostArray) -> HostArray:

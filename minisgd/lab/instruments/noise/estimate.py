@@ -161,7 +161,7 @@ def gradient_noise(
         )
     rng = generator(seed)
     chosen = everything if n == population else everything.subset(np.sort(rng.permutation(population)[:n]))
-    found, mean = _spread(chosen, population)
+    found, mean = noise_of_examples(chosen, population)
     objective = Objective(chosen.network, chosen.dataset, loss=chosen.loss)
     trace = noise_curvature(objective, chosen, mean, probes, rng, complete=n == population)
     along = float(mean @ objective.hessian_vector(objective.start, mean))
@@ -201,7 +201,7 @@ def _checked(examples: int | None, population: int) -> int:
     return int(n)
 
 
-def _spread(examples: Examples, population: int) -> tuple[NoiseInterval, HostArray]:
+def noise_of_examples(examples: Examples, population: int) -> tuple[NoiseInterval, HostArray]:
     """Return the estimates of |G|² and tr Σ with their interval, and the mean gradient (P,)."""
     n, p = len(examples), examples.network.n_parameters
     norms, total, gradient = SquaredNorms(), np.zeros(p), np.zeros(p)

@@ -7,7 +7,7 @@ import pytest
 
 import minisgd as ms
 from minisgd.data.synthetic import gaussian_blobs
-from minisgd.lab.claims.experiments.growing import GrowingBudget
+from minisgd.lab.claims.experiments.growing import DecayingBudget, GrowingBudget
 from minisgd.lab.claims.sentences.c19_growing import at_equal_steps
 from minisgd.training.arithmetic import quiet_arithmetic
 from tests.lab.claims.labs import small_lab
@@ -40,15 +40,16 @@ def test_a_grown_batch_sees_as_many_examples(tmp_path, monkeypatch):
     np.testing.assert_array_equal(again.table("val_loss"), runs.table("val_loss"))
 
 
-def test_it_is_the_training_that_ms_train_would_do():
+@pytest.mark.parametrize("kind", [GrowingBudget, DecayingBudget])
+def test_it_is_the_training_that_ms_train_would_do(kind):
     lab = laboratory()
-    cell = GrowingBudget(8, multiples=(1.0,)).run(lab).cells[0][0][3]
-    schedule = ms.GrowBatch(4, 256, every=2, factor=4)
+    cell = kind(8, multiples=(1.0,)).run(lab).cells[0][0][3]
+    grows = kind is GrowingBudget
     run = ms.train(
         lab.base.network,
         DATA,
-        optimizer=ms.SGD(lr=cell.lr),
-        batch_size=schedule,
+        optimizer=ms.SGD(lr=cell.lr if grows else ms.StepDecay(cell.lr, factor=1 / 4, every=2)),
+        batch_size=ms.GrowBatch(4, 256, every=2, factor=4) if grows else 4,
         steps=cell.steps,
         seed=3,
         last_batch="drop",

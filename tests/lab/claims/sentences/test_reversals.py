@@ -15,6 +15,7 @@ from minisgd.lab.claims.run.claims import find
 from minisgd.lab.claims.run.plan import Missing, Outcome
 from minisgd.lab.claims.sentences.c29_favoured_sizes import SIZES as EVEN_SIZES
 from minisgd.lab.claims.sentences.table import CLAIMS
+from minisgd.lab.study.target import Target
 from tests.lab.claims.sentences.synthetic_results import (
     SIZES,
     Curve,
@@ -175,6 +176,45 @@ def curves(scatter: Curve, level: Curve = lambda b: 1.0) -> dict[str, LossCurves
     return {"curves": LossCurves(SIZES, np.stack(table))}
 
 
+def by_optimizer(adam: float, lion: float, muon: float) -> dict[str, Any]:
+    """Return what claim 38 reads, from critical batch sizes."""
+    return {"sgd": critical(16), "adam": critical(adam), "lion": critical(lion), "muon": critical(muon)}
+
+
+def rates_by_optimizer(sgd: Curve, adam: Curve) -> dict[str, Any]:
+    """Return what claim 44 reads, from the best learning rates of SGD and of all others."""
+    others = target_runs(lambda b: 99.0, adam)
+    return {"sgd": target_runs(lambda b: 99.0, sgd), "adam": others, "lion": others, "muon": others}
+
+
+def few_sizes(**curves: Curve) -> dict[str, Endings]:
+    """Make the losses that arms of Adam come to at batch sizes from 4 to 256."""
+    return {name: losses(curve, sizes=SIZES[:4]) for name, curve in curves.items()}
+
+
+def grow_or_decay(decaying: float, growing: float) -> dict[str, Endings]:
+    """Make validation losses of a learning rate that decays and of a batch that grows; 0.2 with neither."""
+    runs = budgets(lambda b: 0.2, growing)
+    return runs | {"decaying": budgets(flat, decaying)["growing"]}
+
+
+def during_training(late: float, far: float) -> dict[str, Any]:
+    """Return what claim 41 reads: a noise scale of 10 early, and a critical batch size of 16 to a near target."""
+    rng = np.random.default_rng(0)
+
+    def look(scale: float) -> Endings:
+        extra = lambda b, lr, seed: {"extra": {"noise_scale": scale * math.exp(0.05 * rng.normal())}}  # noqa: E731
+        return endings(extra, sizes=(16,), rates=(0.1,))
+
+    near = replace(critical(16), target=Target("val_loss", 0.3))
+    return {"early": look(10), "late": look(late), "near": near, "far": critical(far)}
+
+
+def data_or_size(own: float, wide: float) -> dict[str, Any]:
+    """Return what claim 42 reads: critical batch sizes with all the data, and with the full width; 16 with less."""
+    return {"quarter": critical(16), "own": critical(own), "narrow": critical(16), "wide": critical(wide)}
+
+
 def flat(b: float) -> float:
     return 0.1
 
@@ -331,6 +371,29 @@ CASES: list[tuple[int, dict[str, Any], str]] = [
     (37, from_sizes(16, 64, 64), "supported"),
     (37, from_sizes(16, 64, 640), "qualified"),
     (37, from_sizes(64, 64, 64), "refuted"),
+    (38, by_optimizer(16, 64, 64), "supported"),
+    (38, by_optimizer(16, 16, 64), "qualified"),
+    (38, by_optimizer(64, 64, 64), "refuted"),
+    (38, by_optimizer(64, 16, 16), "refuted"),
+    (39, few_sizes(short=rising, usual=lambda b: 0.1 * (1 + (b == 4)), long=flat), "supported"),
+    (39, few_sizes(short=flat, usual=flat, long=flat), "qualified"),
+    (39, few_sizes(short=falling, usual=falling, long=falling), "refuted"),
+    (40, grow_or_decay(0.1, 0.1), "supported"),
+    (40, grow_or_decay(0.1, 0.05), "qualified"),
+    (40, grow_or_decay(0.2, 0.2), "qualified"),
+    (40, grow_or_decay(0.1, 0.2), "refuted"),
+    (41, during_training(100, 64), "supported"),
+    (41, during_training(100, 16), "qualified"),
+    (41, during_training(10, 16), "refuted"),
+    (42, data_or_size(64, 16), "supported"),
+    (42, data_or_size(64, 64), "qualified"),
+    (42, data_or_size(16, 64), "refuted"),
+    (43, few_sizes(usual=flat, lower=lambda b: 0.1 / (1 + (b == 256)), higher=flat), "supported"),
+    (43, few_sizes(usual=flat, lower=lambda b: 0.05, higher=flat), "qualified"),
+    (43, few_sizes(usual=flat, lower=flat, higher=rising), "refuted"),
+    (44, rates_by_optimizer(lambda b: b / 1e3, lambda b: b**0.5), "supported"),
+    (44, rates_by_optimizer(lambda b: b**0.5, lambda b: b**0.5), "qualified"),
+    (44, rates_by_optimizer(lambda b: b**0.5, lambda b: b / 1e3), "refuted"),
 ]  # fmt: skip
 """A claim, results, and the verdict that the rule must come to."""
 
@@ -376,6 +439,19 @@ def test_effects_come_out_as_they_were_put_in():
     np.testing.assert_allclose([effect.value for effect in overhead], [2e-5, 80], rtol=0.1)
     assert math.isclose(judged(1, memory=memory(1e5, 1e3)).effect.value, 1e3, rel_tol=1e-6)
     assert HYPERBOLA.n_train == N
+
+
+def test_rules_miss_by_what_was_put_in():
+    """Where lr* goes as B, the square root is off by the root mean square of log √B about its mean, and more."""
+    found = judged(44, **rates_by_optimizer(lambda b: b / 1e3, lambda b: b**0.5))
+    off = math.exp(0.5 * np.std(np.log(SIZES)))
+    assert "SGD: the linear rule (linear 1.1" in found.words and f"square root {off:.2g}" in found.words
+
+
+def test_a_target_that_is_no_farther_says_nothing_of_training():
+    results = during_training(100, 64)
+    same = judged(41, **(results | {"far": results["near"]}))
+    assert set(same.evidence) == {"noise"} and same.verdict == "supported"
 
 
 def test_a_wish_that_cannot_be_granted_leaves_the_claim_standing():

@@ -1,0 +1,65 @@
+"""Claim 38: newer optimizers tolerate larger batches."""
+
+from __future__ import annotations
+
+from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, some
+from minisgd.lab.claims.experiments import critical
+from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
+from minisgd.lab.claims.setting import Setting
+from minisgd.lab.claims.statistics import ratio_of
+from minisgd.typing import Generator
+
+RULE = Rule(
+    {
+        "muon": Statement("Muon's critical batch size is at least {margin} larger than Adam's", "more", QUARTER),
+        "lion": Statement("Lion's is at least {margin} larger than Adam's", "more", QUARTER),
+    },
+    supported=every("muon", "lion"),
+    qualified=some("muon", "lion"),
+)
+
+
+def judge(rng: Generator, sgd: TargetRuns, adam: TargetRuns, lion: TargetRuns, muon: TargetRuns) -> Finding:
+    """Compare the critical batch sizes of Muon and Lion with that of Adam, and Adam's with that of SGD."""
+    runs = {"SGD": sgd, "Adam": adam, "Lion": lion, "Muon": muon}
+    pairs = {"muon": (adam, muon), "lion": (adam, lion), "adam": (sgd, adam)}
+    ratios = {name: critical.trend((0, 1), pair, rng) for name, pair in pairs.items()}
+    evidence = {name: ratios[name] for name in RULE.statements}
+    said = {"muon": "Muon / Adam", "lion": "Lion / Adam", "adam": "Adam / SGD"}
+    effects = [Effect.of(f"critical batch size Emin/Smin: {said[name]}", ratio_of(r)) for name, r in ratios.items()]
+    shown = tuple(list(runs)[1:])
+    return Finding(
+        RULE.verdict(evidence),
+        effects[0],
+        sum(each.training_runs for each in runs.values()),
+        f"SGD, Adam, Lion and Muon have critical batch sizes of {critical.describe(tuple(runs.values()))}.",
+        lambda ax: critical.draw(ax, (adam, lion, muon), shown),
+        tuple(effects[1:]),
+        critical.cautions(tuple(runs.values()), tuple(runs)),
+        evidence,
+    )
+
+
+CLAIM = Claim(
+    number=38,
+    says="Newer optimizers tolerate larger batches.",
+    sources=("Zhang et al. 2019, abstract", "Essential AI 2025 (arXiv 2505.02222), abstract"),
+    experiment="Train to the same target at every batch size with SGD, Adam, Lion and Muon, each at its tuned learning "
+    "rate; fit S(B) = Smin + Emin/B to the steps.",
+    effect="Ratios of the critical batch sizes Emin/Smin of Muon and Adam, and of Lion and Adam; 95% over paired "
+    "seeds.",
+    rule=RULE,
+    would_change="A network of few and small matrices, in which Muon has little to make orthogonal; a problem that "
+    "noise limits at every batch size tried, where all optimizers scale perfectly.",
+    held_fixed="Target, initial weights of each seed, order of the examples, no weight decay; all but the learning "
+    "rate as each optimizer's paper sets it.",
+    needs={
+        "sgd": RunToTarget(),
+        "adam": RunToTarget(Setting(optimizer="adam")),
+        "lion": RunToTarget(Setting(optimizer="lion")),
+        "muon": RunToTarget(Setting(optimizer="muon")),
+    },
+    judge=judge,
+    unseen=True,
+)

@@ -1,0 +1,104 @@
+"""Claim 39: small batches train well once Adam's β₂ is tuned."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.decision import QUARTER, TEN_PERCENT, Rule, Statement, every, fails
+from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget, tuned_losses
+from minisgd.lab.claims.pictures import Axes, against_batch
+from minisgd.lab.claims.setting import Setting
+from minisgd.lab.claims.statistics import log_ratio, ratio_of
+from minisgd.lab.plots import BLUE, GREEN, ORANGE
+from minisgd.typing import Generator, HostArray
+
+EPOCHS = 10
+
+SIZES = (4, 16, 64, 256)
+"""At 1024 few data leave no more updates than an average of ten needs."""
+
+SHORT, USUAL, LONG = (FixedBudget(Setting(optimizer=name), EPOCHS, batch_sizes=SIZES) for name in
+                      ("adam-0.99", "adam", "adam-0.9999"))  # fmt: skip
+
+RULE = Rule(
+    {
+        "worse": Statement(
+            "with β₂ tuned the smallest batch leaves at least {margin} more loss than the best of the others",
+            "more",
+            QUARTER,
+        ),
+        "helps": Statement(
+            "at the smallest batch β₂ = 0.999 leaves at least {margin} more loss than the tuned one",
+            "more",
+            TEN_PERCENT,
+        ),
+    },
+    supported=every(fails("worse"), "helps"),
+    qualified=fails("worse"),
+)
+
+
+def judge(rng: Generator, short: Endings, usual: Endings, long: Endings) -> Finding:
+    """Tune β₂ at every batch size, then compare the smallest with the best of the others, and with β₂ = 0.999."""
+    arms = {"0.99": short, "0.999": usual, "0.9999": long}
+    losses = np.stack([tuned_losses(runs) for runs in arms.values()])  # (3, K, S)
+    best, chosen = best_of(losses)
+    others = list(np.nan_to_num(np.median(chosen[1:], axis=1), nan=np.inf))
+    rival = 1 + int(np.argmin(others))
+    sizes = usual.batch_sizes
+    worse = log_ratio(chosen[0], chosen[rival], comparisons=len(others))
+    helps = log_ratio(losses[1, 0], chosen[0], comparisons=len(arms) - 1)
+    evidence = {"worse": worse, "helps": helps}
+    ratio, gain = ratio_of(worse), ratio_of(helps)
+    text = (
+        f"After {EPOCHS} epochs batch size {sizes[0]} with β₂ = {list(arms)[best[0]]} leaves {ratio.value:.2f} times "
+        f"the validation loss of batch size {sizes[rival]} with β₂ = {list(arms)[best[rival]]}; β₂ = 0.999 leaves it "
+        f"{gain.value:.2f} times its own."
+    )
+
+    def draw(ax: Axes) -> None:
+        for table, name, color in zip(losses, arms, (GREEN, BLUE, ORANGE), strict=True):
+            against_batch(ax, sizes, table, "validation loss", color=color, name=f"β₂ = {name}")
+
+    edges = [(name, b) for name, runs in arms.items() for b in runs.on_edge(runs.tuned())]
+    return Finding(
+        RULE.verdict(evidence),
+        Effect.of(f"validation loss with β₂ tuned: batch size {sizes[0]} / {sizes[rival]}", ratio),
+        sum(runs.training_runs for runs in arms.values()),
+        text,
+        draw,
+        (Effect.of(f"validation loss at batch size {sizes[0]}: β₂ = 0.999 / tuned", gain),),
+        tuple(f"β₂ = {name}, batch size {b}: the best learning rate is on the edge of its grid." for name, b in edges),
+        evidence,
+    )
+
+
+def best_of(losses: HostArray) -> tuple[HostArray, HostArray]:
+    """Return which of several arms has the lowest median at every batch size, and its losses.
+
+    losses (A, K, S) to (K,) and (K, S); a median that is no number is the worst
+    """
+    medians = np.median(losses, axis=2)
+    best = np.where(np.isnan(medians), np.inf, medians).argmin(axis=0)
+    return best, losses[best, np.arange(losses.shape[1])]
+
+
+CLAIM = Claim(
+    number=39,
+    says="Small batches train as well as large ones once Adam's β₂ is tuned.",
+    sources=("Marek et al. 2025 (arXiv 2507.07101), abstract",),
+    experiment=f"Train {EPOCHS} epochs at every batch size with Adam and β₂ = 0.99, 0.999 and 0.9999, β₁ = 0.9, the "
+    "learning rate tuned for each; at every batch size the β₂ that leaves the lowest median is the tuned one.",
+    effect="Ratio of the validation losses of the smallest batch and of the best of the others, each with its tuned "
+    "β₂; that of β₂ = 0.999 and the tuned one at the smallest batch; geometric means over paired seeds, 95%, widened "
+    "for the choice among several.",
+    rule=RULE,
+    would_change="Training in few steps, where β₂ hardly matters as its start is corrected for; a learning rate that "
+    "does not decay leaves a small batch in its noise.",
+    held_fixed="Number of examples, initial weights of each seed, order of the examples, β₁, ε, a constant learning "
+    "rate.",
+    needs={"short": SHORT, "usual": USUAL, "long": LONG},
+    judge=judge,
+    unseen=True,
+)

@@ -1,0 +1,86 @@
+"""Claim 43: large batches want Adam's β₁ near β₂."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minisgd.lab.claims.claim import Claim, Effect, Finding
+from minisgd.lab.claims.decision import TEN_PERCENT, Rule, Statement, every
+from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget, tuned_losses
+from minisgd.lab.claims.pictures import Axes, against_batch
+from minisgd.lab.claims.sentences.c39_tuned_beta2 import EPOCHS, SHORT, SIZES, USUAL, best_of
+from minisgd.lab.claims.setting import Setting
+from minisgd.lab.claims.statistics import difference, log_ratio, ratio_of
+from minisgd.lab.plots import BLUE, ORANGE
+from minisgd.typing import Generator
+
+RULE = Rule(
+    {
+        "large": Statement(
+            "at the largest batch β₁ nearer to β₂ leaves at least {margin} less loss than (0.9, 0.999)",
+            "less",
+            TEN_PERCENT,
+        ),
+        "more": Statement(
+            "the ratio of these losses is at least {margin} lower at the largest batch than at the smallest",
+            "less",
+            TEN_PERCENT,
+        ),
+    },
+    supported=every("large", "more"),
+    qualified=every("large"),
+)
+
+
+def judge(rng: Generator, usual: Endings, lower: Endings, higher: Endings) -> Finding:
+    """Compare the better of two nearer pairs with the usual one, at the largest batch and at the smallest."""
+    plain = tuned_losses(usual)  # (K, S)
+    near = best_of(np.stack([tuned_losses(lower), tuned_losses(higher)]))[1]
+    large, small = (log_ratio(near[k], plain[k], comparisons=2) for k in (-1, 0))
+    ratios = np.log(near) - np.log(plain)
+    evidence = {"large": large, "more": difference(ratios[-1], ratios[0], comparisons=2)}
+    at_large, at_small = ratio_of(large), ratio_of(small)
+    sizes = usual.batch_sizes
+    text = (
+        f"After {EPOCHS} epochs β₁ nearer to β₂ leaves {at_large.value:.2f} times the validation loss of (0.9, 0.999) "
+        f"at batch size {sizes[-1]}, and {at_small.value:.2f} times at {sizes[0]}."
+    )
+
+    def draw(ax: Axes) -> None:
+        for table, name, color in ((plain, "(0.9, 0.999)", BLUE), (near, "the better of two nearer pairs", ORANGE)):
+            against_batch(ax, sizes, table, "validation loss", color=color, name=name)
+
+    return Finding(
+        RULE.verdict(evidence),
+        Effect.of(f"validation loss at batch size {sizes[-1]}: β₁ nearer to β₂ / (0.9, 0.999)", at_large),
+        sum(runs.training_runs for runs in (usual, lower, higher)),
+        text,
+        draw,
+        (Effect.of(f"the same at batch size {sizes[0]}", at_small),),
+        tuple(
+            f"Batch size {b}: the best learning rate is on the edge of its grid." for b in usual.on_edge(usual.tuned())
+        ),
+        evidence,
+    )
+
+
+CLAIM = Claim(
+    number=43,
+    says="Large batches want Adam's β₁ near β₂.",
+    sources=("Cattaneo and Shigida 2026 (arXiv 2602.01642), abstract",),
+    experiment=f"Train {EPOCHS} epochs at every batch size with Adam and (β₁, β₂) = (0.9, 0.999), and with β₁ nearer "
+    "to β₂ in two ways, (0.9, 0.99) and (0.99, 0.999), the learning rate tuned for each; at every batch size the "
+    "better of the two counts.",
+    effect="Ratio of the validation losses of the nearer pair and of the usual one at the largest batch size; how it "
+    "changes from the smallest to the largest; geometric means over paired seeds, 95%, widened for the choice of two.",
+    rule=RULE,
+    would_change="Training that ends before it overfits, where the paper expects nothing of it.",
+    held_fixed="Number of examples, initial weights of each seed, order of the examples, ε, a constant learning rate.",
+    needs={
+        "usual": USUAL,
+        "lower": SHORT,
+        "higher": FixedBudget(Setting(optimizer="adam-near"), EPOCHS, batch_sizes=SIZES),
+    },
+    judge=judge,
+    unseen=True,
+)
