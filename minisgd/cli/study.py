@@ -220,6 +220,8 @@ def _print(found: Study) -> None:
     if any(batch.lr_on_edge for batch in result.batch_sizes):
         print("* the best of those tried was the smallest or the largest")
     output.print_text(str(result.fit))
+    if result.surge is not None:
+        output.print_text(str(result.surge))
     if result.ranks is not None:
         _print_ranks(result.ranks)
     for caution in cautions(result):

@@ -11,7 +11,7 @@ Shapes: K batch sizes, R rows that are fitted alike, S seeds, G grid points.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,7 +107,8 @@ def fit_with_interval(
         reason = f"the curve needs three batch sizes that reached the target, and {usable} did"
         return FitInterval(None, 0.0, math.inf, at, np.zeros_like(at), np.full_like(at, np.inf), reason)
     known = np.isfinite(medians)
-    profile = _Profile(sizes[known], np.log(medians[known]), fit, level)
+    with np.errstate(divide="ignore"):
+        profile = Profile(sizes[known], np.log(medians[known]), _shape, level, np.log(fit.b_crit))
     low, high = profile.ends()
     band_low, band_high = profile.band(low, high, at, _level_error(table[known], level))
     floor, ceiling = profile.bounds
@@ -122,25 +123,32 @@ def fit_with_interval(
     )
 
 
-class _Profile:
-    """The sum of squared log residuals as a function of θ = log Bcrit, and where it stays below its limit.
+class Profile:
+    """The sum of squared residuals of y = c + g(B; θ) as a function of θ, and where it stays below its limit.
 
-    sizes, y = log S (K,)
+    sizes, y (K,); shape: g; best: the θ of the least sum, where it is known better than a grid does
     """
 
-    def __init__(self, sizes: HostArray, y: HostArray, fit: StepsFit, level: float) -> None:
-        self.sizes, self.y = sizes, y
+    def __init__(
+        self,
+        sizes: HostArray,
+        y: HostArray,
+        shape: Callable[[HostArray, HostArray], HostArray],
+        level: float = 0.95,
+        best: float = math.nan,
+    ) -> None:
+        self.sizes, self.y, self.shape = sizes, y, shape
         self.bounds = math.log(sizes.min() / RESOLVABLE), math.log(sizes.max() * RESOLVABLE)
-        with np.errstate(divide="ignore"):
-            best = np.clip(np.log(fit.b_crit), *self.bounds)
-        self.grid = np.sort([*np.linspace(*self.bounds, 400), best])  # (G,)
+        grid = np.linspace(*self.bounds, 400)
+        self.grid = grid if math.isnan(best) else np.sort([*grid, np.clip(best, *self.bounds)])  # (G,)
         self.costs = self.cost(self.grid)
+        self.best = float(self.grid[self.costs.argmin()])
         freedom = len(sizes) - 2
         self.limit = float(self.costs.min()) * (1 + f_quantile(level, freedom) / freedom)
 
     def cost(self, theta: HostArray) -> HostArray:
-        """Return Σ (residual − mean)² at every θ: the best log Emin is the mean.  (G,) to (G,)"""
-        residual = self.y - _shape(theta[:, None], self.sizes)  # (G, K)
+        """Return Σ (residual − mean)² at every θ: the best c is the mean.  (G,) to (G,)"""
+        residual = self.y - self.shape(theta[:, None], self.sizes)  # (G, K)
         return np.asarray(np.square(residual - residual.mean(axis=1, keepdims=True)).sum(axis=1))
 
     def ends(self) -> tuple[float, float]:
@@ -167,8 +175,8 @@ class _Profile:
         level_error: by how much, in log S, the seeds leave the level of the curve open as well
         """
         theta = np.linspace(low, high, 200)[:, None]
-        residual = self.y - _shape(theta, self.sizes)
-        centre = residual.mean(axis=1, keepdims=True) + _shape(theta, at)  # (200, G)
+        residual = self.y - self.shape(theta, self.sizes)
+        centre = residual.mean(axis=1, keepdims=True) + self.shape(theta, at)  # (200, G)
         slack = np.maximum(self.limit - self.cost(theta[:, 0]), 0.0) / len(self.sizes)
         slack = np.sqrt(slack + level_error**2)[:, None]
         return np.exp((centre - slack).min(axis=0)), np.exp((centre + slack).max(axis=0))

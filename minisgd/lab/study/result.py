@@ -18,6 +18,7 @@ from minisgd.lab import words
 from minisgd.lab.study.batch_result import BatchResult
 from minisgd.lab.study.curves import FitResult, Timing
 from minisgd.lab.study.ranks import SimulatedRanks
+from minisgd.lab.study.surge import Surge
 from minisgd.lab.study.target import Baseline, Target
 from minisgd.tables import Shown, Table, curves
 
@@ -104,6 +105,7 @@ class StudyResult:
         left_open: What the time did not allow, in sentences.
         measurable: Whether the target takes enough updates at every batch size to tell them apart.
         ranks: What several ranks would take, simulated; None where that was not asked for, or there is no curve.
+        surge: Whether the best learning rate rises and falls with the batch, of sign-like optimizers; else None.
     """
 
     data: str
@@ -124,6 +126,7 @@ class StudyResult:
     measurable: bool = True
     left_open: tuple[str, ...] = ()
     ranks: SimulatedRanks | None = None
+    surge: Surge | None = None
 
     def __str__(self) -> str:
         fit = [str(self.fit), ""] if self.batch_sizes else []

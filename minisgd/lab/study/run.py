@@ -34,6 +34,7 @@ from minisgd.lab.study.outcome import trials_of, within_budget
 from minisgd.lab.study.pilot import Pilot
 from minisgd.lab.study.ranks import resolve_ranks, simulate_ranks
 from minisgd.lab.study.result import Recommendation, StudyResult
+from minisgd.lab.study.surge import is_sign_like, surge_law
 from minisgd.lab.study.workers import workers_of
 from minisgd.lab.timing.all_reduce import AllReduce, measure_all_reduce
 from minisgd.lab.timing.fit import StepTimeFit
@@ -245,6 +246,8 @@ def study(
         else:
             emit("target", {"text": f"{pilot.target} ({'given' if goal else 'found by the pilot'})"})
             result = _compare(course, pilot, setting, limit)
+            if is_sign_like(optimizer):
+                result = replace(result, surge=surge_law(result.batch_sizes))
             if all_reduce is not None:
                 result = _simulate(result, timed, simulated, all_reduce)
     if out is not None:
