@@ -28,11 +28,12 @@ TINY = {
     "08_memory": {"steps": 1},
     "09_ten_thousand_images": {"epochs": 0.1},
     "10_custom_layer": {"examples": 8, "points": 3},
-    "11_attention": {"sizes": (64,), "steps": 10, "shown_after": 5},
+    "11_attention": {"steps": 5, "epochs": 1},
     "12_autoencoder": {"codes": (2,), "epochs": 1},
     "13_boltzmann": {"sizes": (100,), "epochs": 1},
     "14_words": {"sizes": (512,), "epochs": 1},
     "15_adapters": {"ranks": (1,), "epochs": 1},
+    "16_transformer_study": {"sizes": (64, 256), "seeds": 1},
 }
 """What each main is called with here, beside where to draw."""
 
