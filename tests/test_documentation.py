@@ -34,6 +34,22 @@ def test_every_file_of_the_glossary_is_there() -> None:
         assert any((folder / name).is_file() for folder in folders), name
 
 
+TERMS = (
+    "Activation function", "Adam", "Adapter layer", "Attention", "Autoencoder", "Backpropagation",
+    "Batch normalisation", "Boltzmann machine", "Lexicon",
+)  # fmt: skip
+
+
+def test_every_term_of_the_glossary_has_its_formula_its_file_and_what_to_run() -> None:
+    entries = (PAGES / "glossary.md").read_text().split("\n**")[1:]
+    found = {entry.partition(".**")[0]: entry for entry in entries}
+    assert set(TERMS) <= found.keys() and list(found) == sorted(found)
+    for term, entry in found.items():
+        assert re.search(r"[=←]|max\(", entry) or term == "Freezing", term
+        assert re.search(r"`minisgd/[\w/]+\.py`", entry), term
+        assert re.search(r"`(examples|docs/pages/tutorials)/\w+\.py`", entry), term
+
+
 def test_every_page_is_in_the_navigation() -> None:
     nav = (PAGES.parent / "mkdocs.yml").read_text()
     for page in [*PAGES.rglob("*.md"), *PAGES.rglob("tutorials/*.py")]:
