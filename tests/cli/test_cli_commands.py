@@ -185,6 +185,12 @@ def test_an_interrupted_training_keeps_what_there_is(
 # ------------------------------------------------ probe and explain
 
 
+def test_an_autoencoder_has_as_many_outputs_as_inputs(capsys: pytest.CaptureFixture[str]) -> None:
+    found = document("explain --model autoencoder:4 --input 8x2", capsys)
+    assert found["loss"] == "MeanSquaredError()"
+    assert found["parameters"] == 16 * 128 + 128 + 128 * 4 + 4 + 4 * 128 + 128 + 128 * 16 + 16
+
+
 def test_probe_memory_agrees_with_the_plan(capsys: pytest.CaptureFixture[str]) -> None:
     found = document("probe memory --input 64 --model mlp:32 --batch-size 16 --memory-limit 1MiB", capsys)
     plan = ms.memory_plan(model("mlp:32", (64,), 10), (64,), 16, ms.SGD(lr=0.1), memory_limit="1MiB")

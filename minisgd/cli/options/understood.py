@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from inspect import signature
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from minisgd.cli.naming import blamed_on
@@ -54,11 +55,12 @@ def load_data(args: Namespace) -> Dataset:
 
 def load_model(args: Namespace, data: Dataset | None) -> tuple[Network, tuple[int, ...]]:
     """Return the network and the shape of one example, from the data or from --input and --outputs."""
-    from minisgd.nn.models import model
+    from minisgd.nn.models import model, reconstructs
 
     if data is not None:
         return model(args.model, data.input_shape, data.n_outputs), data.input_shape
-    return model(args.model, args.input, args.outputs), args.input
+    outputs = prod(args.input) if reconstructs(args.model) else args.outputs
+    return model(args.model, args.input, outputs), args.input
 
 
 def data_if_given(args: Namespace) -> Dataset | None:
@@ -75,8 +77,9 @@ def data_if_given(args: Namespace) -> Dataset | None:
 
 def make_loss(args: Namespace) -> Loss | None:
     """Return the loss that was asked for; None leaves it to the kind of data."""
-    from minisgd.nn import SoftmaxCrossEntropy
+    from minisgd.nn import MeanSquaredError, SoftmaxCrossEntropy
     from minisgd.nn.losses import LOSSES
+    from minisgd.nn.models import reconstructs
 
     if args.label_smoothing and args.loss not in (None, "cross-entropy"):
         raise ArgumentError(
@@ -88,6 +91,8 @@ def make_loss(args: Namespace) -> Loss | None:
     if args.label_smoothing or args.loss == "cross-entropy":
         with blamed_on("--label-smoothing"):
             return SoftmaxCrossEntropy(label_smoothing=args.label_smoothing)
+    if args.loss is None and reconstructs(getattr(args, "model", None) or ""):
+        return MeanSquaredError()
     return LOSSES[args.loss]() if args.loss else None
 
 
