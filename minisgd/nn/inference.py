@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from threading import Lock
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 KEPT = 8
 """Batch sizes whose programs are kept: the full one, and short ones that ended the examples of a call."""
 
-TOGETHER = 512
-"""Examples that are predicted without a turn for Python, in batches of one as in larger ones."""
+RESPONSE = 0.05
+"""Seconds after which Python gets a turn."""
 
 
 class Inference:
@@ -32,6 +33,7 @@ class Inference:
         self.weights, self.output_shape = (network.vector, network.statistics), network.output_shape
         self.programs: dict[int, tuple[Program, Array, Array]] = {}
         self.largest = 0
+        self._pace = 0.0  # seconds that the last batches took, each
         self.lock = Lock()
 
     def serves(self, network: Network, batch_size: int) -> bool:
@@ -46,39 +48,42 @@ class Inference:
         net, n, b = self.network, len(x), self.batch_size
         out = np.empty((*net.lead, n, *self.output_shape), net.dtype)
         rows = np.moveaxis(out, len(net.lead), 0)  # (N, …R, *output)
-        together = b * max(1, TOGETHER // b) if net.ops.repeats_programs else b
         with self.lock:
-            for start in range(0, n, together):
-                part = x[start : start + together]
+            start = 0
+            while start < n:
+                part = x[start : start + b * max(1, min(self._affordable(), (n - start) // b))]
                 if part.dtype == np.uint8:
                     part = part * np.asarray(net.input_scale, net.dtype)
-                if len(part) > b:
-                    whole = len(part) // b * b
-                    self._predict_batches(part[:whole], rows[start : start + whole])
-                    start, part = start + whole, part[whole:]
-                if len(part):
-                    program, batch, y = self._program(len(part), min(b, n))
-                    net.ops.upload(part, out=batch)  # converts floats of another dtype on the way
-                    program.replay()
-                    rows[start : start + len(part)] = np.moveaxis(net.ops.to_host(y), len(net.lead), 0)
+                self._fill(part, rows[start : start + len(part)])
+                start += len(part)
         if net.output_scale is not None:
             mean, std = net.output_scale
             out = (out * std + mean).astype(net.dtype)
         return out
 
-    def _predict_batches(self, x: HostArray, rows: HostArray) -> None:
-        """Predict several batches in one replay.  x (K b, …)   rows (K b, …R, *output)"""
-        program, batch, y = self._program(self.batch_size, self.batch_size)
-        times = len(x) // self.batch_size
-        table = np.asarray(x, self.network.dtype).reshape(times, *batch.shape)
-        results = rows.reshape(times, self.batch_size, *rows.shape[1:])
-        axis = len(self.network.lead)
-        program.replay(times, [(table, batch)], [(np.moveaxis(results, 1, 1 + axis), y)])
+    def _fill(self, x: HostArray, rows: HostArray) -> None:
+        """Predict several batches in one replay, or a single one.  x (K B, …)   rows (K B, …R, *output)"""
+        axis, times = len(self.network.lead), max(1, len(x) // self.batch_size)
+        program, batch, y = self._program(len(x) // times)
+        begun = perf_counter()
+        if times > 1:
+            table = np.asarray(x, self.network.dtype).reshape(times, *batch.shape)
+            results = rows.reshape(times, -1, *rows.shape[1:])
+            program.replay(times, [(table, batch)], [(np.moveaxis(results, 1, 1 + axis), y)])
+        else:
+            self.network.ops.upload(x, out=batch)  # converts floats of another dtype on the way
+            program.replay()
+            rows[...] = np.moveaxis(self.network.ops.to_host(y), axis, 0)
+        self._pace = (perf_counter() - begun) / times
 
-    def _program(self, b: int, largest: int) -> tuple[Program, Array, Array]:
-        if largest > self.largest:  # than memory has been allocated for
-            plan = Plan(inference_requests(self.network, (largest, *_shape(self.network))))
-            self.arena, self.largest = Arena(self.network.ops, plan, self.network.lead), largest
+    def _affordable(self) -> int:
+        """Return how many batches to predict without a turn for Python, which notices interrupts; at first, one."""
+        return int(RESPONSE / self._pace) if self.network.ops.repeats_programs and self._pace else 1
+
+    def _program(self, b: int) -> tuple[Program, Array, Array]:
+        if b > self.largest:  # than memory has been allocated for
+            plan = Plan(inference_requests(self.network, (b, *_shape(self.network))))
+            self.arena, self.largest = Arena(self.network.ops, plan, self.network.lead), b
             self.programs.clear()
         if b not in self.programs:
             while len(self.programs) >= KEPT:

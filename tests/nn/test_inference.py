@@ -12,7 +12,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import minisgd as ms
-from minisgd.nn.inference import KEPT, Inference
+from minisgd.nn.inference import KEPT, RESPONSE, Inference
 
 X = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")
 
@@ -75,7 +75,7 @@ def test_threads_take_turns() -> None:
         assert_array_equal(outputs, expected[k % 36])
 
 
-@pytest.mark.parametrize("together", [50, 512])
+@pytest.mark.parametrize("together", [1, 3, 500])
 @pytest.mark.parametrize("batch_size", [1, 3, 40, 64, 100])
 @pytest.mark.parametrize("seeds", [0, (0, 1, 2)])
 def test_batches_in_one_replay_are_those_one_by_one(batch_size: int, seeds: Any, together: int) -> None:
@@ -90,20 +90,20 @@ def test_batches_in_one_replay_are_those_one_by_one(batch_size: int, seeds: Any,
         images.astype("f4")[::-1, :, ::-1],
     ):
         expected = [net.predict(x[k : k + batch_size]) for k in range(0, len(x), batch_size)]
-        with mock.patch("minisgd.nn.inference.TOGETHER", together):
+        with mock.patch.object(Inference, "_affordable", return_value=together):
             found = net.predict(x, batch_size=batch_size)
         assert_array_equal(found, np.concatenate(expected, axis=len(net.lead)))
 
 
-def test_one_turn_of_python_predicts_many_examples() -> None:
+def test_one_turn_of_python_predicts_as_many_batches_as_take_little_time() -> None:
     net = network()
     if not net.ops.repeats_programs:
         pytest.skip("the programs of this executor run one by one")
     net.predict(X, batch_size=1)
     inference = net._inference
-    replays = mock.Mock(wraps=inference._program(1, 1)[0].replay)
-    with mock.patch.object(
-        inference, "_program", return_value=(mock.Mock(replay=replays), *inference._program(1, 1)[1:])
-    ):
-        inference.predict(X)
-    assert replays.call_count == 1
+    inference._pace = RESPONSE / 10
+    with mock.patch("minisgd.nn.inference.perf_counter", side_effect=[0.0, RESPONSE, 1.0, 1.0 + 30 * RESPONSE] * 9):
+        with mock.patch.object(inference, "_fill", wraps=inference._fill) as fill:
+            inference.predict(X[:33])
+    # ten at once took as long as they may; the next ten took thirty times that, so then only one, and so on
+    assert [len(call.args[0]) for call in fill.call_args_list][:4] == [10, 10, 1, 1]

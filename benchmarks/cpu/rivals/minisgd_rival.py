@@ -126,7 +126,7 @@ class Products(Minisgd):
 
     def tune(self) -> None:
         if self.workload.kind == "predict":
-            recorded = [self.inference._program(self.B, self.B)[0]]
+            recorded = [self.inference._program(self.B)[0]]
         else:
             recorded = [session._gradient(self.B)[1] for session in self.sessions]
         self.programs = [_products(program) for program in recorded]
