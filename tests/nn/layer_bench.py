@@ -148,7 +148,11 @@ class Bench:
         if self.weight is not None:
             put(rng.uniform(0.2, 2, self.weight.shape), out=self.weight)
         put(rng.normal(0, 0.7, net.vector.shape), out=net.vector)
-        put(rng.uniform(0.3, 2, net.statistics.shape), out=net.statistics)
+        statistics = rng.uniform(0.3, 2, net.statistics.shape)
+        for segment in net.statistics_layout:
+            if segment.kind == "constant":  # a parameter that does not learn
+                segment.view(statistics)[...] = rng.normal(0, 0.7, segment.view(statistics).shape)
+        put(statistics, out=net.statistics)
 
     def take_from(self, other: Bench, replica: int | None = None) -> None:
         """Copy batch and network of another bench, or of one of its replicas."""

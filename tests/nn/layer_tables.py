@@ -411,6 +411,12 @@ LAYERS: dict[str, LayerRow] = (
             sequences=True,
         ),
         "Adapter": LayerRow(lambda shape: Adapter(Linear(3), 2), images=False, sequences=True),
+        "Adapter of a block": LayerRow(
+            lambda shape: Adapter(TransformerBlock(shape[-1], 1, hidden=4), 2),
+            features=False,
+            images=False,
+            sequences=True,
+        ),
         "TiedAutoencoder": LayerRow(
             lambda shape: TiedAutoencoder(3),
             lambda layer, x, p: 1 / (1 + np.exp(-x @ p.W - p.b)) @ p.W.T + p.c,

@@ -61,6 +61,9 @@ class ComplexStepOps(Ops):
     def copy(self, a: Array, *, out: Array) -> None:
         super().copy(_real(a) if out.dtype.kind == "i" else a, out=out)
 
+    def dot(self, a: Array, b: Array, *, out: Array) -> None:
+        self.run("dot", _dot, (a, b, out), (a, b), out)
+
     def erf(self, a: Array, *, out: Array) -> None:
         self.run("erf", _erf, (a, out), (a,), out)
 
@@ -80,6 +83,11 @@ def _maximum(a: Any, b: Any, out: Array) -> None:
 def _minimum(a: Any, b: Any, out: Array) -> None:
     """out = a where a < b, else b: at a tie the derivative is that of b.  NaN in a wins."""
     out[...] = np.where(_real(a) >= _real(b), b, a)
+
+
+def _dot(a: Array, b: Array, out: Array) -> None:
+    """out = Σ a b; NumPy's vecdot takes the conjugate of a"""
+    np.einsum("...p,...p->...", a, b, out=out)
 
 
 def _absolute(a: Array, out: Array) -> None:

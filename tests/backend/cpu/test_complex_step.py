@@ -53,6 +53,12 @@ def test_the_larger_and_the_smaller_bring_their_own_derivative() -> None:
     assert np.isnan(run("maximum", np.array([np.nan + 0j]), 0.0)).all()
 
 
+def test_an_inner_product_takes_no_conjugate() -> None:
+    a, b, out = np.array([[1 + 2j, 3j]]), np.array([[2 - 1j, 1 + 1j]]), np.empty(1, complex)
+    ComplexStepOps().dot(a, b, out=out)
+    assert_allclose(out, (a * b).sum(-1))
+
+
 def test_at_its_kink_a_rectifier_has_the_derivative_that_backward_gives_it() -> None:
     x = np.array([1j, -1j, 0j]) * STEP
     assert_allclose(run("maximum", x, 0.0), 0.0, atol=0)
