@@ -10,8 +10,9 @@ are as many as the batch has examples. With 12 hidden units Z is a sum over 4,09
 
 Look at: on the left, the exact likelihood of held-out digits by batch size, after as many epochs: noise hurts less than
 few updates do, though the learning rate grows with √B, and persistent chains are a little ahead. Beside it what 64
-hidden units look for: strokes and their surroundings. Below, dreams after 1,000 steps from noise; and an MLP whose
-hidden layers begin as two machines, one on the other, against one that begins at random, trained on few labels.
+hidden units look for: strokes and their surroundings. Below, a row of held-out digits, a row of what the machine gives
+back of them, and dreams after 1,000 steps from noise; and an MLP whose hidden layers begin as two machines, one on the
+other, against one that begins at random, trained on few labels.
 """
 
 from __future__ import annotations
@@ -61,8 +62,9 @@ def main(out: Path, sizes: Sequence[int] = (2, 5, 10, 30, 100, 300), epochs: flo
     """Train machines at every batch size, one to look at, and an MLP on top of two."""
     train, held, data = binary_digits()
     figure, (left, filters, dreams, right) = panels(
-        "ln p of held-out digits, exact", "what hidden units look for", "dreams", "accuracy with 200 labels", rows=2
-    )
+        "ln p of held-out digits, exact", "what hidden units look for", "digits, given back; dreams",
+        "accuracy with 200 labels", rows=2,
+    )  # fmt: skip
     for name, colour in (("CD-1", BLUE), ("persistent", GREEN)):
         found = []
         for size in sizes:
@@ -76,7 +78,8 @@ def main(out: Path, sizes: Sequence[int] = (2, 5, 10, 30, 100, 300), epochs: flo
     seen = machine(train, ms.RBM(64, chains=50), 50, 2 * epochs)
     error = np.square(seen.reconstruct(held) - held).mean()
     print(f"64 units: reconstruction {error:.3f}, pseudo-likelihood {seen.pseudo_log_likelihood(held):.1f}")
-    for ax, images in ((filters, seen.W.T[:48]), (dreams, seen.sample(48, steps=1000))):
+    given_back = np.concatenate([held[:8], seen.reconstruct(held[:8]), seen.sample(32, steps=1000)])
+    for ax, images in ((filters, seen.W.T[:48]), (dreams, given_back)):
         ax.imshow(tiles(images, 8), cmap="gray_r")
         ax.axis("off")
 
