@@ -76,6 +76,8 @@ def test_a_model_of_a_text_column_reads_raw_text(tmp_path: Path) -> None:
     raw = {"review": np.array(["a good film", None, "what?"], object), "other": [1, 2, 3]}
     assert_array_equal(again.predict(raw), run.predict(["a good film", "", "what?"]))
     assert_array_equal(again.predict(tmp_path / "reviews.csv")[:4], run.predict(tmp_path / "reviews.csv")[:4])
+    with pytest.raises(ms.DataError, match=r"the column that the model was trained on.*none called review"):
+        again.predict({"other": [1, 2, 3]})
 
 
 def test_a_damaged_lexicon_is_refused(tmp_path: Path) -> None:

@@ -126,6 +126,23 @@ def require_columns(names: Iterable[str], table: Table, argument: str) -> None:
             )
 
 
+def require_trained_columns(names: Sequence[str], table: Table) -> None:
+    """Refuse a table without all columns that a model was trained on.
+
+    Raises:
+        DataError: With the names of those that are missing.
+    """
+    absent = [name for name in names if name not in table.names]
+    if absent:
+        columns = "column" if len(names) == 1 else f"{len(names)} columns"
+        raise DataError(
+            table.source,
+            expected=f"a table with the {columns} that the model was trained on, in any order",
+            got=f"none called {listed(absent)}",
+            fix=f"add what is missing; the columns are {listed(table.names)}",
+        )
+
+
 def listed(names: Sequence[str]) -> str:
     """Return names in one line, the first ten."""
     return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

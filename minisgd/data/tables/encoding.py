@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from minisgd.data.tables.cells import as_numbers, as_text
-from minisgd.data.tables.columns import MOST_LEVELS, RARE, Decision, TableOptions, blocks, listed
+from minisgd.data.tables.columns import MOST_LEVELS, RARE, Decision, TableOptions, blocks, require_trained_columns
 from minisgd.data.tables.rules import Rule
 from minisgd.data.tables.table import Table, Text
 from minisgd.errors import DataError
@@ -71,7 +71,7 @@ class Encoding:
             DataError: For columns that are missing or hold something else than in training, and for gaps where these
                 were to be refused.
         """
-        self._require_columns(table)
+        require_trained_columns([rule.column for rule in self.rules], table)
         rows = np.arange(len(table)) if rows is None else rows
         x = np.zeros((len(rows), self.width), dtype=np.float32)
         numeric = {name: k for k, name in enumerate(table.numeric)}
@@ -128,17 +128,6 @@ class Encoding:
         feature = np.array([*(place.get(value, other) for value in column.values), missing])[codes]
         hit = np.flatnonzero(feature >= 0)
         x[hit, feature[hit]] = 1.0
-
-    def _require_columns(self, table: Table) -> None:
-        there = set(table.names)
-        absent = [rule.column for rule in self.rules if rule.column not in there]
-        if absent:
-            raise DataError(
-                table.source,
-                expected=f"a table with the {len(self.rules)} columns that the model was trained on, in any order",
-                got=f"none called {listed(absent)}",
-                fix=f"add what is missing; the columns are {listed(table.names)}",
-            )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the encoding as what JSON can hold."""

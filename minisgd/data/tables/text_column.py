@@ -10,7 +10,7 @@ import numpy as np
 
 from minisgd.data.lexicon import Lexicon
 from minisgd.data.tables.cells import as_text
-from minisgd.data.tables.columns import Decision, require_columns
+from minisgd.data.tables.columns import Decision, require_trained_columns
 from minisgd.data.tables.rules import Rule
 from minisgd.data.tables.table import Table
 from minisgd.errors import DataError
@@ -61,9 +61,9 @@ class TextEncoding:
         """Return the features (N, F) of a table with the column.
 
         Raises:
-            ArgumentError: Without it.
+            DataError: Without it.
         """
-        require_columns([self.column], table, "text")
+        require_trained_columns([self.column], table)
         return self.lexicon.apply(_texts(table, self.column, np.arange(len(table)) if rows is None else rows))
 
     def to_dict(self) -> dict[str, Any]:
