@@ -1,9 +1,18 @@
-"""Numbers in words: 1,234 steps, 3.2 ms, 1.5 MiB, 95% validation accuracy."""
+"""Numbers in words, the same in the terminal, in reports and in pictures; JSON has every digit.
+
+steps, examples           count     20,500        accuracy                     share    97.22%
+batch size by a formula   size      99            loss, other metrics          score    0.1234
+seconds                   seconds   3.2 ms        learning rate, eigenvalue    number   0.05
+bytes                     memory    1.5 MiB       effect of a claim            signed   −0.52
+examples a second         short     8.1k          an interval of any           interval 80 – 120
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+
+from minisgd.training.memory import format_bytes
 
 
 def count(value: float) -> str:
@@ -44,18 +53,18 @@ def seconds(value: float) -> str:
     return f"{value / 3600:.3g} h"
 
 
-def memory(value: float) -> str:
-    """Format a number of bytes in binary units: 512 B, 1.5 KiB, 3.2 MiB."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1000:
-            return f"{value:.3g} {unit}"
-        value /= 1024
-    return f"{value:.3g} TiB"
+memory = format_bytes
+"""Format a number of bytes in binary units: 512 B, 1.5 KiB, 3.2 MiB."""
 
 
-def number(value: float) -> str:
-    """Format a learning rate or a loss to three digits: 0.05, 1.2, 1.5e-5."""
-    return f"{value:.3g}".replace("e-0", "e-").replace("e+", "e")
+def number(value: float, digits: int = 3) -> str:
+    """Format a learning rate, or another number, to three digits: 0.05, 1.2, 1.5e-5."""
+    return f"{value:.{digits}g}".replace("e-0", "e-").replace("e+", "e")
+
+
+def score(value: float) -> str:
+    """Format a loss, or a metric other than the accuracy, to four digits: 0.1234, 1.023e-5."""
+    return number(value, 4)
 
 
 def signed(value: float) -> str:
@@ -67,8 +76,8 @@ def signed(value: float) -> str:
 
 
 def share(value: float) -> str:
-    """Format an accuracy: 97.2%."""
-    return f"{100 * value:.1f}%"
+    """Format an accuracy: 97.22%."""
+    return f"{100 * value:.2f}%"
 
 
 def interval(low: float, high: float, say: Callable[[float], str]) -> str:

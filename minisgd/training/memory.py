@@ -240,12 +240,12 @@ def parse_bytes(limit: int | str) -> int:
 
 
 def format_bytes(n: float) -> str:
-    """Write bytes for people: 1.5 MiB."""
-    for unit in ("B", "KiB", "MiB"):
-        if abs(n) < 1024:
-            return f"{n:.0f} B" if unit == "B" else f"{n:.1f} {unit}"
+    """Write bytes for people, in binary units and to three digits: 512 B, 1.5 KiB, 3.2 MiB."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(n) < 999.5:
+            return f"{n:.3g} {unit}"
         n /= 1024
-    return f"{n:.1f} GiB"
+    return f"{n:.3g} TiB"
 
 
 def clip_to(norm: float) -> ClipNorm:

@@ -67,12 +67,14 @@ EVERY = 1.0
 
 def in_short(record: Mapping[str, Any], best: float | None) -> str:
     """Say a record in a few words, beside the progress bar, with the best validation accuracy or loss so far."""
-    text = f"epoch {record['epoch']:.3g}  loss {record['train_loss']:.4f}"
+    from minisgd.lab.words import score, share
+
+    text = f"epoch {record['epoch']:.3g}  loss {score(record['train_loss'])}"
     if best is None:
         return text
     if record["val_accuracy"] is not None:
-        return f"{text}  accuracy {100 * record['val_accuracy']:.1f}%, best {100 * best:.1f}%"
-    return f"{text}  validation {record['val_loss']:.4f}, best {best:.4f}"
+        return f"{text}  accuracy {share(record['val_accuracy'])}, best {share(best)}"
+    return f"{text}  validation {score(record['val_loss'])}, best {score(best)}"
 
 
 def better(record: Mapping[str, Any], best: float | None) -> float | None:

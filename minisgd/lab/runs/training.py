@@ -30,8 +30,8 @@ def rows(figures: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         ("train loss", _loss(figures["train_loss"])),
         ("validation loss", _loss(figures["val_loss"])),
-        *([] if accuracy is None else [("validation accuracy", f"{100 * accuracy:.2f}%")]),
-        *((f"validation {name[4:].replace('_', ' ')}", f"{figures[name]:.4g}") for name in extra),
+        *([] if accuracy is None else [("validation accuracy", words.share(accuracy))]),
+        *((f"validation {name[4:].replace('_', ' ')}", words.score(figures[name])) for name in extra),
         ("steps", f"{figures['steps']:,}"),
         ("epochs", f"{figures['epochs']:.4g}"),
         ("examples", f"{figures['examples']:,}"),
@@ -42,7 +42,7 @@ def rows(figures: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _loss(value: float | None) -> str:
-    return "none" if value is None else f"{value:.4f}"
+    return "none" if value is None else words.score(value)
 
 
 def write_report(about: Document, history: Sequence[Document], folder: str | Path) -> Path:
@@ -82,7 +82,7 @@ def _answer(about: Document, history: Sequence[Document]) -> str:
         return "No evaluation yet"
     accuracy = latest.get("val_accuracy")
     loss = latest.get("val_loss") if latest.get("val_loss") is not None else latest.get("train_loss")
-    reached = f"loss {_loss(loss)}" if accuracy is None else f"{100 * accuracy:.2f}% validation accuracy"
+    reached = f"loss {_loss(loss)}" if accuracy is None else f"{words.share(accuracy)} validation accuracy"
     epochs = latest.get("epochs", latest.get("epoch"))
     stopped = about.get("stopped")
     ending = "" if stopped == "finished" else " so far" if stopped is None else f" ({stopped})"
@@ -108,7 +108,7 @@ def _text(name: str, value: Any) -> str:
         return "–"
     if name == "seconds":
         return words.seconds(value)
-    return f"{value:,}" if isinstance(value, int) else f"{100 * value:.2f}%" if "accuracy" in name else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else (words.share if "accuracy" in name else words.score)(value)
 
 
 def _sorts(value: Any) -> str:

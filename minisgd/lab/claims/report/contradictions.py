@@ -90,7 +90,7 @@ def generalisation(tuned: Finding) -> str:
         "not decided": "This run cannot tell whether that holds here.",
     }
     if math.isfinite(enough.value):
-        said += f"{enough.name}: {enough.value:.2g}; {short.name}: {short.value:.2g}. ".capitalize()
+        said += f"{enough.name}: {words.signed(enough.value)}; {short.name}: {words.signed(short.value)}. ".capitalize()
     return said + endings[tuned.verdict]
 
 
@@ -100,7 +100,7 @@ def _way(effect: Effect) -> int:
 
 
 def _times(effect: Effect) -> str:
-    return f"{effect.value:.2f} times" if effect.value < 10 else f"{words.count(effect.value)} times"
+    return f"{words.signed(effect.value)} times"
 
 
 def _named(finding: Finding, text: str) -> Effect:

@@ -122,12 +122,13 @@ def learning_rate(result: StudyResult) -> str:
     first, last = shown[0], shown[-1]
     text = "The thick bars span the learning rates that need at most twice the fewest steps. "
     if first is last:
-        return text + f"At batch size {first.batch_size} the best is {first.lr:.2g}."
+        return text + f"At batch size {first.batch_size} the best is {words.number(first.lr)}."
     power = math.log(last.lr / first.lr) / math.log(last.batch_size / first.batch_size)
     surge = "" if result.surge is None else f" {result.surge}"
     return text + (
-        f"The best goes from {first.lr:.2g} at batch size {first.batch_size} to {last.lr:.2g} at {last.batch_size}, "
-        f"on average as B to the power {power:.2f}; the linear rule says 1, the square-root rule 0.5.{surge}"
+        f"The best goes from {words.number(first.lr)} at batch size {first.batch_size} to {words.number(last.lr)} at "
+        f"{last.batch_size}, on average as B to the power {power:.2f}; the linear rule says 1, the square-root rule 0.5."
+        f"{surge}"
     )
 
 

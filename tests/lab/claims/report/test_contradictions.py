@@ -18,7 +18,7 @@ def finding(value: float, *more: tuple[str, float], verdict="supported", spread=
 
 def test_axes_that_differ_make_both_right():
     both = three_axes(finding(8.0, ("seconds", 2.0)), finding(0.2), finding(2.0))
-    assert "0.20 times the steps (fewer)" in both and "Both sides are right" in both
+    assert "0.2 times the steps (fewer)" in both and "Both sides are right" in both
     one = three_axes(finding(8.0, ("seconds", 2.0)), finding(4.0), finding(2.0))
     assert "only one side is right" in one
 
