@@ -1,14 +1,16 @@
 """``minisgd probe NAME``: one quantity, measured.
 
 To add a probe, write a module in this package with ``EXAMPLES``, ``configure(parser)`` and ``run(args)``, and give it
-a row in ``PROBES``. What most of them look at, a network with weights on a data set, is in ``subject``:
+a row in ``PROBES``. What most of them look at, a network with weights on a data set, is in ``subject``; how it is told, in ``report``:
 
     def configure(parser):
         subject.configure(parser)               # --data --model --weights --init --loss --seed --json …
         parser.add_argument("--samples", …)     # what this probe alone asks for
+        report.configure(parser)                # --out
 
     def run(args):
         found = measure(*subject.load(args))    # network, data, loss
+        report.tell(args, Report(…))            # in the terminal, as JSON, as a page
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ PROBES = {
 
 EXAMPLES = """\
   minisgd probe speed --data digits --model mlp:128
-  minisgd probe noise --data digits --model mlp:128
+  minisgd probe noise --data digits --model mlp:128 --out runs/noise
   minisgd probe sharpness --data digits --model mlp:128 --lr 0.1 --batch-size 32
   minisgd probe memory --data digits --model mlp:128 --batch-size 256
   minisgd probe trace --data digits --model mlp:128 --out runs/trace"""

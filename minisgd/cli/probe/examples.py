@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minisgd.cli import output
 from minisgd.cli.parser import Parser
-from minisgd.cli.probe import subject
+from minisgd.cli.probe import report, subject
+from minisgd.cli.probe.report import Column, Report
+
+if TYPE_CHECKING:
+    from minisgd.lab.page import Plot
+    from minisgd.typing import HostArray
 
 EXAMPLES = """\
   minisgd probe examples --data digits --model mlp:128 --weights runs/a/weights.safetensors
@@ -20,15 +25,17 @@ LARGEST = 5
 
 def configure(parser: Parser) -> None:
     subject.configure(parser, dtype="float64")
+    report.configure(parser)
 
 
 def run(args: Namespace) -> int:
-    """Measure on all training examples, and print."""
+    """Measure on all training examples, print and write."""
     from minisgd.backend.cpu.threads import available_cores, blas_threads
     from minisgd.lab.instruments import gsnr
     from minisgd.lab.instruments.examples.gradients import norms_of
     from minisgd.lab.instruments.examples.subject import Examples
 
+    report.begin(args)
     network, data, loss = subject.load(args)
     with blas_threads(args.threads or available_cores()):
         signal = gsnr(network, data, loss=loss)
@@ -50,20 +57,32 @@ def run(args: Namespace) -> int:
             for name, part in norms.by_parameter.items()
         },
     }
-    if args.json:
-        output.print_json(found)
-        return 0
-    rows = [
-        ("gradient norm", f"{median:.4g}", f"median; 10% exceed {p90:.4g}"),
-        ("longest", f"{longest:.4g}", f"examples {', '.join(map(str, largest))}"),
-        ("GSNR", f"{signal.median:.4g}", f"median over parameters; mean {signal.mean:.4g}"),
-    ]
-    output.print_table(("", "", ""), rows, left=3)
-    print()
-    table = [
-        (name, f"{100 * float(part.sum()) / whole:.1f}%", f"{agreed[name]:.3g}")
-        for name, part in norms.by_parameter.items()
-    ]
-    output.print_table(("parameter", "of |g|²", "median GSNR"), table, left=1)
-    output.note(f"all {len(norms):,} examples, exactly; as in evaluation, without weight decay", args.quiet)
+    shares = [float(part.sum()) / whole for part in norms.by_parameter.values()]
+    told = Report(
+        answer=f"Half of the examples have a gradient longer than {median:.4g}, the longest is {longest:.4g}",
+        document=found,
+        how=[f"all {len(norms):,} examples, exactly; as in evaluation, without weight decay"],
+        facts=[
+            ("gradient norm", f"{median:.4g}", f"median; 10% exceed {p90:.4g}"),
+            ("longest", f"{longest:.4g}", f"examples {', '.join(map(str, largest))}"),
+            ("GSNR", f"{signal.median:.4g}", f"median over parameters; mean {signal.mean:.4g}"),
+        ],
+        tables={
+            "parameters": [
+                Column("parameter", list(norms.by_parameter)),
+                Column("of |g|²", shares, "{:.1%}".format),
+                Column("median GSNR", [agreed[name] for name in norms.by_parameter], "{:.3g}".format),
+            ]
+        },
+        plots=lambda: _plots(lengths, largest),
+    )
+    report.tell(args, told)
     return 0
+
+
+def _plots(lengths: HostArray, largest: list[int]) -> list[Plot]:
+    from minisgd.lab.instruments.examples.picture import draw_norms
+    from minisgd.lab.page import Plot, View
+
+    caption = "Long are those that the network knows least, or that are mislabelled: look at the longest."
+    return [Plot("norms", "How long are the gradients?", [View("", draw_norms(lengths, largest), caption)])]

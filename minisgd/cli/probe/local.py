@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from functools import partial
+from typing import TYPE_CHECKING
 
-from minisgd.cli import options, output
+from minisgd.cli import options
 from minisgd.cli.parser import Parser, integer, listed, number
-from minisgd.cli.probe import subject
+from minisgd.cli.probe import report, subject
+from minisgd.cli.probe.report import Column, Report
+
+if TYPE_CHECKING:
+    from minisgd.lab.instruments import LocalCriticalBatchSize
+    from minisgd.lab.page import Plot
 
 EXAMPLES = """\
   minisgd probe local --data digits --model mlp:64 --lr 0.1
@@ -31,14 +38,16 @@ def configure(parser: Parser) -> None:
         "--tolerance", type=number, default=0.1, metavar="X", help="share of the progress that may be lost (0.1)"
     )
     group.add_argument("--scaling", metavar="RULE", help="of the learning rate (linear; sqrt for Adam and the like)")
+    report.configure(parser)
 
 
 def run(args: Namespace) -> int:
-    """Measure and print."""
+    """Measure, print and write."""
     from minisgd.cli.naming import blamed_on
     from minisgd.lab.instruments import local_critical_batch_size
     from minisgd.optim import scaled
 
+    report.begin(args)
     network, data, loss = subject.load(args)
     optimizer = options.make_optimizer(args, args.lr)
     if args.scaling is not None:
@@ -57,19 +66,35 @@ def run(args: Namespace) -> int:
         loss=loss,
         seed=args.seed,
     )
-    if args.json:
-        output.print_json(found.to_dict())
-        return 0
-    rows = [
-        (f"{size}", f"{rate:.4g}", f"{losses.mean():.4g}", f"{excess:+.4g}")
-        for size, rate, losses, excess in zip(
-            found.batch_sizes, found.learning_rates, found.losses, found.excess, strict=True
-        )
-    ]
-    output.print_table(("batch size", "lr", f"loss after {found.examples:,} examples", "above the first"), rows, left=0)
+    report.tell(args, _report(found))
+    return 0
+
+
+def _report(found: LocalCriticalBatchSize) -> Report:
     if found.value is None:
-        print(f"\nNothing was learned from a loss of {found.start:.4g}: lower --lr, or give more --examples.")
+        answer = f"Nothing was learned from a loss of {found.start:.4g}: lower --lr, or give more --examples."
     else:
         bound = "the largest tried" if found.high is None else f"{found.high} is surely beyond"
-        print(f"\nlocal critical batch size {found.value}: {found.low} is surely within, {bound}")
-    return 0
+        answer = f"local critical batch size {found.value}: {found.low} is surely within, {bound}"
+    return Report(
+        answer=f"{answer[0].upper()}{answer[1:]}",
+        document=found.to_dict(),
+        how=(),
+        sentences=[answer],
+        tables={
+            "branches": [
+                Column("batch size", found.batch_sizes),
+                Column("lr", found.learning_rates, "{:.4g}".format),
+                Column(f"loss after {found.examples:,} examples", found.losses.mean(axis=1).tolist(), "{:.4g}".format),
+                Column("above the first", found.excess.tolist(), "{:+.4g}".format),
+            ]
+        },
+        plots=partial(_plots, found, answer),
+    )
+
+
+def _plots(found: LocalCriticalBatchSize, caption: str) -> list[Plot]:
+    from minisgd.lab.instruments.noise.picture import draw_branches
+    from minisgd.lab.page import Plot, View
+
+    return [Plot("branches", "How large a batch is borne?", [View("", draw_branches(found), caption)])]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from minisgd.cli import options, output
 from minisgd.cli.parser import Parser, positive
+from minisgd.cli.probe import report
+from minisgd.cli.probe.report import Column, Report
 from minisgd.errors import ArgumentError
 
 if TYPE_CHECKING:
     from minisgd.lab.instruments import MemoryFit
+    from minisgd.lab.page import Plot
     from minisgd.training import MemoryPlan
 
 EXAMPLES = """\
@@ -30,6 +34,7 @@ def configure(parser: Parser) -> None:
     parser.add_argument("--memory-limit", metavar="BYTES", help="512MiB (the memory that is available)")
     parser.add_argument("--ranks", type=positive, metavar="N", help="of one of N ranks that share every batch")
     parser.add_argument("--measure", action="store_true", help="with --data: also measure steps at several batch sizes")
+    report.configure(parser)
     options.add_common(parser)
 
 
@@ -41,6 +46,7 @@ def run(args: Namespace) -> int:
     from minisgd.training.feeds.feed import ExampleSpec
     from minisgd.training.memory import default_loss
 
+    report.begin(args)
     data = options.data_if_given(args)
     wrong = f"--ranks {args.ranks}" if args.ranks else f"--device {args.device}"
     if args.measure and (data is None or args.device != "cpu" or args.ranks):
@@ -69,13 +75,7 @@ def run(args: Namespace) -> int:
     measured = None
     if args.measure and data is not None:
         measured = memory_fit(network, data, optimizer=optimizer, loss=loss, dtype=args.dtype, seed=args.seed)
-    if args.json:
-        output.print_json(_document(plan) | ({"measured": measured.to_dict()} if measured else {}))
-    else:
-        _print(plan)
-        if measured:
-            _print_measured(measured)
-        output.note("the data set itself is not counted: it stays as it is", args.quiet)
+    report.tell(args, _report(plan, measured))
     if args.memory_limit is None:
         output.note(f"limit: {source}; another: --memory-limit 512MiB", args.quiet)
     return 0
@@ -86,30 +86,64 @@ def _document(plan: MemoryPlan) -> dict[str, Any]:
     return {name: getattr(plan, name) for name in names} | {"limit": plan.limit, "micro_batch": plan.micro_batch}
 
 
-def _print(plan: MemoryPlan) -> None:
+def _report(plan: MemoryPlan, measured: MemoryFit | None) -> Report:
     from minisgd.training.memory import format_bytes
 
-    rows = [(owner, format_bytes(n), f"{n:,}") for owner, n in plan.by_owner.items()]
-    rows.append((f"batch of {plan.batch_size} in all", format_bytes(plan.bytes), f"{plan.bytes:,}"))
-    rows.append(("fixed", format_bytes(plan.bytes_fixed), f"{plan.bytes_fixed:,}"))
-    rows.append(("per example", format_bytes(plan.bytes_per_example), f"{plan.bytes_per_example:,}"))
     assert plan.limit is not None
-    rows.append((f"largest batch in {format_bytes(plan.limit)}", f"{plan.largest_batch:,}", ""))
+    facts = [
+        (f"batch of {plan.batch_size} in all", format_bytes(plan.bytes), f"{plan.bytes:,} bytes"),
+        ("fixed", format_bytes(plan.bytes_fixed), f"{plan.bytes_fixed:,} bytes"),
+        ("per example", format_bytes(plan.bytes_per_example), f"{plan.bytes_per_example:,} bytes"),
+        (f"largest batch in {format_bytes(plan.limit)}", f"{plan.largest_batch:,}", ""),
+    ]
     if plan.micro_batch != plan.batch_size:
-        rows.append(("so it is made of micro-batches of", f"{plan.micro_batch:,}", ""))
-    total = len(plan.by_owner)
-    output.print_table(("", "", "bytes"), rows, strong=lambda position: position == total)
+        facts.append(("so it is made of micro-batches of", f"{plan.micro_batch:,}", ""))
+    owned = list(plan.by_owner.values())
+    tables = {
+        "owners": [
+            Column("owner", list(plan.by_owner)),
+            Column("takes", owned, format_bytes),
+            Column("bytes", owned, "{:,}".format),
+        ]
+    }
+    sentences, document = [], _document(plan)
+    if measured:
+        document["measured"] = measured.to_dict()
+        low, high = measured.slope_interval
+        sentences.append(
+            f"Measured: {measured.slope:.3f} ({low:.3f} to {high:.3f}) times the plan, and "
+            f"{format_bytes(measured.overhead_bytes)}; R² = {measured.r_squared:.5f}."
+        )
+        tables["measured"] = [
+            Column("batch", [p.batch_size for p in measured.points]),
+            Column("planned", [p.planned_bytes for p in measured.points], format_bytes),
+            Column("measured", [p.measured_bytes for p in measured.points], format_bytes),
+        ]
+    return Report(
+        answer=f"A training step on {plan.batch_size:,} examples takes {format_bytes(plan.bytes)}",
+        document=document,
+        how=["the data set itself is not counted: it stays as it is"],
+        sentences=sentences,
+        facts=facts,
+        tables=tables,
+        plots=lambda: _plots(plan, measured, sentences),
+    )
 
 
-def _print_measured(found: MemoryFit) -> None:
+def _plots(plan: MemoryPlan, measured: MemoryFit | None, sentences: Sequence[str]) -> list[Plot]:
+    from minisgd.lab.instruments.memory.picture import draw_growth, draw_owners
+    from minisgd.lab.page import Plot, View
     from minisgd.training.memory import format_bytes
 
-    low, high = found.slope_interval
-    print()
-    output.print_text(
-        f"Measured: {found.slope:.3f} ({low:.3f} to {high:.3f}) times the plan, and "
-        f"{format_bytes(found.overhead_bytes)}; R² = {found.r_squared:.5f}."
-    )
-    print()
-    rows = [(str(p.batch_size), format_bytes(p.planned_bytes), format_bytes(p.measured_bytes)) for p in found.points]
-    output.print_table(("batch", "planned", "measured"), rows, left=0)
+    grows = f"bytes(B) = {format_bytes(plan.bytes_fixed)} + B · {format_bytes(plan.bytes_per_example)}."
+    owner, most = max(plan.by_owner.items(), key=lambda each: each[1])
+    return [
+        Plot(
+            "growth",
+            "How does it grow with the batch?",
+            [View("", draw_growth(plan, measured), " ".join([grows, *sentences]))],
+        ),
+        Plot(
+            "owners", "Who takes it?", [View("", draw_owners(plan), f"The most is of {owner}: {format_bytes(most)}.")]
+        ),
+    ]

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Callable
+from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from minisgd.cli import output, running
+from minisgd.cli import running
 from minisgd.cli.parser import Parser, integer
-from minisgd.cli.probe import subject
+from minisgd.cli.probe import report, subject
+from minisgd.cli.probe.report import Column, Report
 from minisgd.errors import ArgumentError
 
 if TYPE_CHECKING:
     from minisgd.lab.instruments import GradientNoise
+    from minisgd.lab.page import Plot
 
 EXAMPLES = """\
   minisgd probe noise --data digits --model mlp:128 --weights runs/a/weights.safetensors
@@ -31,15 +35,17 @@ def configure(parser: Parser) -> None:
     group.add_argument("--examples", type=integer, metavar="N", help=f"a random draw of so many ({SAMPLE}, or all)")
     group.add_argument("--exact", action="store_true", help="look at all examples")
     group.add_argument("--probes", type=integer, metavar="N", default=16, help="random directions for curvature (16)")
+    report.configure(parser)
 
 
 def run(args: Namespace) -> int:
-    """Measure and print."""
+    """Measure, print and write."""
     from minisgd.backend.cpu.threads import available_cores, blas_threads
     from minisgd.lab.instruments import Objective, gradient_noise
 
     if args.exact and args.examples is not None:
         raise ArgumentError("--examples", expected="left out with --exact", got=args.examples, fix="choose one")
+    report.begin(args)
     network, data, loss = subject.load(args)
     few = min(SAMPLE, len(data)) if args.examples is None else args.examples
     with blas_threads(args.threads or available_cores()):
@@ -49,35 +55,50 @@ def run(args: Namespace) -> int:
         found = gradient_noise(
             network, data, loss=loss, examples=None if args.exact else few, probes=args.probes, seed=args.seed
         )
-    if args.json:
-        output.print_json(found.to_dict())
-    else:
-        _print(found, len(data))
-        output.note(f"from {found.how}; as in evaluation, without weight decay", args.quiet)
-        if not found.resolved:
-            fix = "train less, or take more data" if found.exact else "more examples: --examples, --exact"
-            output.note(f"the gradient is lost in its noise; {fix}", args.quiet)
+    report.tell(args, _report(found, len(data)))
     return 0
 
 
-def _print(found: GradientNoise, n: int) -> None:
+def _report(found: GradientNoise, n: int) -> Report:
     within = "" if found.exact else f"; {_number(found.low)} … {_number(found.high, '∞')} not ruled out (99%)"
-    rows = [
-        ("|G|²", _number(found.grad_sq_norm, str(found.grad_sq_norm)), "squared norm of the mean gradient"),
-        ("tr Σ", _number(found.trace_covariance), "variance of single gradients"),
-        ("B_simple", _number(found.b_simple), f"tr Σ / |G|²{within}"),
-        ("B_noise", _number(found.b_noise), "tr(HΣ) / GᵀHG: where noise costs as much as curvature"),
-        ("lr_max", _number(found.lr_max), "best learning rate of the full gradient"),
-    ]
-    output.print_table(("", "", ""), rows, left=3)
+    lost = f"{NOT_RESOLVED}: the gradient is lost in its noise"
+    tables: dict[str, list[Column]] = {}
+    plots: Callable[[], list[Plot]] = list
     if isfinite(found.b_noise):
-        print()
         sizes = sorted({b for b in (1, 8, 32, 128, 512, 2048) if b < n} | {n})
-        output.print_table(
-            ("batch size", "best lr", "loss drop of that step"),
-            [(f"{b:,}", _number(found.best_lr(b)), _number(found.loss_drop(b))) for b in sizes],
-            left=0,
-        )
+        tables["steps"] = [
+            Column("batch size", sizes, "{:,}".format),
+            Column("best lr", [found.best_lr(b) for b in sizes], _number),
+            Column("loss drop of that step", [found.loss_drop(b) for b in sizes], _number),
+        ]
+        plots = partial(_plots, found)
+    fix = "train less, or take more data" if found.exact else "more examples: --examples, --exact"
+    return Report(
+        answer=f"Noise scale B_simple: {_number(found.b_simple, lost)}",
+        document=found.to_dict(),
+        how=[f"from {found.how}; as in evaluation, without weight decay"],
+        facts=[
+            ("|G|²", _number(found.grad_sq_norm, str(found.grad_sq_norm)), "squared norm of the mean gradient"),
+            ("tr Σ", _number(found.trace_covariance), "variance of single gradients"),
+            ("B_simple", _number(found.b_simple), f"tr Σ / |G|²{within}"),
+            ("B_noise", _number(found.b_noise), "tr(HΣ) / GᵀHG: where noise costs as much as curvature"),
+            ("lr_max", _number(found.lr_max), "best learning rate of the full gradient"),
+        ],
+        tables=tables,
+        cautions=[] if found.resolved else [f"the gradient is lost in its noise; {fix}"],
+        plots=plots,
+    )
+
+
+def _plots(found: GradientNoise) -> list[Plot]:
+    from minisgd.lab.instruments.noise.picture import draw_noise
+    from minisgd.lab.page import Plot, View
+
+    caption = (
+        f"Predicted by |G|², GᵀHG and tr(HΣ): a step at batch size B_noise = {_number(found.b_noise)} gains half of "
+        "what a step along the full gradient gains, at half its learning rate."
+    )
+    return [Plot("noise", "What does a step gain at each batch size?", [View("", draw_noise(found), caption)])]
 
 
 def _number(value: float, otherwise: str = NOT_RESOLVED) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from minisgd.cli import output, running
+from minisgd.cli import running
 from minisgd.cli.parser import Parser, integer, number
-from minisgd.cli.probe import subject
+from minisgd.cli.probe import report, subject
+from minisgd.cli.probe.report import Report
 from minisgd.errors import ArgumentError
 
 if TYPE_CHECKING:
-    pass
+    from minisgd.lab.instruments import Sharpness
+    from minisgd.lab.page import Plot
 
 EXAMPLES = """\
   minisgd probe sharpness --data digits --model mlp:128 --weights runs/a/weights.safetensors --lr 0.1
@@ -35,16 +38,18 @@ def configure(parser: Parser) -> None:
     )
     group.add_argument("--exact", action="store_true", help="the exact trace: a product for every parameter")
     group.add_argument("--products", type=integer, metavar="N", default=300, help="Lanczos steps at most (300)")
+    report.configure(parser)
 
 
 def run(args: Namespace) -> int:
-    """Measure and print; Lanczos that did not converge is noted, and no error."""
+    """Measure, print and write; Lanczos that did not converge is noted, and no error."""
     from minisgd.backend.cpu.threads import blas_threads, choose_threads
     from minisgd.lab.instruments import Objective, sharpness
     from minisgd.lab.instruments.curvature.hessian import default_samples
 
     if args.exact and args.samples is not None:
         raise ArgumentError("--samples", expected="left out with --exact", got=args.samples, fix="choose one")
+    report.begin(args)
     network, data, loss = subject.load(args)
     objective = Objective(network, data, loss=loss, examples=args.examples, seed=args.seed)
     with blas_threads(choose_threads(objective.largest_product, args.threads)):
@@ -62,11 +67,25 @@ def run(args: Namespace) -> int:
             products=args.products,
             seed=args.seed,
         )
-    if args.json:
-        output.print_json(found.to_dict())
-    else:
-        output.print_table(("", "", ""), found.rows(), left=3)
-        output.note("as in evaluation: dropout off, BatchNorm with its running statistics", args.quiet)
-    if not found.converged:
-        output.note(f"Lanczos has not converged in {found.products} products; more: --products 1000", args.quiet)
+    more = f"Lanczos has not converged in {found.products} products; more: --products 1000"
+    told = Report(
+        answer=f"Gradient descent is stable below a learning rate of {found.lr_max:.3g}",
+        document=found.to_dict(),
+        how=["as in evaluation: dropout off, BatchNorm with its running statistics"],
+        facts=found.rows(),
+        cautions=[] if found.converged else [more],
+        plots=partial(_plots, found),
+    )
+    report.tell(args, told)
     return 0
+
+
+def _plots(found: Sharpness) -> list[Plot]:
+    from minisgd.lab.instruments.curvature.picture import draw_limits
+    from minisgd.lab.page import Plot, View
+
+    caption = (
+        f"The largest eigenvalue is {found.lambda_max:.3g}, the smallest {found.lambda_min:.3g}, the mean of all "
+        f"{found.parameters:,} {found.trace / found.parameters:.3g}: few directions are steep, and they limit the rate."
+    )
+    return [Plot("limits", "Which learning rates are stable?", [View("", draw_limits(found), caption)])]

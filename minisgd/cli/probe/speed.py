@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from minisgd.cli import options, output, running
 from minisgd.cli.parser import Parser, integer, listed, positive
-from minisgd.cli.probe import subject
+from minisgd.cli.probe import report, subject
+from minisgd.cli.probe.report import Column, Report
 from minisgd.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from minisgd.lab.instruments import PowersOfTwo, Speed, SpeedPoint
-    from minisgd.lab.statistics import Interval
+    from minisgd.lab.instruments import PowersOfTwo, Speed
+    from minisgd.lab.page import Plot
 
 EXAMPLES = """\
   minisgd probe speed --data digits --model mlp:128
@@ -30,6 +32,7 @@ def configure(parser: Parser) -> None:
         "--batch-sizes", type=listed(positive), metavar="B,…", help="those to time (powers of two up to 1024)"
     )
     group.add_argument("--visits", type=integer, metavar="N", default=11, help="of each batch size, random order (11)")
+    report.configure(parser)
 
 
 def run(args: Namespace) -> int:
@@ -39,6 +42,7 @@ def run(args: Namespace) -> int:
         raise ArgumentError(
             "--powers-of-two", expected="left out with --inference", got="both", fix="it compares training steps"
         )
+    report.begin(args)
     network, data, loss = subject.load(args)
     machine = running.machine(args)
     training = {"optimizer": options.make_optimizer(args), "loss": loss, **machine}
@@ -54,65 +58,65 @@ def run(args: Namespace) -> int:
             pairs = powers_of_two(
                 network, data, on_progress=lambda share: bar.show(share, "powers of two and neighbours"), **training
             )
-    if args.json:
-        output.print_json(found.to_dict() | ({"powers_of_two": pairs.to_dict()} if pairs else {}))
-        return 0
-    _print(found, what)
-    if pairs:
-        _print_pairs(pairs)
-    output.note(f"{found.how}; intervals hold 95%", args.quiet)
+    report.tell(args, _report(found, what, pairs))
     return 0
 
 
-# ------------------------------------------------ written
-
-
-def _print(found: Speed, what: str) -> None:
-    from minisgd.lab import words
-
-    rate = words.short(found.examples_per_second)
-    output.print_text(
-        f"A {what} on B examples takes about {words.seconds(found.t0_seconds)} + B / ({rate} examples/s), within "
-        f"{100 * found.residual:.1f}%."
-    )
-    low, high = map(words.size, found.knee_interval)
-    output.print_text(
-        f"The knee, where overhead and work take equally long, is at batch size {words.size(found.knee)} "
-        f"({low} to {high})."
-    )
-    print()
-    columns = ("p50", "p99") if what == "prediction" else ("step", "interval")
-    header = ("batch", *columns, "examples/s", "off the line")
-    output.print_table(header, [_row(point) for point in found.points], left=0)
-
-
-def _row(point: SpeedPoint) -> tuple[str, ...]:
+def _report(found: Speed, what: str, pairs: PowersOfTwo | None) -> Report:
     from minisgd.lab import words
     from minisgd.lab.instruments import LatencyPoint
 
-    spread = words.seconds(point.p99_seconds) if isinstance(point, LatencyPoint) else _interval(point.interval)
-    return (
-        str(point.batch_size),
-        words.seconds(point.step_seconds),
-        spread,
-        words.short(point.examples_per_second),
-        f"{100 * point.residual:+.1f}%",
+    rate = words.short(found.examples_per_second)
+    line = f"A {what} on B examples takes about {words.seconds(found.t0_seconds)} + B / ({rate} examples/s)"
+    low, high = map(words.size, found.knee_interval)
+    sentences = [
+        f"{line}, within {100 * found.residual:.1f}%.",
+        f"The knee, where overhead and work take equally long, is at batch size {words.size(found.knee)} "
+        f"({low} to {high}).",
+    ]
+    points = found.points
+    if what == "prediction":
+        times = [
+            Column("p50", [p.step_seconds for p in points], words.seconds),
+            Column("p99", [p.p99_seconds for p in points if isinstance(p, LatencyPoint)], words.seconds),
+        ]
+    else:
+        times = [
+            Column("step", [p.step_seconds for p in points], words.seconds),
+            Column("interval", [p.interval for p in points], lambda ends: " to ".join(map(words.seconds, ends))),
+        ]
+    tables = {
+        f"{what}s": [
+            Column("batch", [p.batch_size for p in points]),
+            *times,
+            Column("examples/s", [p.examples_per_second for p in points], words.short),
+            Column("off the line", [p.residual for p in points], "{:+.1%}".format),
+        ]
+    }
+    if pairs:
+        low, high = map("{:.3f}".format, pairs.interval)
+        ratio = f"{pairs.ratio:.3f} ({low} to {high})"
+        sentences.append(f"A batch of 2^k takes {ratio} of the time of its neighbours' mean.")
+        tables["powers of two"] = [
+            Column("batch", [p.batch_size for p in pairs.powers]),
+            Column("ratio", [p.ratio for p in pairs.powers], "{:.3f}".format),
+            Column("interval", [p.interval for p in pairs.powers], lambda ends: "{:.3f} to {:.3f}".format(*ends)),
+        ]
+    return Report(
+        answer=line,
+        document=found.to_dict() | ({"powers_of_two": pairs.to_dict()} if pairs else {}),
+        how=[f"{found.how}; intervals hold 95%"],
+        sentences=sentences,
+        tables=tables,
+        plots=lambda: _plots(found, what, pairs, sentences),
     )
 
 
-def _interval(ends: Interval) -> str:
-    from minisgd.lab import words
+def _plots(found: Speed, what: str, pairs: PowersOfTwo | None, captions: Sequence[str]) -> list[Plot]:
+    from minisgd.lab.instruments.throughput.picture import draw_pairs, draw_speed
+    from minisgd.lab.page import Plot, View
 
-    low, high = map(words.seconds, ends)
-    return f"{low} to {high}"
-
-
-def _print_pairs(pairs: PowersOfTwo) -> None:
-    print()
-    low, high = pairs.interval
-    output.print_text(
-        f"A batch of 2^k takes {pairs.ratio:.3f} ({low:.3f} to {high:.3f}) of the time of its neighbours' mean."
-    )
-    print()
-    rows = [(str(p.batch_size), f"{p.ratio:.3f}", "{:.3f} to {:.3f}".format(*p.interval)) for p in pairs.powers]
-    output.print_table(("batch", "ratio", "interval"), rows, left=0)
+    plots = [Plot("speed", f"How long does a {what} take?", [View("", draw_speed(found, what), captions[1])])]
+    if pairs:
+        plots.append(Plot("pairs", "Are powers of two faster?", [View("", draw_pairs(pairs), captions[2])]))
+    return plots

@@ -10,10 +10,12 @@ import numpy as np
 
 from minisgd.cli import options, output, running
 from minisgd.cli.parser import Parser, folder, integer, number
-from minisgd.cli.probe import subject
+from minisgd.cli.probe import report, subject
+from minisgd.cli.probe.report import Column, Report
 from minisgd.errors import DivergedError
 
 if TYPE_CHECKING:
+    from minisgd.lab.page import Plot
     from minisgd.training.trace import TraceResult
     from minisgd.typing import HostArray
 
@@ -31,7 +33,7 @@ def configure(parser: Parser) -> None:
     group.add_argument("--batch-size", default="32", metavar="B", help="32, full, or grow:32,1024,5 (32)")
     group.add_argument("--epochs", type=number, metavar="X", default=5.0, help="passes over the data (5)")
     group.add_argument("--every", type=integer, metavar="N", default=10, help="steps from one trace to the next (10)")
-    group.add_argument("--out", type=folder, metavar="DIR", help="write trace.jsonl and trace.png")
+    group.add_argument("--out", type=folder, metavar="DIR", help="write trace.jsonl, trace.png and report.html")
 
 
 def run(args: Namespace) -> int:
@@ -60,13 +62,12 @@ def run(args: Namespace) -> int:
         except DivergedError as problem:
             diverged = problem  # whose trace is the one to look at
     result = trace.result
-    if args.json:
-        output.print_json(result.to_dict())
-    else:
-        _print(result)
+    told = _report(result)
+    report.show(args, told)
     if args.out:
         written = result.save(args.out / "trace.jsonl"), draw_trace(result, args.out / "trace.png")
         output.note(f"written: {written[0]} and {written[1]}", args.quiet)
+        report.write_page(args, told)
     if diverged:
         raise diverged
     if stopped == "interrupted":
@@ -75,22 +76,44 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _print(trace: TraceResult) -> None:
+def _report(trace: TraceResult) -> Report:
     from minisgd.lab import words
 
     first, last = int(trace.steps[0]), int(trace.steps[-1])
-    output.print_text(f"Norms at step {first:,} → {last:,}, of {words.plural(len(trace), 'step')} traced:")
-    print()
-    norms = (trace.activation, trace.gradient, trace.update, trace.ratio)
-    rows = [
-        (layer, *(_change(norm[:, k], words.short) for norm in norms), _change(trace.dead[:, k], "{:.0%}".format))
-        for k, layer in enumerate(trace.layers)
-    ]
-    output.print_table(("", "activation", "gradient", "update", "update / weight", "dead"), rows)
+    traced = f"Norms at step {first:,} → {last:,}, of {words.plural(len(trace), 'step')} traced"
+    norms = {
+        "activation": trace.activation,
+        "gradient": trace.gradient,
+        "update": trace.update,
+        "update / weight": trace.ratio,
+    }
+    columns = [Column("layer", list(trace.layers))]
+    columns += [Column(name, _ends(norm), lambda ends: _change(ends, words.short)) for name, norm in norms.items()]
+    columns.append(Column("dead", _ends(trace.dead), lambda ends: _change(ends, "{:.0%}".format)))
+    return Report(
+        answer=traced,
+        document=trace.to_dict(),
+        how=(),
+        sentences=[f"{traced}:"],
+        tables={"layers": columns},
+        plots=lambda: _plots(trace, traced),
+    )
 
 
-def _change(values: HostArray, say: Callable[[float], str]) -> str:
+def _plots(trace: TraceResult, caption: str) -> list[Plot]:
+    from minisgd.lab.instruments.trace.picture import figure_of
+    from minisgd.lab.page import Plot, View
+
+    return [Plot("trace", "What goes on in every layer?", [View("", figure_of(trace), f"{caption}.")])]
+
+
+def _ends(values: HostArray) -> list[tuple[float, float]]:
+    """Return where each layer began and where it ended.  values (T, L)"""
+    return list(zip(values[0].tolist(), values[-1].tolist(), strict=True))
+
+
+def _change(ends: tuple[float, float], say: Callable[[float], str]) -> str:
     """State where a quantity began and where it ended; nothing where a layer has none."""
-    if not np.isfinite(values).any():
+    if not np.isfinite(ends).any():
         return ""
-    return f"{say(values[0])} → {say(values[-1])}"
+    return f"{say(ends[0])} → {say(ends[1])}"

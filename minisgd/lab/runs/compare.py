@@ -54,9 +54,9 @@ class Comparison:
             facts=[],
             usage=[],
             cautions=[],  # they stand beside the plots
-            differences=_table(self.settings, self.names),
+            differences=_table("setting", self.settings, self.names),
             plots=drawn,
-            tables=[("what was found", *_table(self.found, self.names))],
+            tables=[("what was found", *_table("quantity", self.found, self.names))],
             setting=[],
             live=False,
         )
@@ -160,8 +160,8 @@ def _answers(about: Document) -> dict[str, str]:
     return found
 
 
-def _table(table: Rows, names: Sequence[str]) -> tuple[list[str], list[dict[str, Any]]]:
-    return ["", *names], [{"cells": [(t, "", t) for t in (name, *texts)]} for name, texts in table]
+def _table(of: str, table: Rows, names: Sequence[str]) -> tuple[list[str], list[dict[str, Any]]]:
+    return [of, *names], [{"cells": [(t, "", t) for t in (name, *texts)]} for name, texts in table]
 
 
 PRICES: dict[str, tuple[Callable[[Document], float], Callable[[float], str]]] = {

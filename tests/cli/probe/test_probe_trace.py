@@ -29,7 +29,12 @@ def test_the_document_has_the_arrays(capsys: pytest.CaptureFixture[str]) -> None
 def test_files_are_written_and_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = out(f"{LINE} --out {tmp_path / 'run'}", capsys)
     assert "step 1 → 29, of 5 steps traced" in text and "update / weight" in text
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["run.toml", "trace.jsonl", "trace.png"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+        "report.html",
+        "run.toml",
+        "trace.jsonl",
+        "trace.png",
+    ]
     line = f"explain --data digits --model mlp:8 --trace {tmp_path / 'run' / 'trace.jsonl'}"
     assert "of w" in out(line, capsys)
     document = json.loads(out(f"{line} --json", capsys))

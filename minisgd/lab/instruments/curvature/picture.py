@@ -1,4 +1,4 @@
-"""The picture of a training run's sharpness: λmax against the largest that is stable, and the loss."""
+"""Pictures of sharpness: along a training run, and at one point beside the learning rates that it allows."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minisgd.lab import plots, words
-from minisgd.lab.plots import BLUE, GREEN, INK, ORANGE, Figure
+from minisgd.lab.page import say
+from minisgd.lab.plots import BLUE, GREEN, INK, ORANGE, Axes, Figure
 
 if TYPE_CHECKING:
+    from minisgd.lab.instruments.curvature.sharpness import Sharpness
     from minisgd.lab.instruments.curvature.tracker import SharpnessSample
 
 DASHED = (0, (4, 3))
@@ -47,3 +49,32 @@ def draw_sharpness(samples: Sequence[SharpnessSample]) -> Figure:
         keys.append(plots.key("not converged", ls="", marker="x", color=INK))
     plots.legend(page, keys)
     return page
+
+
+def draw_limits(found: Sharpness) -> Figure:
+    """Draw the learning rates below which descent is stable, and the one in use; and the range of the eigenvalues."""
+    page, (left, right) = plots.figure(
+        "Curvature, and the learning rates that it allows", columns=2, left=0.16, wspace=0.5
+    )
+    rates = {"2/λmax": found.lr_max}
+    if found.momentum:
+        rates[f"with μ = {found.momentum:g}"] = found.lr_max_momentum
+    if found.lr is not None:
+        rates["in use"] = found.lr
+    known = {name: rate for name, rate in rates.items() if np.isfinite(rate)}
+    _dots(left, known, "learning rate")
+    plots.log_axis(left, *plots.spread(list(known.values()), 2, 2), words.number, "learning rate", which="x", most=5)
+    mean = found.trace / found.parameters
+    _dots(right, {"λmax": found.lambda_max, "mean": mean, "λmin": found.lambda_min}, "eigenvalue of the Hessian")
+    return page
+
+
+def _dots(ax: Axes, values: dict[str, float], label: str) -> None:
+    """Put named values on one axis, a row each; those in use are of another colour."""
+    for row, (name, value) in enumerate(values.items()):
+        colour, mark = (ORANGE, "D") if name == "in use" else (BLUE, "o")
+        (point,) = ax.plot(value, row, ls="", marker=mark, ms=9, color=colour)
+        say(point, [f"{name}: {words.number(value)}"])
+    plots.fixed_ticks(ax.yaxis, range(len(values)), list(values))
+    ax.set_ylim(len(values) - 0.4, -0.6)
+    ax.set_xlabel(label, fontsize=9.5, color=INK)

@@ -10,6 +10,7 @@ import numpy as np
 
 from minisgd.files import write_atomically
 from minisgd.lab import plots, words
+from minisgd.lab.page import say
 from minisgd.training.trace import TraceResult
 from minisgd.typing import HostArray
 
@@ -19,6 +20,9 @@ HEALTHY = 1e-3
 """The update-to-weight ratio that is customary: a line to compare with, no verdict."""
 
 COLUMNS = 4
+
+SEEN = 60
+"""Steps below which each is marked, to be looked into."""
 
 
 def draw_trace(trace: TraceResult, path: str | Path) -> Path:
@@ -37,10 +41,11 @@ def draw_trace(trace: TraceResult, path: str | Path) -> Path:
         OutputError: The file cannot be written.
         MissingExtraError: matplotlib is not installed.
     """
-    return write_atomically(path, plots.png(_figure(trace)), "path")
+    return write_atomically(path, plots.png(figure_of(trace)), "path")
 
 
-def _figure(trace: TraceResult) -> Any:
+def figure_of(trace: TraceResult) -> Any:
+    """Return the figure that ``draw_trace`` writes."""
     rows = ceil(len(trace.layers) / COLUMNS)
     height = 6.4 + 0.18 * rows
     page, axes = plots.figure(
@@ -52,13 +57,13 @@ def _figure(trace: TraceResult) -> Any:
         (trace.ratio, "update / weight", words.short),
     )
     looks = _looks(trace)
-    for ax, (norms, label, say) in zip(axes, panels, strict=False):
+    for ax, (norms, label, written) in zip(axes, panels, strict=False):
         _lines(ax, trace, norms, looks)
         seen = norms[np.isfinite(norms) & (norms > 0)].tolist()
         if label.startswith("update"):
             ax.axhline(HEALTHY, color=plots.GREY, lw=1.2, ls=(0, (1, 2)))
             seen.append(HEALTHY)
-        plots.log_axis(ax, *plots.spread(seen), say, label, most=6)
+        plots.log_axis(ax, *plots.spread(seen), written, label, most=6)
     _lines(axes[3], trace, 100 * trace.dead, looks)
     most = float(np.nanmax(trace.dead)) if np.isfinite(trace.dead).any() else 0.0
     axes[3].set_ylim(-2, max(10.0, min(102.0, 115 * most)))
@@ -83,7 +88,9 @@ def _looks(trace: TraceResult) -> list[dict[str, Any]]:
 
 def _lines(ax: Any, trace: TraceResult, norms: HostArray, looks: list[dict[str, Any]]) -> None:
     """Draw a line for every layer that has the quantity.  norms (T, L)"""
-    mark = "o" if len(trace) == 1 else None
-    for values, look in zip(norms.T, looks, strict=True):
+    mark = "o" if len(trace) < SEEN else None
+    for layer, values, look in zip(trace.layers, norms.T, looks, strict=True):
         if np.isfinite(values).any():
-            ax.plot(trace.steps, values, marker=mark, **look)
+            (line,) = ax.plot(trace.steps, values, marker=mark, ms=3, **look)
+            known = [(s, v) for s, v in zip(trace.steps.tolist(), values.tolist(), strict=True) if np.isfinite(v)]
+            say(line, [f"{layer}\nstep {s:,}: {words.number(v)}" for s, v in known] if mark else ())

@@ -7,8 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from minisgd.lab import plots, words
+from minisgd.lab.instruments.memory.picture import draw_parts
+from minisgd.lab.instruments.throughput.picture import draw_line
 from minisgd.lab.page import say
-from minisgd.lab.plots import BLUE, GREEN, GREY, INK, ORANGE, Axes, Figure
+from minisgd.lab.plots import INK, ORANGE, Axes, Figure
 from minisgd.lab.study.batch_result import BatchResult
 from minisgd.lab.study.report.axes import batch_axis, link, name
 from minisgd.lab.study.result import StudyResult
@@ -26,16 +28,7 @@ def draw_throughput(result: StudyResult) -> Figure:
         batch_axis(ax, result, columns=2)
     line = result.timing
     if line is not None:
-        at = np.geomspace(sizes[0], sizes[-1], 80)
-        predicted = line.t0_seconds + at / line.examples_per_second
-        left.plot(at, predicted, color=BLUE, lw=1.8)
-        right.plot(at, at / predicted, color=BLUE, lw=1.8)
-        keys.append(plots.key("fit t(B) = t0 + B/r", color=BLUE, lw=1.8))
-        low, high = left.get_xlim()
-        if low < line.knee < high:
-            for ax in (left, right):
-                ax.axvline(line.knee, color=GREEN, lw=1.5)
-            keys.append(plots.key(f"knee t0·r = {words.size(line.knee)}", color=GREEN, lw=1.5))
+        keys += draw_line(left, right, sizes, line.t0_seconds, line.examples_per_second, line.knee)
     _mark(left, result, times, _step)
     _mark(right, result, sizes / times, _step)
     plots.log_axis(left, *plots.spread(times.tolist()), words.seconds, "time of a step")
@@ -55,14 +48,7 @@ def draw_memory(result: StudyResult) -> Figure:
     seen = total.tolist()
     if parts is not None:
         fixed, each = parts
-        at = np.geomspace(sizes[0], sizes[-1], 80)
-        ax.plot(at, fixed + each * at, color=BLUE, lw=1.8)
-        keys.append(plots.key("fixed + per example · B", color=BLUE, lw=1.8))
-        if fixed > 0:
-            ax.plot(at, np.full_like(at, fixed), color=GREY, lw=1.4, ls=(0, (5, 3)))
-            keys.append(plots.key(f"fixed: {words.memory(fixed)}", color=GREY, lw=1.4, ls=(0, (5, 3))))
-        ax.plot(at, each * at, color=GREY, lw=1.4, ls=(0, (1.5, 2)))
-        keys.append(plots.key(f"per example: {words.memory(each)}", color=GREY, lw=1.4, ls=(0, (1.5, 2))))
+        keys += draw_parts(ax, sizes[0], sizes[-1], fixed, each)
         seen.append(fixed / 3 if fixed > 0 else seen[0])
     _mark(ax, result, total, lambda b: words.memory(b.memory_bytes))
     plots.log_axis(ax, *plots.spread(seen, 2, 2), words.memory, "bytes", base=2)
