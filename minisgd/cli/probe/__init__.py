@@ -1,7 +1,8 @@
 """``minisgd probe NAME``: one quantity, measured.
 
 To add a probe, write a module in this package with ``EXAMPLES``, ``configure(parser)`` and ``run(args)``, and give it
-a row in ``PROBES``. What most of them look at, a network with weights on a data set, is in ``subject``; how it is told, in ``report``:
+a row in ``PROBES``. What most of them look at, a network with weights on a data set, is in ``subject``; how it is told,
+in ``report``:
 
     def configure(parser):
         subject.configure(parser)               # --data --model --weights --init --loss --seed --json …

@@ -12,10 +12,13 @@ import pytest
 from matplotlib.figure import Figure
 
 import minisgd as ms
+from minisgd.cli import main
 from minisgd.lab.claims.report.page import write_report as write_claims
 from minisgd.lab.claims.run.result import Claims
 from minisgd.lab.page.svg import svg
+from minisgd.lab.runs.compare import compare
 from minisgd.lab.study.report import write_report
+from tests.browser.faults import faults
 from tests.lab.claims.report.test_page import made_up
 from tests.lab.study import synthetic_study
 
@@ -41,8 +44,28 @@ def write_explorer(folder: Path) -> Path:
     return ms.explore(net, data()).save(folder / "explorer.html")
 
 
+def train(folder: Path, name: str) -> Path:
+    line = f"train --data digits --model linear --epochs 2 --quiet --out {folder / name}"
+    assert main([*line.split(), "--lr", "0.1" if name == "a" else "0.2"]) == 0
+    return folder / name / "report.html"
+
+
+def write_comparison(folder: Path) -> Path:
+    runs = [train(folder, name).parent for name in "ab"]
+    return compare(runs).save(folder / "compared.html")
+
+
+def write_probe(folder: Path) -> Path:
+    line = f"probe noise --data digits --model linear --examples 100 --probes 4 --quiet --out {folder}"
+    assert main(line.split()) == 0
+    return folder / "report.html"
+
+
 WRITERS = {
     "study": write_study,
+    "training": lambda folder: train(folder, "a"),
+    "comparison": write_comparison,
+    "probe": write_probe,
     "claims": lambda folder: write_claims(Claims(made_up().answers, (("data", HOSTILE),), HOSTILE, 1.0), folder),
     "explorer": write_explorer,
 }
@@ -69,6 +92,19 @@ def test_a_page_opens_without_violations_and_text_does_not_run(browser: Any, tmp
     page.evaluate("html => document.body.append(document.createRange().createContextualFragment(html))", HOSTILE)
     page.wait_for_timeout(200)
     assert page.title() != "ran" and page.locator("script").count() == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("name", WRITERS)
+def test_no_page_has_a_serious_fault_for_those_who_cannot_see_it(
+    browser: Any, tmp_path: Path, name: str, dark: bool
+) -> None:
+    context = browser.new_context(color_scheme="dark" if dark else "light", bypass_csp=True)
+    page = context.new_page()
+    page.goto(WRITERS[name](tmp_path).as_uri())
+    assert faults(page, thorough=True) == []
+    context.close()
 
 
 def test_titles_and_labels_of_a_figure_do_not_run(browser: Any, tmp_path: Path) -> None:

@@ -127,8 +127,8 @@ def learning_rate(result: StudyResult) -> str:
     surge = "" if result.surge is None else f" {result.surge}"
     return text + (
         f"The best goes from {words.number(first.lr)} at batch size {first.batch_size} to {words.number(last.lr)} at "
-        f"{last.batch_size}, on average as B to the power {power:.2f}; the linear rule says 1, the square-root rule 0.5."
-        f"{surge}"
+        f"{last.batch_size}, on average as B to the power {power:.2f}; the linear rule says 1, the square-root rule "
+        f"0.5.{surge}"
     )
 
 
