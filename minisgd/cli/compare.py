@@ -35,12 +35,12 @@ def run(args: Namespace) -> int:
         )
     else:
         sections = [("what differs", found.settings), ("what was found", found.found)]
-        for title, table in sections:
-            if table:
-                output.print_table((title, *found.names), [(name, *texts) for name, texts in table])
+        for position, (title, table) in enumerate([section for section in sections if section[1]]):
+            if position:
                 print()
+            output.print_table((title, *found.names), [(name, *texts) for name, texts in table])
         for caution in found.cautions:
-            output.print_text(f"Caution: {caution}")
+            output.print_text(f"\nCaution: {caution}")
     if args.out:
         output.note(f"Report: {found.save(args.out)}", args.quiet)
     return 0

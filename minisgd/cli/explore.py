@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from minisgd.cli import output
-from minisgd.cli.parser import Parser, folder, integer
+from minisgd.cli.parser import Parser, folder, positive
 from minisgd.cli.probe import subject
 from minisgd.errors import ArgumentError
 
@@ -19,7 +19,7 @@ def configure(parser: Parser) -> None:
     subject.configure(parser, dtype="float64")
     group = parser.add_argument_group("explorer")
     group.add_argument("--out", type=folder, metavar="FILE", default="explore.html", help="the page (explore.html)")
-    group.add_argument("--examples", type=integer, metavar="N", default=500, help="a fixed draw of so many (500)")
+    group.add_argument("--examples", type=positive, metavar="N", default=500, help="a fixed draw of so many (500)")
 
 
 def run(args: Namespace) -> int:

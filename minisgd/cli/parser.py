@@ -45,6 +45,11 @@ class Parser(argparse.ArgumentParser):
         except SystemExit:  # of --help alone: errors are raised below
             return None
         if unknown:
+            if not unknown[0].startswith("-"):
+                raise UsageError(
+                    f"{unknown[0]!r} must follow an option of '{self.prog}' that takes it, got it by itself; "
+                    f"see '{self.prog} --help'"
+                )
             guess = did_you_mean(unknown[0].partition("=")[0], self.options().values()) or f"see '{self.prog} --help'"
             raise UsageError(f"{unknown[0]} must be an option of '{self.prog}', got an unknown one; {guess}")
         return args

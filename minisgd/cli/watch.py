@@ -22,11 +22,20 @@ def configure(parser: Parser) -> None:
 
 def run(args: Namespace) -> int:
     """Serve the page until the run ends or Ctrl-C; the run goes on either way."""
+    from minisgd.lab.runs.folder import read_folder
     from minisgd.lab.runs.serve import serve
 
     if args.folder is None:
         raise ArgumentError("DIR", expected="a folder", got="none", fix="give it: minisgd watch runs/a")
     running.require_report("minisgd watch")
+    folder = read_folder(args.folder)
+    report = folder.path / "report.html"
+    if folder.finished and folder.complete and report.exists():
+        if args.json:
+            output.print_json({"report": str(report)})
+        else:
+            print(f"Nothing is under way in {folder.path}: open {report} in a browser.")
+        return 0
 
     def announce(address: str) -> None:
         if args.json:

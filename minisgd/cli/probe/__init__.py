@@ -11,7 +11,7 @@ in ``report``:
 
     def run(args):
         found = measure(*subject.load(args))    # network, data, loss
-        report.tell(args, Report(…))            # in the terminal, as JSON, as a page
+        report.publish(args, Report(…))            # in the terminal, as JSON, as a page
 """
 
 from __future__ import annotations

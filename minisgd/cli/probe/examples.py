@@ -58,7 +58,7 @@ def run(args: Namespace) -> int:
         },
     }
     shares = [float(part.sum()) / whole for part in norms.by_parameter.values()]
-    told = Report(
+    page = Report(
         answer=f"Half of the examples have a gradient longer than {median:.4g}, the longest is {longest:.4g}",
         document=found,
         how=[f"all {len(norms):,} examples, exactly; as in evaluation, without weight decay"],
@@ -76,7 +76,7 @@ def run(args: Namespace) -> int:
         },
         plots=lambda: _plots(lengths, largest),
     )
-    report.tell(args, told)
+    report.publish(args, page)
     return 0
 
 

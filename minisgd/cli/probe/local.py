@@ -66,7 +66,7 @@ def run(args: Namespace) -> int:
         loss=loss,
         seed=args.seed,
     )
-    report.tell(args, _report(found))
+    report.publish(args, _report(found))
     return 0
 
 

@@ -75,7 +75,7 @@ def run(args: Namespace) -> int:
     measured = None
     if args.measure and data is not None:
         measured = memory_fit(network, data, optimizer=optimizer, loss=loss, dtype=args.dtype, seed=args.seed)
-    report.tell(args, _report(plan, measured))
+    report.publish(args, _report(plan, measured))
     if args.memory_limit is None:
         output.note(f"limit: {source}; another: --memory-limit 512MiB", args.quiet)
     return 0

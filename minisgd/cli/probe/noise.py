@@ -55,7 +55,7 @@ def run(args: Namespace) -> int:
         found = gradient_noise(
             network, data, loss=loss, examples=None if args.exact else few, probes=args.probes, seed=args.seed
         )
-    report.tell(args, _report(found, len(data)))
+    report.publish(args, _report(found, len(data)))
     return 0
 
 

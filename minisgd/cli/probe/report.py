@@ -57,7 +57,7 @@ def begin(args: Namespace) -> None:
         output.require_writable(args.out)
 
 
-def tell(args: Namespace, found: Report) -> None:
+def publish(args: Namespace, found: Report) -> None:
     """Print what was found; write the page, and what --json prints, where --out says."""
     show(args, found)
     if args.out:

@@ -68,7 +68,7 @@ def run(args: Namespace) -> int:
             seed=args.seed,
         )
     more = f"Lanczos has not converged in {found.products} products; more: --products 1000"
-    told = Report(
+    page = Report(
         answer=f"Gradient descent is stable below a learning rate of {found.lr_max:.3g}",
         document=found.to_dict(),
         how=["as in evaluation: dropout off, BatchNorm with its running statistics"],
@@ -76,7 +76,7 @@ def run(args: Namespace) -> int:
         cautions=[] if found.converged else [more],
         plots=partial(_plots, found),
     )
-    report.tell(args, told)
+    report.publish(args, page)
     return 0
 
 

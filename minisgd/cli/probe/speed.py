@@ -58,7 +58,7 @@ def run(args: Namespace) -> int:
             pairs = powers_of_two(
                 network, data, on_progress=lambda share: bar.show(share, "powers of two and neighbours"), **training
             )
-    report.tell(args, _report(found, what, pairs))
+    report.publish(args, _report(found, what, pairs))
     return 0
 
 

@@ -62,12 +62,12 @@ def run(args: Namespace) -> int:
         except DivergedError as problem:
             diverged = problem  # whose trace is the one to look at
     result = trace.result
-    told = _report(result)
-    report.show(args, told)
+    found = _report(result)
+    report.show(args, found)
     if args.out:
         written = result.save(args.out / "trace.jsonl"), draw_trace(result, args.out / "trace.png")
         output.note(f"written: {written[0]} and {written[1]}", args.quiet)
-        report.write_page(args, told)
+        report.write_page(args, found)
     if diverged:
         raise diverged
     if stopped == "interrupted":

@@ -73,6 +73,9 @@ def compare(paths: Sequence[str | Path]) -> Comparison:
         fix = "give another: minisgd compare runs/a runs/b"
         raise ArgumentError("folders", expected="two or more", got=len(paths), fix=fix)
     folders = [read_folder(path) for path in paths]
+    if len({folder.path.resolve() for folder in folders}) < len(folders):
+        fix = "give each once: minisgd compare runs/a runs/b"
+        raise ArgumentError("folders", expected="different ones", got="the same one twice", fix=fix)
     kinds = {folder.kind for folder in folders}
     if len(kinds) > 1:
         kind_of = {"study": "a study", "training": "a training run"}
@@ -106,7 +109,7 @@ def _cautions(settings: Rows) -> list[str]:
     found = []
     if differing & {"data", "target", "n_train"}:
         found.append("Data or target differ: steps, examples and Bcrit are those of different tasks.")
-    if differing & {"machine", "device", "BLAS", "threads", "cpu"}:
+    if differing & {"processor", "cores", "threads", "device"}:
         found.append("The machines differ: seconds say which machine is faster as much as which setting is.")
     return found
 

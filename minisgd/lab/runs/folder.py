@@ -41,6 +41,7 @@ def read_folder(path: str | Path) -> Folder:
         DataError: It is no folder of a study or training run, or a file cannot be read.
     """
     path = Path(path)
+    claims = any((path / name).exists() for name in ("claims.json", "training-runs"))
     for kind, name, lines in (
         ("study", "study.json", "cells.jsonl"),
         ("training", "train.json", "history.jsonl"),
@@ -48,14 +49,14 @@ def read_folder(path: str | Path) -> Folder:
     ):
         if name == "study.json" and _newer(path / lines, path / name) and holder_of(path) is not None:
             continue  # the study goes on, or is made anew
-        if (path / name).is_file():
+        if (path / name).is_file() and not (claims and name == "journal.json"):
             about = _parsed(path / name, json.loads)
             working = holder_of(path) is not None
             return Folder(path, kind, about, _parsed(path / lines, _lines), not working)
     raise DataError(
         f"{str(path)!r}",
         expected="the folder of --out of 'minisgd study' or 'minisgd train'",
-        got="claims" if (path / "claims.json").exists() else "no study.json, train.json or journal.json there",
+        got="that of 'minisgd claims'" if claims else "no study.json, train.json or journal.json there",
         fix="give a folder that one of them wrote",
     )
 

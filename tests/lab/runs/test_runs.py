@@ -101,6 +101,29 @@ def test_what_cannot_be_compared_is_refused_with_the_reason(studies, runs, names
         compare([runs / "a" if name == "RUN" else studies / name for name in names])
 
 
+def test_a_folder_given_twice_and_one_of_claims_are_refused(runs, tmp_path):
+    with pytest.raises(ArgumentError, match="the same one twice"):
+        compare([runs / "a", runs / "b" / ".." / "a"])
+    (tmp_path / "journal.json").write_text("{}")
+    (tmp_path / "training-runs").mkdir()
+    with pytest.raises(DataError, match="got that of 'minisgd claims'"):
+        compare([runs / "a", tmp_path])
+
+
+def test_other_processors_are_named_and_warned_of(studies, tmp_path):
+    result = synthetic_study.study()
+    dataclasses.replace(result, environment=result.environment | {"processor": "another"}).save(tmp_path / "there")
+    (caution,) = compare([studies / "sgd", tmp_path / "there"]).cautions
+    assert caution.startswith("The machines differ")
+
+
+def test_watching_what_has_ended_names_its_report(runs, capsys):
+    assert main(["watch", str(runs / "a")]) == 0
+    assert f"open {runs / 'a' / 'report.html'} in a browser" in capsys.readouterr().out
+    assert main(["watch", str(runs / "a"), str(runs / "b")]) == 2
+    assert "must follow an option of 'minisgd watch'" in capsys.readouterr().err
+
+
 def test_a_run_that_is_not_finished_is_refused(runs, tmp_path):
     (tmp_path / "train.json").write_text('{"command": "minisgd train", "stopped": null}')
     with pytest.raises(ArgumentError, match="not finished.*minisgd train"):
