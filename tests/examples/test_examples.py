@@ -34,6 +34,9 @@ TINY = {
     "14_words": {"sizes": (512,), "epochs": 1},
     "15_adapters": {"ranks": (1,), "epochs": 1},
     "16_transformer_study": {"sizes": (64, 256), "seeds": 1},
+    "17_newer_optimizers": {"seeds": 2, "sizes": (64, 256, 1024), "shown": 1},
+    "18_data_and_width": {"parts": (0.5,), "widths": (8,), "seeds": 2, "epochs": 2},
+    "19_schedules": {"epochs": 1, "seeds": 2, "rates": (0.004,)},
 }
 """What each main is called with here, beside where to draw."""
 
