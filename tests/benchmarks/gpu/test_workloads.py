@@ -85,6 +85,12 @@ def test_a_floor_is_never_above_what_the_arrays_of_a_launch_hold():
             assert floor.bytes <= most, (workload.name, kernel)
 
 
+def test_workloads_are_made_by_what_the_double_has(fake_cupy):
+    """A dry check finds them so, minutes after its start."""
+    small = Device(fake_cupy, KernelLibrary(Idle()), lambda array: 0, 2)
+    assert len(list(miniatures(small))) > len(definitions())
+
+
 @pytest.mark.slow
 def test_miniatures_run_on_the_emulator_and_launch_the_kernels_they_name(toolchain):
     recorder, small = device(Emulator(), np, 2)
