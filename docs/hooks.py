@@ -110,9 +110,8 @@ def claims(names: str) -> str:
         if path.exists()
     }
     literature = tomllib.loads((ROOT / "docs" / "literature.toml").read_text("utf-8"))
-    numbers = sorted({number for run in runs.values() for number in run})
-    sections = [_settings(runs), _differences(runs, numbers), _contradictions(runs)]
-    return "\n".join([*sections, "## Claim by claim\n", *(_claim(n, runs, literature[str(n)]) for n in numbers)])
+    sections = [_settings(runs), _differences(runs), _contradictions(runs), "## Claim by claim\n"]
+    return "\n".join([*sections, *(_claim(int(number), runs, text) for number, text in literature.items())])
 
 
 def _table(runs: Runs, rows: dict[str, list[str]]) -> str:
@@ -133,16 +132,16 @@ def _settings(runs: Runs) -> str:
     return _table(runs, {"command": commands, **rows})
 
 
-def _differences(runs: Runs, numbers: list[int]) -> str:
+def _differences(runs: Runs) -> str:
     """Name the claims of which the runs say different things, and those that one of them leaves open."""
     if len(runs) < 2:
         return ""
     contrary, left_open = [], []
-    for n in numbers:
+    for n in sorted({number for run in runs.values() for number in run}):
         said = {name: run[n]["verdict"] for name, run in runs.items() if n in run}
         if len(set(said.values())) > 1:
             told = ", ".join(f"{verdict} on {name}" for name, verdict in said.items())
-            (left_open if "not decided" in said.values() else contrary).append(f"- {n}. {_says(runs, n)} {told}.\n")
+            (left_open if "not decided" in said.values() else contrary).append(f"- {n}. {_says(n)} {told}.\n")
     return "\n".join([
         "## Where they differ\n", "".join(contrary) or "Where both decide, they agree.\n",
         *(["Left open by one of them:\n", "".join(left_open)] if left_open else []),
@@ -155,7 +154,7 @@ def _contradictions(runs: Runs) -> str:
 
     sections = ["## Contradictions, resolved\n"]
     for each in CONTRADICTIONS:
-        sentences = [f"- {n}. {_says(runs, n)}\n" for n in each.numbers]
+        sentences = [f"- {n}. {_says(n)}\n" for n in each.numbers]
         resolved = [
             f"**{name}**: {each.both([_finding(run[n]) for n in each.numbers])}\n"
             for name, run in runs.items()
@@ -176,14 +175,18 @@ def _finding(row: dict[str, Any]) -> Any:
     return Finding(row["verdict"], effect, row["n"], row["words"], more=tuple(more))
 
 
-def _says(runs: Runs, number: int) -> str:
-    return next(run[number]["claim"] for run in runs.values() if number in run)
+def _says(number: int) -> str:
+    from minisgd.lab.claims.sentences.table import CLAIMS
+
+    return CLAIMS[number].says
 
 
 def _claim(number: int, runs: Runs, literature: str) -> str:
     """Return the section of a claim: the sentence, what each run found, what the literature says."""
+    from minisgd.lab.claims.sentences.table import CLAIMS
+
+    claim = CLAIMS[number]
     found = {name: run[number] for name, run in runs.items() if number in run}
-    any_run = next(iter(found.values()))
     rows = {
         "verdict": [_verdict(row) for row in found.values()],
         "effect": [_effect(row["effect"]) for row in found.values()],
@@ -191,12 +194,13 @@ def _claim(number: int, runs: Runs, literature: str) -> str:
     }
     if any(row["cautions"] for row in found.values()):
         rows["with care"] = [" ".join(row["cautions"]) or "–" for row in found.values()]
+    asked = f"Not in these runs: `minisgd claims --data digits --only {number}`.\n"
     return "\n".join([
-        f"### {number}. {any_run['claim']}\n",
-        f"*Experiment:* {any_run['experiment']}\n",
-        _table({name: runs[name] for name in found}, rows),
+        f"### {number}. {claim.says}\n",
+        f"*Experiment:* {claim.experiment}\n",
+        _table({name: runs[name] for name in found}, rows) if found else asked,
         f"*Literature:* {literature}\n",
-        f"*What would change it:* {any_run['would_change']}\n",
+        f"*What would change it:* {claim.would_change}\n",
     ])  # fmt: skip
 
 

@@ -71,7 +71,7 @@ def signed(value: float) -> str:
     """Format an effect to three digits, and what is not finite as such: −0.52, 1,230, ∞, – for none."""
     if not math.isfinite(value):
         return "–" if math.isnan(value) else "∞" if value > 0 else "−∞"
-    text = f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"
+    text = f"{value:,.0f}" if 999.5 <= abs(value) < 1e7 else f"{value:.3g}"
     return text.replace("-", "−")
 
 

@@ -73,5 +73,14 @@ def test_lists_and_plurals():
     assert words.plural(1, "seed") == "1 seed" and words.plural(1437, "example") == "1,437 examples"
 
 
+@pytest.mark.parametrize("value, text", [(-0.523, "−0.523"), (999.7, "1,000"), (1234.5, "1,234"), (math.inf, "∞")])
+def test_signed(value, text):
+    assert words.signed(value) == text
+
+
+def test_scores_and_shares():
+    assert (words.score(0.367), words.score(1.0234e-5), words.share(0.97222)) == ("0.367", "1.023e-5", "97.22%")
+
+
 def test_number():
     assert words.number(2e12) == "2e12"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -52,6 +53,19 @@ def test_intervals_are_printed(tmp_path):
     page = write_report(made_up(), tmp_path).read_text()
     effect = FINDINGS[6].effect
     assert re.search(rf"{effect.value:.3g}</td><td>{effect.low:.3g} to {effect.high:.3g}", page)
+
+
+def test_the_table_marks_verdicts_and_what_is_to_be_read_with_care(tmp_path):
+    """By a word and a sign, not by colour alone; the effect stands beside, with its interval."""
+    answers = dict(made_up().answers)
+    answers[6] = replace(answers[6], finding=replace(answers[6].finding, cautions=("Few seeds.",)))
+    page = write_report(Claims(answers, (), "", 1.0), tmp_path).read_text()
+    row = page[page.index('<a href="#claim-6">6</a></th>') :].partition("</tr>")[0]
+    verdict, effect = FINDINGS[6].verdict, FINDINGS[6].effect
+    assert f'<td data-value="{verdict}"><span class="verdict {verdict}">{verdict}</span><small>with care</small>' in row
+    assert f"<small>{effect.name}; {effect.interval}</small>" in row
+    assert '.supported::before { content: "✓ "' in page and page.count("To be read with care") == 1
+    assert page.index("<svg ", page.index('id="claim-6"')) < page.index("Few seeds.")
 
 
 def test_folders_that_cannot_be_written(tmp_path):
