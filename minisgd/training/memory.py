@@ -18,6 +18,7 @@ from minisgd.optim.checks import count, positive
 from minisgd.tables import Shown, bars
 from minisgd.training.distributed.communicator import Communicator, PlannedRanks
 from minisgd.training.feeds.feed import ExampleSpec, Feed
+from minisgd.training.program_size import program_bytes
 from minisgd.training.recipe import Recipe
 from minisgd.typing import Shape
 
@@ -29,7 +30,8 @@ LARGEST_BATCH = 1 << 31
 class MemoryPlan(Shown):
     """Bytes of a training step at one batch size, and how they grow: bytes(B) = bytes_fixed + B · bytes_per_example.
 
-    The data set itself is not counted: it is the caller's, and stays as it is.
+    The data set itself is not counted: it is the caller's, and stays as it is. Nor is the recorded program, which takes
+    much the same at every batch size, and matters beside small networks only.
 
     Attributes:
         batch_size: B, examples of a batch.
@@ -37,6 +39,7 @@ class MemoryPlan(Shown):
         by_owner: Bytes by what they are for: parameters, gradients, optimizer state, …; "data" is the batch.
         bytes_fixed: Bytes that do not depend on the batch size.
         bytes_per_example: Bytes that every further example of a batch adds.
+        recorded_program: About how many bytes the objects of the recorded program take besides, at most.
         limit: The limit in bytes, where one was given.
         largest_batch: The largest batch that fits under the limit in one piece.
         micro_batch: Examples computed at a time so that the batch fits under the limit.
@@ -47,6 +50,7 @@ class MemoryPlan(Shown):
     by_owner: dict[str, int]
     bytes_fixed: int
     bytes_per_example: int
+    recorded_program: int
     limit: int | None = None
     largest_batch: int | None = None
     micro_batch: int | None = None
@@ -61,6 +65,7 @@ class MemoryPlan(Shown):
             owners_text(self.by_owner),
             f"  bytes(B) = {format_bytes(self.bytes_fixed)} + B · {format_bytes(self.bytes_per_example)}",
         ]
+        lines.append(f"  and about {format_bytes(self.recorded_program)} for the recorded program, at any batch size")
         if self.limit is not None:
             lines.append(f"  largest batch under {format_bytes(self.limit)}: {self.largest_batch or 'none'}")
             if self.micro_batch is not None and self.micro_batch < self.batch_size:
@@ -131,6 +136,7 @@ def memory_plan(
         owners,
         plan.bytes() - per_example * batch_size,
         per_example,
+        program_bytes(size.recipe(batch_size, batch_size)),
         limit,
         None if limit is None else size.largest(limit),
         None if limit is None else size.micro_batch(batch_size, limit, size.at_once(batch_size)),

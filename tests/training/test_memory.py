@@ -1,4 +1,4 @@
-"""What a training run takes besides its arrays, by tracemalloc: nothing for each example of a batch."""
+"""What a training run takes, by tracemalloc: as planned, and besides its arrays nothing for each example of a batch."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import minisgd as ms
+from minisgd.nn.models import model
 from minisgd.training.prepare import prepare
 from tests.backend.cpu.native.bits import needs_native
 
@@ -63,3 +64,44 @@ def test_of_ranks_the_memory_is_that_of_one():
     assert limited.micro_batch == 128 and 1024 <= limited.largest_batch < 1032
     with pytest.raises(ms.MinisgdError, match="ranks must be an integer of at least 1"):
         ms.memory_plan(net, (784,), 32, ranks=0)
+
+
+@needs_native
+@pytest.mark.parametrize("batch_size", [32, 256])
+@pytest.mark.parametrize(
+    ("name", "shape"), [("mlp:256,128", (784,)), pytest.param("cnn", (32, 32, 3), marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize("short", [False, True])
+def test_a_plan_is_within_two_per_cent_of_the_peak(name: str, shape: Any, batch_size: int, short: bool) -> None:
+    rng, n = np.random.default_rng(0), batch_size + short * batch_size // 2
+    data = ms.Dataset.from_arrays(rng.random((n, *shape), np.float32), rng.integers(0, 10, n), validation=None)
+    optimizer = ms.SGD(lr=0.1, momentum=0.9)
+    plan = ms.memory_plan(model(name, shape, 10), shape, batch_size, optimizer)
+
+    def peak() -> int:
+        prepared = prepare(model(name, shape, 10), data, optimizer, batch_size=batch_size)
+        gc.collect()
+        tracemalloc.start()
+        try:
+            session = prepared.session(last_batch="use")
+            for _ in range(3):
+                session.advance(lambda: True)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    # what a process allocates once, tables that grow for instance, is not in all of them
+    taken = min(peak() for _ in range(3))
+    assert plan.bytes + plan.recorded_program == pytest.approx(taken, rel=0.02)
+
+
+@pytest.mark.parametrize("name", ["linear", "mlp-bn:128,64", "mlp:64,64,64,64", "autoencoder:16"])
+def test_a_recorded_program_is_counted_for_any_network(name: str) -> None:
+    plan = ms.memory_plan(model(name, (64,), 64), (64,), 32, ms.Adam(lr=0.1), loss=ms.MeanSquaredError())
+    assert 100_000 < plan.recorded_program < 1_000_000
+    assert plan.to_dict()["recorded_program"] == plan.recorded_program and "recorded program" in str(plan)
+
+
+def test_what_no_memory_holds_is_planned_all_the_same() -> None:
+    plan = ms.memory_plan(ms.Network(ms.Linear(10**7)), (10**7,), 32)
+    assert plan.by_owner["parameters"] > 4 * 10**14 and plan.recorded_program > 0

@@ -132,10 +132,14 @@ def block_order(calls: Calls) -> Iterator[int]:
         yield from range(len(calls))  # there is nothing to join
         return
     parts = list(_parts(calls))
-    needed = _needed_after(parts)
+    needed_by = {memory: k for k, part in enumerate(parts) for memory, use in part.uses.items() if not use.scratch}
     waiting: Part | None = None
-    for part, needed_after in zip(parts, needed, strict=True):
-        if waiting is not None and part.loops and part.follows(waiting, needed_after):
+    for k, part in enumerate(parts):
+        if (
+            waiting is not None
+            and part.loops
+            and part.follows(waiting, {memory for memory, last in needed_by.items() if last > k})
+        ):
             waiting.join(part)
             continue
         if waiting is not None and (part.loops or waiting.touches(part)):
@@ -163,14 +167,6 @@ def _parts(calls: Calls) -> Iterator[Part]:
             yield from (Part([[call]], _uses(calls, [call]), loops=False) for call in alone)
         else:
             yield Part([[body] for body in together], _uses(calls, together))
-
-
-def _needed_after(parts: Sequence[Part]) -> list[set[int]]:
-    """Return for every part the memory whose content a later part may read."""
-    needed: list[set[int]] = [set()]
-    for part in reversed(parts[1:]):
-        needed.append(needed[-1] | {memory for memory, use in part.uses.items() if not use.scratch})
-    return needed[::-1][: len(parts)]
 
 
 def _flat(bodies: Iterable[list[range]]) -> Iterator[int]:

@@ -82,7 +82,7 @@ def run(args: Namespace) -> int:
 
 
 def _document(plan: MemoryPlan) -> dict[str, Any]:
-    names = ("batch_size", "bytes", "by_owner", "bytes_fixed", "bytes_per_example", "largest_batch")
+    names = ("batch_size", "bytes", "by_owner", "bytes_fixed", "bytes_per_example", "recorded_program", "largest_batch")
     return {name: getattr(plan, name) for name in names} | {"limit": plan.limit, "micro_batch": plan.micro_batch}
 
 
@@ -94,6 +94,7 @@ def _report(plan: MemoryPlan, measured: MemoryFit | None) -> Report:
         (f"batch of {plan.batch_size} in all", format_bytes(plan.bytes), f"{plan.bytes:,} bytes"),
         ("fixed", format_bytes(plan.bytes_fixed), f"{plan.bytes_fixed:,} bytes"),
         ("per example", format_bytes(plan.bytes_per_example), f"{plan.bytes_per_example:,} bytes"),
+        ("besides, the recorded program, about", format_bytes(plan.recorded_program), ""),
         (f"largest batch in {format_bytes(plan.limit)}", f"{plan.largest_batch:,}", ""),
     ]
     if plan.micro_batch != plan.batch_size:
