@@ -59,6 +59,12 @@ class Pilot:
         """State why no batch sizes can be compared; empty where they can."""
         if self.learned and self.measurable:
             return ""
+        if self.learned and self.updates < STEPS:
+            return (
+                f"Time allowed the pilot {self.updates} updates of batch size {self.batch_size}, and {self.target}, "
+                f"which is as far as they lead, takes {words.count(self.steps)} or fewer: too few to tell batch sizes "
+                "apart. Allow more time, or give a target."
+            )
         if self.learned:
             return (
                 f"The problem is too easy to tell batch sizes apart: reaching {self.target} takes fewer than "

@@ -105,9 +105,14 @@ def run_pilot(
         if _takes_long_enough(trial, found, max(batch_sizes), seeds, stop, deadline):
             return found
     if target is None and metric.endswith("accuracy"):
-        harder = run_pilot(trial, batch_sizes, None, learning_rates, seeds, stop, "val_loss", deadline)
-        if harder.learned and harder.measurable:
-            return harder
+        try:
+            harder = run_pilot(trial, batch_sizes, None, learning_rates, seeds, stop, "val_loss", deadline)
+        except Stopped:  # what was found before stands where it was time that was up
+            if stop.is_set():
+                raise
+        else:
+            if harder.learned and harder.measurable:
+                return harder
     return replace(found, measurable=False)
 
 
@@ -185,6 +190,8 @@ def _takes_long_enough(
     """Return whether no training run reaches the target in fewer than MEASURABLE updates at the largest batch size."""
     if found.steps > DOUBTFUL:
         return True
+    if found.updates < STEPS and found.steps <= STEPS // EVALUATIONS:
+        return False  # at the first look, and time for many more there is not
     guess = found.lr * math.sqrt(largest / found.batch_size)
     budget = Budget(MEASURABLE - 1, 1, deadline=deadline)
     for factor in (0.1, 0.3, 1.0, 3.0, 10.0, 30.0):

@@ -31,8 +31,8 @@ def recommend(
     """Recommend a batch size from seconds to target, with memory as the tie-breaker.
 
     batches K, in any order; draws of their seconds, or None for a single seed, which ties nothing and gives no
-    confidence. A batch size whose median run did not reach the target, or that needs more bytes than memory_limit, is
-    never recommended.
+    confidence, as a batch size does not that alone reached the target. A batch size whose median run did not reach the
+    target, or that needs more bytes than memory_limit, is never recommended.
     """
     fitting = [memory_limit is None or b.memory_bytes <= memory_limit for b in batches]
     usable = [k for k, b in enumerate(batches) if fitting[k] and math.isfinite(b.seconds_to_target.median)]
@@ -55,7 +55,7 @@ def recommend(
         memory_bytes=best.memory_bytes,
         why=_why(best, batches[order[0]], second, equal, target, memory_limit),
         runner_up=None if second is None else RunnerUp(second.batch_size, second.seconds_to_target.median),
-        confidence=None if draws is None else draws.fastest(chosen, usable),
+        confidence=None if draws is None or second is None else draws.fastest(chosen, usable),
         tied_with=equal,
         steps=steps,
         command=instructions.train_command(best.batch_size, best.lr, steps) if instructions else None,

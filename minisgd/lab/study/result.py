@@ -48,7 +48,7 @@ class Recommendation(Shown):
         why: The reason, a sentence.
         runner_up: The fastest batch size but this one.
         confidence: How sure it is the fastest: the share of draws from the errors of seeds and timing in which it is,
-            the learning rate chosen again in each; None for a single seed.
+            the learning rate chosen again in each; None for a single seed, and where no other reached the target.
         tied_with: Batch sizes whose seconds differ from those of the fastest by less than seeds and timing resolve.
         steps: Updates to train for, with a margin.
         command: The complete ``minisgd train`` command; None where the data have no name on the command line.

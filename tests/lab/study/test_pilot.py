@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict
+from itertools import count
 from threading import Event
 
 import numpy as np
@@ -13,8 +14,9 @@ import pytest
 import minisgd as ms
 from minisgd.errors import ArgumentError
 from minisgd.files import to_json
+from minisgd.lab.study import stack
 from minisgd.lab.study.constant import balanced, reached_by_chance
-from minisgd.lab.study.pilot import MEASURABLE, Pilot
+from minisgd.lab.study.pilot import MEASURABLE, STEPS, Pilot
 from minisgd.lab.study.pilot_runs import run_pilot
 from minisgd.lab.study.target import Target
 from minisgd.lab.trial import Trial
@@ -76,6 +78,16 @@ def test_too_easy_is_said():
     found = pilot(data, 3, sizes=(4, 32, 300))
     assert found.learned and not found.measurable
     assert found.trouble.startswith("The problem is too easy to tell batch sizes apart")
+
+
+def test_a_target_at_the_end_of_a_pilot_without_time_is_none(monkeypatch):
+    looks = count()
+    monkeypatch.setattr(stack, "perf_counter", lambda: next(looks))  # time for the first evaluation
+    network = ms.Network(ms.Linear(8), ms.ReLU(), ms.Linear(3))
+    with np.errstate(all="ignore"):
+        found = run_pilot(Trial(network, rings()), (4, 32, 64), None, None, [0, 1], Event(), deadline=1)
+    assert found.updates < STEPS and found.learned and not found.measurable
+    assert found.trouble.startswith("Time allowed the pilot") and "Allow more time" in found.trouble
 
 
 @pytest.mark.parametrize("data, outputs", [(rings(), 3), (linear_problem(), 1)], ids=["rings", "linear"])

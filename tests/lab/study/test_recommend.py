@@ -55,6 +55,10 @@ def draws(batches, steps, visits=None, n=4000):
     return draw_seconds(tables, [0] * len(tables), seconds, visits, np.random.default_rng(0), n)
 
 
+def test_one_alone_is_not_called_the_fastest_for_certain():
+    assert advise([(64, 300 * WOBBLE, 1e-3, 99)]).confidence is None
+
+
 def test_fastest_is_recommended_with_its_numbers():
     got = advise([(1, 9000 * WOBBLE, 1e-4, 10), (64, 300 * WOBBLE, 1e-3, 99), (512, 200 * WOBBLE, 4e-3, 50)])
     assert (got.batch_size, got.lr, got.memory_bytes, got.confidence) == (64, 0.1, 99, 1.0)
