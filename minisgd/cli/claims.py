@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from minisgd.cli import options, output, running
 from minisgd.cli.parser import Parser, folder, integer, integer_or_word, listed
+from minisgd.cli.workers import add_workers, executor
 
 if TYPE_CHECKING:
     from minisgd.lab.claims import Claims
@@ -26,6 +27,7 @@ def configure(parser: Parser) -> None:
     group.add_argument("--only", type=listed(integer_or_word), metavar="N,N,…", help="numbers of claims (all)")
     group.add_argument("--budget", default="5min", metavar="TIME", help="90s, 5min, 1h, or none: all it takes (5min)")
     group.add_argument("--seeds", type=integer, default=8, metavar="N", help="seeds of all that is compared (8)")
+    add_workers(group)
     group.add_argument("--out", type=folder, default=Path("minisgd-claims"), metavar="DIR", help="(minisgd-claims)")
     options.add_common(parser)
 
@@ -39,7 +41,7 @@ def run(args: Namespace) -> int:
     running.require_report("the report of the claims")
     output.require_writable(args.out)
     output.note(data.describe(), args.quiet)
-    with output.ProgressBar(args.quiet) as bar:
+    with executor(args) as workers, output.ProgressBar(args.quiet) as bar:
         found = claims(
             network,
             data,
@@ -51,6 +53,7 @@ def run(args: Namespace) -> int:
             model_name=args.model,
             command=args.command_line,
             on_event=running.reporter(bar),
+            executor=workers,
             **running.machine(args),
         )
     report = found.save(args.out)

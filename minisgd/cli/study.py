@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import shlex
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minisgd.cli import options, output, running
-from minisgd.cli.parser import Parser, folder, integer, integer_or_word, listed, number, positive
+from minisgd.cli.parser import Parser, folder, integer, integer_or_word, listed, number
+from minisgd.cli.workers import add_workers, executor
 from minisgd.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -44,8 +42,7 @@ def configure(parser: Parser) -> None:
     group.add_argument("--train-for", default="target", metavar="B", help="target, epochs:N or steps:N (target)")
     group.add_argument("--budget", default="5min", metavar="TIME", help="90s, 5min, 1h, or none: all it takes (5min)")
     group.add_argument("--memory-limit", metavar="BYTES", help="512MiB: recommend nothing that needs more")
-    group.add_argument("--workers", type=positive, metavar="N", help="train in N processes, one thread each")
-    group.add_argument("--dask", metavar="ADDRESS", help="train on a Dask cluster: tcp://HOST:PORT, or local")
+    add_workers(group)
     group.add_argument("--ranks", type=listed(integer), metavar="N,N,…", help="simulate training on so many ranks")
     group.add_argument("--quick", action="store_true", help="a first answer: 2 seeds, every other batch size")
     group.add_argument("--out", type=folder, default=Path("minisgd-study"), metavar="DIR", help="(minisgd-study)")
@@ -66,7 +63,7 @@ def run(args: Namespace) -> int:
     output.require_writable(args.out)
     output.note(data.describe(), args.quiet)
     try:
-        with _executor(args) as executor, output.ProgressBar(args.quiet) as bar:
+        with executor(args) as workers, output.ProgressBar(args.quiet) as bar:
             found = study(
                 network,
                 data,
@@ -86,7 +83,7 @@ def run(args: Namespace) -> int:
                 command=args.command_line,
                 train_command=_train_command(args),
                 on_event=running.reporter(bar),
-                executor=executor,
+                executor=workers,
                 ranks=args.ranks,
                 **running.machine(args),
             )
@@ -120,36 +117,6 @@ def _plan(args: Namespace, n: int) -> tuple[list[Any] | None, int]:
             )
         sizes = [*default_batch_sizes(n)[1:-1:2], "full"]
     return sizes, (QUICK_SEEDS if args.quick else 5) if seeds is None else seeds
-
-
-@contextmanager
-def _executor(args: Namespace) -> Iterator[Any]:
-    """Hold the processes of --workers or the cluster of --dask, None without either."""
-    from minisgd.errors import missing_extra
-    from minisgd.lab.study.workers import Processes
-
-    if args.workers is not None and args.dask is not None:
-        raise ArgumentError("--workers", expected="left out with --dask", got=args.workers, fix="leave one of them out")
-    if args.workers is not None:
-        processes = Processes(args.workers)
-        try:
-            yield processes
-        finally:
-            processes.shutdown()
-    elif args.dask is not None:
-        with missing_extra("--dask", expected="possible", got="no dask.distributed", fix="pip install 'minisgd[dask]'"):
-            distributed: Any = import_module("dask.distributed")
-        try:
-            where = {"threads_per_worker": 1} if args.dask == "local" else {"address": args.dask}
-            client = distributed.Client(**where)
-        except (OSError, ValueError) as error:
-            fix = "start one with 'dask scheduler', or --dask local"
-            raise ArgumentError("--dask", expected="a scheduler's address", got=str(error), fix=fix) from error
-        with client:
-            output.note(f"dashboard: {client.dashboard_link}", args.quiet)
-            yield client
-    else:
-        yield None
 
 
 STUDY_ONLY = {

@@ -52,3 +52,14 @@ def half_of_memory() -> int:
         except (ValueError, OSError):
             continue  # "max", or another system
     return memory // 2
+
+
+def processor_kind() -> str:
+    """Return the model of the processor and the number of cores; machines of one kind say the same."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    model = names[0] if names else platform.processor() or platform.machine()
+    return f"{model}, {available_cores()} cores"

@@ -61,6 +61,7 @@ def test_the_table_says_what_was_measured(capsys, tmp_path):
         (["--data", "digit"], ""),
         (["--bugdet", "5min"], "did you mean '--budget'?"),
         (["--threads", "0"], "1 or more"),
+        (["--workers", "0"], "1 or more"),
         (["--loss", "mse"], ""),
     ],
 )
@@ -112,3 +113,23 @@ def test_an_interrupted_run_says_how_to_go_on(capsys, tmp_path, monkeypatch):
     verdicts = {entry["id"]: entry["verdict"] for entry in json.loads(text)}
     assert verdicts[1] == "not decided" and verdicts[4] != "not decided"
     assert "This run was interrupted" in (tmp_path / "claims.html").read_text()
+
+
+def test_workers_are_processes_or_a_cluster(capsys, tmp_path):
+    given = ["--data", "digits", "--out", str(tmp_path), "--workers", "2", "--dask", "local"]
+    code, _, message = run(capsys, *given)
+    assert code == 2 and "--workers must be left out with --dask" in message
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("option", "needs"), [(("--workers", "2"), "joblib"), (("--dask", "local"), "distributed")])
+def test_verdicts_of_workers_are_those_of_one_process(capsys, tmp_path, option, needs):
+    pytest.importorskip(needs, reason=f"{needs} is not installed: pip install 'minisgd[sweep,dask]'")
+    given = ["--data", "digits", "--model", "mlp:8", "--only", "4,9", "--seeds", "3", "--budget", "none", "--json"]
+    found = []
+    for options in ((), option):
+        code, text, _ = run(capsys, *given, *options, "--quiet", "--out", str(tmp_path / str(len(found))))
+        assert code == 0
+        found.append([{k: v for k, v in e.items() if k not in ("seconds", "command")} for e in json.loads(text)])
+    assert found[0] == found[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 if TYPE_CHECKING:
     from minisgd.lab.claims.lab import Lab
@@ -15,9 +15,11 @@ class Experiment(ABC, Generic[Result]):
     """Something to measure. Subclasses are frozen dataclasses: equal fields, equal experiment.
 
     alone: True where time or memory is measured, so that nothing else may run meanwhile
+    entries: what its training runs are in a journal, where it keeps them
     """
 
     alone: ClassVar[bool] = False
+    entries: ClassVar[type[Any] | None] = None
 
     @property
     @abstractmethod

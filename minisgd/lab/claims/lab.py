@@ -11,17 +11,20 @@ from threading import Lock
 from time import perf_counter, thread_time
 from typing import Any, TypeVar
 
+from minisgd.backend.cpu.threads import blas_threads
 from minisgd.data import Dataset
 from minisgd.lab.claims.experiment import Experiment, Unsuitable
 from minisgd.lab.claims.setting import OPTIMIZERS, Setting
 from minisgd.lab.deadline import Deadline
 from minisgd.lab.environment import half_of_memory
-from minisgd.lab.study.cell import Cell, Entry, Journal
+from minisgd.lab.study.cell import Cell, Journal
 from minisgd.lab.study.pilot import Pilot
 from minisgd.lab.study.pilot_runs import PilotRuns, judge_pilot, train_pilot
 from minisgd.lab.study.stack import Stopped
+from minisgd.lab.study.workers import Workers, opened_trial
 from minisgd.lab.timing.clock import SECONDS, VISITS
 from minisgd.lab.trial import Trial
+from minisgd.training.arithmetic import quiet_arithmetic
 
 SMALLEST, LARGEST, RATIO = 4, 1024, 4
 """Batch sizes that experiments compare unless they say otherwise: 4, 16, 64, 256, 1024."""
@@ -45,10 +48,13 @@ class _Full(int):
     def __str__(self) -> str:
         return "full"
 
+    def __reduce__(self) -> str:
+        return "FULL"  # the same one in every process
+
 
 FULL = _Full(0)
 
-C = TypeVar("C", bound=Entry)
+
 T = TypeVar("T")
 
 
@@ -73,6 +79,7 @@ class Lab:
         on_cells: Called with the number of training runs just finished.
         visits, visit_seconds: Of the clock, to everything that is timed.
         coarse: Whether only every other learning rate is tried.
+        workers: Who makes experiments and trains pilots.
     """
 
     base: Trial
@@ -86,6 +93,7 @@ class Lab:
     visits: int = VISITS
     visit_seconds: float = SECONDS
     coarse: bool = False
+    workers: Workers = field(default_factory=Workers)
     pace: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -187,10 +195,11 @@ class Lab:
         if setting != kin and kin.optimizer in ("sgd", "adam") and setting.model is None:
             # a departure from the reader's problem, or from Adam's betas, moves its best rate by less than a decade
             near = [self.pilot(kin).lr * 10 ** (k / 2) for k in range(-2, 3)]
-        begun, worked = perf_counter(), thread_time()
-        runs = train_pilot(trial, self.within(trial), METRIC, near, self.seeds, self.stop)
-        seconds = perf_counter() - begun
-        worked = max(thread_time() - worked, seconds / 100)  # a GPU works while the processor waits
+        sizes = self.within(trial)
+        made: tuple[PilotRuns, float, float] = self.workers.call(
+            f"pilot {setting.name}", self.stop, timed_pilot, trial, sizes, near, self.seeds
+        )
+        runs, seconds, worked = made
         self.pace[setting.name] = seconds, worked
         return replace(runs, replica_step_seconds=runs.replica_step_seconds * worked / seconds)
 
@@ -234,14 +243,15 @@ class Lab:
         kept = tuple(b for b in found if b >= self.sizes[0] and (b <= self.sizes[-1] or b not in self.full_sizes))
         return kept if len(kept) >= FEWEST_SIZES else found
 
-    def journal(self, experiment: Experiment[Any], kind: type[C]) -> Journal[C]:
+    def journal(self, experiment: Experiment[Any]) -> Journal[Any]:
         """Return the journal of an experiment's training runs, with whatever an interrupted run left in it."""
         name = experiment.name
         if self.sizes != self.full_sizes:
             # what grows from the smallest size, or to the largest, is another training run
             name += f"-from-{self.sizes[0]}-to-{self.sizes[-1]}"
         folder = None if self.folder is None else self.folder / "training-runs" / name
-        return self._once(f"journal {name}", lambda: Journal(folder, self.settings, kind))
+        assert experiment.entries is not None
+        return self._once(f"journal {name}", partial(Journal, folder, self.settings, experiment.entries))
 
     def _once(self, name: str, make: Callable[[], T]) -> T:
         """Return what was made under a name, or make it; others who ask meanwhile wait."""
@@ -252,3 +262,14 @@ class Lab:
                 self._known[name] = make()
             made: T = self._known[name]
             return made
+
+
+def timed_pilot(
+    trial: Trial, sizes: Sequence[int], rates: Sequence[float] | None, seeds: Sequence[int], stop: Deadline
+) -> tuple[PilotRuns, float, float]:
+    """Train a pilot, here or on a worker; return its training runs, their seconds, and those of the processor."""
+    begun, worked = perf_counter(), thread_time()
+    with blas_threads(1), quiet_arithmetic():
+        runs = train_pilot(opened_trial(trial), sizes, METRIC, rates, seeds, stop)
+    seconds = perf_counter() - begun
+    return runs, seconds, max(thread_time() - worked, seconds / 100)  # a GPU works while the processor waits

@@ -201,7 +201,11 @@ class Course:
         self, sizes: list[int], rng: Generator, visits: int = VISITS, seconds: float = VISIT_SECONDS
     ) -> StepTimes:
         measure = partial(measure_steps, visits=visits, seconds=seconds)
-        times: StepTimes = self.workers.alone(measure, self.timed.still(0), sizes, self.threads, rng)
+        by_kind: dict[str, StepTimes] = self.workers.alone(measure, self.timed.still(0), sizes, self.threads, rng)
+        (first, times), *others = by_kind.items()
+        for kind, theirs in others:
+            ratio = float(np.median(np.median(theirs.wall, axis=0) / np.median(times.wall, axis=0)))
+            self.note(f"a step takes {ratio:.2g} times as long on {kind} as on {first}, whose times count")
         return times
 
 

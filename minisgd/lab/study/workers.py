@@ -5,6 +5,7 @@ A stack is trained alike wherever it is, so workers decide how long a study take
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,11 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from minisgd.backend.cpu.threads import blas_threads
+from minisgd.backend.cpu.threads import available_cores, blas_threads
 from minisgd.data import Dataset, Split
-from minisgd.errors import ArgumentError, MinisgdError, missing_extra
+from minisgd.errors import ArgumentError, MinisgdError
 from minisgd.lab import words
+from minisgd.lab.deadline import Deadline
+from minisgd.lab.environment import processor_kind
 from minisgd.lab.study.cell import Cell
+from minisgd.lab.study.executors import RESPONSE, LargestFirst, awaited, give_up
 from minisgd.lab.study.stack import Budget, Stopped, train_stack
 from minisgd.lab.study.target import Target
 from minisgd.lab.trial import Trial
@@ -31,8 +35,8 @@ from minisgd.training.arithmetic import quiet_arithmetic
 TRIES = 3
 """How often a stack is given to workers that fail before it is trained in this process."""
 
-RESPONSE = 0.2
-"""Seconds after which a study that waits for workers notices that it is to stop."""
+PATIENCE = 5.0
+"""Seconds between questions whether a cluster has workers."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +71,24 @@ class Workers:
         """
         return [task.train(trial, keep, stop) for task in tasks]
 
-    def alone(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Call a function where stacks are trained, while none is."""
-        return function(*args)
+    @property
+    def count(self) -> int:
+        """How many there are, as far as is known."""
+        return 1
+
+    def call(self, what: str, stop: Deadline, function: Callable[..., Any], trial: Trial, *args: Any) -> Any:
+        """Return function(trial, *args, stop), called by a worker beside what others do.
+
+        what: that is, in words
+
+        Raises:
+            Stopped: It was asked to stop.
+        """
+        return function(trial, *args, stop)
+
+    def alone(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
+        """Call a function where stacks are trained, while none is; return its result by the kind of processor."""
+        return {"": function(*args)}
 
     def close(self) -> None:
         """Remove what was written for the workers."""
@@ -86,6 +105,7 @@ class ExecutorWorkers(Workers):
 
     def __init__(self, executor: Any, note: Callable[[str], None]) -> None:
         self.executor, self.note = executor, note
+        self._queue = LargestFirst(executor, self.count)
         self._sent: dict[int, Any] = {}
         self._folders: list[TemporaryDirectory[str]] = []
         self._lock = Lock()
@@ -112,13 +132,13 @@ class ExecutorWorkers(Workers):
             futures.pop(k, None)
             if stop.is_set():
                 raise Stopped from error
-            if isinstance(error, MinisgdError) and not isinstance(error, MemoryError):
+            if _is_everywhere(error):
                 raise error
             failures[k] += 1
             runs = words.plural(len(tasks[k].cells), "training run")
+            be = "is" if len(tasks[k].cells) == 1 else "are"
             again = "given to another" if failures[k] < TRIES else "trained in this process"
-            reason = f"{type(error).__name__}: {error}".splitlines()[0][:120]
-            self.note(f"a worker failed at batch size {tasks[k].batch_size} ({reason}): {runs} are {again}")
+            self.note(f"a worker failed at batch size {tasks[k].batch_size} ({_reason(error)}): {runs} {be} {again}")
             if failures[k] < TRIES:
                 submit(k)
             else:
@@ -133,7 +153,12 @@ class ExecutorWorkers(Workers):
                 try:
                     k, future = ended.get(timeout=RESPONSE)
                 except Empty:
+                    for k in [] if self._there() else list(futures):
+                        give_up(futures[k])
+                        fail(k, OSError("the cluster has no workers"))
                     continue
+                if k not in futures or futures[k] is not future:
+                    continue  # it was given up, and to another
                 try:
                     finished, results[k] = future.result()
                 except Exception as error:
@@ -143,25 +168,50 @@ class ExecutorWorkers(Workers):
                     keep(finished)
         finally:
             for future in futures.values():
-                future.cancel()
+                give_up(future)
         return [results[k] for k in range(len(tasks))]
 
-    def alone(self, function: Callable[..., Any], *args: Any) -> Any:
+    @property
+    def count(self) -> int:
+        known = (getattr(self.executor, name, None) for name in ("workers", "_max_workers"))
+        return next((n for n in known if isinstance(n, int)), available_cores())
+
+    def call(self, what: str, stop: Deadline, function: Callable[..., Any], trial: Trial, *args: Any) -> Any:
+        for failures in range(1, TRIES + 1):
+            try:
+                given = self._send(trial) if failures == 1 else trial
+                future = self._submit(function, given, *args, stop)
+                return awaited(future, lambda: stop.asked or not self._there())
+            except Exception as error:
+                if stop.asked:
+                    raise Stopped from error
+                if isinstance(error, Stopped) or _is_everywhere(error):
+                    raise
+                again = "given to another" if failures < TRIES else "made in this process"
+                self.note(f"a worker failed at {what} ({_reason(error)}): it is {again}")
+        return function(trial, *args, stop)
+
+    def _there(self) -> bool:
+        """Tell whether there are workers at all, as far as anybody knows."""
+        return True
+
+    def alone(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
         try:
-            return self._submit(function, *args).result()
+            return {"": self._submit(function, *args).result()}
         except Exception as error:
             if isinstance(error, MinisgdError):
                 raise
             self.note(f"a worker failed ({type(error).__name__}): timed in this process")
-            return function(*args)
+            return {"": function(*args)}
 
     def close(self) -> None:
+        self._queue.close()
         self._sent.clear()
         while self._folders:
             self._folders.pop().cleanup()
 
     def _submit(self, function: Callable[..., Any], *args: Any, size: int = 0) -> Any:
-        return self.executor.submit(function, *args)
+        return self._queue.submit(size, function, *args)
 
     def _send(self, trial: Trial) -> Any:
         """Return the trial as it is given to workers: the same for every stack, so that its data travel once."""
@@ -185,13 +235,63 @@ class ExecutorWorkers(Workers):
 
 
 class DaskWorkers(ExecutorWorkers):
-    """The workers of a ``dask.distributed.Client``: data are scattered to each once, large batch sizes come first."""
+    """The workers of a ``dask.distributed.Client``: data are scattered to each once; the scheduler has the queue.
+
+    The scheduler keeps a stack until there is a worker again, if ever: it is asked now and then who is there.
+    """
+
+    _asked = -math.inf
+
+    @property
+    def count(self) -> int:
+        return max(1, sum(map(int, self.executor.nthreads().values())))
+
+    def _there(self) -> bool:
+        with self._lock:
+            if time.monotonic() < self._asked + PATIENCE:
+                return True
+            self._asked = time.monotonic()
+        try:
+            return bool(self.executor.nthreads())
+        except Exception:  # there is no scheduler, or none yet
+            return False
+
+    def alone(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
+        """Call a function on one worker of each kind, that of most workers first, while nothing else is done."""
+        kinds: dict[str, list[str]] = {}
+        try:
+            known = self.executor.run(processor_kind)
+        except Exception:  # there is no cluster any more
+            known = {}
+        for address, kind in known.items():
+            kinds.setdefault(kind, []).append(address)
+        found = {}
+        for kind, addresses in sorted(kinds.items(), key=lambda item: (-len(item[1]), item[0])):
+            try:
+                future = self.executor.submit(function, *args, pure=False, workers=addresses[:1])
+                found[kind] = awaited(future, lambda here=addresses[0]: here not in self.executor.nthreads())
+            except Exception as error:
+                if isinstance(error, MinisgdError):
+                    raise
+                self.note(f"a worker failed ({type(error).__name__}): {kind} is not timed")
+        if not found:
+            self.note("no worker is there: timed in this process")
+        return found or {"": function(*args)}
 
     def _submit(self, function: Callable[..., Any], *args: Any, size: int = 0) -> Any:
         return self.executor.submit(function, *args, pure=False, priority=size)
 
     def _packed(self, trial: Trial) -> Any:
         return self.executor.scatter(trial, broadcast=True, hash=False)
+
+
+def _is_everywhere(error: Exception) -> bool:
+    """Tell whether another worker would fail in the same way: our own errors, unless it has more memory."""
+    return isinstance(error, MinisgdError) and not isinstance(error, MemoryError)
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:120]
 
 
 def workers_of(executor: Any, note: Callable[[str], None]) -> Workers:
@@ -212,28 +312,6 @@ def workers_of(executor: Any, note: Callable[[str], None]) -> Workers:
     return (DaskWorkers if hasattr(executor, "scatter") else ExecutorWorkers)(executor, note)
 
 
-class Processes:
-    """An executor of so many processes on this machine, which replaces those that were killed."""
-
-    def __init__(self, workers: int) -> None:
-        self.workers = workers
-        with missing_extra("joblib", expected="installed", got="none", fix="pip install 'minisgd[sweep]'"):
-            import joblib.externals.loky  # noqa: F401
-
-    def submit(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Return the future of a call."""
-        return self._executor().submit(function, *args)
-
-    def shutdown(self) -> None:
-        """End the processes, whatever they do."""
-        self._executor().shutdown(wait=True, kill_workers=True)
-
-    def _executor(self) -> Any:
-        from joblib.externals.loky import get_reusable_executor
-
-        return get_reusable_executor(max_workers=self.workers, timeout=None)
-
-
 # -------------------------------------------------------------------- on the worker
 
 
@@ -242,14 +320,18 @@ def train_elsewhere(trial: Trial, task: Task, deadline: float) -> tuple[list[Cel
 
     deadline: by time.time
     """
-    if isinstance(trial.data, str):
-        trial = replace(trial, data=opened(trial.data))
+    trial = opened_trial(trial)
     left = deadline - time.time()
     task = replace(task, budget=replace(task.budget, deadline=time.perf_counter() + left))
     finished: list[Cell] = []
     with blas_threads(1), quiet_arithmetic():
         trained = task.train(replace(trial, threads=1), finished.extend, Event())
     return finished, trained
+
+
+def opened_trial(trial: Trial) -> Trial:
+    """Return a trial that was sent, with its data."""
+    return replace(trial, data=opened(trial.data)) if isinstance(trial.data, str) else trial
 
 
 @lru_cache(maxsize=2)

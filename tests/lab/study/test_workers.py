@@ -14,9 +14,10 @@ import pytest
 
 import minisgd as ms
 from minisgd.lab.study import workers
+from minisgd.lab.study.executors import Processes
 from minisgd.lab.study.stack import Budget, Stopped
 from minisgd.lab.study.target import Target
-from minisgd.lab.study.workers import DaskWorkers, ExecutorWorkers, Processes, Task, Workers, workers_of
+from minisgd.lab.study.workers import DaskWorkers, ExecutorWorkers, Task, Workers, workers_of
 from minisgd.lab.trial import Trial
 
 RNG = np.random.default_rng(0)
@@ -208,3 +209,62 @@ def test_a_dask_cluster_loses_a_worker_and_restarts(tmp_path):
         assert lines(elsewhere.train(trial, tasks, lambda cells: None, Event())) == alone
     assert lines(elsewhere.train(trial, tasks, lambda cells: None, Event())) == alone  # the scheduler is gone
     assert any("trained in this process" in text for text in said)
+
+
+def starved(*args):
+    """Train where hardly any memory is left."""
+    resource = pytest.importorskip("resource", reason="there is no limit of memory to set here")
+    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used, resource.RLIM_INFINITY))
+    try:
+        return workers.train_elsewhere(*args)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="the size of a process is read from /proc")
+def test_processes_without_memory_are_done_without():
+    pytest.importorskip("joblib", reason="joblib is not installed: pip install 'minisgd[sweep]'")
+    rng = np.random.default_rng(0)
+    large = ms.Dataset.from_arrays(rng.standard_normal((4000, 500)), rng.integers(0, 2, 4000), validation=0.25)
+    trial = Trial(ms.Network(ms.Linear(2000), ms.ReLU(), ms.Linear(2)), large)
+    task = Task(2000, [(0.01, 0)], Target("val_accuracy", 1.1), Budget(2, 1), float("inf"), [])
+    processes, said = Processes(1), []
+    elsewhere = ExecutorWorkers(processes, said.append)
+    submit = elsewhere._submit
+    elsewhere._submit = lambda function, *args, size=0: submit(starved, *args)
+    try:
+        found = elsewhere.train(trial, [task], lambda cells: None, Event())
+    finally:
+        elsewhere.close()
+        processes.shutdown()
+    assert lines(found) == lines(Workers().train(trial, [task], lambda cells: None, Event()))
+    assert any("MemoryError" in text and "given to another" in text for text in said), said
+    assert "1 training run is trained in this process" in said[-1]
+
+
+class OfTwoKinds(Here):
+    """A client of Dask whose three workers have processors of two kinds."""
+
+    def scatter(self, trial, **options):
+        return trial
+
+    def nthreads(self):
+        return dict.fromkeys("abc", 1)
+
+    def run(self, function):
+        assert isinstance(function(), str)
+        return {"a": "old", "b": "new", "c": "new"}
+
+    def submit(self, function, *args, pure, priority=0, workers=None):
+        self.asked = [*getattr(self, "asked", []), workers]
+        return super().submit(function, *args)
+
+
+def test_single_networks_are_timed_on_one_worker_of_each_kind(tmp_path, known_step_times):
+    client, said = OfTwoKinds(), []
+    study(tmp_path, executor=client, on_event=lambda kind, facts: said.append(facts["text"]))
+    assert [asked for asked in client.asked if asked] == [["b"], ["a"]]
+    assert client.asked[-2:] == [["b"], ["a"]]  # when nobody trains any more
+    assert "a step takes 1 times as long on old as on new, whose times count" in said

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
@@ -161,6 +161,8 @@ class FixedBudget(Experiment[Endings]):
     measures: made on every network at the end of its training
     """
 
+    entries: ClassVar[type[Any] | None] = Ending
+
     setting: Setting = Setting()
     epochs: float | None = None
     steps: int | None = None
@@ -198,7 +200,7 @@ class FixedBudget(Experiment[Endings]):
         return [float(f"{m * factor * pilot.lr:.4g}") for m in lab.rates(self.multiples)]
 
     def run(self, lab: Lab) -> Endings:
-        trial, journal = lab.trial(self.setting), lab.journal(self, Ending)
+        trial, journal = lab.trial(self.setting), lab.journal(self)
         sizes = lab.within(trial, self.batch_sizes)
         grid = {b: self.rates(b, lab) for b in sizes}
         for b in sizes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,6 +26,8 @@ class GrowingBudget(Experiment[Endings]):
 
     multiples: learning rates, in multiples of the pilot's best one
     """
+
+    entries: ClassVar[type[Any] | None] = Ending
 
     epochs: float
     setting: Setting = Setting()
@@ -56,7 +58,7 @@ class GrowingBudget(Experiment[Endings]):
         return len(lab.seeds) * len(lab.rates(self.multiples)) * steps * pilot.replica_step_seconds
 
     def run(self, lab: Lab) -> Endings:
-        trial, pilot, journal = lab.trial(self.setting), lab.pilot(self.setting), lab.journal(self, Ending)
+        trial, pilot, journal = lab.trial(self.setting), lab.pilot(self.setting), lab.journal(self)
         sizes = lab.within(trial)
         rates = [float(f"{m * pilot.lr:.4g}") for m in lab.rates(self.multiples)]
         for lr in rates:

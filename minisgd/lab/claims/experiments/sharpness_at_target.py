@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -39,6 +39,8 @@ class SharpnessAtTarget(Experiment[Endings]):
     largest batch. Tuned: the one at which all seeds are there first.
     """
 
+    entries: ClassVar[type[Any] | None] = Ending
+
     rule: Rule
     setting: Setting = Setting()
 
@@ -66,7 +68,7 @@ class SharpnessAtTarget(Experiment[Endings]):
         return len(lab.seeds) * total
 
     def run(self, lab: Lab) -> Endings:
-        trial, journal = lab.trial(self.setting), lab.journal(self, Ending)
+        trial, journal = lab.trial(self.setting), lab.journal(self)
         lab.goal(self.setting)
         sizes, cells = lab.within(trial), []
         for b in sizes:

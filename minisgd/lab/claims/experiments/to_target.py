@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -142,6 +142,8 @@ class RunToTarget(Experiment[TargetRuns]):
     same data and network under plain SGD, so that optimizers race to the same line
     """
 
+    entries: ClassVar[type[Any] | None] = Cell
+
     setting: Setting = Setting()
     batch_sizes: tuple[int, ...] = ()
     target_of: Setting | None = None
@@ -163,7 +165,7 @@ class RunToTarget(Experiment[TargetRuns]):
 
     def run(self, lab: Lab) -> TargetRuns:
         trial, pilot = lab.trial(self.setting), lab.goal(self.setting, self.target_of)
-        journal = lab.journal(self, Cell)
+        journal = lab.journal(self)
         search = Search(
             trial,
             lab.seeds,

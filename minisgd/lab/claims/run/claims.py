@@ -29,6 +29,7 @@ from minisgd.lab.claims.sentences.table import CLAIMS
 from minisgd.lab.duration import parse_budget
 from minisgd.lab.environment import environment
 from minisgd.lab.study.stack import Stopped
+from minisgd.lab.study.workers import workers_of
 from minisgd.lab.trial import Trial, with_validation
 from minisgd.nn import Loss, Network
 from minisgd.training.arithmetic import quiet_arithmetic
@@ -63,6 +64,7 @@ def claims(
     model_name: str | None = None,
     command: str = "ms.claims(...)",
     on_event: EventHook | None = None,
+    executor: Any = None,
 ) -> Claims:
     """Answer what people say about batch size by measuring it on this data, with this network, on this machine.
 
@@ -86,6 +88,8 @@ def claims(
         command: The command in the words of the report.
         on_event: Called with (kind, facts), kind one of "note", "estimate" and "progress"; facts["text"] is for people,
             facts["share"] of "progress" is the share of the work done.
+        executor: Who makes the experiments, as in ``ms.study``; by default this process. What is timed is timed while
+            nothing else is made. Verdicts do not depend on it where no clock is read.
 
     Returns:
         The answer to every claim.
@@ -103,15 +107,17 @@ def claims(
     chosen = chosen_claims(only, CLAIMS)
     allowed = parse_budget(budget)
     each = resolve_seeds(seeds, seed)
-    workers = min(WORKERS, available_cores(), choose_threads(math.inf, threads))
+    workers = workers_of(executor, lambda text: emit("note", {"text": text}))
+    at_once = workers.count if workers.several else min(WORKERS, available_cores(), choose_threads(math.inf, threads))
     check_network(network)
     dataset = with_validation(data, validation, seed)
     base = Trial(network, dataset, loss=loss_for(loss, dataset.task), dtype=dtype, device=device)
     lab = laboratory(base, each, threads, folder)
+    lab.workers = workers
     answers: dict[int, Answer] = {}
     interrupted, unlearned = False, ""
     tally = _Tally(emit, allowed)
-    runner = Runner(lab, begun + allowed, workers, tally.done, REPORT + DRAWN * len(chosen))
+    runner = Runner(lab, begun + allowed, at_once, tally.done, REPORT + DRAWN * len(chosen))
     try:
         emit("note", {"text": "pilots: short training runs to find targets and where to search"})
         unlearned = nothing_learned(lab) if any(claim.learns for claim in chosen) else ""
@@ -121,6 +127,8 @@ def claims(
         runner.run(experiments_of(asked), tally.estimate, first.keys())
     except KeyboardInterrupt:
         interrupted = True
+    finally:
+        workers.close()
     for claim in chosen:
         rng = np.random.default_rng([seed, claim.number])
         repeat = _repeat(command, claim.number)

@@ -15,6 +15,7 @@ from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim
 from minisgd.lab.claims.experiment import Experiment, Unsuitable
 from minisgd.lab.claims.lab import Lab
+from minisgd.lab.claims.run.elsewhere import make
 from minisgd.lab.study.stack import Stopped
 from minisgd.training.arithmetic import quiet_arithmetic
 
@@ -210,10 +211,10 @@ class Runner:
             if math.isinf(estimate):  # its pilot is still to be made
                 estimate = experiment.seconds(self.lab)
             if experiment.alone:  # chooses its own threads
-                result = experiment.run(self.lab)
+                result = make(experiment, self.lab)
             else:
                 with quiet_arithmetic():  # NumPy's error state belongs to a thread
-                    result = experiment.run(self.lab.with_seeds(seeds))
+                    result = make(experiment, self.lab.with_seeds(seeds))
         except Stopped:
             result = Missing("the time was up before it was done", late=True)
         except Unsuitable as reason:
