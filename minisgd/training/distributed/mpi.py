@@ -80,6 +80,7 @@ def mpi(*, shards: int | None = None) -> Communicator:
     A batch is cut into S shards of ⌊B/S⌋ or ⌈B/S⌉ examples. Each of n ranks computes S/n of them, one after the other;
     their gradients are added up in the order of a binary tree over the shards. So the weights have the same bits on
     1, 2, 4, … ranks. What that costs: products of B/S rows instead of B/n, and ⌊log2(S/n)⌋ + 1 gradients in memory.
+    BatchNorm normalises each shard apart, SyncBatchNorm the whole batch.
 
     Args:
         shards: S, the number of ranks times a power of two; by default 8, or the next such number. With as many shards
