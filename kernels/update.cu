@@ -10,7 +10,8 @@
 //   t, correction, eps_hat   ()   float64, of Adam: the updates done, and two numbers that derive from them
 //
 // launch   grid (ceil(P / (BLOCK * WIDTH)), R)   block BLOCK
-// moves    bytes a parameter in float32: sgd and sign 12, momentum, nesterov and lion 20, rmsprop 20, adam 28
+// moves    bytes a parameter in float32: sgd and sign 12, momentum, nesterov and lion 20, rmsprop 20, adam 28,
+//          schedule_free_sgd 20 and schedule_free_adamw 28, after interpolate 12
 //
 // There is nothing to reuse, so memory bandwidth is the floor and the only craft is to keep many loads in
 // flight: a thread takes WIDTH neighbouring parameters, 16 bytes a load in float32, where all rows begin on a multiple
@@ -187,4 +188,62 @@ adamw(REAL* __restrict__ w, REAL* __restrict__ m, REAL* __restrict__ v, const RE
     adam_update(w, m, v, g, step, eps, beta1, rest1, beta2, rest2);
   };
   update(P, wide, formula, g + r * g_row, w + r * w_row, m + r * s_row, v + r * s_row);
+}
+
+// Schedule-free (Defazio et al. 2024): w is x, the average of z, and d = z - x; part is 1 - beta.
+//
+//   total <- total + lr^2      c <- lr^2 / total          (R), c in [0, 1]: the share of the coming z in the average
+//
+// launch   grid ceil(R / BLOCK)   block BLOCK, before the update: a thread a replica
+extern "C" __global__ void __launch_bounds__(BLOCK)
+schedule_free_share(REAL* __restrict__ total, REAL* __restrict__ c, const REAL* __restrict__ lr, long long R,
+                    long long row /* from one total to the next */, REAL least /* above 0: there may be no lr yet */) {
+  const long long r = (long long)blockIdx.x * BLOCK + threadIdx.x;
+  if (r >= R) return;
+  const REAL weight = lr[r] * lr[r], sum = total[r * row] + weight;
+  total[r * row] = sum > least ? sum : least;
+  c[r] = weight / total[r * row];
+}
+
+// w <- w + part d, before the gradient: from x to y
+extern "C" __global__ void __launch_bounds__(BLOCK)
+interpolate(REAL* __restrict__ w, const REAL* __restrict__ d, long long P, long long w_row, long long d_row, int wide,
+           REAL part) {
+  const int r = blockIdx.y;
+  update(P, wide, [=](REAL d, REAL& w) { w += part * d; }, d + r * d_row, w + r * w_row);
+}
+
+__device__ __forceinline__ void schedule_free_update(REAL& w, REAL& d, REAL step, REAL c, REAL part) {
+  w -= part * d;  // from y back to x
+  d -= step;       // z <- z - step
+  w += c * d;      // x <- (1 - c) x + c z
+  d -= c * d;
+}
+
+// step = lr (g + decay y)
+extern "C" __global__ void __launch_bounds__(BLOCK)
+schedule_free_sgd(REAL* __restrict__ w, REAL* __restrict__ d, const REAL* __restrict__ g, const REAL* __restrict__ lr,
+                  const REAL* __restrict__ c, long long P, long long w_row, long long g_row, long long s_row, int wide,
+                  REAL part, REAL decay) {
+  const int r = blockIdx.y;
+  const REAL rate = lr[r], share = c[r];
+  const auto formula = [=](REAL g, REAL& w, REAL& d) {
+    schedule_free_update(w, d, rate * (g + decay * w), share, part);
+  };
+  update(P, wide, formula, g + r * g_row, w + r * w_row, d + r * s_row);
+}
+
+// v <- beta2 v + (1 - beta2) g^2      step = lr (correction g / (sqrt(v) + eps_hat) + decay y);   beta1 is 0 in both
+extern "C" __global__ void __launch_bounds__(BLOCK)
+schedule_free_adamw(REAL* __restrict__ w, REAL* __restrict__ d, REAL* __restrict__ v, const REAL* __restrict__ g,
+                    const REAL* __restrict__ lr, const REAL* __restrict__ c, const double* __restrict__ correction,
+                    const double* __restrict__ eps_hat, long long P, long long w_row, long long g_row, long long s_row,
+                    int wide, REAL part, REAL beta2, REAL rest2 /* 1 - beta2 */, REAL decay) {
+  const int r = blockIdx.y;
+  const REAL rate = lr[r], share = c[r], root = (REAL)*correction, eps = (REAL)*eps_hat;
+  const auto formula = [=](REAL g, REAL& w, REAL& d, REAL& v) {
+    v = beta2 * v + rest2 * (g * g);
+    schedule_free_update(w, d, rate * (root * (g / (sqrt(v) + eps)) + decay * w), share, part);
+  };
+  update(P, wide, formula, g + r * g_row, w + r * w_row, d + r * s_row, v + r * s_row);
 }

@@ -33,6 +33,8 @@ OPTIMIZERS: dict[str, Any] = {
     "signsgd": ms.SignSGD(lr=0.0003),
     "lion": ms.Lion(lr=0.0003),
     "muon": ms.Muon(lr=0.001),
+    "schedule-free sgd": ms.ScheduleFreeSGD(lr=0.1),
+    "schedule-free adamw": ms.ScheduleFreeAdamW(lr=0.001),
 }
 
 

@@ -51,6 +51,7 @@ from minisgd.optim.progress import Progress
 from minisgd.optim.rmsprop import RMSProp
 from minisgd.optim.scaling import ScaledByBatch, beta_by_half_life, scale_adam
 from minisgd.optim.scaling_rules import SCALING_RULES, nanochat_preset, scaled
+from minisgd.optim.schedule_free import ScheduleFreeAdamW, ScheduleFreeSGD
 from minisgd.optim.seesaw import InverseToRate, seesaw
 from minisgd.optim.sgd import SGD
 from minisgd.optim.sign_sgd import SignSGD
@@ -87,6 +88,8 @@ __all__ = [
     "Progress",
     "RMSProp",
     "ScaledByBatch",
+    "ScheduleFreeAdamW",
+    "ScheduleFreeSGD",
     "SignSGD",
     "StableDecay",
     "StepDecay",

@@ -43,18 +43,7 @@ class MomentOptimizer(Optimizer):
         return ("m", "v")
 
     def prepare(self, ops: Ops, b: UpdateBuffers) -> None:
-        """t ← t + 1    correction = √(1 − β₂ᵗ) / (1 − β₁ᵗ)    ε̂ = ε √(1 − β₂ᵗ),  in float64, then in the dtype of w"""
-        t, one, two = (b.clocks[name] for name in self.clocks)
-        ops.add(t, 1.0, out=t)
-        ops.power(self.betas[0], t, out=one)
-        ops.subtract(1.0, one, out=one)
-        ops.power(self.betas[1], t, out=two)
-        ops.subtract(1.0, two, out=two)
-        ops.sqrt(two, out=two)
-        ops.divide(two, one, out=one)
-        ops.copy(one, out=b.rates["correction"])
-        ops.multiply(two, self.eps, out=two)
-        ops.copy(two, out=b.rates["eps"])
+        correct_bias(ops, b, self.betas, self.eps)
 
     def average(self, ops: Ops, b: UpdateBuffers) -> None:
         """m ← β₁ m + (1 − β₁) g    v ← β₂ v + (1 − β₂) g²"""
@@ -67,3 +56,18 @@ class MomentOptimizer(Optimizer):
         ops.sqrt(b.slots["v"], out=b.scratch)
         ops.add(b.scratch, b.rates["eps"], out=b.scratch)
         ops.divide(b.slots["m"], b.scratch, out=b.scratch)
+
+
+def correct_bias(ops: Ops, b: UpdateBuffers, betas: tuple[float, float], eps: float) -> None:
+    """t ← t + 1    correction = √(1 − β₂ᵗ) / (1 − β₁ᵗ)    ε̂ = ε √(1 − β₂ᵗ),  in float64, then in the dtype of w"""
+    t, one, two = (b.clocks[name] for name in MomentOptimizer.clocks)
+    ops.add(t, 1.0, out=t)
+    ops.power(betas[0], t, out=one)
+    ops.subtract(1.0, one, out=one)
+    ops.power(betas[1], t, out=two)
+    ops.subtract(1.0, two, out=two)
+    ops.sqrt(two, out=two)
+    ops.divide(two, one, out=one)
+    ops.copy(one, out=b.rates["correction"])
+    ops.multiply(two, eps, out=two)
+    ops.copy(two, out=b.rates["eps"])

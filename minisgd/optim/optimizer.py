@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minisgd.backend import Arena, Ops, Request
+from minisgd.backend import Arena, Ops, Owner, Request
 from minisgd.nn.layout import Layout
 from minisgd.optim.groups import Group, require_groups, runs
 from minisgd.optim.learning_rate import LearningRateSchedule, as_schedule
@@ -112,6 +112,8 @@ class Optimizer(ABC):
 
     rates: ClassVar[tuple[str, ...]] = ()
     clocks: ClassVar[tuple[str, ...]] = ()
+    sums: ClassVar[tuple[str, ...]] = ()
+    """Those of the rates that one update leaves to the next."""
     by_rows: ClassVar[bool] = False
     """Whether the formula may be applied to some rows of a tensor alone."""
 
@@ -166,7 +168,7 @@ class Optimizer(ABC):
         """
         rows = rows or {}
         state = {name: _slot(name, layout.size, dtype) for name in self.slots}
-        rates = {name: _rate(name, dtype) for name in self._names(layout, self.rates, rows)}
+        rates = self._rates(layout, dtype, rows)
         clocks = {name: _clock(name) for name in self._names(layout, self.clocks, rows)}
         sizes = self.work(layout) | self._row_work(layout, rows)
         work = [_work(name, size, dtype) for name, size in sizes.items()]
@@ -196,13 +198,20 @@ class Optimizer(ABC):
             g=g,
             lr=lr,
             slots={name: arena.view(_slot(name, layout.size, dtype), lead) for name in self.slots},
-            rates={name: arena.view(_rate(name, dtype), lead) for name in self._names(layout, self.rates, rows)},
+            rates={name: arena.view(request, lead) for name, request in self._rates(layout, dtype, rows).items()},
             clocks={name: arena.view(_clock(name), ()) for name in self._names(layout, self.clocks, rows)},
             scratch=arena.view(_scratch(layout.size, dtype), lead).reshape(-1)[:CHUNK],
             work={name: arena.view(_work(name, size, dtype), lead) for name, size in sizes.items()},
             layout=layout,
             rows=rows,
         )
+
+    def _rates(self, layout: Layout, dtype: str, rows: Collection[str]) -> dict[str, Request]:
+        """Return the numbers that every replica has: some last from one update to the next."""
+        return {
+            name: _rate(name, dtype, "optimizer state" if name.rpartition(".")[2] in self.sums else "workspaces")
+            for name in self._names(layout, self.rates, rows)
+        }
 
     def _names(self, layout: Layout, names: tuple[str, ...], rows: Collection[str]) -> list[str]:
         """Return the names of numbers: of several runs of tensors each has its own, and a learning rate."""
@@ -212,6 +221,14 @@ class Optimizer(ABC):
         return [f"{k}.{name}" for k, _ in enumerate(runs(self.groups or {}, layout, rows)) for name in (*names, *more)]
 
     # ---------------------------------------------------------------- the update
+
+    def interpolate(self, ops: Ops, b: UpdateBuffers) -> None:  # noqa: B027 - most take it where the weights are
+        """Emit, before every gradient: move w to where the gradient is taken. The update finds it there.
+
+        Args:
+            ops: The operations of the device.
+            b: The buffers of the whole vector.
+        """
 
     def step(self, ops: Ops, buffers: UpdateBuffers) -> None:
         """Emit one whole update.
@@ -309,8 +326,8 @@ def _slot(name: str, size: int, dtype: str) -> Request:
     return Request(f"optimizer.{name}", (size,), dtype, "optimizer state")
 
 
-def _rate(name: str, dtype: str) -> Request:
-    return Request(f"optimizer.{name}", (1,), dtype, "workspaces")
+def _rate(name: str, dtype: str, owner: Owner) -> Request:
+    return Request(f"optimizer.{name}", (1,), dtype, owner)
 
 
 def _clock(name: str) -> Request:

@@ -14,9 +14,10 @@ from minisgd.optim.lion import Lion
 from minisgd.optim.moments import MomentOptimizer
 from minisgd.optim.optimizer import Optimizer
 from minisgd.optim.scaling import ScaledByBatch, beta_by_half_life, scale_adam
+from minisgd.optim.schedule_free import ScheduleFreeAdamW
 from minisgd.optim.sign_sgd import SignSGD
 
-ADAPTIVE = (MomentOptimizer, SignSGD, Lion)
+ADAPTIVE = (MomentOptimizer, SignSGD, Lion, ScheduleFreeAdamW)
 """Steps of about lr in every coordinate, whatever the scale of the gradient: their noise falls with √B, not with B."""
 
 
@@ -109,7 +110,8 @@ def scaled(optimizer: Optimizer, *, reference: int, batch_size: int, rule: str |
         optimizer: As tuned at the reference batch size.
         reference: The batch size at which it was tuned.
         batch_size: B, the new batch size.
-        rule: One of the names above; by default "linear", and "sqrt" for Adam, AdamW, LAMB, Muon, signSGD and Lion.
+        rule: One of the names above; by default "linear", and "sqrt" for Adam, AdamW, LAMB, Muon, signSGD, Lion and
+            schedule-free AdamW.
 
     Returns:
         A copy with the settings that the rule gives.

@@ -105,8 +105,8 @@ class ConsecutiveStepsSession(Session):
         """Return the program of an update, that of gathering, for a batch that all replicas share, and the indices."""
         if b not in self._updates:
             gather, gradient, index = self._gradient(b)
-            programs = [gradient] if self.recipe.feed.shared else [gather, gradient]
-            update = self.ops.join(*programs, self._update(b))
+            gathered = [] if self.recipe.feed.shared else [gather]
+            update = self.ops.join(*gathered, self._interpolation(), gradient, self._update(b))
             update.forget_calls()
             del self._gradients[b]  # recorded again should a single step be asked for
             self._updates[b] = update, gather, index

@@ -111,7 +111,8 @@ class MultiStepSession(Session):
             with ops.record() as take, ops.scope("gather", "step"):
                 ops.take_next(step, rates, indices)
             # a batch that all replicas share is gathered once, before the first update
-            one = ops.join(take, *([] if self.recipe.feed.shared else [gather]), gradient, self._update(b))
+            gathered = [] if self.recipe.feed.shared else [gather]
+            one = ops.join(take, *gathered, self._interpolation(), gradient, self._update(b))
             self._joined[b] = one, ops.join(*[one] * self.recipe.steps_per_launch)
         return self._joined[b]
 

@@ -80,6 +80,8 @@ class Session(StepPrograms):
         """
         self._follow_schedules()
         index = self.sampler.next(self.size)
+        if interpolation := self._interpolation():
+            interpolation.replay()
         gradient = self.compute_gradient(index)
         if between is not None:
             between(index, gradient)

@@ -54,6 +54,7 @@ class StepPrograms:
             self.total = self.arena.view(self.recipe.total_request(), lead)
         self._gradients: dict[int, tuple[Program, Program, Array]] = {}
         self._rows: dict[str, Array] = {}
+        self._interpolation_program: Program | None = None
         self._update_programs: dict[int, Program] = {}
         self._accumulate_program: Program | None = None
         self._flush_program: Program | None = None
@@ -110,6 +111,19 @@ class StepPrograms:
         for _, leaf, _ in sparse:
             lend(leaf.layer, "cleared", False)  # instruments have gradients of their own
         return gather, gradient, feed.index(self.arena, b, net.lead)
+
+    def _interpolation(self) -> Program:
+        if self._interpolation_program is None:
+            self._interpolation_program = self.record_interpolation()
+        return self._interpolation_program
+
+    def record_interpolation(self) -> Program:
+        """Record the way to where the optimizer takes the gradient: nothing, where that is at the weights."""
+        optimizer, buffers = self.recipe.optimizer, self._update_buffers()
+        with self.ops.record() as program, self.ops.scope("interpolate", type(optimizer).__name__):
+            self.ops.method(optimizer, "interpolate")(self.ops, buffers)
+        program.temporaries = (buffers.scratch,)
+        return program
 
     def _update(self, b: int = 0) -> Program:
         """Return the update after a gradient of b examples: one for all, unless their number decides how many move."""

@@ -42,7 +42,8 @@ def update(optimizer, ops, lead=(), layout=LAYOUT) -> Program:
 
 @pytest.mark.parametrize("name", WITH_KERNEL)
 def test_an_update_is_one_launch_of_its_formula(cuda, name):
-    first = bool(OPTIMIZERS[name].clocks)  # its clock ticks, and the bias correction follows from it
+    # its clock ticks, and the bias correction follows from it; the sum of squared rates grows, and the share with it
+    first = bool(OPTIMIZERS[name].clocks) + bool(OPTIMIZERS[name].sums)
     for lead in ((), (3,)):
         for layout in (LAYOUT, vector(200_001)):
             assert launches(update(OPTIMIZERS[name], cuda, lead, layout)) == 1 + first

@@ -308,8 +308,9 @@ def test_every_loss_and_every_schedule_has_a_name() -> None:
 def test_help_tells_defaults_as_the_library_has_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["train", "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
-    assert "(0.001; sgd, lars, nesterov 0.1; adagrad, rmsprop 0.01; lion 0.0001)" in text
-    assert "(0; lamb, adamw, muon 0.01)" in text and "(0; lars, nesterov 0.9; muon 0.95)" in text
+    rates = "(0.001; sgd, lars, nesterov 0.1; adagrad, rmsprop 0.01; lion 0.0001; schedulefreeadamw 0.0025"
+    assert f"{rates}; schedulefreesgd 1)" in text
+    assert "(0; lamb, adamw, muon 0.01)" in text and "(0; lars, schedulefreesgd, nesterov 0.9; muon 0.95)" in text
     assert FORMS in text and sources.FORMS in text
 
 

@@ -9,8 +9,9 @@ from numpy.testing import assert_array_equal
 from minisgd.backend import Arena, NumpyOps, Plan
 from minisgd.errors import ArgumentError, DtypeError, ShapeError
 from minisgd.nn.layout import Layout
-from minisgd.optim import SGD, Adam, Optimizer
-from minisgd.optim.cuda.updates import FORMULAS, launch
+from minisgd.optim import SGD, Adam, Optimizer, ScheduleFreeSGD
+from minisgd.optim.cuda.updates import FORMULAS, launch, launch_interpolation
+from minisgd.optim.schedule_free import ScheduleFreeOptimizer
 from tests.kernels.kernel_bench import REPLICAS, address, assert_close, empty, normal
 from tests.optim.optimizer_table import OPTIMIZERS as TABLE
 
@@ -35,6 +36,15 @@ class Reference:
         self.optimizer.step(self.ops, self.buffers)
 
 
+def shares(optimizer: Optimizer, R: int, dtype: str) -> list[np.ndarray]:
+    """The shares in the average and the sums that they follow from, of a schedule-free optimizer at its start."""
+    return (
+        [np.zeros((R, 1), dtype) for _ in ScheduleFreeOptimizer.rates]
+        if isinstance(optimizer, ScheduleFreeOptimizer)
+        else []
+    )
+
+
 @each
 @pytest.mark.parametrize("R", REPLICAS)
 @pytest.mark.parametrize("P", [1, 33, 1025])
@@ -43,13 +53,13 @@ def test_three_steps_are_the_optimizer(library, optimizer, R, P):
     w, lr = normal((R, P), dtype), np.geomspace(0.01, 0.1, R).astype(np.float32).astype(dtype)[:, None]
     duplicate = Reference(optimizer, w, lr)
     state = {name: np.zeros((R, P), dtype) for name in optimizer.slots}
-    clocks = [np.zeros(()) for _ in optimizer.clocks]
+    clocks, rates = [np.zeros(()) for _ in optimizer.clocks], shares(optimizer, R, dtype)
     for t in range(3):
         g = normal((R, P), dtype, seed=t + 1)
         before = g.copy()
         lr /= 2  # a schedule writes to the array that the kernel reads
         duplicate.lr /= 2
-        launch(library, address, optimizer, w, g, lr, state, clocks)
+        launch(library, address, optimizer, w, g, lr, state, clocks, rates)
         duplicate.step(g)
         assert_array_equal(g, before)
         assert [float(clock) for clock in clocks[:1]] == [t + 1][: len(clocks)]
@@ -73,7 +83,7 @@ def test_rows_that_lie_apart_aligned_or_not(library, optimizer, padded):
     reference.step(g[:, :P])
     clocks = [np.zeros(()) for _ in optimizer.clocks]
     views = dict(zip(slots, (vector[:, :P] for vector in state), strict=True))
-    launch(library, address, optimizer, w[:, :P], g[:, :P], lr, views, clocks)
+    launch(library, address, optimizer, w[:, :P], g[:, :P], lr, views, clocks, shares(optimizer, R, dtype))
     assert_close(w[:, :P], reference.w)
     for vector in (w, *state):
         assert np.isnan(vector[:, P:]).all()
@@ -87,9 +97,18 @@ def test_nan_and_inf_show(float32, optimizer):
     reference = Reference(optimizer, w, lr)
     with np.errstate(invalid="ignore"):
         reference.step(g)
-    launch(float32, address, optimizer, w, g, lr, state, [np.zeros(()) for _ in optimizer.clocks])
+    clocks = [np.zeros(()) for _ in optimizer.clocks]
+    launch(float32, address, optimizer, w, g, lr, state, clocks, shares(optimizer, 1, "float32"))
     assert_array_equal(np.isfinite(w), np.isfinite(reference.w))
     assert np.isnan(w[0, 1])
+
+
+@pytest.mark.parametrize("P", [1, 33, 1025])
+def test_interpolating(library, P):
+    w, d = normal((3, P), library.dtype), normal((3, P), library.dtype, seed=1)
+    expected = w.astype("float64") + 0.3 * d.astype("float64")
+    launch_interpolation(library, address, ScheduleFreeSGD(momentum=0.7), w, d)
+    assert_close(w, expected)
 
 
 def test_refuses_what_does_not_fit(float32):

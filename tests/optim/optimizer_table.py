@@ -21,6 +21,8 @@ from minisgd.optim import (
     Muon,
     Optimizer,
     RMSProp,
+    ScheduleFreeAdamW,
+    ScheduleFreeSGD,
     SignSGD,
     UpdateBuffers,
 )
@@ -74,6 +76,8 @@ ROWS: dict[str, OptimizerRow] = {
     "SignSGD": OptimizerRow(SignSGD(0.01), ""),
     "SignSGD momentum": OptimizerRow(SignSGD(0.01, momentum=0.9, weight_decay=0.1), ""),
     "Lion": OptimizerRow(Lion(0.01, weight_decay=0.1), ""),
+    "ScheduleFreeSGD": OptimizerRow(ScheduleFreeSGD(0.1, weight_decay=0.01), ""),
+    "ScheduleFreeAdamW": OptimizerRow(ScheduleFreeAdamW(0.01, weight_decay=0.1), ""),
     "Muon": OptimizerRow(Muon(0.01, weight_decay=0.1), ""),
 }
 

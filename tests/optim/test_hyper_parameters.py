@@ -6,9 +6,24 @@ import numpy as np
 import pytest
 
 from minisgd.errors import ArgumentError, DtypeError
-from minisgd.optim import LAMB, LARS, SGD, Adagrad, Adam, AdamW, ClipNorm, Cosine, Lion, Muon, RMSProp, SignSGD
+from minisgd.optim import (
+    LAMB,
+    LARS,
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    ClipNorm,
+    Cosine,
+    Lion,
+    Muon,
+    RMSProp,
+    ScheduleFreeAdamW,
+    ScheduleFreeSGD,
+    SignSGD,
+)  # fmt: skip
 
-CLASSES = (SGD, Adagrad, RMSProp, Adam, AdamW, LARS, LAMB, SignSGD, Lion, Muon)
+CLASSES = (SGD, Adagrad, RMSProp, Adam, AdamW, LARS, LAMB, SignSGD, Lion, Muon, ScheduleFreeSGD, ScheduleFreeAdamW)
 
 
 @pytest.mark.parametrize("optimizer", CLASSES)
@@ -26,21 +41,21 @@ def test_weight_decay(optimizer, decay):
         optimizer(0.1, weight_decay=decay)
 
 
-@pytest.mark.parametrize("optimizer", [SGD, RMSProp, LARS])
+@pytest.mark.parametrize("optimizer", [SGD, RMSProp, LARS, ScheduleFreeSGD])
 @pytest.mark.parametrize("momentum", [-0.1, 1, 1.5, float("nan"), "0.9", None])
 def test_momentum(optimizer, momentum):
     with pytest.raises(ArgumentError, match=r"^momentum must be a number in \[0, 1\)"):
         optimizer(0.1, momentum=momentum)
 
 
-@pytest.mark.parametrize("optimizer", [Adam, AdamW, LAMB, Lion, Muon])
+@pytest.mark.parametrize("optimizer", [Adam, AdamW, LAMB, Lion, Muon, ScheduleFreeAdamW])
 @pytest.mark.parametrize("betas", [0.9, (0.9,), (0.9, 1.0), (-0.1, 0.9), ("0.9", 0.9), "ab", (0.9, 0.99, 0.999), None])
 def test_betas(optimizer, betas):
     with pytest.raises(ArgumentError, match=r"^betas"):
         optimizer(0.1, betas=betas)
 
 
-@pytest.mark.parametrize("optimizer", [Adagrad, RMSProp, Adam, AdamW, LAMB])
+@pytest.mark.parametrize("optimizer", [Adagrad, RMSProp, Adam, AdamW, LAMB, ScheduleFreeAdamW])
 @pytest.mark.parametrize("eps", [0, -1e-8, float("nan"), "1e-8"])
 def test_eps(optimizer, eps):
     with pytest.raises(ArgumentError, match="^eps must be a positive number"):

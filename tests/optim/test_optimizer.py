@@ -70,7 +70,8 @@ def test_the_stack_may_shrink(optimizer):
     whole, lrs = bench(optimizer, lead=(3,)), np.full((3, 1), optimizer.lr)
     whole.w[:] = [start(r) for r in range(3)]
     run(whole, 3)
-    for rows in (whole.w, *whole.buffers.slots.values()):
+    sums = [whole.buffers.rates[name] for name in optimizer.sums]
+    for rows in (whole.w, *whole.buffers.slots.values(), *sums):
         rows[1] = rows[2]
     ops, w, g = whole.ops, whole.w[:2], whole.g[:2]
     with ops.record() as program:
@@ -130,8 +131,9 @@ def test_chunks_do_not_show(optimizer):
 def test_requests_are_all_that_is_allocated(optimizer):
     requests = optimizer.requests(LAYOUT, "float32")
     state = [r for r in requests if r.owner == "optimizer state" and not r.shared]
-    assert [r.key for r in state] == [f"optimizer.{name}" for name in optimizer.slots]
-    assert all(r.shape == (P,) and r.dtype == "float32" for r in state)
+    sizes = dict.fromkeys(optimizer.slots, (P,)) | dict.fromkeys(optimizer.sums, (1,))
+    assert {r.key: r.shape for r in state} == {f"optimizer.{name}": shape for name, shape in sizes.items()}
+    assert all(r.dtype == "float32" for r in state)
     assert len({r.key for r in requests}) == len(requests)
     arena = Arena(NumpyOps(), Plan(requests), (3,))
     w, lr = np.zeros((3, P), np.float32), np.ones((3, 1), np.float32)

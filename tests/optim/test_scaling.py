@@ -17,6 +17,7 @@ from minisgd.optim import (
     Progress,
     RMSProp,
     ScaledByBatch,
+    ScheduleFreeAdamW,
     SignSGD,
     beta_by_half_life,
     nanochat_preset,
@@ -110,7 +111,15 @@ def test_a_schedule_is_scaled_at_every_step():
 
 
 def test_adaptive_optimizers_go_with_the_root_by_default():
-    for kind, lr in ((SGD, 0.4), (RMSProp, 0.4), (Adam, 0.2), (Lion, 0.2), (SignSGD, 0.2), (Muon, 0.2)):
+    for kind, lr in (
+        (SGD, 0.4),
+        (RMSProp, 0.4),
+        (Adam, 0.2),
+        (Lion, 0.2),
+        (SignSGD, 0.2),
+        (Muon, 0.2),
+        (ScheduleFreeAdamW, 0.2),
+    ):
         assert_allclose(scaled(kind(0.1), reference=16, batch_size=64).lr, lr)
 
 

@@ -28,6 +28,7 @@ OPTIMIZERS = {
     "lamb": lambda: ms.LAMB(lr=0.01),
     "lion": lambda: ms.Lion(lr=0.001),
     "muon": lambda: ms.Muon(lr=0.01),
+    "schedule-free": lambda: ms.ScheduleFreeAdamW(lr=0.01),
 }
 
 

@@ -164,6 +164,7 @@ def test_replay_equals_eager_execution_bit_for_bit(model):
         ms.Adagrad(),
         ms.Lion(),
         ms.Muon(),
+        ms.ScheduleFreeAdamW(),
     ],
     ids=lambda o: type(o).__name__,
 )
@@ -175,7 +176,7 @@ def test_no_array_changes_its_dtype(model, optimizer):
     for key, request in session.plan.largest.items():
         assert session.arena.storage[key].dtype == request.dtype, key
     gather, gradient, _ = session._gradient(32)
-    for call in [*gather, *gradient, *session.record_update()]:
+    for call in [*gather, *session.record_interpolation(), *gradient, *session.record_update()]:
         floats = {a.dtype for a in (*call.reads, call.out) if a.dtype.kind == "f"}
         own = {np.dtype("float32")}
         bookkeeping = call.layer == type(session.recipe.loss).__name__ or call.phase == "update"

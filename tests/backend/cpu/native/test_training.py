@@ -41,8 +41,8 @@ def trained(make: Any, steps: int = STEPS) -> Trained:
         found.append(session.network.copy().predict(prepared.data.train.x[:7]))
     found += [np.array(session.network.vector), np.array(session.network.statistics)]
     programs = [p for gather, gradient, _ in session._gradients.values() for p in (gather, gradient)]
-    others = (*session._update_programs.values(), session._flush_program, session._accumulate_program)
-    programs += [p for p in others if p]
+    more = (session._interpolation_program, session._flush_program, session._accumulate_program)
+    programs += [p for p in (*session._update_programs.values(), *more) if p]
     if evaluator is not None:
         programs += [program for program, _ in evaluator._programs.values()]
     return session, found, programs
