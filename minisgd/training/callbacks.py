@@ -17,8 +17,12 @@ from minisgd.typing import Array, HostArray
 class Callback:
     """Act between the steps of a training run. Subclass it and override what is needed.
 
-    Every method is given the ``TrainingState``: session, network, history and data.
+    Every method is given the ``TrainingState``: session, network, history and data. Where ``on_gradient`` and
+    ``on_step`` need only be called when so many updates are done that ``step_interval`` divides them, set it: in
+    between, updates follow one another without Python. They may be called at other updates, too.
     """
+
+    step_interval: int = 1
 
     def on_start(self, training: TrainingState) -> None:
         """Act before the first step.
@@ -78,8 +82,8 @@ class Callback:
         """
 
 
-def acts_every_step(callback: Callback) -> bool:
-    """Tell whether a callback has to be asked at every step, so that a device cannot run ahead of the host."""
+def acts_on_steps(callback: Callback) -> bool:
+    """Tell whether a callback has to be asked between steps, so that a device cannot run ahead of the host."""
     kind = type(callback)
     return kind.on_step is not Callback.on_step or kind.on_gradient is not Callback.on_gradient
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from time import perf_counter
 
-from minisgd.training.callbacks import Callback, acts_every_step
+from minisgd.training.callbacks import Callback, acts_on_steps
 from minisgd.training.divergence import DivergenceWatch
 from minisgd.training.health import watch_health
 from minisgd.training.history import Record
@@ -41,7 +42,7 @@ def run_to_end(
         for callback in callbacks:
             callback.on_gradient(training, index, gradient)
 
-    every_step = any(map(acts_every_step, callbacks))
+    intervals = {callback.step_interval for callback in callbacks if acts_on_steps(callback)}
 
     def due_now() -> bool:
         return (
@@ -56,10 +57,11 @@ def run_to_end(
         while not (done >= 1 and training.is_evaluated):
             if done < 1:
                 sound, begun = False, perf_counter()
-                if every_step:
+                if any(session.steps % interval == 0 for interval in intervals):
                     session.step(between)
                 else:
-                    session.advance(due_now)
+                    watched = min(((session.steps // k + 1) * k for k in intervals), default=inf)
+                    session.advance(lambda: due_now() or session.steps >= watched)  # noqa: B023 - it is called here
                 done = _share_done(session, epochs, steps)
                 if done >= 1 or session.epochs >= training.due:
                     session.ops.synchronize()  # a device may still be at work, and that is training time

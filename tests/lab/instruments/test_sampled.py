@@ -44,3 +44,23 @@ def test_wrong_uses():
         ms.Sampled("gsnr")
     with pytest.raises(ms.ArgumentError, match="every"):
         ms.Sampled(ms.gsnr, every=0)
+
+
+def test_callbacks_with_intervals_of_their_own_are_asked_where_each_needs_it():
+    class Sees(ms.Callback):
+        step_interval = 10
+        before, after = [], []
+
+        def on_gradient(self, training, index, gradient):
+            self.before.append(training.session.steps)
+
+        def on_step(self, training):
+            self.after.append(training.session.steps)
+
+    sixth, tenth = (ms.Sampled(lambda network: 0.0, every=every) for every in (6, 10))
+    sees = Sees()
+    run, _ = train(sixth, tenth, sees)
+    assert (sixth.steps, tenth.steps) == ([0, 6, 12, 18, 24], [0, 10, 20])
+    assert {0, 10, 20} <= set(sees.before) and {10, 20} <= set(sees.after)
+    assert_array_equal(run.network.vector, train()[0].network.vector)
+    assert "5 samples" in sixth._repr_html_() and "<svg" in sixth._repr_html_()

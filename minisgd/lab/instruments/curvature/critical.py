@@ -70,7 +70,8 @@ def critical_sharpness(
 
     With u = −g the loss of a quadratic rises beyond η_c = 2 gᵀg / gᵀHg, so λ_c = gᵀHg / gᵀg, at most λmax; plain
     descent with lr above 2 / λ_c climbs. The mean slope (L(w + η u) − L(w)) / η is linear in η for a quadratic, and
-    its zero is sought by secants from below. arXiv 2601.16979.
+    its zero is sought by secants from below. arXiv 2601.16979. Along a training run: ``Sampled(lambda network:
+    critical_sharpness(network, data).value, every=50)``.
 
     Args:
         network: A network with weights, or an ``Objective``.

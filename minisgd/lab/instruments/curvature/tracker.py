@@ -98,6 +98,7 @@ class SharpnessTracker(Callback):
         products: int = PRODUCTS,
     ) -> None:
         self.every, self.products = positive(every, "every"), positive(products, "products")
+        self.step_interval = self.every
         self.examples, self.seed = examples, seed
         self.tolerance = within("(0, 1)", tolerance, "tolerance", "1e-3 is customary")
         self.samples: list[SharpnessSample] = []

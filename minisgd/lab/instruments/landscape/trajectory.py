@@ -31,7 +31,7 @@ class Trajectory(Callback):
     """
 
     def __init__(self, every: int = 10) -> None:
-        self.every = positive(every, "every")
+        self.every = self.step_interval = positive(every, "every")
         self._steps: list[int] = []
         self._weights: list[HostArray] = []
 

@@ -47,7 +47,8 @@ class Trace(Callback):
     """
 
     def __init__(self, every: int = 50) -> None:
-        self.every = positive(every, "every")
+        self.every = self.step_interval = positive(every, "every")
+        self._traced = False
         self._rows: list[dict[str, Any]] = []
         self._layers: tuple[str, ...] = ()
         self._tensors: tuple[tuple[str, str], ...] = ()
@@ -89,6 +90,7 @@ class Trace(Callback):
         if self._traced:
             training.session.ops.subtract(training.network.vector, self._before, out=self._before)
             self._rows[-1]["updates"] = self._norms(self._before)
+            self._traced = False
 
     def state(self) -> Mapping[str, Any]:
         return {"rows": self._rows}
