@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import prod
 from typing import Protocol
 
 import numpy as np
 
 from minisgd.backend import Arena, Ops, Plan, Program
-from minisgd.nn import Linear, Loss, Network
+from minisgd.nn import Layer, Linear, Loss, Network
 from minisgd.nn.layout import Layout
 from minisgd.nn.per_example import Factor, tapped
 from minisgd.nn.sequential import clone
@@ -81,6 +81,7 @@ class ExamplePass:
     Dropout is the identity and BatchNorm uses its running statistics, so every example has a gradient of its own.
     gradient (P,): where the *sum* of their gradients goes; where it is not wanted, it is not computed
     chunk: the most examples at a time; by default as many as keep memory within bounds
+    only: the layers that are read; by default all that have parameters
     """
 
     def __init__(
@@ -93,11 +94,12 @@ class ExamplePass:
         *,
         gradient: Array | None = None,
         chunk: int | None = None,
+        only: Callable[[Layer], bool] = lambda layer: True,
     ) -> None:
         assert network.input_shape is not None
         self.source, self.readers, self.loss, self.feed = network, readers, clone(loss), feed.each_its_own()
         self.ops, self.chunk = network.ops, min(len(data), chunk or examples_at_a_time(network, len(data)))
-        self.network: Network = tapped(clone(network).frozen(), (1, *network.input_shape), readers)
+        self.network: Network = tapped(clone(network).frozen(), (1, *network.input_shape), readers, only)
         self._wanted = gradient is not None
         self._gradient = self.ops.zeros((network.n_parameters,), network.dtype) if gradient is None else gradient
         self.losses: Array

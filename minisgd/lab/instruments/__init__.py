@@ -21,7 +21,8 @@ from minisgd.lab.instruments.landscape.trajectory import Trajectory
 from minisgd.lab.instruments.memory.fit import MemoryFit, MemoryPoint, memory_fit
 from minisgd.lab.instruments.noise.branches import LocalCriticalBatchSize, local_critical_batch_size
 from minisgd.lab.instruments.noise.estimate import GradientNoise, gradient_noise
-from minisgd.lab.instruments.noise.tracker import NoiseTracker
+from minisgd.lab.instruments.noise.tracker import NoiseTracker, NormalisationNoise
+from minisgd.lab.instruments.noise.warmup import BatchWarmup
 from minisgd.lab.instruments.objective import Objective
 from minisgd.lab.instruments.sampled import Sampled
 from minisgd.lab.instruments.throughput.latency import LatencyPoint, latency
@@ -33,6 +34,7 @@ from minisgd.lab.instruments.trace.trace import Trace, TraceResult
 __all__ = [
     "GSNR",
     "SAM",
+    "BatchWarmup",
     "CriticalSharpness",
     "ExampleNorms",
     "GradientNoise",
@@ -45,6 +47,7 @@ __all__ = [
     "MemoryFit",
     "MemoryPoint",
     "NoiseTracker",
+    "NormalisationNoise",
     "Objective",
     "PowerOfTwo",
     "PowersOfTwo",

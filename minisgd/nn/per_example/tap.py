@@ -71,17 +71,18 @@ class Tap(Layer):
         return textbook if has_rule(self.inside) else ops.method(self.inside, name)
 
 
-def tapped(layer: Any, x: Shape, readers: Sequence[Reader]) -> Any:
+def tapped(layer: Any, x: Shape, readers: Sequence[Reader], only: Callable[[Layer], bool] = lambda layer: True) -> Any:
     """Return a chain of the same layers with a tap at every one that has parameters.
 
     layer: in evaluation (see ``Layer.frozen``), so that no example depends on another   x (n, *in): its input
+    only: which of them are wanted
     """
     if not isinstance(layer, Sequential):
         learns = any(leaf.declaration.parameters for leaf in layer.leaves(x, ""))
-        return Tap(layer, readers) if learns else layer
+        return Tap(layer, readers) if learns and only(layer) else layer
     duplicate, inner = copy(layer), []
     for each in layer.layers:
-        inner.append(tapped(each, x, readers))
+        inner.append(tapped(each, x, readers, only))
         x = each.declare(x).y
     duplicate.layers = duplicate._trained = tuple(inner)
     return duplicate

@@ -83,7 +83,8 @@ def local_critical_batch_size(
     place of a smoothed curve. All begin without momentum or other state of the optimizer. Branched training after
     Merrill et al. 2025 (arXiv 2505.23971).
 
-    Along a training run: ``Sampled(lambda network: local_critical_batch_size(network, data), every=500)``.
+    Along a training run, as a curve over its updates: ``Sampled(lambda network: local_critical_batch_size(network,
+    data).value, every=500)``; ``BatchWarmup`` doubles the batch size by it.
 
     Args:
         network: One network with weights.
