@@ -1,6 +1,6 @@
 """minisgd against the frameworks, each in a process of its own on the same cores.
 
-python -m benchmarks.cpu.frameworks                                  everything, about a quarter of an hour
+python -m benchmarks.cpu.frameworks                                  everything, about twenty minutes
 python -m benchmarks.cpu.frameworks --workload W1 --batch 32 --rivals torch,jax --cores 1
 python -m benchmarks.cpu.frameworks --json benchmarks/results/NAME.json
 python -m benchmarks.cpu.frameworks --memory                         peak resident sets of W1 and W3 at B = 512
