@@ -12,7 +12,7 @@ from minisgd.errors import ArgumentError
 from minisgd.lab import plots, words
 from minisgd.lab.page import Plot, View, say, write_page
 from minisgd.lab.runs.folder import Document, Folder, number, read_folder
-from minisgd.lab.runs.training import LOOKS, curves_of, rows
+from minisgd.lab.runs.training import LOOKS, MOST, curves_of, rows, shown
 from minisgd.lab.study.curves import critical_with_interval
 
 Rows = list[tuple[str, list[str]]]
@@ -41,7 +41,7 @@ class Comparison:
         """
         studies = self.folders[0].kind == "study"
         drawn = _study_plots(self) if studies else curves_of(
-            dict(zip(self.names, [folder.lines for folder in self.folders], strict=True))
+            dict(zip(self.names, [shown(f.lines, MOST // len(self.folders)) for f in self.folders], strict=True))
         )  # fmt: skip
         what = "studies" if studies else "training runs"
         return write_page(

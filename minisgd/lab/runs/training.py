@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,19 @@ LOOKS = (
 )
 """Curves are told apart by colour and by mark."""
 SAID = {"train_loss": "training loss", "val_loss": "validation loss", "lr": "learning rate", "batch_size": "batch size"}
+
+
+MOST = 300
+"""Evaluations that a page shows, so that it stays below 2 MB however many there were."""
+
+
+def shown(history: Sequence[Document], most: int = MOST) -> list[Document]:
+    """Return at most so many records, evenly spaced, and the one with the lowest validation loss among them."""
+    if len(history) <= most:
+        return list(history)
+    chosen = {round(k * (len(history) - 1) / (most - 2)) for k in range(most - 1)}
+    losses = [inf if record.get("val_loss") is None else record["val_loss"] for record in history]
+    return [history[k] for k in sorted(chosen | {losses.index(min(losses))})]
 
 
 def rows(figures: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -59,6 +73,8 @@ def context(about: Document, history: Sequence[Document], folder: str) -> dict[s
     """Return what the template names, of a training run that is finished or under way."""
     done = "train_loss" in about
     found = rows(about) if done else []
+    few = shown(history)
+    left_out = [f"{len(few)} of {len(history):,} evaluations are shown; history.jsonl has all."]
     call = [f'ms.load_model("{folder}").predict(x)'] if done else []
     return {
         "title": f"{about.get('model', 'a training run')} on {str(about.get('data', '')).partition(':')[0]}",
@@ -67,10 +83,10 @@ def context(about: Document, history: Sequence[Document], folder: str) -> dict[s
         "why": str(about.get("data", "")),
         "facts": [(text, name, "") for name, text in found],
         "usage": [*call, str(about["command"])],
-        "cautions": about.get("warnings", []),
+        "cautions": [*about.get("warnings", []), *(left_out if len(few) < len(history) else [])],
         "differences": None,
-        "plots": curves_of({"": history}),
-        "tables": [("evaluations", *records_table(history))] if history else [],
+        "plots": curves_of({"": few}),
+        "tables": [("evaluations", *records_table(few))] if few else [],
         "setting": [(k, str(v)) for k, v in about.get("options", {}).items() if v not in (None, False, [], (), "")],
         "live": False,
     }

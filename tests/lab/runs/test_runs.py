@@ -20,7 +20,7 @@ from minisgd.lab import words
 from minisgd.lab.runs import serve as serving
 from minisgd.lab.runs.compare import compare
 from minisgd.lab.runs.folder import read_folder
-from minisgd.lab.runs.training import rows
+from minisgd.lab.runs.training import context, rows, shown
 from tests.lab.study import synthetic_study
 
 pytestmark = pytest.mark.skipif(find_spec("matplotlib") is None, reason="matplotlib is not installed")
@@ -53,6 +53,18 @@ def test_report_of_a_training_run_has_the_figures_of_the_terminal(runs, capsys):
     assert f"{100 * about['val_accuracy']:.2f}% validation accuracy after 3 epochs" in html
     assert about["command"] in html and html.count("<svg ") == 6 and html.count("<tr>") == 1 + 3
     assert len(html) < 1_000_000
+
+
+def test_a_page_shows_as_many_evaluations_as_fit_and_the_best(runs):
+    about = json.loads((runs / "a" / "train.json").read_text("utf-8"))
+    record = read_folder(runs / "a").lines[0]
+    history = [record | {"step": k, "val_loss": 1.0 - (k == 777)} for k in range(5000)]
+    few = shown(history)
+    assert (few[0]["step"], few[-1]["step"]) == (0, 4999) and 777 in [each["step"] for each in few] and len(few) == 300
+    assert shown(history[:300]) == history[:300]
+    page = context(about, history, "runs/a")
+    assert page["cautions"] == ["300 of 5,000 evaluations are shown; history.jsonl has all."]
+    assert sum(len(text) for plot in page["plots"] for _, text in plot.drawn()) < 1_500_000
 
 
 def test_history_stands_there_while_it_grows(tmp_path):
