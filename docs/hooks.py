@@ -141,7 +141,7 @@ def _differences(runs: Runs) -> str:
         said = {name: run[n]["verdict"] for name, run in runs.items() if n in run}
         if len(set(said.values())) > 1:
             told = ", ".join(f"{verdict} on {name}" for name, verdict in said.items())
-            (left_open if "not decided" in said.values() else contrary).append(f"- {n}. {_says(n)} {told}.\n")
+            (left_open if "not decided" in said.values() else contrary).append(f"- **{n}** {_says(n)} {told}.\n")
     return "\n".join([
         "## Where they differ\n", "".join(contrary) or "Where both decide, they agree.\n",
         *(["Left open by one of them:\n", "".join(left_open)] if left_open else []),
@@ -154,7 +154,7 @@ def _contradictions(runs: Runs) -> str:
 
     sections = ["## Contradictions, resolved\n"]
     for each in CONTRADICTIONS:
-        sentences = [f"- {n}. {_says(n)}\n" for n in each.numbers]
+        sentences = [f"- **{n}** {_says(n)}\n" for n in each.numbers]
         resolved = [
             f"**{name}**: {each.both([_finding(run[n]) for n in each.numbers])}\n"
             for name, run in runs.items()

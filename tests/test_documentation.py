@@ -87,6 +87,6 @@ def test_the_guide_sets_runs_side_by_side_and_says_where_they_differ(tmp_path, m
     (measured / "images.json").write_text(json.dumps(rows[8:9]))
     monkeypatch.setattr(hooks, "ROOT", tmp_path)
     both = hooks.claims("digits images")
-    assert "- 9. Large batches need fewer epochs. refuted on digits, supported on images." in both
+    assert "- **9** Large batches need fewer epochs. refuted on digits, supported on images." in both
     assert re.search(r"\| processor \| .* \| a processor \|", both) and "| `minisgd claims` |" in both
     assert "| verdict | **refuted** | **supported** (refuted after Holm) |" in both
