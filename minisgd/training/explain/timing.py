@@ -7,7 +7,7 @@ from time import perf_counter
 
 import numpy as np
 
-from minisgd.backend import Call, Program
+from minisgd.backend import Program
 from minisgd.backend.cpu.threads import blas_threads, choose_threads
 from minisgd.training.arithmetic import quiet_arithmetic
 from minisgd.training.cost import largest_product
@@ -24,7 +24,8 @@ def time_calls(programs: Sequence[Program]) -> list[float]:
     """Return the median microseconds of every call, over replays of all programs in turn.
 
     The calls are executed in the order of a replay and listed in the order in which they were recorded. One that
-    takes less than about a microsecond is mostly the cost of calling it.
+    takes less than about a microsecond is mostly the cost of calling it. Each is replayed by itself, by whoever
+    executes the program.
     """
     calls = list(_in_order(programs))
     with blas_threads(choose_threads(largest_product(programs))), quiet_arithmetic():
@@ -36,17 +37,20 @@ def time_calls(programs: Sequence[Program]) -> list[float]:
         replays = int(np.clip(BUDGET / max(once, 1e-9), LEAST, MOST))
         seconds = np.empty((replays, len(calls)))
         for row in seconds:
-            for position, call in calls:
+            for position, alone in calls:
                 start = perf_counter()
-                call.function(*call.args)
+                alone.replay()
                 row[position] = perf_counter() - start
     micros: list[float] = (1e6 * np.median(seconds, axis=0)).tolist()
     return micros
 
 
-def _in_order(programs: Sequence[Program]) -> Iterator[tuple[int, Call]]:
-    """Yield all calls as they are executed, each with its position among all calls as they were recorded."""
+def _in_order(programs: Sequence[Program]) -> Iterator[tuple[int, Program]]:
+    """Yield all calls as they are executed, each a program, with its position among all calls as they were recorded."""
     before = 0
     for program in programs:
-        yield from ((before + k, program.calls[k]) for k in program.order)
+        for k in program.order:
+            alone = type(program)()
+            alone.append(program.calls[k])
+            yield before + k, alone
         before += len(program)
