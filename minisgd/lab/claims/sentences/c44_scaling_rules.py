@@ -51,7 +51,8 @@ def judge(rng: Generator, sgd: TargetRuns, adam: TargetRuns, lion: TargetRuns, m
         off = {rule: math.exp(float(_miss(each, tuned, power)[0])) for rule, power in POWERS.items()}
         best = min(off, key=off.__getitem__)
         factors = ", ".join(f"{rule} {words.count(factor)}" for rule, factor in off.items())
-        said.append(f"{name}: {'no scaling' if best == 'none' else f'the {best} rule'} ({factors})")
+        rule = "no scaling" if best == "none" else f"the {best} rule"
+        said.append(f"{name}: {rule} ({factors})" if math.isfinite(off[best]) else f"{name}: unknown")
     effects = [
         Effect.of(f"miss with {name}: {EXPECTED[name]} rule / the other of linear and square root", ratio_of(ratio))
         for name, ratio in ratios.items()
@@ -88,10 +89,14 @@ def advantage(runs: TargetRuns, rule: str, rng: Generator) -> Estimate:
 def _miss(runs: TargetRuns, tuned: HostArray, power: float) -> HostArray:
     """Return the root mean square of log lr* − power · log B about its mean, at least what 10% would be.
 
-    tuned (K, D) to (D,)
+    tuned (K, D), not a number where no rate reached the target, to (D,), not a number with fewer than three of them
     """
     left = tuned - power * np.log(np.array(runs.batch_sizes, float))[:, None]
-    return np.asarray(np.hypot(np.nanstd(left, axis=0), TEN_PERCENT))
+    known = np.isfinite(left)
+    count = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, left, 0.0).sum(axis=0) / count
+    square = np.square(np.where(known, left - mean, 0.0)).sum(axis=0) / count
+    return np.where(count > 2, np.hypot(np.sqrt(square), TEN_PERCENT), np.nan)
 
 
 def _mean_logs(runs: TargetRuns) -> HostArray:

@@ -49,6 +49,7 @@ PLATEAU = target_runs(lambda b: 100.0)
 CHEAP_SMALL = target_runs(lambda b: 1e6 / b**1.5)
 """Large batches need fewer examples: no noise limits them."""
 STUCK = target_runs(lambda b: 100.0, reached=lambda b, seed: seed < 3)
+NOWHERE = target_runs(lambda b: 100.0, reached=lambda b, seed: False)
 SERIAL = step_times(1e-9, 1e5)
 """A machine without overhead per step: time is examples."""
 PARALLEL = step_times(1e-4, 1e12)
@@ -446,6 +447,11 @@ def test_rules_miss_by_what_was_put_in():
     found = judged(44, **rates_by_optimizer(lambda b: b / 1e3, lambda b: b**0.5))
     off = math.exp(0.5 * np.std(np.log(SIZES)))
     assert "SGD: the linear rule (linear 1.1" in found.words and f"square root {off:.2g}" in found.words
+
+
+def test_an_optimizer_that_never_got_there_has_no_rule():
+    found = judged(44, **(rates_by_optimizer(lambda b: b / 1e3, lambda b: b**0.5) | {"lion": NOWHERE}))
+    assert "Lion: unknown" in found.words and found.verdict == "supported"
 
 
 def test_a_target_that_is_no_farther_says_nothing_of_training():
