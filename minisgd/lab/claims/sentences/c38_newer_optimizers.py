@@ -6,6 +6,7 @@ from minisgd.lab.claims.claim import Claim, Effect, Finding
 from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, some
 from minisgd.lab.claims.experiments import critical
 from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
+from minisgd.lab.claims.sentences.c25_wrong_labels import SIZES
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.claims.statistics import ratio_of
 from minisgd.typing import Generator
@@ -57,8 +58,8 @@ CLAIM = Claim(
     needs={
         "sgd": RunToTarget(),
         "adam": RunToTarget(Setting(optimizer="adam")),
-        "lion": RunToTarget(Setting(optimizer="lion")),
-        "muon": RunToTarget(Setting(optimizer="muon")),
+        "lion": RunToTarget(Setting(optimizer="lion"), SIZES),
+        "muon": RunToTarget(Setting(optimizer="muon"), SIZES),
     },
     judge=judge,
     unseen=True,

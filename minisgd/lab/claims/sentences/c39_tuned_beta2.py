@@ -18,8 +18,16 @@ EPOCHS = 10
 SIZES = (4, 16, 64, 256)
 """At 1024 few data leave no more updates than an average of ten needs."""
 
-SHORT, USUAL, LONG = (FixedBudget(Setting(optimizer=name), EPOCHS, batch_sizes=SIZES) for name in
-                      ("adam-0.99", "adam", "adam-0.9999"))  # fmt: skip
+MULTIPLES = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""Learning rates, in multiples of the pilot's, itself scaled with √B, as Adam's best one roughly is."""
+
+
+def trained(optimizer: str) -> FixedBudget:
+    """Return the experiment of an arm."""
+    return FixedBudget(Setting(optimizer=optimizer), EPOCHS, batch_sizes=SIZES, multiples=MULTIPLES, power=0.5)
+
+
+SHORT, USUAL, LONG = trained("adam-0.99"), trained("adam"), trained("adam-0.9999")
 
 RULE = Rule(
     {

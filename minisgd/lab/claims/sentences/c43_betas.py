@@ -6,10 +6,9 @@ import numpy as np
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding
 from minisgd.lab.claims.decision import TEN_PERCENT, Rule, Statement, every
-from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget, tuned_losses
+from minisgd.lab.claims.experiments.fixed_budget import Endings, tuned_losses
 from minisgd.lab.claims.pictures import Axes, against_batch
-from minisgd.lab.claims.sentences.c39_tuned_beta2 import EPOCHS, SHORT, SIZES, USUAL, best_of
-from minisgd.lab.claims.setting import Setting
+from minisgd.lab.claims.sentences.c39_tuned_beta2 import EPOCHS, SHORT, USUAL, best_of, trained
 from minisgd.lab.claims.statistics import difference, log_ratio, ratio_of
 from minisgd.lab.plots import BLUE, ORANGE
 from minisgd.typing import Generator
@@ -50,16 +49,16 @@ def judge(rng: Generator, usual: Endings, lower: Endings, higher: Endings) -> Fi
         for table, name, color in ((plain, "(0.9, 0.999)", BLUE), (near, "the better of two nearer pairs", ORANGE)):
             against_batch(ax, sizes, table, "validation loss", color=color, name=name)
 
+    arms = {"(0.9, 0.999)": usual, "(0.9, 0.99)": lower, "(0.99, 0.999)": higher}
+    edges = [(name, b) for name, runs in arms.items() for b in runs.on_edge(runs.tuned())]
     return Finding(
         RULE.verdict(evidence),
         Effect.of(f"validation loss at batch size {sizes[-1]}: β₁ nearer to β₂ / (0.9, 0.999)", at_large),
-        sum(runs.training_runs for runs in (usual, lower, higher)),
+        sum(runs.training_runs for runs in arms.values()),
         text,
         draw,
         (Effect.of(f"the same at batch size {sizes[0]}", at_small),),
-        tuple(
-            f"Batch size {b}: the best learning rate is on the edge of its grid." for b in usual.on_edge(usual.tuned())
-        ),
+        tuple(f"{name}, batch size {b}: the best learning rate is on the edge of its grid." for name, b in edges),
         evidence,
     )
 
@@ -79,7 +78,7 @@ CLAIM = Claim(
     needs={
         "usual": USUAL,
         "lower": SHORT,
-        "higher": FixedBudget(Setting(optimizer="adam-near"), EPOCHS, batch_sizes=SIZES),
+        "higher": trained("adam-near"),
     },
     judge=judge,
     unseen=True,
