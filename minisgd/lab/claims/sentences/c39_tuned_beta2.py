@@ -18,7 +18,7 @@ EPOCHS = 10
 SIZES = (4, 16, 64, 256)
 """At 1024 few data leave no more updates than an average of ten needs."""
 
-MULTIPLES = (0.25, 0.5, 1.0, 2.0, 4.0)
+MULTIPLES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Learning rates, in multiples of the pilot's, itself scaled with √B, as Adam's best one roughly is."""
 
 

@@ -18,6 +18,8 @@ from minisgd.typing import Generator
 EARLY, LATE = 0.25, 10
 """Epochs before the first and the second look."""
 
+SAME = "All of the data allow no farther a target than a quarter: only the noise scale is compared."
+
 RULE = Rule(
     {
         "noise": Statement(
@@ -40,7 +42,8 @@ def judge(rng: Generator, early: Endings, late: Endings, near: TargetRuns, far: 
     first, last = (words.size(float(np.median(scale))) for scale in scales)
     text = f"The noise scale tr Σ / |G|² goes from {first} after {EARLY:g} epochs to {last} after {LATE}"
     more, targets = list[Effect](), ("near target", "far target")
-    if far.target.value < near.target.value:  # of losses
+    farther = far.target.value < near.target.value  # validation losses
+    if farther:
         evidence["farther"] = critical.trend((0, 1), (near, far), rng)
         text += (
             f"; to a validation loss of {words.number(near.target.value)} and of {words.number(far.target.value)} the "
@@ -54,7 +57,7 @@ def judge(rng: Generator, early: Endings, late: Endings, near: TargetRuns, far: 
         f"{text}.",
         lambda ax: critical.draw(ax, (near, far), targets),
         tuple(more),
-        critical.cautions((near, far), targets),
+        (*(() if farther else (SAME,)), *critical.cautions((near, far), targets)),
         evidence,
     )
 

@@ -458,6 +458,7 @@ def test_a_target_that_is_no_farther_says_nothing_of_training():
     results = during_training(100, 64)
     same = judged(41, **(results | {"far": results["near"]}))
     assert set(same.evidence) == {"noise"} and same.verdict == "supported"
+    assert "only the noise scale" in same.cautions[0]
 
 
 def test_a_wish_that_cannot_be_granted_leaves_the_claim_standing():
