@@ -23,6 +23,13 @@ def test_the_scaled_rate_trains(capsys):
     assert capsys.readouterr().out.split('"train_loss"')[1].split(",")[0] == scaled
 
 
+def test_no_learning_rate_is_announced_that_is_not_trained_with(capsys):
+    assert main([*TINY, "--lr", "0.05", "--scaled-from", "64"]) == 0
+    assert "learning rate 0.05" not in capsys.readouterr().err
+    assert main([*TINY, "--lr", "0.05"]) == 0
+    assert "learning rate 0.05" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

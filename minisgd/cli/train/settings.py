@@ -151,6 +151,7 @@ def announce(args: Namespace, data: Dataset, network: Network, settings: Mapping
     parts = f"{parts}, on each of {ranks.size} ranks" if ranks is not None else parts
     about = f"about {seconds(tried.seconds)}, " if ranks is None else ""
     takes = f"{about}{memory(tried.bytes)}{parts}"
-    rate = "" if args.lr is None else f", learning rate {args.lr:g}"
+    scaled = args.scaled_from is not None  # and what has become of the learning rate has been said
+    rate = "" if args.lr is None or scaled else f", learning rate {args.lr:g}"
     how = f"{args.optimizer}{rate}, batch size {largest}"
     output.note(f"{args.model}: {tried.parameters:,} parameters; {how}; {takes}")
