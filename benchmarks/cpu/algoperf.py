@@ -58,6 +58,7 @@ def race(task: str, source: str, seconds: float, quick: bool) -> dict[str, Any]:
     if len(data) + len(data.validation or ()) > IMAGES:
         data = data.subset(IMAGES * 4 // 5, 0)
     name, accuracy = TASKS[task]
+    accuracy = 0.8 if quick else accuracy
     model = ms.model(name, data.input_shape, data.n_outputs)
     contestants = dict(list(optimizers().items())[1:3]) if quick else optimizers()
     rows, left_open = list[dict[str, Any]](), dict[str, list[str]]()
@@ -68,7 +69,7 @@ def race(task: str, source: str, seconds: float, quick: bool) -> dict[str, Any]:
             optimizer=optimizer,
             batch_sizes=QUICK_SIZES if quick else SIZES,
             seeds=2 if quick else 5,
-            target_accuracy=0.8 if quick else accuracy,
+            target_accuracy=accuracy,
             budget=seconds / len(contestants),
         ).result
         left_open[contestant] = list(found.left_open)
@@ -100,12 +101,12 @@ def tell(result: Mapping[str, Any]) -> None:
     print(f"\n{result['task']}, {result['model']}, {result['n_train']} examples, to {result['target']}\n")
     rows = result["rows"]
     best = {unit: fewest(rows, unit) for unit in UNITS}
-    print(f"{'optimizer':<24}{'B':>6}{'lr':>9}" + "".join(f"{unit:>28}" for unit in UNITS))
+    print(f"{'optimizer':<24}{'B':>6}{'lr':>9}" + "".join(f"{unit:>34}" for unit in UNITS))
     for row in rows:
         cells = ""
         for unit in UNITS:
             star = "*" if (row["optimizer"], row["batch_size"]) in best[unit] else " "
-            cells += f"{_cell(row[unit]) + star:>28}"
+            cells += f"{_cell(row[unit]) + star:>34}"
         edge = "<" if row["lr_on_edge"] else " "
         print(f"{row['optimizer']:<24}{row['batch_size']:>6}{row['lr']:>8.2g}{edge}{cells}")
     for contestant, texts in result["left_open"].items():
