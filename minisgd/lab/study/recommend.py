@@ -76,8 +76,11 @@ def _why(
     if best is fastest:
         within = "" if memory_limit is None else f" within {words.memory(memory_limit)}"
         steps = f"{words.count(best.steps_to_target.median)} steps of {words.seconds(best.step_seconds)}"
-        reason = f"Batch size {best.batch_size} reaches {goal} soonest{within}, in {took} ({steps})"
-        if second is not None:
+        if second is None:
+            reason = f"Batch size {best.batch_size} reaches {goal}{within}, in {took} ({steps}); of no other did most "
+            reason += "seeds get there with what was allowed"
+        else:
+            reason = f"Batch size {best.batch_size} reaches {goal} soonest{within}, in {took} ({steps})"
             reason += f"; batch size {second.batch_size} needs {words.seconds(second.seconds_to_target.median)}"
     else:
         reason = (

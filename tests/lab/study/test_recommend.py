@@ -93,6 +93,7 @@ def test_unreached_batch_size_is_never_recommended():
     never = np.array([1.0, 1.0, math.inf, math.inf, math.inf])
     got = advise([(16, never, 1e-6, 1), (64, 300 * WOBBLE, 1e-3, 99)])
     assert (got.batch_size, got.runner_up) == (64, None)
+    assert "soonest" not in got.why and "of no other did most seeds get there" in got.why
 
 
 def test_seeds_that_did_not_get_there_are_mentioned():
