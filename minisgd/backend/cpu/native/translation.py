@@ -229,9 +229,10 @@ def _scattered(kind: str, rows: Any, index: Any, out: Any) -> Native:
 def _erf(a: Any, out: Any) -> Iterator[Native]:
     require_plain((a, out), out)
     require(a.dtype == out.dtype, a.dtype.kind == "f", a.itemsize in (4, 8), a.size > 0)
-    require(same(a, out) or not meet(a, out))
+    view = _broadcast(a, out.shape)
+    require(same(view, out) or not meet(a, out))
     coefficients = np.array(coefficients_of(a.dtype)[::-1], a.dtype)
-    path = _walk(out.shape, np.broadcast_to(coefficients[0], out.shape), a, out)
+    path = _walk(out.shape, np.broadcast_to(coefficients[0], out.shape), view, out)
     require(all(steps[-1] == a.itemsize for steps in path.strides[1:]))
     spans = ((0, coefficients.nbytes), (0, a.itemsize), (0, a.itemsize))
     yield _native("erf", (coefficients, a, out), path, (len(coefficients),), spans)
