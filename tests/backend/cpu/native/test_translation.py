@@ -138,7 +138,8 @@ def test_the_error_function(dtype: str) -> None:
     all_native(lambda ops: ops.erf(a, out=np.zeros_like(a)))
     all_native(lambda ops: ops.erf(a, out=a))
     all_native(lambda ops: ops.erf(b[::2, 3:50], out=np.zeros((4, 47), dtype)))
-    for stays in (b[:, ::2], b[0, :45], b[:1, :1], b[0, 0, ...]):  # strided, or repeated
+    all_native(lambda ops: ops.erf(b[0, :45], out=np.zeros((7, 45), dtype)))
+    for stays in (b[:, ::2], b[:1, :1], b[0, 0, ...]):  # strided, or one number
         assert recorded(lambda ops, stays=stays: ops.erf(stays, out=np.zeros((7, 45), dtype))) == ["numpy"]
 
 
