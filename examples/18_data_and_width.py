@@ -76,7 +76,7 @@ def main(
             n, b, low, high = np.array(drawn).T
             ax.errorbar(n * width**0.02, b, [b - low, high - b], fmt="o-", color=colour, label=f"width {width}")
     ax.set(xscale="log", yscale="log", xlabel="training examples", ylabel="critical batch size")
-    ax.legend()
+    ax.legend(loc="lower right")
     if len(points) - 3 in T95:
         for name, (slope, half) in zip(("N", "width"), plane(*np.array(points).T), strict=True):
             print(f"d log Bcrit / d log {name}: {slope:.2f}, 95% interval {slope - half:.2f} to {slope + half:.2f}")

@@ -28,6 +28,9 @@ SIZE, LARGEST = 8, 64
 EASIER = 1.05
 """Times the loss at which the constant batch ends: the loss to reach at equal loss, so that others reach it too."""
 
+LEGEND = {"o": "examples", "x": "updates"}
+"""What the marks of the right-hand picture count."""
+
 T95 = {1: 12.71, 7: 2.365, 15: 2.131}
 """Student's t at 97.5%, by degrees of freedom."""
 
@@ -105,11 +108,12 @@ def main(
         ):
             shift = 0.12 if mark == "x" else 0.0
             ax.plot(found[1:], [row + shift] * 2, color=colour)
-            ax.plot(found[0], row + shift, mark, color=colour)
+            ax.plot(found[0], row + shift, mark, color=colour, label=None if row else LEGEND[mark])
     for ax in (equal, soon):
         ax.axvline(1, color=GREY, lw=1)
         ax.set_yticks(range(len(best)), list(best))
         ax.invert_yaxis()
+    soon.legend(loc="upper left")
     save(figure, out)
 
 
