@@ -66,7 +66,8 @@ def wait_for_cells(out, process) -> None:
 @pytest.fixture(scope="module")
 def long_study(tmp_path_factory):
     out = tmp_path_factory.mktemp("alone")
-    assert cli.main([*LONG, "--out", str(out), "--quiet"]) == 0
+    study = started("--quiet", "--out", str(out))  # in a process of its own, as those that it is compared with
+    assert study.wait() == 0, study.communicate()[1]
     return (out / "cells.jsonl").read_bytes()
 
 
