@@ -67,7 +67,8 @@ def wait_for_cells(out, process) -> None:
 def long_study(tmp_path_factory):
     out = tmp_path_factory.mktemp("alone")
     study = started("--quiet", "--out", str(out))  # in a process of its own, as those that it is compared with
-    assert study.wait() == 0, study.communicate()[1]
+    said = study.communicate()[1]
+    assert study.returncode == 0, said
     return (out / "cells.jsonl").read_bytes()
 
 
