@@ -12,7 +12,7 @@
 //
 // A row of out belongs to the block of the first n that names it; the blocks of the others leave. Each warp looks through
 // a share of the later n, 32 at a time, and adds up what it finds in their order; the shares are added in order. So
-// no atomics, and the same bits every run. Every block reads the index, which stays in the cache: N / 32 loads a block are
+// no sum is atomic, and the same bits every run. Every block reads the index, which stays in the cache: N / 32 loads a block are
 // little up to some ten thousand tokens.
 //
 // macros   REAL   WARPS   BLOCK
@@ -47,9 +47,15 @@ add_rows(const REAL* __restrict__ a, const long long* __restrict__ index, REAL* 
   out[v * D + d] = sum;
 }
 
+// Several threads may put the same number to one element: an exchange, as two plain writes at a time are a race.
+__device__ __forceinline__ void put(float* p, float value) { atomicExch(p, value); }
+__device__ __forceinline__ void put(double* p, double value) {
+  atomicExch((unsigned long long*)p, *(unsigned long long*)&value);
+}
+
 extern "C" __global__ void __launch_bounds__(BLOCK)
 put_rows(const REAL* __restrict__ a, const long long* __restrict__ index, REAL* __restrict__ out, int elements, int D,
          long long V) {
   const long long i = (long long)blockIdx.x * BLOCK + threadIdx.x;
-  if (i < elements) out[held(index[(int)i / D], V) * D + (int)i % D] = a[i];
+  if (i < elements) put(out + held(index[(int)i / D], V) * D + (int)i % D, a[i]);
 }
