@@ -164,19 +164,23 @@ class Program:
         row k of its table   watched: float64 in host memory; the first time after which not all of it is finite is
         the last
         """
-        if self._bound is None:
-            ordered = map(self.calls.__getitem__, self.order)
-            self._bound = [(call.function, call.args) for call in ordered]
         for k in range(times):
             for table, row in inputs:
                 row[...] = table[k]
-            for function, args in self._bound:
-                function(*args)
+            self._execute()
             for table, row in outputs:
                 table[k] = row
             if watched is not None and not np.isfinite(watched).all():
                 return k + 1
         return times
+
+    def _execute(self) -> None:
+        """Execute every call once."""
+        if self._bound is None:
+            ordered = map(self.calls.__getitem__, self.order)
+            self._bound = [(call.function, call.args) for call in ordered]
+        for function, args in self._bound:
+            function(*args)
 
     def forget_calls(self) -> None:
         """Keep only what replaying takes, where that is less: nobody reads or joins the calls any more."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import gc
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from minisgd.backend.program import Program, Rows
-from minisgd.typing import Array
+from minisgd.backend.program import Program
 
 
 class GraphProgram(Program):
@@ -36,30 +35,15 @@ class GraphProgram(Program):
         self.pool = cupy.cuda.MemoryPool()
         self._warm = False
 
-    def replay(
-        self,
-        times: int = 1,
-        inputs: Sequence[Rows] = (),
-        outputs: Sequence[Rows] = (),
-        watched: Array | None = None,
-    ) -> int:
-        """Put the whole program on the stream, so many times."""
-        for k in range(times):
-            for table, array in inputs:
-                array[...] = table[k]
-            self._replay()
-            for table, array in outputs:
-                table[k] = array
-        return times
-
-    def _replay(self) -> None:
+    def _execute(self) -> None:
+        """Put the whole program on the stream."""
         if self._warm and self.graph is None and self.uncapturable is None:
             self._capture()
         if self.graph is not None:
             self.graph.launch(self.stream)
             return
         with self._on_stream():
-            super().replay()
+            super()._execute()
         self._warm = True
 
     def _capture(self) -> None:

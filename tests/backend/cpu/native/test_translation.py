@@ -188,7 +188,7 @@ def test_products_of_a_stack() -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_outer_products(dtype: str) -> None:
-    """Zeros of both signs, one column, stacks, and rows that are no neighbours in memory."""
+    """Zeros of both signs, one column, stacks, and rows that do not follow one another in memory."""
     a, b = floats(3, 31, 1, dtype=dtype), floats(3, 1, 257, dtype=dtype)
     a[:, ::3], b[..., ::5] = -0.0, 0.0
     a[0, 4], b[1, 0, 7], b[2, 0, 9] = np.inf, np.nan, 1e-40
