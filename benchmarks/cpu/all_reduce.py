@@ -16,6 +16,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
+from benchmarks.cpu.frameworks import write
 from benchmarks.harness.machine import describe, provenance
 from tests.training.distributed.broken import mpiexec
 
@@ -87,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
     document = {"benchmark": "all_reduce", "quick": options.quick, **provenance(), "steps": rows}
     print(describe(document))
     if options.json:
-        options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        write(options.json, document)
     return 0
 
 

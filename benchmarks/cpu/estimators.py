@@ -10,13 +10,13 @@ process, which neighbours on the machine hardly change; the losses after the las
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import warnings
 from pathlib import Path
 from time import process_time
 from typing import Any
 
+from benchmarks.cpu.frameworks import write
 from benchmarks.harness.machine import describe, provenance
 from benchmarks.harness.worker import pin
 
@@ -96,7 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
     document = {"benchmark": "estimators", "quick": options.quick, **provenance(), "fits": rows}
     print(describe(document))
     if options.json:
-        options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        write(options.json, document)
     return 0
 
 
