@@ -196,6 +196,11 @@ class Session(StepPrograms):
             and (request.owner in ("parameters", "optimizer state") or key in ("loss.sum", "clock"))
         ]
 
+    def _lasting_rows(self) -> dict[str, int]:
+        """Return how many rows of the arrays that last are in use, by key: one of what is shared, R of the others."""
+        shared, own = self._lasting(shared=True), self._lasting(shared=False)
+        return dict.fromkeys(shared, 1) | dict.fromkeys(own, self.replicas)
+
     def _forget_programs(self) -> None:
         super()._forget_programs()
         self._settled, self._shared_batch = False, 0
@@ -205,9 +210,6 @@ class Session(StepPrograms):
     def state(self) -> dict[str, Any]:
         """Return all that the coming updates depend on: numbers and text that JSON can hold, and host arrays."""
         self.ops.synchronize()
-        rows = {key: 1 for key in self._lasting(shared=True)} | {
-            key: self.replicas for key in self._lasting(shared=False)
-        }
         return {
             "steps": self.steps,
             "examples": self.examples,
@@ -216,7 +218,7 @@ class Session(StepPrograms):
             "loss_count": self._loss_count,
             "measured": None if self.measured is None else asdict(self.measured),
             "sampler": self.sampler.state(),
-            "arrays": {key: self.ops.to_host(self.arena.storage[key][:n]) for key, n in rows.items()},
+            "arrays": {key: self.ops.to_host(self.arena.storage[key][:n]) for key, n in self._lasting_rows().items()},
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -236,20 +238,22 @@ class Session(StepPrograms):
     def restore_arrays(self, arrays: Mapping[str, HostArray]) -> None:
         """Take over weights and the optimizer's state, as the "arrays" of ``state()`` hold them.
 
+        arrays: of each replica (R, …), or of one that all go on from (1, …)
+
         Raises:
             KeyError: If some are missing.
             ArgumentError: For those of another network or optimizer.
         """
-        for key in (*self._lasting(shared=True), *self._lasting(shared=False)):
-            here = self.arena.storage[key][: len(arrays[key])]
-            if arrays[key].shape != here.shape or arrays[key].dtype != here.dtype:
+        for key, rows in self._lasting_rows().items():
+            here, given = self.arena.storage[key][:rows], arrays[key]
+            if given.shape not in (here.shape, (1, *here.shape[1:])) or given.dtype != here.dtype:
                 raise ArgumentError(
                     f"state: {key}",
                     expected=f"{here.dtype} of shape {here.shape}",
-                    got=f"{arrays[key].dtype} of shape {arrays[key].shape}",
+                    got=f"{given.dtype} of shape {given.shape}",
                     fix="resume with the same network and optimizer",
                 )
-            self.ops.upload(arrays[key], out=here)
+            self.ops.upload(given, out=here)
 
     @property
     def epochs(self) -> float:

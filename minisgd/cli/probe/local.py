@@ -28,9 +28,9 @@ def configure(parser: Parser) -> None:
     group.add_argument(
         "--lr", type=number, metavar="X", help="learning rate of the smallest batch (the optimizer's own)"
     )
-    group.add_argument("--batch-size", type=integer, default=16, metavar="B", help="the smallest batch (16)")
+    group.add_argument("--batch-size", type=integer, metavar="B", help="the smallest batch (16)")
     group.add_argument(
-        "--factors", type=listed(int), default=[1, 2, 4, 8, 16], metavar="K,…", help="times larger batches (1,2,4,8,16)"
+        "--factors", type=listed(int), metavar="K,…", help="times larger batches (of 1,2,4,8,16 those that data allow)"
     )
     group.add_argument("--examples", type=integer, metavar="N", help="that each branch sees (8 of the largest batches)")
     group.add_argument("--seeds", type=integer, default=8, metavar="N", help="orders of the examples (8)")

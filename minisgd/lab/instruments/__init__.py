@@ -19,6 +19,7 @@ from minisgd.lab.instruments.landscape.line import LossLine, loss_line
 from minisgd.lab.instruments.landscape.plane import LossPlane, loss_plane
 from minisgd.lab.instruments.landscape.trajectory import Trajectory
 from minisgd.lab.instruments.memory.fit import MemoryFit, MemoryPoint, memory_fit
+from minisgd.lab.instruments.noise.branch_tracker import CriticalBatchTracker
 from minisgd.lab.instruments.noise.branches import LocalCriticalBatchSize, local_critical_batch_size
 from minisgd.lab.instruments.noise.estimate import GradientNoise, gradient_noise
 from minisgd.lab.instruments.noise.tracker import NoiseTracker, NormalisationNoise
@@ -35,6 +36,7 @@ __all__ = [
     "GSNR",
     "SAM",
     "BatchWarmup",
+    "CriticalBatchTracker",
     "CriticalSharpness",
     "ExampleNorms",
     "GradientNoise",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,10 +11,10 @@ import numpy as np
 from minisgd.checks import as_items, positive, within
 from minisgd.data import Dataset
 from minisgd.errors import ArgumentError
-from minisgd.lab.instruments.subject import require_single, training_part
+from minisgd.lab.instruments.noise.branch_point import BranchPoint, Subject
 from minisgd.lab.statistics import Interval, mean_interval
-from minisgd.nn import Loss, Network
-from minisgd.optim import SGD, Optimizer, scaled
+from minisgd.nn import Loss
+from minisgd.optim import Optimizer, scaled
 from minisgd.optim.checks import count
 from minisgd.tables import Shown
 from minisgd.training.prepare import prepare
@@ -22,6 +22,8 @@ from minisgd.training.session import Session
 from minisgd.typing import HostArray, Seed
 
 FACTORS = "1, 2, 4 and 8, for example"
+
+USUAL = (1, 2, 4, 8, 16)
 
 LEVEL = 0.95
 """Of all comparisons together (Bonferroni)."""
@@ -56,18 +58,30 @@ class LocalCriticalBatchSize(Shown):
     intervals: tuple[Interval, ...]
     examples: int
 
+    @classmethod
+    def from_dict(cls, figures: Mapping[str, Any]) -> LocalCriticalBatchSize:
+        """Return what ``to_dict`` was called on.
+
+        Args:
+            figures: What it returned.
+        """
+        tuples = {name: tuple(figures[name]) for name in ("batch_sizes", "learning_rates")}
+        arrays = {name: np.asarray(figures[name], float) for name in ("losses", "excess")}
+        intervals = tuple(map(tuple, figures["intervals"]))
+        return cls(**{**figures, **tuples, **arrays, "intervals": intervals})
+
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as JSON can hold them."""
         return {name: v.tolist() if isinstance(v, np.ndarray) else v for name, v in asdict(self).items()}
 
 
 def local_critical_batch_size(
-    network: Network,
-    data: Dataset | tuple[Any, Any],
+    network: Subject,
+    data: Dataset | tuple[Any, Any] | None = None,
     optimizer: Optimizer | None = None,
     *,
-    batch_size: int = 16,
-    factors: Sequence[int] = (1, 2, 4, 8, 16),
+    batch_size: int | None = None,
+    factors: Sequence[int] | None = None,
     examples: int | None = None,
     seeds: int = 8,
     tolerance: float = 0.1,
@@ -80,23 +94,25 @@ def local_critical_batch_size(
     Branch k takes batches of k·B and the learning rate of a scaling rule: lr·k or, for Adam and its kin, lr·√k. With
     L_k its training loss at the end and L₀ the loss before, k is tolerated while L_k − L₁ ≤ tolerance · (L₀ − L₁). The
     branches of a seed see the same examples in the same order, so the comparison is paired; its interval takes the
-    place of a smoothed curve. All begin without momentum or other state of the optimizer. Branched training after
-    Merrill et al. 2025 (arXiv 2505.23971).
+    place of a smoothed curve. Branched training after Merrill et al. 2025 (arXiv 2505.23971).
 
-    Along a training run, as a curve over its updates: ``Sampled(lambda network: local_critical_batch_size(network,
-    data).value, every=500)``; ``BatchWarmup`` doubles the batch size by it.
+    Of a training run in progress, as a callback sees it, branches go on with the moments that its optimizer has
+    gathered; of a network, and with another optimizer, they begin without any. ``CriticalBatchTracker`` measures along
+    a training run, and ``BatchWarmup`` doubles the batch size by it.
 
     Args:
-        network: One network with weights.
-        data: A data set, or (x, y).
-        optimizer: As tuned at ``batch_size``; ``SGD(lr=0.1)`` by default.
-        batch_size: B, of the smallest branch.
-        factors: k, the first 1, ascending.
+        network: One with weights; or the training run that it comes from, finished, or in progress as callbacks see it.
+        data: A data set, or (x, y); by default that of the training run.
+        optimizer: As tuned at ``batch_size``; by default that of the training run in progress, at its present
+            learning rate, else ``SGD(lr=0.1)``.
+        batch_size: B, of the smallest branch; by default that of the training run in progress, else 16, or half of
+            fewer than 32 examples.
+        factors: k, the first 1, ascending; by default 1, 2, 4, 8 and 16, as far as there are examples.
         examples: That each branch sees, at least one batch of the largest; eight of the largest by default.
         seeds: S orders of the examples, at least 2, trained as a stack of replicas.
         tolerance: Share of the smallest branch's progress that a larger batch may cost.
         rule: As ``ms.scaled`` takes it.
-        loss: The loss; by default that of the task.
+        loss: The loss; by default that of the training run, or of the task.
         seed: The first of the seeds.
 
     Returns:
@@ -104,45 +120,57 @@ def local_critical_batch_size(
 
     Raises:
         ArgumentError: An argument is out of range, or the largest batch exceeds the examples there are.
+        DtypeError: There is nothing to branch from, or no data.
     """
-    require_single(network)
-    base, steps = (
-        optimizer or SGD(lr=0.1),
-        [count("factors", k, FACTORS) for k in as_items(factors, "factors", "integers", FACTORS)],
-    )
-    count("batch_size", batch_size, "use an integer such as 16")
-    if len(steps) < 2 or steps[0] != 1 or sorted(set(steps)) != steps:
-        raise ArgumentError("factors", expected="1 and larger integers, ascending", got=factors, fix=FACTORS)
-    if positive(seeds, "seeds") < 2:
-        raise ArgumentError("seeds", expected="at least 2, as one has no scatter", got=seeds, fix="8, for example")
-    within("(0, 1)", tolerance, "tolerance", "0.1, for example")
-    part, sizes = training_part(network, data, "train"), [batch_size * k for k in steps]
+    steps = check_branches(factors, examples, seeds, tolerance)
+    if batch_size is not None:
+        count("batch_size", batch_size, "use an integer such as 16")
+    point = BranchPoint.of(network, data, optimizer, batch_size, loss)
+    part, sizes = point.data, [point.batch_size * k for k in steps]
+    if factors is None:
+        sizes = [size for size in sizes if size <= len(part)] if len(part) >= sizes[1] else sizes[:2]
     if sizes[-1] > len(part):
         fix = "use a smaller batch_size or smaller factors"
         raise ArgumentError("factors", expected=f"batches of at most N = {len(part)}", got=sizes[-1], fix=fix)
-    seen = 8 * sizes[-1] if examples is None else count("examples", examples, "eight of the largest batches")
+    seen = examples or 8 * sizes[-1]
     if seen < sizes[-1]:
         raise ArgumentError(
             "examples", expected=f"at least one batch of {sizes[-1]}", got=examples, fix="or leave it out"
         )
     begin, ends, rates = float("nan"), [], []
     for size in sizes:
-        moved = scaled(base, reference=batch_size, batch_size=size, rule=rule)
         prepared = prepare(
-            network, part, moved, loss=loss, batch_size=size, dtype=network.dtype, seeds=range(seed, seed + seeds)
-        )
-        stack = prepared.recipe.network
-        stack.ops.upload(np.broadcast_to(network.ops.to_host(network.vector), stack.vector.shape), out=stack.vector)
-        stack.ops.upload(
-            np.broadcast_to(network.ops.to_host(network.statistics), stack.statistics.shape), out=stack.statistics
+            point.network,
+            part,
+            scaled(point.optimizer, reference=point.batch_size, batch_size=size, rule=rule),
+            loss=point.loss,
+            batch_size=size,
+            clip_norm=point.clip_norm,
+            dtype=point.network.dtype,
+            seeds=range(seed, seed + seeds),
         )
         session, evaluator = prepared.session(last_batch="drop", steps=seen // size), prepared.evaluator("train")
         assert evaluator is not None
+        point.enter(session)
         begin = float(evaluator.score().loss[0])
         _advance(session, seen // size)
         ends.append(np.asarray(evaluator.score().loss, float))
         rates.append(float(session.lr))
     return _judged(sizes, rates, np.stack(ends), begin, tolerance, seen)
+
+
+def check_branches(factors: Sequence[int] | None, examples: int | None, seeds: int, tolerance: float) -> list[int]:
+    """Return the factors, or refuse what branches cannot be laid out by."""
+    given = USUAL if factors is None else as_items(factors, "factors", "integers", FACTORS)
+    steps = [count("factors", k, FACTORS) for k in given]
+    if len(steps) < 2 or steps[0] != 1 or sorted(set(steps)) != steps:
+        raise ArgumentError("factors", expected="1 and larger integers, ascending", got=factors, fix=FACTORS)
+    if examples is not None:
+        count("examples", examples, "or leave it out")
+    if positive(seeds, "seeds") < 2:
+        raise ArgumentError("seeds", expected="at least 2, as one has no scatter", got=seeds, fix="8, for example")
+    within("(0, 1)", tolerance, "tolerance", "0.1, for example")
+    return steps
 
 
 def _advance(session: Session, updates: int) -> None:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from minisgd.checks import positive, within
 from minisgd.errors import ArgumentError
-from minisgd.lab.instruments.noise.branches import local_critical_batch_size
+from minisgd.lab.instruments.noise.branch_tracker import CriticalBatchTracker
 from minisgd.optim import Progress
 from minisgd.optim.checks import count
-from minisgd.training.callbacks import Callback
 from minisgd.training.state import TrainingState
 
 
-class BatchWarmup(Callback):
+class BatchWarmup(CriticalBatchTracker):
     """Double the batch size B whenever the local critical batch size is surely at least 2B.
 
     One object is the schedule of the batch size, and the callback that measures for it; pass it as both. The learning
@@ -30,8 +27,7 @@ class BatchWarmup(Callback):
     training data by every replica; choose ``every`` accordingly. Merrill et al. 2025 (arXiv 2505.23971) double by a
     curve that another training run has measured.
 
-    ``samples`` holds (update, B, the local critical batch size or None, what is surely within or None) of every
-    measurement. A training run that is resumed goes on to the same bits.
+    ``samples`` holds what was measured. A training run that is resumed goes on to the same bits.
 
     Args:
         start: The first batch size.
@@ -55,20 +51,14 @@ class BatchWarmup(Callback):
         examples: int | None = None,
         tolerance: float = 0.1,
     ) -> None:
+        super().__init__(every, factors=(1, 2), seeds=seeds, examples=examples, tolerance=tolerance)
         self.start, self.largest = count("start", start, "use 16"), count("largest", largest, "use 512")
         if self.largest < self.start:
             fix = "swap start and largest"
             raise ArgumentError("largest", expected=f"at least start = {self.start}", got=self.largest, fix=fix)
-        self.every, self.seeds = positive(every, "every"), positive(seeds, "seeds")
-        self.step_interval = self.every
-        if self.seeds < 2:
-            raise ArgumentError("seeds", expected="at least 2, as one has no scatter", got=seeds, fix="8, for example")
-        self.examples = None if examples is None else count("examples", examples, "or leave it out")
-        if self.examples is not None and self.examples < self.largest:
+        if examples is not None and examples < self.largest:
             fix = "or leave it out"
             raise ArgumentError("examples", expected=f"at least largest = {self.largest}", got=examples, fix=fix)
-        self.tolerance = within("(0, 1)", tolerance, "tolerance", "0.1, for example")
-        self.samples: list[tuple[int, int, int | None, int | None]] = []
         self._size: int | None = None
         """The present batch size, None where nobody would measure."""
 
@@ -84,35 +74,28 @@ class BatchWarmup(Callback):
             )
         return self._size
 
+    @property
+    def samples(self) -> list[tuple[int, int, int | None, int | None]]:
+        """(update, B, the local critical batch size or None, what is surely within or None) of every measurement."""
+        return [
+            (k, found.batch_sizes[0], found.value, found.low) for k, found in zip(self.steps, self.results, strict=True)
+        ]
+
     def on_start(self, training: TrainingState) -> None:
-        self.samples, self._size = [], self.start
+        super().on_start(training)
+        self._size = self.start
 
     def on_step(self, training: TrainingState) -> None:
         session, size = training.session, self(training.session.progress())
-        if session.steps % self.every or 2 * size > self.largest:
-            return
-        optimizer = session.recipe.optimizer
-        found = local_critical_batch_size(
-            training.network,
-            training.data,
-            replace(optimizer, lr=optimizer.schedule(session.progress())),
-            batch_size=size,
-            factors=(1, 2),
-            examples=self.examples,
-            seeds=self.seeds,
-            tolerance=self.tolerance,
-            loss=session.recipe.loss,
-            seed=session.steps,
-        )
-        self.samples.append((session.steps, size, found.value, found.low))
-        if found.low == 2 * size:
+        if session.steps % self.every == 0 and 2 * size <= self.largest and self.measure(training).low == 2 * size:
             self._size = 2 * size
 
     def on_end(self, training: TrainingState) -> None:
         self._size = None
 
     def state(self) -> Mapping[str, Any]:
-        return {"size": self._size, "samples": self.samples}
+        return {**super().state(), "size": self._size}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._size, self.samples = state["size"], [tuple(sample) for sample in state["samples"]]
+        super().restore(state)
+        self._size = state["size"]

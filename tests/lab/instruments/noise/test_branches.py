@@ -51,6 +51,12 @@ def test_it_is_that_of_the_noisy_quadratic_within_a_step_of_the_grid(distance) -
     assert found.learning_rates == tuple(LR * k for k in FACTORS)
 
 
+def test_small_data_bring_smaller_branches() -> None:
+    network = ms.Network(ms.Linear(1)).build((3,))
+    found = [ms.local_critical_batch_size(network, regression(n, 4), seeds=2) for n in (70, 9)]
+    assert [each.batch_sizes for each in found] == [(16, 32, 64), (4, 8)]
+
+
 def test_what_learns_nothing_has_none() -> None:
     x, y = regression(500, 1)
     network = ms.Network(ms.Linear(1, bias=False)).build((3,), dtype="float64")
@@ -96,6 +102,70 @@ def test_what_cannot_be_tried_is_refused(given, argument) -> None:
     network = ms.Network(ms.Linear(1)).build((3,))
     with pytest.raises(ArgumentError, match=f"^{argument}"):
         ms.local_critical_batch_size(network, regression(200, 3), **{"batch_size": 4, "factors": (1, 2)} | given)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "clip_norm"),
+    [(ms.SGD(0.02, momentum=0.9), None), (ms.SGD(0.02, momentum=0.9), 0.5), (ms.Adam(ms.Cosine(0.1)), None)],
+)
+def test_branches_of_a_training_run_go_on_with_its_optimizer(optimizer, clip_norm) -> None:
+    """All examples are equal, so that the smallest branch does what the training run itself does next."""
+    x, y = np.ones((64, 3)) * [1.0, 2.0, -1.0], np.full(64, 2.0)
+    found = []
+
+    class Branch(ms.Callback):
+        def on_step(self, training) -> None:
+            if training.session.steps == 5:
+                found.append(ms.local_critical_batch_size(training, factors=(1, 2), examples=8, seeds=3))
+                found.append(ms.local_critical_batch_size(training.network.copy(), training.data, ms.SGD(0.02)))
+
+    network = ms.Network(ms.Linear(1)).build((3,), dtype="float64")
+    settings = {"batch_size": 4, "dtype": "float64", "clip_norm": clip_norm, "loss": ms.MeanSquaredError()}
+    run = ms.train(network, (x, y), optimizer=optimizer, steps=7, callbacks=[Branch()], **settings)
+    of_run, of_network = found
+    assert of_run.batch_sizes == (4, 8)
+    if isinstance(optimizer.lr, float):  # a schedule would have gone on
+        assert of_run.losses[0] == pytest.approx([run.evaluate("train")["loss"]] * 3, rel=1e-9)
+    assert of_run.start == pytest.approx(of_network.start) and of_network.batch_sizes[0] == 16
+    assert of_run.learning_rates[0] == pytest.approx(optimizer.schedule(progress_at(5, 7)))
+
+
+def progress_at(step: int, steps: int) -> ms.Progress:
+    return ms.Progress(step, 0.0, step / steps, 4, None, 1 / steps)
+
+
+def test_a_finished_training_run_brings_its_data_and_its_loss() -> None:
+    data = ms.datasets.digits(validation=None)
+    run = ms.train(ms.Network(ms.Linear(10)), data, loss=ms.SoftmaxCrossEntropy(label_smoothing=0.2), steps=20)
+    of_run, of_network = (
+        ms.local_critical_batch_size(*given, optimizer=ms.SGD(0.05), factors=(1, 2), seeds=2, **more)
+        for given, more in [((run,), {}), ((run.network, data), {"loss": run.loss})]
+    )
+    assert np.array_equal(of_run.losses, of_network.losses)
+
+
+def test_a_network_alone_says_that_it_needs_data() -> None:
+    with pytest.raises(ms.DtypeError, match="^data must be the examples"):
+        ms.local_critical_batch_size(ms.Network(ms.Linear(1)).build((3,)))
+
+
+def test_the_curve_along_a_training_run(tmp_path) -> None:
+    def go(**more):
+        tracker = ms.CriticalBatchTracker(every=20, factors=(1, 4), seeds=2, examples=32)
+        network = ms.Network(ms.Linear(1, bias=False)).build((3,), dtype="float64")
+        network.vector[:] = 3.0
+        options = {"optimizer": ms.SGD(0.02, momentum=0.5), "batch_size": 4, "dtype": "float64", "steps": 60} | more
+        return ms.train(network, regression(400, 0), **{"callbacks": [tracker]} | options), tracker
+
+    whole, tracker = go(checkpoint=tmp_path / "a")
+    assert tracker.steps == [20, 40, 60] and all(found.batch_sizes == (4, 16) for found in tracker.results)
+    assert "surely within" in tracker._repr_html_()
+    plain, _ = go(callbacks=[])
+    assert np.array_equal(plain.network.vector, whole.network.vector)
+    go(checkpoint=tmp_path / "b", steps=41)
+    resumed, again = go(resume=tmp_path / "b")
+    assert np.array_equal(resumed.network.vector, whole.network.vector)
+    assert repr([found.to_dict() for found in again.results]) == repr([found.to_dict() for found in tracker.results])
 
 
 def test_the_command(capsys) -> None:
