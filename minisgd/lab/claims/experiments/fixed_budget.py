@@ -138,6 +138,16 @@ class Endings:
         return [b for b, column in zip(self.batch_sizes, columns, strict=True) if column in (0, last)]
 
 
+def edges(arms: Mapping[str, Endings], by: str = "val_loss") -> tuple[str, ...]:
+    """State at which batch sizes of an arm the best learning rate, by a value, is on the edge of its grid."""
+    found = {name: ", ".join(map(str, runs.on_edge(runs.tuned(by)))) for name, runs in arms.items()}
+    return tuple(
+        f"{name[:1].upper()}{name[1:]}: at batch size {where} the best learning rate is on the edge of its grid."
+        for name, where in found.items()
+        if where
+    )
+
+
 NOTHING = 1e-6
 """A loss below this is rounding."""
 

@@ -8,7 +8,6 @@ Only what remains in the last is the batch's own doing.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,19 +99,6 @@ def known(losses: HostArray) -> HostArray:
 def _arm(name: str, runs: Endings, columns: HostArray) -> Arm:
     losses = [known(runs.at(value, columns)) for value in ("val_loss", "train_loss")]
     return Arm(name, runs.batch_sizes, losses[0], losses[1])
-
-
-def edges(budgets: Mapping[str, Endings], by: str = "val_loss") -> tuple[str, ...]:
-    """State where the best learning rate of a budget, by a loss, is on the edge of its grid."""
-    found = []
-    for name, runs in budgets.items():
-        at = runs.on_edge(runs.tuned(by))
-        if at:
-            where = ", ".join(map(str, at))
-            found.append(
-                f"{name.capitalize()}: at batch size {where} the best learning rate is on the edge of its grid."
-            )
-    return tuple(found)
 
 
 def times(estimate: Estimate) -> str:

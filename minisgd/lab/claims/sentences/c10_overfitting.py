@@ -6,7 +6,7 @@ from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
 from minisgd.lab.claims.decision import Rule, Statement, every, some
 from minisgd.lab.claims.experiments import generalisation_gap as gaps
-from minisgd.lab.claims.experiments.fixed_budget import Endings
+from minisgd.lab.claims.experiments.fixed_budget import Endings, edges
 from minisgd.lab.claims.statistics import ratio_of
 from minisgd.typing import Generator
 
@@ -55,7 +55,7 @@ def judge(rng: Generator, epochs: Endings, steps: Endings, little_epochs: Ending
         text,
         lambda ax: gaps.draw(ax, (arms[0], arms[2], arms[3])),
         (*effects[:-1], *others, train),
-        gaps.edges({"epochs": epochs, "longer": steps, "little data": little_steps}),
+        edges({"epochs": epochs, "longer": steps, "little data": little_steps}),
         evidence,
     )
 

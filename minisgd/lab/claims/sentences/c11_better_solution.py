@@ -5,7 +5,7 @@ from __future__ import annotations
 from minisgd.lab.claims.claim import Claim, Effect, Finding
 from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, fails, some
 from minisgd.lab.claims.experiments import generalisation_gap as gaps
-from minisgd.lab.claims.experiments.fixed_budget import Endings
+from minisgd.lab.claims.experiments.fixed_budget import Endings, edges
 from minisgd.lab.claims.pictures import Axes, against_batch
 from minisgd.lab.claims.statistics import log_ratio, ratio_of
 from minisgd.lab.plots import BLUE, ORANGE
@@ -50,7 +50,7 @@ def judge(rng: Generator, epochs: Endings, steps: Endings) -> Finding:
         text,
         draw,
         (effects[1],),
-        gaps.edges({"equal steps": steps, "equal epochs": epochs}, by="train_loss"),
+        edges({"equal steps": steps, "equal epochs": epochs}, by="train_loss"),
         evidence,
     )
 

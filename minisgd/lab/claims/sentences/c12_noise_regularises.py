@@ -7,7 +7,7 @@ import numpy as np
 from minisgd.lab.claims.claim import Claim, Finding
 from minisgd.lab.claims.decision import Rule, Statement, every, some
 from minisgd.lab.claims.experiments import generalisation_gap as gaps
-from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget
+from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget, edges
 from minisgd.lab.claims.pictures import Axes, against_batch
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.plots import BLUE, GREEN, ORANGE
@@ -69,7 +69,7 @@ def judge(
         text,
         draw,
         tuple(effects[1:]),
-        gaps.edges({"longer": steps, "little data": little_steps, "weight decay": decayed}),
+        edges({"longer": steps, "little data": little_steps, "weight decay": decayed}),
         evidence,
     )
 

@@ -7,7 +7,7 @@ import numpy as np
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
 from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, fails
-from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget, tuned_losses
+from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget, edges, tuned_losses
 from minisgd.lab.claims.experiments.growing import GrowingBudget
 from minisgd.lab.claims.pictures import Axes
 from minisgd.lab.claims.statistics import Estimate, log_ratio, ratio_of
@@ -59,7 +59,6 @@ def judge(rng: Generator, constant: Endings, growing: Endings) -> Finding:
         log_axis(ax, *spread([*losses.ravel().tolist(), *grown.tolist()]), words.number, "validation loss")
         ax.legend(frameon=False, fontsize=8.8, labelcolor=INK)
 
-    edges = [*constant.on_edge(constant.tuned()), *(["growing"] if growing.on_edge(growing.tuned()) else [])]
     return Finding(
         RULE.verdict(evidence),
         Effect.of("validation loss: growing / constant with as many updates", ratio),
@@ -70,7 +69,7 @@ def judge(rng: Generator, constant: Endings, growing: Endings) -> Finding:
             Effect.of(f"validation loss: growing / batch size {first}", against_small),
             Effect(f"updates: growing / batch size {first}", saved, saved, saved),
         ),
-        tuple(f"Batch size {at}: the best learning rate is on the edge of its grid." for at in edges),
+        edges({"constant batch": constant, "growing batch": growing}),
         evidence,
     )
 

@@ -7,7 +7,7 @@ import numpy as np
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding, undecided
 from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, some
-from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget, Measure
+from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget, Measure, edges
 from minisgd.lab.claims.experiments.training_mode import TrainingModeLoss
 from minisgd.lab.claims.lab import SMALLEST
 from minisgd.lab.claims.pictures import Axes, against_batch
@@ -79,7 +79,6 @@ def judge(rng: Generator, none: Endings, batch: Endings, ghost: Endings, small: 
         _plain(f"accuracy of ghost batches − of batch norm, batch size {last}", ghost_gain),
     ]
     runs = (none, batch, ghost, small)
-    edges = {NONE: none, "batch norm": batch, "ghost batches": ghost}
     return Finding(
         RULE.verdict(evidence),
         effects[0],
@@ -87,11 +86,7 @@ def judge(rng: Generator, none: Endings, batch: Endings, ghost: Endings, small: 
         text,
         draw,
         tuple(effects[1:]),
-        tuple(
-            f"With {name} the best learning rate at batch size {', '.join(map(str, at))} is on the edge of its grid."
-            for name, each in edges.items()
-            if (at := each.on_edge(each.tuned()))
-        ),
+        edges({NONE: none, "batch norm": batch, "ghost batches": ghost}),
         evidence,
     )
 

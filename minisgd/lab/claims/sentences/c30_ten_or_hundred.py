@@ -9,7 +9,7 @@ import numpy as np
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding
 from minisgd.lab.claims.decision import QUARTER, TEN_PERCENT, Rule, Statement, every, some
-from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget
+from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget, edges
 from minisgd.lab.claims.experiments.gradient_variance import GradientVariance, MeasureGradientVariance
 from minisgd.lab.claims.experiments.measured import MeasureMemory, Memory, StepTimes, TimeSteps
 from minisgd.lab.claims.lab import Lab
@@ -105,8 +105,6 @@ def judge(rng: Generator, times: StepTimes, memory: Memory, noise: GradientVaria
 
     effects = [Effect.of(f"{name}: batch size {small} / {large}", e) for name, e in of.items()]
     gain = Effect.of(f"validation accuracy: batch size {small} less {large}", better)
-    edge = runs.on_edge(runs.tuned("val_accuracy"))
-    cautions = [f"At batch size {b} the best learning rate is on the edge of its grid." for b in edge]
     return Finding(
         RULE.verdict(evidence),
         effects[0],
@@ -114,7 +112,7 @@ def judge(rng: Generator, times: StepTimes, memory: Memory, noise: GradientVaria
         text,
         draw,
         (*effects[1:], gain),
-        tuple(cautions),
+        edges({f"{EPOCHS} epochs": runs}, "val_accuracy"),
         evidence,
     )
 

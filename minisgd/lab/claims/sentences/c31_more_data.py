@@ -6,7 +6,7 @@ import numpy as np
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding
 from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, some
-from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget
+from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget, edges
 from minisgd.lab.claims.pictures import Axes
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.claims.statistics import Estimate, difference, log_ratio
@@ -84,8 +84,7 @@ def judge(
         text,
         draw,
         (Effect.of(unit.format("shuffled", "sorted"), shuffling),),
-        tuple(f"With {runs.n_train:,} examples the best learning rate is on the edge of its grid."
-              for runs in parts if runs.on_edge(runs.tuned())),
+        edges({f"{runs.n_train:,} examples": runs for runs in parts}, f"val_{what}"),
         evidence,
     )  # fmt: skip
 

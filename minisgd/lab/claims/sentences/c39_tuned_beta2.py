@@ -6,7 +6,7 @@ import numpy as np
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding
 from minisgd.lab.claims.decision import QUARTER, TEN_PERCENT, Rule, Statement, every, fails
-from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget, tuned_losses
+from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget, edges, tuned_losses
 from minisgd.lab.claims.pictures import Axes, against_batch
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.claims.statistics import log_ratio, ratio_of
@@ -69,7 +69,6 @@ def judge(rng: Generator, short: Endings, usual: Endings, long: Endings) -> Find
         for table, name, color in zip(losses, arms, (GREEN, BLUE, ORANGE), strict=True):
             against_batch(ax, sizes, table, "validation loss", color=color, name=f"β₂ = {name}")
 
-    edges = [(name, b) for name, runs in arms.items() for b in runs.on_edge(runs.tuned())]
     return Finding(
         RULE.verdict(evidence),
         Effect.of(f"validation loss with β₂ tuned: batch size {sizes[0]} / {sizes[rival]}", ratio),
@@ -77,7 +76,7 @@ def judge(rng: Generator, short: Endings, usual: Endings, long: Endings) -> Find
         text,
         draw,
         (Effect.of(f"validation loss at batch size {sizes[0]}: β₂ = 0.999 / tuned", gain),),
-        tuple(f"β₂ = {name}, batch size {b}: the best learning rate is on the edge of its grid." for name, b in edges),
+        edges({f"β₂ = {name}": runs for name, runs in arms.items()}),
         evidence,
     )
 

@@ -7,7 +7,7 @@ import numpy as np
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
 from minisgd.lab.claims.decision import QUARTER, TEN_PERCENT, Rule, Statement, every, fails
-from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget, tuned_losses
+from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget, edges, tuned_losses
 from minisgd.lab.claims.experiments.growing import DecayingBudget, GrowingBudget
 from minisgd.lab.claims.lab import RATIO
 from minisgd.lab.claims.pictures import Axes
@@ -53,7 +53,6 @@ def judge(rng: Generator, constant: Endings, decaying: Endings, growing: Endings
         log_axis(ax, *spread(np.concatenate(list(losses.values())).tolist()), words.number, "validation loss")
         ax.legend(frameon=False, fontsize=8.8)
 
-    edges = [name for name, runs in ways.items() if runs.batch_sizes[0] in runs.on_edge(runs.tuned())]
     return Finding(
         RULE.verdict(evidence),
         Effect.of("validation loss: batch grows / learning rate decays", ratio),
@@ -64,7 +63,7 @@ def judge(rng: Generator, constant: Endings, decaying: Endings, growing: Endings
             Effect.of("validation loss: learning rate decays / neither", gain),
             Effect("updates: batch grows / learning rate decays", updates, updates, updates),
         ),
-        tuple(f"{name}: the best learning rate is on the edge of its grid." for name in edges),
+        edges(ways),
         evidence,
     )
 

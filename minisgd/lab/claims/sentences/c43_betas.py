@@ -6,7 +6,7 @@ import numpy as np
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding
 from minisgd.lab.claims.decision import TEN_PERCENT, Rule, Statement, every
-from minisgd.lab.claims.experiments.fixed_budget import Endings, tuned_losses
+from minisgd.lab.claims.experiments.fixed_budget import Endings, edges, tuned_losses
 from minisgd.lab.claims.pictures import Axes, against_batch
 from minisgd.lab.claims.sentences.c39_tuned_beta2 import EPOCHS, SHORT, USUAL, best_of, trained
 from minisgd.lab.claims.statistics import difference, log_ratio, ratio_of
@@ -50,7 +50,6 @@ def judge(rng: Generator, usual: Endings, lower: Endings, higher: Endings) -> Fi
             against_batch(ax, sizes, table, "validation loss", color=color, name=name)
 
     arms = {"(0.9, 0.999)": usual, "(0.9, 0.99)": lower, "(0.99, 0.999)": higher}
-    edges = [(name, b) for name, runs in arms.items() for b in runs.on_edge(runs.tuned())]
     return Finding(
         RULE.verdict(evidence),
         Effect.of(f"validation loss at batch size {sizes[-1]}: β₁ nearer to β₂ / (0.9, 0.999)", at_large),
@@ -58,7 +57,7 @@ def judge(rng: Generator, usual: Endings, lower: Endings, higher: Endings) -> Fi
         text,
         draw,
         (Effect.of(f"the same at batch size {sizes[0]}", at_small),),
-        tuple(f"{name}, batch size {b}: the best learning rate is on the edge of its grid." for name, b in edges),
+        edges(arms),
         evidence,
     )
 
