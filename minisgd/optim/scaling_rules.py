@@ -57,15 +57,13 @@ def _malladi(o: MomentOptimizer, reference: int, size: int) -> Mapping[str, Any]
     return {**_sqrt(o, reference, size), "betas": betas, "eps": eps}
 
 
-def _half_life(o: MomentOptimizer, reference: int, size: int) -> Mapping[str, Any]:
+def _half_life(o: MomentOptimizer | ScheduleFreeAdamW, reference: int, size: int) -> Mapping[str, Any]:
     return {"betas": (o.betas[0], beta_by_half_life(o.betas[1], reference, size))}
 
 
-def _time_scale(o: AdamW, reference: int, size: int) -> Mapping[str, Any]:
+def _time_scale(o: AdamW | SignSGD | Lion | ScheduleFreeAdamW, reference: int, size: int) -> Mapping[str, Any]:
     return {"weight_decay": o.weight_decay * size / reference}
 
-
-AVERAGES = "Adam, AdamW, LAMB and Muon"
 
 SCALING_RULES: dict[str, ScalingRule] = {
     "linear": ScalingRule("lr · k", "Goyal et al. 2017, section 2.1", _linear),
@@ -75,15 +73,21 @@ SCALING_RULES: dict[str, ScalingRule] = {
         "Malladi et al. 2022, definition 5",
         _malladi,
         (MomentOptimizer,),
-        AVERAGES,
+        "Adam, AdamW, LAMB and Muon",
     ),
-    "half-life": ScalingRule("β₂ ← β₂ᵏ", "Marek et al. 2025", _half_life, (MomentOptimizer,), AVERAGES),
+    "half-life": ScalingRule(
+        "β₂ ← β₂ᵏ",
+        "Marek et al. 2025",
+        _half_life,
+        (MomentOptimizer, ScheduleFreeAdamW),
+        "Adam, AdamW, LAMB, Muon and schedule-free AdamW",
+    ),
     "time-scale": ScalingRule(
         "weight decay · k, so that τ = B / (lr λ N) stays",
         "Bergsma et al. 2025",
         _time_scale,
-        (AdamW, SignSGD, Lion),
-        "AdamW, Muon, signSGD and Lion",
+        (AdamW, SignSGD, Lion, ScheduleFreeAdamW),
+        "AdamW, Muon, signSGD, Lion and schedule-free AdamW",
     ),
 }
 """By their names on the command line."""

@@ -105,6 +105,13 @@ def test_the_time_scale_in_epochs_stays():
     assert_allclose(decayed(after, 1.0, steps // 4) * 4, decayed(before, 1.0, steps), rtol=1e-3)
 
 
+def test_schedule_free_adamw_has_a_half_life_and_a_time_scale():
+    at_64 = ScheduleFreeAdamW(0.01, betas=(0.9, 0.99), weight_decay=0.1)
+    half_life, time_scale = (scaled(at_64, reference=64, batch_size=256, rule=r) for r in ("half-life", "time-scale"))
+    assert half_life == ScheduleFreeAdamW(0.01, betas=(0.9, 0.99**4), weight_decay=0.1)
+    assert time_scale == ScheduleFreeAdamW(0.01, betas=(0.9, 0.99), weight_decay=0.4)
+
+
 def test_a_schedule_is_scaled_at_every_step():
     moved = scaled(SGD(Cosine(0.1)), reference=32, batch_size=128)
     assert_allclose([moved.schedule(at(128, f)) for f in (0.0, 0.5)], [0.4, 0.2])
