@@ -17,8 +17,8 @@ from minisgd.backend.cpu.native.calls import Native, ThroughPython
 from minisgd.backend.cpu.native.conditions import address
 from minisgd.backend.cpu.native.walk import Walk
 
-PART = 64 << 10
-"""Bytes that a part of a chain touches: about a first-level cache."""
+PART = 32 << 10
+"""Bytes that a part of a chain touches: a first-level cache."""
 
 LARGEST_INDEX = 1 << 20
 """Bytes that a single index may touch, a second-level cache: a replica of a stack, for instance."""
