@@ -47,6 +47,7 @@ def optimizers() -> dict[str, Any]:
         "signSGD, momentum 0.9": ms.SignSGD(lr=1e-3, momentum=0.9),
         "Lion": ms.Lion(lr=1e-4),
         "Muon": ms.Muon(lr=1e-3),
+        "schedule-free AdamW": ms.ScheduleFreeAdamW(lr=1e-3),
     }
 
 
