@@ -57,5 +57,5 @@ class Lion(Optimizer):
         m, (beta1, beta2) = b.slots["m"], self.betas
         ops.multiply(m, beta1 / (1 - beta1), out=b.scratch)  # the factor 1 / (1 − β₁) leaves the sign as it is
         ops.add(b.scratch, b.g, out=b.scratch)
-        step_along_sign(ops, b, b.scratch)
-        average_in(ops, m, beta2, b.g, scratch=b.scratch)
+        average_in(ops, m, beta2, b.g, scratch=b.g)
+        step_along_sign(ops, b, b.scratch, sign=b.g)
