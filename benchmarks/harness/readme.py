@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.cpu.algoperf import fewest
 from benchmarks.cpu.rivals import LIMIT
 from benchmarks.harness.machine import describe
 from benchmarks.harness.table import thousands
@@ -42,7 +43,8 @@ def main() -> int:
 def load(folder: Path) -> list[dict[str, Any]]:
     """Return the result files of a folder, oldest first; quick ones show nothing and are left out."""
     documents = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
-    ours = [d for d in documents if isinstance(d, dict) and d.get("benchmark") in ("frameworks", "study")]
+    shown = ("frameworks", "study", "algoperf", "trackers")
+    ours = [d for d in documents if isinstance(d, dict) and d.get("benchmark") in shown]
     known = [d for d in ours if not d.get("quick")]
     return sorted(known, key=lambda d: d["date"])
 
@@ -60,9 +62,13 @@ def tables(documents: Sequence[dict[str, Any]]) -> str:
     """Return the tables in Markdown: the latest measurement of every workload, batch size and number of cores."""
     latest: dict[tuple[str, int, int], tuple[dict[str, Any], dict[str, Any]]] = {}
     study: dict[int, dict[str, Any]] = {}
+    others: dict[str, dict[str, Any]] = {}
     for document in documents:
         if document["benchmark"] == "study":
             study[document["cores"]] = document
+        elif document["benchmark"] != "frameworks":
+            others[document["benchmark"]] = document
+            continue
         for race in document.get("results", []):
             latest[race["workload"], race["cores"], race["batch_size"]] = race, document
     order = {name: k for k, name in enumerate(WORKLOADS)}
@@ -80,7 +86,10 @@ def tables(documents: Sequence[dict[str, Any]]) -> str:
         lines += [""]
     for cores, document in sorted(study.items()):
         lines += [_study(cores, document), ""]
-    sources = {describe(d): None for _, d in latest.values()} | {describe(d): None for d in study.values()}
+    lines += _optimizers(others["algoperf"]) if "algoperf" in others else []
+    lines += _trackers(others["trackers"]) if "trackers" in others else []
+    shown = [*(d for _, d in latest.values()), *study.values(), *others.values()]
+    sources = dict.fromkeys(map(describe, shown))
     lines += [f"Measured on {source}.  " for source in sources]
     return "".join(f"{line}\n" for line in lines)
 
@@ -112,6 +121,57 @@ def _study(cores: int, document: dict[str, Any]) -> str:
         f"The default study of the digits, {document['trainings']} training runs on {cores} core{'s' * (cores > 1)}: "
         f"minisgd {document['minisgd']['seconds']:.1f} s; {'; '.join(parts)}."
     )
+
+
+def _optimizers(document: dict[str, Any]) -> list[str]:
+    """Return a table for every task: what each optimizer took to the target, by batch size."""
+    lines = []
+    for result in document["results"]:
+        rows = {(row["optimizer"], row["batch_size"]): row for row in result["rows"]}
+        best = {unit: fewest(result["rows"], unit) for unit in ("steps", "seconds")}
+        sizes = sorted({size for _, size in rows})
+        lines += [
+            f"Steps (95% interval) and milliseconds on one core to {result['target']}: {result['task']}, "
+            f"{result['model']}, {result['n_train']:,} examples. **Bold**: the fewest, or not told from them.",
+            "",
+            f"| optimizer | {' | '.join(f'B = {size}' for size in sizes)} |",
+            "|---|" + "---:|" * len(sizes),
+        ]
+        for optimizer in dict.fromkeys(name for name, _ in rows):
+            cells = (_taken(rows.get((optimizer, size)), best) for size in sizes)
+            lines += [f"| {optimizer} | {' | '.join(cells)} |"]
+        lines += [""]
+    return lines
+
+
+def _taken(row: dict[str, Any] | None, best: dict[str, set[tuple[str, int]]]) -> str:
+    """Write steps with their interval, and milliseconds."""
+    if row is None:
+        return "no time left"
+    steps, low, high = row["steps"]
+    if steps is None:
+        return "not reached"
+    key = row["optimizer"], row["batch_size"]
+    ms = 1e3 * row["seconds"][0]
+    texts = {"steps": f"{steps:.0f}", "seconds": f"{ms:.0f}" if ms >= 99.5 else f"{ms:.2g}"}
+    steps, seconds = (f"**{text}**" if key in best[unit] else text for unit, text in texts.items())
+    interval = "" if low is None else f" ({low:.0f}–{'∞' if high is None else f'{high:.0f}'})"
+    return f"{steps}{interval}, {seconds} ms"
+
+
+def _trackers(document: dict[str, Any]) -> list[str]:
+    """Return the table of what callbacks that watch the gradient noise cost."""
+    lines = [
+        "What a callback adds to a training step by its defaults, on one core, with its 95% interval.",
+        "",
+        "| network | B | callback | added |",
+        "|---|---:|---|---:|",
+    ]
+    for row in document["results"]:
+        added, low, high = (100 * row[key] for key in ("added", "low", "high"))
+        cells = (row["network"], row["batch_size"], row["callback"], f"{added:.1f}% ({low:.1f} – {high:.1f})")
+        lines += [f"| {' | '.join(map(str, cells))} |"]
+    return [*lines, ""]
 
 
 if __name__ == "__main__":

@@ -52,3 +52,24 @@ def test_the_readme_tells_what_was_extrapolated():
     rival = {"seconds": 80.0, "ratio": 8.0, "extrapolated": True}
     told = readme._study(1, {"trainings": 245, "minisgd": {"seconds": 10.0}, "rivals": {"torch": rival}})
     assert "PyTorch one after the other 80 s (extrapolated from a sample), 8.0 times as long" in told
+
+
+def test_the_readme_shows_optimizers_and_trackers():
+    row = {"optimizer": "SGD", "batch_size": 16, "steps": [100.0, 90.0, None], "seconds": [0.25, 0.2, 0.3]}
+    fast = {"optimizer": "Adam", "batch_size": 64, "steps": [9.6, 9.0, 11.0], "seconds": [0.0012, 0.001, 0.0014]}
+    never = {"optimizer": "SGD", "batch_size": 64, "steps": [None] * 3, "seconds": [None] * 3}
+    task = {"task": "digits", "model": "mlp:64", "target": "95% validation accuracy", "n_train": 1437}
+    race = DOCUMENT | {"benchmark": "algoperf", "date": "2021-01-03", "results": [task | {"rows": [row, fast, never]}]}
+    tracked = {
+        "network": "an MLP",
+        "batch_size": 32,
+        "callback": "NoiseTracker",
+        "added": 0.031,
+        "low": 0.02,
+        "high": 0.04,
+    }
+    added = DOCUMENT | {"benchmark": "trackers", "date": "2021-01-03", "results": [tracked]}
+    told = readme.tables([race, added])
+    assert "| SGD | 100 (90–∞), 250 ms | not reached |" in told
+    assert "| Adam | no time left | **10** (9–11), **1.2** ms |" in told
+    assert "| an MLP | 32 | NoiseTracker | 3.1% (2.0 – 4.0) |" in told
