@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import prod
 
-from minisgd.backend.cpu.views import strided
+from minisgd.backend.cpu.views import contiguous_axes, strided
 from minisgd.typing import HostArray
 
 LONGEST = 512
@@ -22,21 +22,11 @@ def as_runs(a: HostArray, b: HostArray) -> tuple[HostArray, HostArray] | None:
     """
     if a.dtype != b.dtype or a.shape != b.shape or not a.size:
         return None
-    axes = min(_contiguous_axes(a), _contiguous_axes(b))
+    axes = min(contiguous_axes(a), contiguous_axes(b))
     length = prod(a.shape[a.ndim - axes :])
     if axes in (0, a.ndim) or not 1 < length <= LONGEST // a.itemsize:
         return None
     return _elements(a, axes, length), _elements(b, axes, length)
-
-
-def _contiguous_axes(a: HostArray) -> int:
-    """Return how many of the last axes lie without gaps."""
-    step, axes = a.itemsize, 0
-    for n, stride in zip(reversed(a.shape), reversed(a.strides), strict=True):
-        if n > 1 and stride != step:
-            break
-        step, axes = step * n, axes + 1
-    return axes
 
 
 def _elements(a: HostArray, axes: int, length: int) -> HostArray:

@@ -31,3 +31,13 @@ def strided(a: HostArray, shape: Shape, strides: tuple[int, ...], offset: int = 
         assert not offset, "the memory belongs to nobody who knows its extent"
         return np.lib.stride_tricks.as_strided(a, shape, strides)
     return np.ndarray(shape, a.dtype, memory, address(a) - address(memory) + offset, strides)
+
+
+def contiguous_axes(a: HostArray) -> int:
+    """Return how many of the last axes lie without gaps."""
+    step, axes = a.itemsize, 0
+    for n, stride in zip(reversed(a.shape), reversed(a.strides), strict=True):
+        if n > 1 and stride != step:
+            break
+        step, axes = step * n, axes + 1
+    return axes

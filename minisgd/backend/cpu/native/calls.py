@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from minisgd.backend.cpu.native.walk import Walk, walk
 from minisgd.backend.program import Rows
@@ -53,6 +53,10 @@ class ThroughPython(NamedTuple):
     def described(self) -> tuple[Any, ...]:
         """Return the call as the executor takes it."""
         return tuple(self)
+
+
+Translated: TypeAlias = Native | ThroughPython
+"""A call as the executor takes it."""
 
 
 def describe_rows(times: int, tables: Sequence[Rows], back: bool = False) -> tuple[Any, ...]:

@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gcd
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from minisgd.backend.cpu.native.calls import Native, ThroughPython
-from minisgd.backend.cpu.native.conditions import address
-from minisgd.backend.cpu.native.walk import Walk
+from minisgd.backend.cpu.native.calls import Native, Translated
+from minisgd.backend.cpu.views import address
 
 PART = 32 << 10
 """Bytes that a part of a chain touches: a first-level cache."""
@@ -63,16 +62,15 @@ class Touched(NamedTuple):
 
 @dataclass
 class _Group:
-    """Calls that may be a chain, with the arrays that they touch."""
+    """Calls that may be a chain along an axis of so many indices, with what each touches; of extent 1, any one call."""
 
-    calls: list[Native]
+    calls: list[Any]
     extent: int
     touched: list[list[Touched]]
 
     def with_call(self, call: Native) -> _Group | None:
         """Return the group with one more call, or None where it has to stay as it is."""
-        own = call.extent
-        extent = gcd(self.extent, own)
+        extent = gcd(self.extent, call.extent)
         if extent == 1 or len(self.calls) == LONGEST:
             return None
         touched = self.touched if extent == self.extent else [_touched(c, extent) for c in self.calls]
@@ -98,44 +96,32 @@ class _Group:
         return 0 if len(self.calls) == 1 or unit >= self.extent else unit
 
 
-def plan(
-    calls: Sequence[Native | ThroughPython], loose: Sequence[bool]
-) -> tuple[list[Native | ThroughPython], list[Chain]]:
+def plan(calls: Sequence[Translated]) -> tuple[list[Translated], list[Chain]]:
     """Return the calls with the axes that their chains run along, and the chains, which hold all calls.
 
     Args:
         calls: In the order in which they run.
-        loose: Of every call, whether it may be part of a chain.
     """
-    planned: list[Native | ThroughPython] = []
+    planned: list[Translated] = []
     chains: list[Chain] = []
-
-    def end(group: _Group | None) -> None:
-        if group is None:
-            return
+    for group in _groups(calls):
         unit = group.unit()
-        for call in group.calls:
-            planned.append(call._replace(walk=call.walk.split(group.extent)) if unit else call)
-        append_chain(
-            chains, Chain(len(planned) - len(group.calls), len(group.calls), group.extent if unit else 0, unit)
-        )
-
-    group: _Group | None = None
-    for call, free in zip(calls, loose, strict=True):
-        if isinstance(call, Native) and free:
-            longer = None if group is None else group.with_call(call)
-            if longer is None:
-                end(group)
-                extent = call.extent
-                longer = _Group([call], extent, [_touched(call, extent)])
-            group = longer
-        else:
-            end(group)
-            group = None
-            planned.append(call)
-            append_chain(chains, Chain(len(planned) - 1, 1, 0, 0))
-    end(group)
+        append_chain(chains, Chain(len(planned), len(group.calls), group.extent if unit else 0, unit))
+        planned += [call._replace(walk=call.walk.split(group.extent)) if unit else call for call in group.calls]
     return planned, chains
+
+
+def _groups(calls: Sequence[Translated]) -> list[_Group]:
+    groups: list[_Group] = []
+    for call in calls:
+        longer = groups[-1].with_call(call) if groups and isinstance(call, Native) else None
+        if longer is not None:
+            groups[-1] = longer
+        elif isinstance(call, Native):
+            groups.append(_Group([call], call.extent, [_touched(call, call.extent)]))
+        else:
+            groups.append(_Group([call], 1, []))
+    return groups
 
 
 def append_chain(chains: list[Chain], chain: Chain) -> None:
@@ -147,7 +133,7 @@ def append_chain(chains: list[Chain], chain: Chain) -> None:
 
 
 def _touched(call: Native, extent: int) -> list[Touched]:
-    path: Walk = call.walk.split(extent)
+    path = call.walk.split(extent)
     found = []
     for k, (array, steps, (low, high)) in enumerate(zip(call.arrays, path.strides, call.spans, strict=True)):
         far = [(n - 1) * step for n, step in zip(path.shape[1:], steps[1:], strict=True)]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
 from minisgd.backend.cpu.native._executor import has_cast
+from minisgd.backend.cpu.views import address, contiguous_axes
 from minisgd.typing import HostArray
 
 INTEGER_SAFE = {"add", "subtract", "multiply", "equal", "greater", "greater_equal", "maximum", "minimum", "negative"}
@@ -82,14 +83,4 @@ def same(a: HostArray, b: HostArray) -> bool:
 
 def contiguous_from(a: HostArray, axis: int) -> bool:
     """Tell whether what lies at one position of the axes before is contiguous."""
-    step = a.itemsize
-    for n, stride in reversed(list(zip(a.shape[axis:], a.strides[axis:], strict=True))):
-        if n > 1 and stride != step:
-            return False
-        step *= n
-    return True
-
-
-def address(a: HostArray) -> int:
-    """Return where the first element lies."""
-    return int(a.__array_interface__["data"][0])
+    return contiguous_axes(a) >= a.ndim - axis

@@ -11,14 +11,15 @@ import re
 from collections.abc import Sequence
 from functools import cache
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
 from minisgd.backend.cpu.native._executor import fused_loops as listed
-from minisgd.backend.cpu.native.calls import Native, ThroughPython
-from minisgd.backend.cpu.native.conditions import address, meet, same, within
+from minisgd.backend.cpu.native.calls import Native, Translated
+from minisgd.backend.cpu.native.conditions import meet, same, within
 from minisgd.backend.cpu.native.walk import Strides, Walk
+from minisgd.backend.cpu.views import address
 from minisgd.typing import HostArray
 
 UFUNCS = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "root": np.sqrt}
@@ -69,38 +70,25 @@ def _assignment(text: str) -> Assignment:
 # ------------------------------------------------ finding them in a program
 
 
-def fuse(
-    calls: Sequence[Native | ThroughPython], loose: Sequence[bool]
-) -> tuple[list[Native | ThroughPython], list[bool]]:
-    """Return the calls, those for which there is a fused loop as one.
-
-    Args:
-        calls: In the order in which they run.
-        loose: Of every call, whether it may be part of a chain; of the calls that are fused all may, or none.
-    """
-    found: list[Native | ThroughPython] = []
-    kept: list[bool] = []
+def fuse(calls: Sequence[Translated]) -> list[Translated]:
+    """Return the calls, in the order in which they run, those for which there is a fused loop as one."""
+    found: list[Translated] = []
     k = 0
     while k < len(calls):
-        n, call = _fused_at(calls, k, loose)
+        n, call = _fused_at(calls, k)
         found.append(call)
-        kept.append(loose[k])
         k += n
-    return found, kept
+    return found
 
 
-def _fused_at(
-    calls: Sequence[Native | ThroughPython], k: int, loose: Sequence[bool]
-) -> tuple[int, Native | ThroughPython]:
+def _fused_at(calls: Sequence[Translated], k: int) -> tuple[int, Translated]:
     """Return how many calls from the k-th on are one, and that one."""
     for loop in table():
-        n = len(loop.assignments)
-        some = calls[k : k + n]
-        same_ufuncs = [getattr(call, "kind", None) for call in some] == [a.ufunc for a in loop.assignments]
-        if same_ufuncs and len(set(loose[k : k + n])) == 1:
-            fused = _fused(loop, [call for call in some if isinstance(call, Native)])
+        some = [call for call in calls[k : k + len(loop.assignments)] if isinstance(call, Native)]
+        if [call.kind for call in some] == [a.ufunc for a in loop.assignments]:
+            fused = _fused(loop, some)
             if fused is not None:
-                return n, fused
+                return len(some), fused
     return 1, calls[k]
 
 
@@ -133,27 +121,28 @@ def _fused(loop: FusedLoop, calls: Sequence[Native]) -> Native | None:
 # ------------------------------------------------ intermediate results
 
 
-def without_unread(
-    calls: Sequence[Native | ThroughPython], temporaries: Sequence[HostArray]
-) -> list[Native | ThroughPython]:
+def is_fused(call: Translated) -> TypeGuard[Native]:
+    """Tell whether a call is a fused loop."""
+    return isinstance(call, Native) and any(call.kind == loop.kind for loop in table())
+
+
+def without_unread(calls: Sequence[Translated], temporaries: Sequence[HostArray]) -> list[Translated]:
     """Return the calls, fused loops without the array for their intermediate result where nobody reads it.
 
     Args:
         calls: In the order in which they run.
         temporaries: Arrays that nobody reads after the last call.
     """
-    kinds = {loop.kind for loop in table()}
     found = list(calls)
     for k, call in enumerate(calls):
-        if not isinstance(call, Native) or call.kind not in kinds:
-            continue
-        s = call.arrays[-1]
-        if any(within(s, a) for a in temporaries) and not _is_read(s, calls[k + 1 :]):
-            found[k] = call.without_last()
+        if is_fused(call):
+            s = call.arrays[-1]
+            if any(within(s, a) for a in temporaries) and not _is_read(s, calls[k + 1 :]):
+                found[k] = call.without_last()
     return found
 
 
-def _is_read(array: HostArray, calls: Sequence[Native | ThroughPython]) -> bool:
+def _is_read(array: HostArray, calls: Sequence[Translated]) -> bool:
     """Tell whether calls read an array before they write all of it; one through Python may."""
     for call in calls:
         if not isinstance(call, Native) or any(meet(array, a) for a in call.arrays[: -call.outputs]):

@@ -60,16 +60,14 @@ class NativeProgram(Program):
         done, last = 0, self.order[-1:]
         for block, group in groupby(self.order, key=self._block):
             positions = list(group)
-            parts = [part for k in positions for part in translate(self.calls[k])]
-            # calls of a loop over blocks are cut to fit the cache already
-            fused, loose = fuse(parts, [block is None] * len(parts))
-            # what a later group may read is written
             ends = positions[-1:] == list(last)
-            calls = without_unread(fused, self.temporaries if ends else ())
-            if ends and block is None:
-                calls = defer_products(calls)
-                loose = [True] * len(calls)
-            calls, found = plan(calls, loose)
+            calls = fuse([part for k in positions for part in translate(self.calls[k])])
+            # what a later group may read is written
+            calls = without_unread(calls, self.temporaries if ends else ())
+            if block is None:
+                calls, found = plan(defer_products(calls) if ends else calls)
+            else:  # calls of a loop over blocks are cut to fit the cache already
+                found = [Chain(0, len(calls), 0, 0)] if calls else []
             for chain in found:
                 append_chain(chains, chain._replace(first=chain.first + done))
             done += len(calls)

@@ -13,17 +13,15 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TypeGuard
 
-from minisgd.backend.cpu.native.calls import Native, ThroughPython
-from minisgd.backend.cpu.native.conditions import address, meet, within
-from minisgd.backend.cpu.native.fused_loops import table
+from minisgd.backend.cpu.native.calls import Native, Translated
+from minisgd.backend.cpu.native.conditions import meet, within
+from minisgd.backend.cpu.native.fused_loops import is_fused
 from minisgd.backend.cpu.native.walk import Walk
-from minisgd.backend.cpu.views import root, strided
+from minisgd.backend.cpu.views import address, root, strided
 from minisgd.typing import HostArray
 
-Call = Native | ThroughPython
 
-
-def defer_products(calls: Sequence[Call]) -> list[Call]:
+def defer_products(calls: Sequence[Translated]) -> list[Translated]:
     """Return the calls, outer products right before the part of the update that reads them.
 
     Args:
@@ -41,14 +39,13 @@ def defer_products(calls: Sequence[Call]) -> list[Call]:
     return found
 
 
-def _last_update(calls: Sequence[Call]) -> tuple[int, Native | None]:
+def _last_update(calls: Sequence[Translated]) -> tuple[int, Native | None]:
     """Return the fused loop over vectors that a program ends with, as one call, and where it begins.
 
     It was recorded a chunk at a time.
     """
-    kinds = {loop.kind for loop in table()}
     k, update = len(calls), None
-    while k and isinstance(call := calls[k - 1], Native) and call.kind in kinds and _is_of_vectors(call):
+    while k and is_fused(call := calls[k - 1]) and _is_of_vectors(call):
         longer = call if update is None else _joined(call, update)
         if longer is None:
             break
@@ -84,7 +81,7 @@ def _gradient(update: Native) -> HostArray:
     return next(a for a, (step,) in zip(update.arrays, update.walk.strides, strict=True) if step)
 
 
-def _may_wait(call: Call, later: Sequence[Call], update: Native) -> TypeGuard[Native]:
+def _may_wait(call: Translated, later: Sequence[Translated], update: Native) -> TypeGuard[Native]:
     """Tell whether a call is an outer product, part of the gradient, that no later call needs before the update."""
     if not isinstance(call, Native) or call.kind != "outer":
         return False

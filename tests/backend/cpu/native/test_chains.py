@@ -28,7 +28,7 @@ def chains(record: Callable[[PlainOps], None]) -> list[tuple[int, int]]:
         record(ops)
     executed(program.calls, times=3)
     calls = [part for call in program for part in translate(call)]
-    _, planned = plan(calls, [True] * len(calls))
+    _, planned = plan(calls)
     assert sum(chain.calls for chain in planned) == len(calls)
     return [(chain.calls, chain.extent) for chain in planned if chain.unit]
 

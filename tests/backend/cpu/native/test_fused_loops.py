@@ -46,7 +46,7 @@ def kinds(calls: Sequence[Call], temporaries: Sequence[np.ndarray] = ()) -> list
 
     executed(calls, times=3)
     parts = [part for call in calls for part in translate(call)]
-    fused, _ = fuse(parts, [True] * len(parts))
+    fused = fuse(parts)
     left = without_unread(fused, temporaries)
     kinds = [getattr(part, "kind", None) for part in left]
     names = [getattr(kind, "__name__", str(kind)) for kind in kinds]
@@ -130,6 +130,6 @@ def test_optimizers_are_fused(optimizer: str, expected: set[str], monkeypatch: p
     assert weights[0].tobytes() == weights[1].tobytes()
     update = session._update()
     parts = [part for call in update for part in translate(call)]
-    fused, _ = fuse(parts, [True] * len(parts))
+    fused = fuse(parts)
     found = {part.kind for part in without_unread(fused, update.temporaries) if isinstance(part.kind, str)}
     assert found - {"copy"} == expected

@@ -55,7 +55,7 @@ def kinds(record: Callable[[PlainOps], None], temporaries: tuple[np.ndarray, ...
         record(ops)
     executed(program.calls, times=3)
     calls = [part for call in program for part in translate(call)]
-    calls = without_unread(fuse(calls, [True] * len(calls))[0], temporaries)
+    calls = without_unread(fuse(calls), temporaries)
     return [getattr(call.kind, "__name__", call.kind) for call in defer_products(calls)]
 
 
@@ -116,7 +116,7 @@ def test_it_stays_where_python_is_in_between() -> None:
         s.update(ops)
     first, *rest = (part for call in program for part in translate(call))
     calls = [first, ThroughPython(print, ()), *rest]
-    assert defer_products(fuse(calls, [True] * len(calls))[0])[0] is first
+    assert defer_products(fuse(calls))[0] is first
 
 
 def test_an_update_of_the_input_itself_stays() -> None:
