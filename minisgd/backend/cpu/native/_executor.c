@@ -87,8 +87,16 @@ static void copy(char **args, const npy_intp *dims, const npy_intp *steps, void 
     }
 }
 
-#define CAST(name, A, B)                                                                             \
-    static void name(char **args, const npy_intp *dims, const npy_intp *steps, void *unused) {       \
+#define CASTS(CAST)                                                                                  \
+    CAST(BOOL, bool, FLOAT, float) CAST(BOOL, bool, DOUBLE, double) CAST(BOOL, bool, INT64, int64)   \
+    CAST(UINT8, uint8, FLOAT, float) CAST(UINT8, uint8, DOUBLE, double)                              \
+    CAST(INT64, int64, FLOAT, float) CAST(INT64, int64, DOUBLE, double)                              \
+    CAST(FLOAT, float, DOUBLE, double) CAST(DOUBLE, double, FLOAT, float)
+
+#define CAST_LOOP(FROM, from_type, TO, to_type)                                                      \
+    static void from_type##_to_##to_type(char **args, const npy_intp *dims, const npy_intp *steps, void *unused) { \
+        typedef npy_##from_type A;                                                                   \
+        typedef npy_##to_type B;                                                                     \
         const char *from = args[0];                                                                  \
         char *to = args[1];                                                                          \
         (void)unused;                                                                                \
@@ -96,26 +104,12 @@ static void copy(char **args, const npy_intp *dims, const npy_intp *steps, void 
             for (npy_intp i = 0; i < dims[0]; i++) ((B *)to)[i] = (B)((const A *)from)[i];           \
         else EACH(dims[0], *(B *)to = (B)*(const A *)from);                                          \
     }
-CAST(bool_to_float, npy_bool, npy_float)
-CAST(bool_to_double, npy_bool, npy_double)
-CAST(bool_to_int64, npy_bool, npy_int64)
-CAST(uint8_to_float, npy_uint8, npy_float)
-CAST(uint8_to_double, npy_uint8, npy_double)
-CAST(int64_to_float, npy_int64, npy_float)
-CAST(int64_to_double, npy_int64, npy_double)
-CAST(float_to_double, npy_float, npy_double)
-CAST(double_to_float, npy_double, npy_float)
+CASTS(CAST_LOOP)
 
 static Loop *find_cast(int from, int to) {
-    static const struct { int from, to; Loop *loop; } known[] = {
-        {NPY_BOOL, NPY_FLOAT, bool_to_float},       {NPY_BOOL, NPY_DOUBLE, bool_to_double},
-        {NPY_BOOL, NPY_INT64, bool_to_int64},       {NPY_UINT8, NPY_FLOAT, uint8_to_float},
-        {NPY_UINT8, NPY_DOUBLE, uint8_to_double},   {NPY_INT64, NPY_FLOAT, int64_to_float},
-        {NPY_INT64, NPY_DOUBLE, int64_to_double},   {NPY_FLOAT, NPY_DOUBLE, float_to_double},
-        {NPY_DOUBLE, NPY_FLOAT, double_to_float},
-    };
-    for (size_t k = 0; k < sizeof known / sizeof *known; k++)
-        if (known[k].from == from && known[k].to == to) return known[k].loop;
+#define RETURN_CAST(FROM, from_type, TO, to_type)                                                    \
+    if (from == NPY_##FROM && to == NPY_##TO) return from_type##_to_##to_type;
+    CASTS(RETURN_CAST)
     return NULL;
 }
 
@@ -347,8 +341,13 @@ static void reach(double *low, double *high, npy_intp n, npy_intp stride) {
     *(far < 0 ? low : high) += far;
 }
 
-/* Refuse an argument that would leave the memory of its array; `bytes` lie at every position. */
-static int check_reach(const Call *call, int k, PyArrayObject *array, double low, double high, npy_intp bytes) {
+static PyArrayObject *array_at(PyObject *arrays, int k) { return (PyArrayObject *)PyTuple_GET_ITEM(arrays, k); }
+static int type_of(PyObject *arrays, int k) { return PyArray_TYPE(array_at(arrays, k)); }
+
+/* Refuse an argument that would leave the memory of its array: at every position it reaches from low to high, and has
+ * `bytes` there. */
+static int check_reach(const Call *call, PyObject *arrays, int k, double low, double high, npy_intp bytes) {
+    PyArrayObject *array = array_at(arrays, k);
     double least = 0, most = 0;
     for (int axis = 0; axis < call->axes; axis++) reach(&low, &high, call->shape[axis], call->strides[axis][k]);
     for (int axis = 0; axis < PyArray_NDIM(array); axis++) {
@@ -358,6 +357,13 @@ static int check_reach(const Call *call, int k, PyArrayObject *array, double low
     if (low < least || high + (double)bytes > most + (double)PyArray_ITEMSIZE(array))
         return refuse("a call reaches beyond the memory of its array");
     return 0;
+}
+
+/* The same of an argument that has n items of so many bytes, a step apart, at every position. */
+static int check_items(const Call *call, PyObject *arrays, int k, npy_intp n, npy_intp step, npy_intp bytes) {
+    double low = 0, high = 0;
+    reach(&low, &high, n, step);
+    return check_reach(call, arrays, k, low, high, bytes);
 }
 
 /* Read arrays, shape and strides of a call: the arguments of a loop, outermost axis first. */
@@ -374,7 +380,7 @@ static int read_walk(Call *call, PyObject *arrays, PyObject *shape, PyObject *st
         if (call->shape[axis] < 1) return refuse("expected axes of at least one element");
     for (int k = 0; k < call->nargs; k++) {
         npy_intp each[AXES];
-        PyArrayObject *array = (PyArrayObject *)PyTuple_GET_ITEM(arrays, k);
+        PyArrayObject *array = array_at(arrays, k);
         if (!PyArray_Check(array) || !PyArray_ISALIGNED(array) || !PyArray_ISNOTSWAPPED(array))
             return refuse("expected aligned arrays in native byte order");
         if (k >= call->nargs - outputs && !PyArray_ISWRITEABLE(array)) return refuse("the output is read-only");
@@ -396,16 +402,51 @@ static int read_walk(Call *call, PyObject *arrays, PyObject *shape, PyObject *st
     return 0;
 }
 
-static int type_of(PyObject *arrays, int k) { return PyArray_TYPE((PyArrayObject *)PyTuple_GET_ITEM(arrays, k)); }
+/* The dtype of all arrays, float32 or float64, or -1 with an exception set. */
+static int float_type(const Call *call, PyObject *arrays) {
+    int type = type_of(arrays, 0);
+    if (type != NPY_FLOAT && type != NPY_DOUBLE) return refuse("expected floats");
+    for (int k = 1; k < call->nargs; k++)
+        if (type_of(arrays, k) != type) return refuse("expected arrays of one dtype");
+    return type;
+}
 
-/* Return which of a ufunc's loops has these dtypes, or -1 with an exception set. */
-static int find_loop(const PyUFuncObject *ufunc, const npy_intp *wanted) {
+/* Find the loop of a ufunc that has these dtypes. */
+static int find_loop(const PyUFuncObject *ufunc, const npy_intp *wanted, Loop **loop, void **data) {
     for (int k = 0; k < ufunc->ntypes; k++) {
         int equal = 1;
         for (int arg = 0; arg < ufunc->nargs; arg++) equal &= ufunc->types[k * ufunc->nargs + arg] == wanted[arg];
-        if (equal) return k;
+        if (!equal) continue;
+        *loop = ufunc->functions[k];
+        *data = ufunc->data ? ufunc->data[k] : NULL;
+        return 0;
     }
     return refuse("the ufunc has no loop for these dtypes");
+}
+
+/* Refuse core dimensions along which an argument of a ufunc would leave its array. */
+static int check_core(const Call *call, const PyUFuncObject *ufunc, PyObject *arrays, int k) {
+    double low = 0, high = 0;
+    for (int d = 0; ufunc->core_enabled && d < ufunc->core_num_dims[k]; d++) {
+        int place = ufunc->core_offsets[k] + d;
+        npy_intp n = call->dims[1 + ufunc->core_dim_ixs[place]], step = call->steps[call->nargs + place];
+        if (n < 1 || step % PyArray_DESCR(array_at(arrays, k))->alignment) return refuse("core dimensions do not fit");
+        reach(&low, &high, n, step);
+    }
+    return check_reach(call, arrays, k, low, high, PyArray_ITEMSIZE(array_at(arrays, k)));
+}
+
+/* Where an argument of a ufunc has another dtype than its loop, find the cast that it goes through. */
+static int read_cast(Call *call, PyObject *arrays, int k, int wanted) {
+    int type = type_of(arrays, k), output = k >= call->nargs - call->outputs;
+    if (type == wanted) return 0;
+    PyArray_Descr *descr = PyArray_DescrFromType(wanted);
+    if (!descr) return -1;
+    call->width[k] = PyDataType_ELSIZE(descr);
+    Py_DECREF(descr);
+    call->cast[k] = output ? find_cast(wanted, type) : find_cast(type, wanted);
+    call->own = 1;
+    return call->cast[k] && call->width[k] <= WIDEST ? 0 : refuse("no such cast");
 }
 
 /* (ufunc, arrays, shape, strides, dtypes of the loop, core dimensions, core steps) */
@@ -413,135 +454,101 @@ static int read_ufunc(Call *call, PyObject *call_tuple, PyObject *kept) {
     PyUFuncObject *ufunc;
     PyObject *arrays, *shape, *strides, *types, *core, *core_steps;
     npy_intp wanted[ARGS];
-    int known, core_count = 0;
+    int dims = 0, steps = 0;
     if (!PyArg_ParseTuple(call_tuple, "OOOOOOO", &ufunc, &arrays, &shape, &strides, &types, &core, &core_steps)) return -1;
     if (keep(kept, (PyObject *)ufunc) || read_walk(call, arrays, shape, strides, ufunc->nout, kept)) return -1;
     if (call->nargs != ufunc->nargs || read_integers(types, wanted, ARGS) != ufunc->nargs)
         return PyErr_Occurred() ? -1 : refuse("expected an array and a dtype for every argument of the ufunc");
-    if ((known = find_loop(ufunc, wanted)) < 0) return -1;
-    call->loop = ufunc->functions[known];
-    call->data = ufunc->data ? ufunc->data[known] : NULL;
-    if (ufunc->core_enabled) core_count = ufunc->core_num_dim_ix;
-    if (core_count > CORE || read_integers(core, call->dims + 1, CORE) != core_count)
+    if (find_loop(ufunc, wanted, &call->loop, &call->data)) return -1;
+    if (ufunc->core_enabled) dims = ufunc->core_num_dim_ix;
+    for (int k = 0; ufunc->core_enabled && k < ufunc->nargs; k++) steps += ufunc->core_num_dims[k];
+    if (dims > CORE || read_integers(core, call->dims + 1, CORE) != dims)
         return PyErr_Occurred() ? -1 : refuse("expected the core dimensions of the ufunc");
-    int steps = 0, total = 0;
-    for (int k = 0; k < ufunc->nargs; k++) total += ufunc->core_enabled ? ufunc->core_num_dims[k] : 0;
-    if (total > CORE_STEPS || read_integers(core_steps, call->steps + call->nargs, CORE_STEPS) != total)
+    if (steps > CORE_STEPS || read_integers(core_steps, call->steps + call->nargs, CORE_STEPS) != steps)
         return PyErr_Occurred() ? -1 : refuse("expected the core steps of the ufunc");
-    int casts = 0;
-    for (int k = 0; k < ufunc->nargs; k++) {
-        PyArrayObject *array = (PyArrayObject *)PyTuple_GET_ITEM(arrays, k);
-        double low = 0, high = 0;
-        for (int d = 0; ufunc->core_enabled && d < ufunc->core_num_dims[k]; d++, steps++) {
-            npy_intp n = call->dims[1 + ufunc->core_dim_ixs[ufunc->core_offsets[k] + d]];
-            npy_intp step = call->steps[call->nargs + steps];
-            if (n < 1 || step % PyArray_DESCR(array)->alignment) return refuse("core dimensions do not fit");
-            reach(&low, &high, n, step);
-        }
-        if (check_reach(call, k, array, low, high, PyArray_ITEMSIZE(array))) return -1;
-        if (PyArray_TYPE(array) == wanted[k]) continue;
-        int output = k >= ufunc->nin;
-        PyArray_Descr *descr = PyArray_DescrFromType((int)wanted[k]);
-        if (!descr) return -1;
-        call->width[k] = PyDataType_ELSIZE(descr);
-        Py_DECREF(descr);
-        call->cast[k] = output ? find_cast((int)wanted[k], PyArray_TYPE(array)) : find_cast(PyArray_TYPE(array), (int)wanted[k]);
-        if (!call->cast[k] || call->width[k] > WIDEST || ufunc->core_enabled) return refuse("no such cast");
-        casts = 1;
-    }
-    if (casts) {
+    for (int k = 0; k < ufunc->nargs; k++)
+        if (check_core(call, ufunc, arrays, k) || read_cast(call, arrays, k, (int)wanted[k])) return -1;
+    if (call->own) {
+        if (ufunc->core_enabled) return refuse("no such cast");
         call->inner = call->loop;
         call->inner_data = call->data;
         call->loop = with_casts;
-        call->own = 1;
     }
     return 0;
 }
 
 /* ("copy", (from, to), shape, strides) */
 static int read_copy(Call *call, PyObject *arrays) {
-    PyArrayObject *from = (PyArrayObject *)PyTuple_GET_ITEM(arrays, 0), *to = (PyArrayObject *)PyTuple_GET_ITEM(arrays, 1);
     if (call->nargs != 2) return refuse("expected two arrays");
-    call->bytes = PyArray_ITEMSIZE(to);
+    int same = PyArray_EquivTypes(PyArray_DESCR(array_at(arrays, 0)), PyArray_DESCR(array_at(arrays, 1)));
+    call->bytes = PyArray_ITEMSIZE(array_at(arrays, 1));
     call->own = 1;
-    call->loop = PyArray_EquivTypes(PyArray_DESCR(from), PyArray_DESCR(to)) ? copy : find_cast(type_of(arrays, 0), type_of(arrays, 1));
+    call->loop = same ? copy : find_cast(type_of(arrays, 0), type_of(arrays, 1));
     if (!call->loop) return refuse("no such cast");
-    if (check_reach(call, 0, from, 0, 0, PyArray_ITEMSIZE(from))) return -1;
-    return check_reach(call, 1, to, 0, 0, PyArray_ITEMSIZE(to));
+    for (int k = 0; k < 2; k++)
+        if (check_items(call, arrays, k, 1, 0, PyArray_ITEMSIZE(array_at(arrays, k)))) return -1;
+    return 0;
 }
 
 /* ("take", (source, index, out), shape, strides, rows of the source, bytes of a row)
  * ("put_rows" or "add_rows", (source, index, out), shape, strides, rows of out, bytes of a row) */
 static int read_indexed(Call *call, PyObject *arrays, npy_intp rows, npy_intp bytes, Loop *loop) {
     if (call->nargs != 3 || type_of(arrays, 1) != NPY_INT64) return refuse("expected source, int64 index and out");
-    PyArrayObject *source = (PyArrayObject *)PyTuple_GET_ITEM(arrays, 0);
+    PyArrayObject *source = array_at(arrays, 0), *out = array_at(arrays, 2);
     int type = type_of(arrays, 0), named = loop == take ? 0 : 2; /* the array whose rows the index names */
-    if (rows < 1 || bytes < 1 || !PyArray_EquivTypes(PyArray_DESCR(source), PyArray_DESCR((PyArrayObject *)PyTuple_GET_ITEM(arrays, 2))))
+    if (rows < 1 || bytes < 1 || !PyArray_EquivTypes(PyArray_DESCR(source), PyArray_DESCR(out)))
         return refuse("expected rows of one dtype");
     if (!loop && ((type != NPY_FLOAT && type != NPY_DOUBLE) || bytes % PyArray_ITEMSIZE(source)))
         return refuse("expected rows of floats");
     call->rows = rows, call->bytes = bytes, call->own = 1;
     call->loop = loop ? loop : type == NPY_FLOAT ? add_rows_float : add_rows_double;
-    for (int k = 0; k < 3; k++) {
-        double high = 0, low = 0;
-        if (k == named) reach(&low, &high, rows, bytes);
-        if (check_reach(call, k, (PyArrayObject *)PyTuple_GET_ITEM(arrays, k), low, high, k == 1 ? 8 : bytes)) return -1;
-    }
+    for (int k = 0; k < 3; k++)
+        if (check_items(call, arrays, k, k == named ? rows : 1, bytes, k == 1 ? 8 : bytes)) return -1;
     return 0;
 }
 
 /* ("erf", (coefficients, from, to), shape, strides, how many coefficients) */
 static int read_erf(Call *call, PyObject *arrays, npy_intp terms, PyObject *kept) {
-    int type = type_of(arrays, 0), known;
-    if (call->nargs != 3 || terms < 1 || (type != NPY_FLOAT && type != NPY_DOUBLE)) return refuse("expected three arrays of floats");
+    int type = float_type(call, arrays);
+    if (type < 0) return -1;
+    if (call->nargs != 3 || terms < 1) return refuse("expected three arrays of floats");
     for (int k = 0; k < 3; k++) {
-        PyArrayObject *array = (PyArrayObject *)PyTuple_GET_ITEM(arrays, k);
-        npy_intp size = PyArray_ITEMSIZE(array);
-        if (PyArray_TYPE(array) != type) return refuse("expected arrays of one dtype");
+        npy_intp size = PyArray_ITEMSIZE(array_at(arrays, k));
         if (call->steps[k] != (k ? size : 0)) return refuse("expected coefficients and contiguous vectors");
-        if (check_reach(call, k, array, 0, k ? 0 : (double)(terms - 1) * (double)size, size)) return -1;
+        if (check_items(call, arrays, k, k ? 1 : terms, size, size)) return -1;
     }
     PyObject *numpy = PyImport_ImportModule("numpy"), *exp = numpy ? PyObject_GetAttrString(numpy, "exp") : NULL;
     Py_XDECREF(numpy);
     if (!exp) return -1;
-    int failed = keep(kept, exp) || (known = find_loop((PyUFuncObject *)exp, (npy_intp[]){type, type})) < 0;
-    if (!failed) {
-        call->inner = ((PyUFuncObject *)exp)->functions[known];
-        call->inner_data = ((PyUFuncObject *)exp)->data ? ((PyUFuncObject *)exp)->data[known] : NULL;
-        call->rows = terms, call->own = 1;
-        call->loop = type == NPY_FLOAT ? erf_float : erf_double;
-    }
+    npy_intp wanted[] = {type, type};
+    int failed = keep(kept, exp) || find_loop((PyUFuncObject *)exp, wanted, &call->inner, &call->inner_data);
     Py_DECREF(exp);
+    call->rows = terms, call->own = 1;
+    call->loop = type == NPY_FLOAT ? erf_float : erf_double;
     return failed ? -1 : 0;
 }
 
 /* ("argmax", (from, to), shape, strides, length of the axis, its step) */
 static int read_argmax(Call *call, PyObject *arrays, npy_intp length, npy_intp step) {
     if (call->nargs != 2 || type_of(arrays, 1) != NPY_INTP || length < 1) return refuse("expected an array and out");
-    PyArrayObject *from = (PyArrayObject *)PyTuple_GET_ITEM(arrays, 0);
-    double high = 0, low = 0;
+    PyArrayObject *from = array_at(arrays, 0);
     call->loop = type_of(arrays, 0) == NPY_FLOAT ? argmax_float : type_of(arrays, 0) == NPY_DOUBLE ? argmax_double : NULL;
     if (!call->loop || step % PyArray_DESCR(from)->alignment) return refuse("expected floats");
     call->dims[1] = length, call->steps[2] = step;
-    reach(&low, &high, length, step);
-    if (check_reach(call, 0, from, low, high, PyArray_ITEMSIZE(from))) return -1;
-    return check_reach(call, 1, (PyArrayObject *)PyTuple_GET_ITEM(arrays, 1), 0, 0, sizeof(npy_intp));
+    if (check_items(call, arrays, 0, length, step, PyArray_ITEMSIZE(from))) return -1;
+    return check_items(call, arrays, 1, 1, 0, sizeof(npy_intp));
 }
 
 /* ("outer", (a, b, out), shape, strides, length of a row) */
 static int read_outer(Call *call, PyObject *arrays, npy_intp length) {
-    int type = type_of(arrays, 0);
+    int type = float_type(call, arrays);
+    if (type < 0) return -1;
     if (call->nargs != 3 || length < 1) return refuse("expected two arrays and out");
-    call->loop = type == NPY_FLOAT ? outer_float : type == NPY_DOUBLE ? outer_double : NULL;
-    if (!call->loop) return refuse("expected floats");
+    call->loop = type == NPY_FLOAT ? outer_float : outer_double;
     call->dims[1] = length;
-    for (int k = 0; k < 3; k++) {
-        PyArrayObject *array = (PyArrayObject *)PyTuple_GET_ITEM(arrays, k);
-        if (PyArray_TYPE(array) != type) return refuse("expected arrays of one dtype");
-        double low = 0, high = 0;
-        if (k) reach(&low, &high, length, PyArray_ITEMSIZE(array));
-        if (check_reach(call, k, array, low, high, PyArray_ITEMSIZE(array))) return -1;
-    }
+    npy_intp size = PyArray_ITEMSIZE(array_at(arrays, 0));
+    for (int k = 0; k < 3; k++)
+        if (check_items(call, arrays, k, k ? length : 1, size, size)) return -1;
     return 0;
 }
 
@@ -551,21 +558,19 @@ static int read_fused(Call *call, const char *name, PyObject *arrays) {
     while (n < FUSED_COUNT && strcmp(fused_loops[n].name, name)) n++;
     if (n == FUSED_COUNT)
         return refuse("expected \"copy\", \"take\", \"put_rows\", \"add_rows\", \"argmax\", \"outer\", \"erf\" or the name of a fused loop");
-    int type = type_of(arrays, 0), known = 0, numbers = 0, reads = 0;
+    int type = float_type(call, arrays), known = 0, numbers = 0, reads = 0;
     for (const char *at = fused_loops[n].arguments; (at = strchr(at, '(')); at++, known++) {
         numbers += at[-1] == 'R'; /* of NUMBER */
         reads += at[-1] == 'D';
     }
     int s_is_written = call->nargs == known + 1;
-    if (type != NPY_FLOAT && type != NPY_DOUBLE) return refuse("expected floats");
+    if (type < 0) return -1;
     if (call->nargs != known && !s_is_written) return refuse("expected the arguments of the loop");
     for (int k = 0; k < call->nargs; k++) {
-        PyArrayObject *array = (PyArrayObject *)PyTuple_GET_ITEM(arrays, k);
-        npy_intp size = PyArray_ITEMSIZE(array);
-        if (PyArray_TYPE(array) != type) return refuse("expected arrays of one dtype");
+        npy_intp size = PyArray_ITEMSIZE(array_at(arrays, k));
         if (call->steps[k] != (k < numbers ? 0 : size)) return refuse("expected numbers and contiguous vectors");
-        if (k >= numbers + reads && !PyArray_ISWRITEABLE(array)) return refuse("an output is read-only");
-        if (check_reach(call, k, array, 0, 0, size)) return -1;
+        if (k >= numbers + reads && !PyArray_ISWRITEABLE(array_at(arrays, k))) return refuse("an output is read-only");
+        if (check_items(call, arrays, k, 1, 0, size)) return -1;
     }
     call->loop = fused_loops[n].loops[s_is_written][type == NPY_DOUBLE];
     return 0;
