@@ -133,24 +133,19 @@ def block_order(calls: Calls) -> Iterator[int]:
         return
     parts = list(_parts(calls))
     needed_by = {memory: k for k, part in enumerate(parts) for memory, use in part.uses.items() if not use.scratch}
-    waiting: Part | None = None
+    waiting = Part([], {})
     for k, part in enumerate(parts):
-        if (
-            waiting is not None
-            and part.loops
-            and part.follows(waiting, {memory for memory, last in needed_by.items() if last > k})
-        ):
+        if part.loops and part.follows(waiting, {memory for memory, last in needed_by.items() if last > k}):
             waiting.join(part)
             continue
-        if waiting is not None and (part.loops or waiting.touches(part)):
+        if part.loops or waiting.touches(part):
             yield from _flat(waiting.bodies)
-            waiting = None
+            waiting = Part([], {})
         if part.loops:
             waiting = part
         else:
             yield from _flat(part.bodies)
-    if waiting is not None:
-        yield from _flat(waiting.bodies)
+    yield from _flat(waiting.bodies)
 
 
 def _parts(calls: Calls) -> Iterator[Part]:

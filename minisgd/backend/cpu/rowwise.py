@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
-from minisgd.backend.cpu.views import strided
+from minisgd.backend.cpu.views import address, contiguous_axes, strided
 from minisgd.typing import HostArray
 
 NARROW = 128
@@ -57,17 +57,14 @@ def widened(operands: tuple[Any, ...], out: HostArray) -> Widened | None:
     rows = [a for a in operands if isinstance(a, np.ndarray) and a.ndim >= 2 and a.shape[-2:] == (1, c)]
     tall = [a for a in operands if isinstance(a, np.ndarray) and a.shape == out.shape]
     joined = max((k for k in range(1, WIDE // c + 1) if m % k == 0), default=1)
-    same_dtype = all(a.dtype == out.dtype for a in (*rows, *tall))
-    if len(rows) != 1 or len(tall) != 1 or joined < 4 or not same_dtype or not all(map(_joinable, (*tall, out))):
+    if len(rows) != 1 or len(tall) != 1 or joined < 4 or any(a.dtype != out.dtype for a in (*rows, *tall)):
+        return None
+    if any(contiguous_axes(a) < 2 for a in (*tall, out)):
         return None
     (row,) = rows
     tiled = np.empty((*row.shape[:-2], 1, joined * c), out.dtype)
     wide = tuple(tiled if a is row else _wide(a, joined) for a in operands)
     return Widened(row, tiled, wide, _wide(out, joined))
-
-
-def _joinable(a: HostArray) -> bool:
-    return a.strides[-1] == a.itemsize and a.strides[-2] == a.shape[-1] * a.itemsize
 
 
 def _wide(a: HostArray, joined: int) -> HostArray:
@@ -87,7 +84,7 @@ class Repeats:
         if loop != self._loop:
             self._loop, self._known = loop, {}
         row = wide.row
-        key = (row.ctypes.data, row.shape, row.strides, wide.repeated.shape)
+        key = (address(row), row.shape, row.strides, wide.repeated.shape)
         known = self._known.setdefault(key, wide)
         return None if known is wide else known.repeated
 
