@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -21,14 +21,7 @@ from minisgd.typing import Array, Shape
 
 Owner: TypeAlias = Literal["parameters", "gradients", "optimizer state", "activations", "workspaces", "data"]
 
-OWNERS: tuple[Owner, ...] = (
-    "parameters",
-    "gradients",
-    "optimizer state",
-    "activations",
-    "workspaces",
-    "data",
-)
+OWNERS: tuple[Owner, ...] = get_args(Owner)
 
 
 @dataclass(frozen=True)
@@ -111,10 +104,3 @@ class Arena:
         part = copy(self)
         part.storage = {key.removeprefix(prefix): a for key, a in self.storage.items() if key.startswith(prefix)}
         return part
-
-    def named(self) -> list[tuple[str, Array]]:
-        """Return (key, storage) of every block, for whoever wants to name an operand."""
-        return list(self.storage.items())
-
-    def __contains__(self, key: Any) -> bool:
-        return key in self.storage

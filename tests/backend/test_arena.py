@@ -40,9 +40,9 @@ def test_an_arena_allocates_what_the_plan_says(lead: tuple[int, ...]) -> None:
     plan = Plan([request(), request("b", (2, 2), "float64"), request("s", (5,), shared=True)])
     arena = Arena(NumpyOps(), plan, lead)
     replicas = int(np.prod(lead))
-    assert sum(storage.nbytes for _, storage in arena.named()) == plan.bytes(replicas)
-    assert "a" in arena and "z" not in arena
-    for _, storage in arena.named():
+    assert sum(storage.nbytes for storage in arena.storage.values()) == plan.bytes(replicas)
+    assert arena.storage.keys() == {"a", "b", "s"}
+    for storage in arena.storage.values():
         assert NumpyOps().address(storage) % 64 == 0 and not storage.any()
 
 

@@ -193,7 +193,7 @@ def _memory(session: Session) -> dict[str, Array]:
         named[f"{owner}.d{tensor}"] = segment.view(session.gradient)
     labels = "labels" if session.recipe.feed.spec.kind == "labels" else "target"
     known = {"batch.x": "x", "batch.index": "index", "batch.target": labels}
-    for key, storage in session.arena.named():
+    for key, storage in session.arena.storage.items():
         if key not in ("parameters", "gradient"):
             named[known.get(key, key.removeprefix("optimizer.").removeprefix("clip."))] = storage
     return named | {"data.x": data.x, "data.y": data.y}
