@@ -9,7 +9,7 @@ from minisgd.backend import Ops
 from minisgd.optim.checks import non_negative, positive
 from minisgd.optim.learning_rate import LearningRateSchedule
 from minisgd.optim.optimizer import Optimizer, UpdateBuffers
-from minisgd.optim.vector import add_scaled, subtract_scaled
+from minisgd.optim.vector import add_scaled, divide_by_root, subtract_scaled
 
 
 @dataclass
@@ -49,12 +49,10 @@ class Adagrad(Optimizer):
         return ("sum_of_squares",)
 
     def update(self, ops: Ops, b: UpdateBuffers) -> None:
-        w, g, s, root = b.w, b.g, b.slots["sum_of_squares"], b.scratch
+        w, g, s = b.w, b.g, b.slots["sum_of_squares"]
         if self.weight_decay:
             add_scaled(ops, g, self.weight_decay, w, scratch=b.scratch)
         ops.square(g, out=b.scratch)
         ops.add(s, b.scratch, out=s)
-        ops.sqrt(s, out=root)
-        ops.add(root, self.eps, out=root)
-        ops.divide(g, root, out=g)
+        divide_by_root(ops, g, s, self.eps, scratch=b.scratch, out=g)
         subtract_scaled(ops, w, b.lr, g, scratch=b.scratch)

@@ -8,7 +8,7 @@ from typing import ClassVar
 from minisgd.backend import Ops
 from minisgd.optim.moments import MomentOptimizer
 from minisgd.optim.optimizer import UpdateBuffers
-from minisgd.optim.trust import TRUST_RATES, trust_ratio
+from minisgd.optim.trust import TRUST_RATES, set_rate
 from minisgd.optim.vector import add_scaled, subtract_scaled
 
 
@@ -38,18 +38,14 @@ class LAMB(MomentOptimizer):
     eps: float = 1e-6
     weight_decay: float = 0.01
 
-    rates: ClassVar[tuple[str, ...]] = (*MomentOptimizer.rates, "rate", *TRUST_RATES)
+    rates: ClassVar[tuple[str, ...]] = (*MomentOptimizer.rates, *TRUST_RATES)
 
     def sweep(self, ops: Ops, b: UpdateBuffers) -> None:
         for segment in b.layout:
             tensor = b.part(segment.offset, segment.stop)
             for chunk in tensor.chunks():
                 self.direct(ops, chunk)
-            if segment.kind == "weight":
-                trust_ratio(ops, tensor)
-                ops.multiply(b.lr, b.rates["trust"], out=b.rates["rate"])
-            else:
-                ops.copy(b.lr, out=b.rates["rate"])
+            set_rate(ops, tensor, segment)
             for chunk in tensor.chunks():
                 self.update(ops, chunk)
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from minisgd.backend import Ops
 from minisgd.optim.checks import decay_rate, non_negative, positive
 from minisgd.optim.optimizer import Optimizer, UpdateBuffers
-from minisgd.optim.trust import TRUST_RATES, trust_ratio
+from minisgd.optim.trust import TRUST_RATES, set_rate
 from minisgd.optim.vector import add_scaled
 
 
@@ -39,7 +39,7 @@ class LARS(Optimizer):
     trust: float = 0.001
     weight_decay: float = 0.0
 
-    rates: ClassVar[tuple[str, ...]] = ("rate", *TRUST_RATES)
+    rates: ClassVar[tuple[str, ...]] = TRUST_RATES
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -54,11 +54,7 @@ class LARS(Optimizer):
     def sweep(self, ops: Ops, b: UpdateBuffers) -> None:
         for segment in b.layout:
             tensor = b.part(segment.offset, segment.stop)
-            if segment.kind == "weight":
-                trust_ratio(ops, tensor, eta=self.trust, beta=self.weight_decay)
-                ops.multiply(b.lr, b.rates["trust"], out=b.rates["rate"])
-            else:
-                ops.copy(b.lr, out=b.rates["rate"])
+            set_rate(ops, tensor, segment, eta=self.trust, beta=self.weight_decay)
             for chunk in tensor.chunks():
                 self.update(ops, chunk)
 

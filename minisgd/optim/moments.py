@@ -9,7 +9,7 @@ from minisgd.backend import Ops
 from minisgd.optim.checks import decay_rates, non_negative, positive
 from minisgd.optim.learning_rate import LearningRateSchedule
 from minisgd.optim.optimizer import Optimizer, UpdateBuffers
-from minisgd.optim.vector import average_in
+from minisgd.optim.vector import average_in, divide_by_root
 
 
 @dataclass
@@ -53,9 +53,7 @@ class MomentOptimizer(Optimizer):
 
     def ratio(self, ops: Ops, b: UpdateBuffers) -> None:
         """scratch ← m / (√v + ε̂)"""
-        ops.sqrt(b.slots["v"], out=b.scratch)
-        ops.add(b.scratch, b.rates["eps"], out=b.scratch)
-        ops.divide(b.slots["m"], b.scratch, out=b.scratch)
+        divide_by_root(ops, b.slots["m"], b.slots["v"], b.rates["eps"], scratch=b.scratch, out=b.scratch)
 
 
 def correct_bias(ops: Ops, b: UpdateBuffers, betas: tuple[float, float], eps: float) -> None:

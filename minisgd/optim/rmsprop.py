@@ -8,7 +8,7 @@ from minisgd.backend import Ops
 from minisgd.optim.checks import decay_rate, non_negative, positive
 from minisgd.optim.learning_rate import LearningRateSchedule
 from minisgd.optim.optimizer import Optimizer, UpdateBuffers
-from minisgd.optim.vector import add_scaled, average_in, subtract_scaled
+from minisgd.optim.vector import add_scaled, average_in, divide_by_root, subtract_scaled
 
 
 @dataclass
@@ -53,14 +53,12 @@ class RMSProp(Optimizer):
         return ("mean_square", "velocity") if self.momentum else ("mean_square",)
 
     def update(self, ops: Ops, b: UpdateBuffers) -> None:
-        w, g, s, root = b.w, b.g, b.slots["mean_square"], b.scratch
+        w, g, s = b.w, b.g, b.slots["mean_square"]
         if self.weight_decay:
             add_scaled(ops, g, self.weight_decay, w, scratch=b.scratch)
         ops.square(g, out=b.scratch)
         average_in(ops, s, self.alpha, b.scratch, scratch=b.scratch)
-        ops.sqrt(s, out=root)
-        ops.add(root, self.eps, out=root)
-        ops.divide(g, root, out=g)
+        divide_by_root(ops, g, s, self.eps, scratch=b.scratch, out=g)
         direction = g
         if self.momentum:
             direction = b.slots["velocity"]

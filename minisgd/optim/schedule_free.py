@@ -13,7 +13,7 @@ from minisgd.optim.checks import decay_rate, decay_rates, non_negative, positive
 from minisgd.optim.learning_rate import LearningRateSchedule
 from minisgd.optim.moments import MomentOptimizer, correct_bias
 from minisgd.optim.optimizer import Optimizer, UpdateBuffers
-from minisgd.optim.vector import add_scaled, average_in, subtract_scaled
+from minisgd.optim.vector import add_scaled, average_in, divide_by_root, subtract_scaled
 
 
 @dataclass
@@ -168,9 +168,7 @@ class ScheduleFreeAdamW(ScheduleFreeOptimizer):
         v = b.slots["v"]
         ops.square(b.g, out=b.scratch)
         average_in(ops, v, self.betas[1], b.scratch, scratch=b.scratch)
-        ops.sqrt(v, out=b.scratch)
-        ops.add(b.scratch, b.rates["eps"], out=b.scratch)
-        ops.divide(b.g, b.scratch, out=b.g)
+        divide_by_root(ops, b.g, v, b.rates["eps"], scratch=b.scratch, out=b.g)
         ops.multiply(b.g, b.rates["correction"], out=b.g)
         super().direct(ops, b)
 

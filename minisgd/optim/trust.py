@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from minisgd.backend import Ops
+from minisgd.nn.layout import Segment
 from minisgd.optim.optimizer import UpdateBuffers
 from minisgd.optim.vector import norm
 
-TRUST_RATES = ("trust", "w_norm", "g_norm", "is_zero")
+TRUST_RATES = ("rate", "trust", "w_norm", "g_norm", "is_zero")
 
 
-def trust_ratio(ops: Ops, b: UpdateBuffers, eta: float = 1.0, beta: float = 0.0) -> None:
+def set_rate(ops: Ops, b: UpdateBuffers, segment: Segment, eta: float = 1.0, beta: float = 0.0) -> None:
+    """rate ← lr · trust ratio of the tensor that b holds; rate ← lr of biases and normalisation scales"""
+    if segment.kind == "weight":
+        trust_ratio(ops, b, eta, beta)
+        ops.multiply(b.lr, b.rates["trust"], out=b.rates["rate"])
+    else:
+        ops.copy(b.lr, out=b.rates["rate"])
+
+
+def trust_ratio(ops: Ops, b: UpdateBuffers, eta: float, beta: float) -> None:
     """trust ← η |w| / (|g| + β |w|) for the tensor that b holds, and 1 where |w| or |g| is 0.
 
     A tensor that starts at zero could otherwise never leave it. NaN stays NaN.
     """
-    trust, w, g, zero = (b.rates[name] for name in TRUST_RATES)
+    trust, w, g, zero = (b.rates[name] for name in TRUST_RATES[1:])
     norm(ops, b.w, out=w)
     norm(ops, b.g, out=g)
     ops.equal(w, 0.0, out=zero)

@@ -34,3 +34,10 @@ def norm(ops: Ops, x: Array, *, out: Array) -> None:
     """Euclidean norm.  x (…, P)   out (…, 1) = |x|"""
     ops.dot(x, x, out=out[..., 0])
     ops.sqrt(out, out=out)
+
+
+def divide_by_root(ops: Ops, x: Array, s: Array, eps: Operand, *, scratch: Array, out: Array) -> None:
+    """out = x / (√s + ε);  out may be x or the scratch"""
+    ops.sqrt(s, out=scratch)
+    ops.add(scratch, eps, out=scratch)
+    ops.divide(x, scratch, out=out)
