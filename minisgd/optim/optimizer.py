@@ -166,13 +166,7 @@ class Optimizer(ABC):
             dtype: Of the parameters.
             rows: Of tensors of which only some rows move, by name: how many.
         """
-        rows = rows or {}
-        state = {name: _slot(name, layout.size, dtype) for name in self.slots}
-        rates = self._rates(layout, dtype, rows)
-        clocks = {name: _clock(name) for name in self._names(layout, self.clocks, rows)}
-        sizes = self.work(layout) | self._row_work(layout, rows)
-        work = [_work(name, size, dtype) for name, size in sizes.items()]
-        return [*state.values(), *rates.values(), *clocks.values(), _scratch(layout.size, dtype), *work]
+        return [request for field in self._fields(layout, dtype, rows or {}).values() for request in field.values()]
 
     def buffers(
         self, arena: Arena, layout: Layout, w: Array, g: Array, lr: Array, rows: Mapping[str, Array] | None = None
@@ -191,26 +185,34 @@ class Optimizer(ABC):
             lr: Learning rates, (…, 1).
             rows: Of tensors of which only some rows move, by name: which, (…, N).
         """
-        lead, dtype, rows = w.shape[:-1], w.dtype.name, rows or {}
-        sizes = self.work(layout) | self._row_work(layout, {name: index.shape[-1] for name, index in rows.items()})
-        return UpdateBuffers(
-            w=w,
-            g=g,
-            lr=lr,
-            slots={name: arena.view(_slot(name, layout.size, dtype), lead) for name in self.slots},
-            rates={name: arena.view(request, lead) for name, request in self._rates(layout, dtype, rows).items()},
-            clocks={name: arena.view(_clock(name), ()) for name in self._names(layout, self.clocks, rows)},
-            scratch=arena.view(_scratch(layout.size, dtype), lead).reshape(-1)[:CHUNK],
-            work={name: arena.view(_work(name, size, dtype), lead) for name, size in sizes.items()},
-            layout=layout,
-            rows=rows,
-        )
+        lead, rows = w.shape[:-1], rows or {}
+        views: dict[str, Any] = {
+            field: {name: arena.view(request, () if request.shared else lead) for name, request in requests.items()}
+            for field, requests in self._fields(layout, w.dtype.name, {k: r.shape[-1] for k, r in rows.items()}).items()
+        }
+        scratch = views.pop("scratch")["scratch"].reshape(-1)[:CHUNK]
+        return UpdateBuffers(w=w, g=g, lr=lr, scratch=scratch, layout=layout, rows=rows, **views)
 
-    def _rates(self, layout: Layout, dtype: str, rows: Collection[str]) -> dict[str, Request]:
-        """Return the numbers that every replica has: some last from one update to the next."""
+    def _fields(self, layout: Layout, dtype: str, rows: Mapping[str, int]) -> dict[str, dict[str, Request]]:
+        """Return the requests by the field of `UpdateBuffers` and the name there.  rows: how many move, by tensor"""
+
+        def request(name: str, size: int, owner: Owner) -> Request:
+            return Request(f"optimizer.{name}", (size,), dtype, owner)
+
+        def rate(name: str) -> Request:
+            lasts = name.rpartition(".")[2] in self.sums
+            return request(name, 1, "optimizer state" if lasts else "workspaces")
+
+        def clock(name: str) -> Request:
+            return Request(f"optimizer.{name}", (), "float64", "optimizer state", shared=True)
+
+        sizes = self.work(layout) | self._row_work(layout, rows)
         return {
-            name: _rate(name, dtype, "optimizer state" if name.rpartition(".")[2] in self.sums else "workspaces")
-            for name in self._names(layout, self.rates, rows)
+            "slots": {name: request(name, layout.size, "optimizer state") for name in self.slots},
+            "rates": {name: rate(name) for name in self._names(layout, self.rates, rows)},
+            "clocks": {name: clock(name) for name in self._names(layout, self.clocks, rows)},
+            "scratch": {"scratch": request("scratch", min(layout.size, CHUNK), "workspaces")},
+            "work": {name: request(name, size, "workspaces") for name, size in sizes.items()},
         }
 
     def _names(self, layout: Layout, names: tuple[str, ...], rows: Collection[str]) -> list[str]:
@@ -320,23 +322,3 @@ class Optimizer(ABC):
 def _negligible(slot: Array) -> float:
     """Return 1e13 times the smallest normal number: FLUSH_EVERY decays by 0.9 do not take it to the denormals."""
     return float(np.finfo(slot.dtype).tiny) * 1e13
-
-
-def _slot(name: str, size: int, dtype: str) -> Request:
-    return Request(f"optimizer.{name}", (size,), dtype, "optimizer state")
-
-
-def _rate(name: str, dtype: str, owner: Owner) -> Request:
-    return Request(f"optimizer.{name}", (1,), dtype, owner)
-
-
-def _clock(name: str) -> Request:
-    return Request(f"optimizer.{name}", (), "float64", "optimizer state", shared=True)
-
-
-def _scratch(size: int, dtype: str) -> Request:
-    return Request("optimizer.scratch", (min(size, CHUNK),), dtype, "workspaces")
-
-
-def _work(name: str, size: int, dtype: str) -> Request:
-    return Request(f"optimizer.{name}", (size,), dtype, "workspaces")
