@@ -44,10 +44,9 @@ from minisgd.optim.learning_rate import (
     as_schedule,
 )
 from minisgd.optim.lion import Lion
-from minisgd.optim.measure import GradientMeasure
 from minisgd.optim.muon import Muon
 from minisgd.optim.optimizer import Optimizer, UpdateBuffers
-from minisgd.optim.progress import Progress
+from minisgd.optim.progress import GradientMeasure, Progress
 from minisgd.optim.rmsprop import RMSProp
 from minisgd.optim.scaling import ScaledByBatch, beta_by_half_life, scale_adam
 from minisgd.optim.scaling_rules import SCALING_RULES, nanochat_preset, scaled

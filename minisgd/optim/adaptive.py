@@ -17,8 +17,7 @@ from math import ceil, inf, isfinite
 from minisgd.errors import ArgumentError, DtypeError
 from minisgd.optim.batch_size import BatchSizeSchedule
 from minisgd.optim.checks import count, positive
-from minisgd.optim.measure import GradientMeasure
-from minisgd.optim.progress import Progress
+from minisgd.optim.progress import GradientMeasure, Progress
 
 _COUNT_FIX = "use an integer such as 32"
 
