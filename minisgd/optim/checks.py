@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import isfinite
 from numbers import Integral, Real
 from typing import Any
@@ -27,33 +27,28 @@ def number(argument: str, value: object, expected: str, fix: str) -> float:
 
 def positive(argument: str, value: object, fix: str) -> float:
     """Return a number in (0, ∞)."""
-    x = number(argument, value, "a positive number", fix)
-    if x <= 0:
-        raise ArgumentError(argument, expected="a positive number", got=value, fix=fix)
-    return x
+    return _within(argument, value, "a positive number", fix, lambda x: x > 0)
 
 
 def non_negative(argument: str, value: object, fix: str) -> float:
     """Return a number in [0, ∞)."""
-    x = number(argument, value, "a number of at least 0", fix)
-    if x < 0:
-        raise ArgumentError(argument, expected="a number of at least 0", got=value, fix=fix)
-    return x
+    return _within(argument, value, "a number of at least 0", fix, lambda x: x >= 0)
 
 
 def decay_rate(argument: str, value: object, fix: str) -> float:
     """Return a number in [0, 1): the share of an average that survives a step."""
-    x = number(argument, value, "a number in [0, 1)", fix)
-    if not 0 <= x < 1:
-        raise ArgumentError(argument, expected="a number in [0, 1)", got=value, fix=fix)
-    return x
+    return _within(argument, value, "a number in [0, 1)", fix, lambda x: 0 <= x < 1)
 
 
 def share(argument: str, value: object, fix: str) -> float:
     """Return a number in (0, 1]."""
-    x = number(argument, value, "a number in (0, 1]", fix)
-    if not 0 < x <= 1:
-        raise ArgumentError(argument, expected="a number in (0, 1]", got=value, fix=fix)
+    return _within(argument, value, "a number in (0, 1]", fix, lambda x: 0 < x <= 1)
+
+
+def _within(argument: str, value: object, expected: str, fix: str, holds: Callable[[float], bool]) -> float:
+    x = number(argument, value, expected, fix)
+    if not holds(x):
+        raise ArgumentError(argument, expected=expected, got=value, fix=fix)
     return x
 
 
