@@ -188,12 +188,9 @@ class Device:
     def require(self, array: Any, argument: str) -> None:
         """Refuse an array that lives on another device; nothing is ever converted in silence."""
         if not self.owns(array):
-            raise DtypeError(
-                argument,
-                expected=f"an array on device {self.device!r}",
-                got=f"{type(array).__module__}.{type(array).__name__}",
-                fix="move it first: ops.from_host(array) to a device, ops.to_host(array) back",
-            )
+            expected, got = f"an array on device {self.device!r}", f"{type(array).__module__}.{type(array).__name__}"
+            fix = "move it first: ops.from_host(array) to a device, ops.to_host(array) back"
+            raise DtypeError(argument, expected=expected, got=got, fix=fix)
 
     def synchronize(self) -> None:
         """Wait until the device has finished everything asked of it."""

@@ -132,12 +132,8 @@ def scaled(optimizer: Optimizer, *, reference: int, batch_size: int, rule: str |
         raise ArgumentError("rule", expected=f"one of {', '.join(SCALING_RULES)}", got=repr(rule), fix="leave it out")
     found = SCALING_RULES[name]
     if not isinstance(optimizer, found.suits):
-        raise ArgumentError(
-            "rule",
-            expected=f"one that suits {type(optimizer).__name__}",
-            got=f"{name!r}, which is for {found.whom}",
-            fix=f"use {usual_rule(optimizer)!r}",
-        )
+        expected, got = f"one that suits {type(optimizer).__name__}", f"{name!r}, which is for {found.whom}"
+        raise ArgumentError("rule", expected=expected, got=got, fix=f"use {usual_rule(optimizer)!r}")
     return replace(optimizer, **found.change(optimizer, reference, batch_size))
 
 

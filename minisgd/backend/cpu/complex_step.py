@@ -37,12 +37,9 @@ class ComplexStepOps(Ops):
         self, op: str, function: Callable[..., Any], args: tuple[Any, ...], reads: tuple[Any, ...], out: Array
     ) -> None:
         if out.dtype.kind == "f" and any(np.iscomplexobj(a) for a in reads):
-            raise DtypeError(
-                f"{self._layer or 'network'}: result of {op}",
-                expected="an array of the network's dtype, complex while derivatives are taken",
-                got=f"{out.dtype}, which would drop the derivative",
-                fix="declare the Buffer without a dtype",
-            )
+            expected = "an array of the network's dtype, complex while derivatives are taken"
+            got, fix = f"{out.dtype}, which would drop the derivative", "declare the Buffer without a dtype"
+            raise DtypeError(f"{self._layer or 'network'}: result of {op}", expected=expected, got=got, fix=fix)
         super().run(op, function, args, reads, out)
 
     def elementwise(self, op: str, *operands: Operand, out: Array) -> None:

@@ -35,12 +35,8 @@ def choose_threads(largest_product: float, threads: int | None = None) -> int:
     if threads is None:
         return 1 if largest_product < LARGE_PRODUCT_FLOPS else available_cores()
     if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS:
-        raise ArgumentError(
-            "threads",
-            expected=f"a positive integer of at most {MOST_THREADS}",
-            got=threads,
-            fix=f"this machine has {available_cores()} cores",
-        )
+        expected, fix = f"a positive integer of at most {MOST_THREADS}", f"this machine has {available_cores()} cores"
+        raise ArgumentError("threads", expected=expected, got=threads, fix=fix)
     return threads
 
 

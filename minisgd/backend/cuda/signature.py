@@ -85,12 +85,8 @@ class Signature:
         if value is None and argument.optional:
             return np.uint64(0)  # eight zero bytes: a null pointer
         if not owns(value):
-            raise DtypeError(
-                where,
-                expected=f"a {dtype} array on the kernel's device",
-                got=f"{type(value).__module__}.{type(value).__name__}",
-                fix="move it with ops.from_host",
-            )
+            got, fix = f"{type(value).__module__}.{type(value).__name__}", "move it with ops.from_host"
+            raise DtypeError(where, expected=f"a {dtype} array on the kernel's device", got=got, fix=fix)
         if value.dtype != dtype:
             raise DtypeError(
                 where, expected=f"an array of {dtype}", got=f"an array of {value.dtype}", fix=f"use dtype={dtype}"
@@ -100,12 +96,8 @@ class Signature:
                 where, expected="an array with elements", got=f"shape {value.shape}", fix="skip the launch when empty"
             )
         if not argument.strided and not value.flags.c_contiguous:
-            raise ShapeError(
-                where,
-                expected="C-contiguous",
-                got=f"shape {value.shape} with strides {value.strides}",
-                fix="copy it into a contiguous buffer first",
-            )
+            got, fix = f"shape {value.shape} with strides {value.strides}", "copy it into a contiguous buffer first"
+            raise ShapeError(where, expected="C-contiguous", got=got, fix=fix)
         return value
 
     def _scalar(self, argument: Argument, value: Any, dtype: np.dtype[Any]) -> Any:
@@ -114,12 +106,8 @@ class Signature:
         natural = int if dtype.kind in "iu" else (int, float)
         fits = value.dtype == dtype if isinstance(value, np.generic) else isinstance(value, natural)
         if not fits or isinstance(value, bool):
-            raise DtypeError(
-                where,
-                expected=f"a number of type {dtype}",
-                got=f"{value!r} of type {_type(value)}",
-                fix=f"pass np.{dtype}",
-            )
+            got = f"{value!r} of type {_type(value)}"
+            raise DtypeError(where, expected=f"a number of type {dtype}", got=got, fix=f"pass np.{dtype}")
         if dtype.kind in "iu" and not np.iinfo(dtype).min <= int(value) <= np.iinfo(dtype).max:
             raise ArgumentError(
                 where, expected=f"a number that {dtype} holds", got=value, fix="launch in smaller parts"

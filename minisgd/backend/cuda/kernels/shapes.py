@@ -28,12 +28,8 @@ def require_shape(array: Array, argument: str, expected: Shape) -> None:
 def require_rows(array: Array, argument: str) -> None:
     """Refuse an array whose rows are not contiguous: kernels walk along the last axis element by element."""
     if array.shape[-1] > 1 and stride(array, -1) != 1:
-        raise ShapeError(
-            argument,
-            expected="contiguous along the last axis",
-            got=f"shape {array.shape} with strides {array.strides}",
-            fix="copy it into a contiguous buffer first",
-        )
+        got, fix = f"shape {array.shape} with strides {array.strides}", "copy it into a contiguous buffer first"
+        raise ShapeError(argument, expected="contiguous along the last axis", got=got, fix=fix)
 
 
 def require_int32(elements: int, argument: str) -> None:

@@ -51,12 +51,10 @@ class Room:
         self.tiles += R * blocks(M, cut.tile.m) * blocks(N, cut.tile.n)
         given = self.workspace
         if given is None or given.results.size < self.elements or given.arrived.size < self.tiles:
-            raise ShapeError(
-                f"{self.kernel}: workspace",
-                expected=f"at least {self.elements} elements, and {self.tiles} for arrivals",
-                got="none" if given is None else (given.results.shape, given.arrived.shape),
-                fix="size it with workspace(), or choose a cut with splits=1",
-            )
+            expected = f"at least {self.elements} elements, and {self.tiles} for arrivals"
+            got = "none" if given is None else (given.results.shape, given.arrived.shape)
+            fix = "size it with workspace(), or choose a cut with splits=1"
+            raise ShapeError(f"{self.kernel}: workspace", expected=expected, got=got, fix=fix)
         parts: list[Array | None] = []
         flat = given.results.reshape(-1)
         for size in sizes:
