@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from minisgd.backend.program import Program
@@ -42,7 +42,7 @@ class GraphProgram(Program):
         if self.graph is not None:
             self.graph.launch(self.stream)
             return
-        with self._on_stream():
+        with self.stream, self.cupy.cuda.using_allocator(self.pool.malloc):
             super()._execute()
         self._warm = True
 
@@ -68,27 +68,17 @@ class GraphProgram(Program):
         """Return the graph of all calls. Nothing is executed, so a capture that fails leaves no trace."""
         # in this mode a call that is not safe in a graph raises, where the default mode would let it pass
         mode = self.cupy.cuda.runtime.streamCaptureModeThreadLocal
-        with self._on_stream(), _no_garbage_collection():
+        with self.stream, self.cupy.cuda.using_allocator(self.pool.malloc), _no_garbage_collection():
             self.stream.begin_capture(mode)
             try:
                 for call in map(self.calls.__getitem__, self.order):
                     call.function(*call.args)
             except BaseException as problem:
                 problem.add_note(f"in {call.op} of {call.layer or call.phase or 'no layer'}")
-                self._abandon_capture()
+                with suppress(Exception):  # the capture is invalid by now, which ending it reports once more
+                    self.stream.end_capture()
                 raise
             return self.stream.end_capture()
-
-    def _abandon_capture(self) -> None:
-        try:
-            self.stream.end_capture()
-        except Exception:  # the capture is invalid by now, which ending it reports once more
-            pass
-
-    @contextmanager
-    def _on_stream(self) -> Iterator[None]:
-        with self.stream, self.cupy.cuda.using_allocator(self.pool.malloc):
-            yield
 
     def _name(self) -> str:
         phases = dict.fromkeys(call.phase for call in self if call.phase)
