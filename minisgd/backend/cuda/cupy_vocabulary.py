@@ -1,7 +1,7 @@
 """The operations on the GPU: our kernels where there is one, plain CuPy for the rest.
 
 Either way an operation ends as launches that a CUDA graph can hold. The exception is a product so large that
-cuBLAS multiplies it, see `cupy_products`: such a call has a reason in the attribute ``uncapturable`` of its
+cuBLAS multiplies it, see `products`: such a call has a reason in the attribute ``uncapturable`` of its
 function. A fallback computes in the dtype of its operands and never narrows the result in silence.
 """
 
@@ -20,9 +20,9 @@ from minisgd.backend.cuda.kernels.gather import Gather
 from minisgd.backend.cuda.kernels.next_rows import NextRows
 from minisgd.backend.cuda.kernels.scatter import Scatter
 from minisgd.backend.cuda.launcher import Launch, launch_all
-from minisgd.backend.cuda.products import chosen, multiply, pairs, without_copies
+from minisgd.backend.cuda.products import ByCublas, chosen, multiply, pairs, without_copies
 from minisgd.backend.cuda.stream import Fork
-from minisgd.backend.cuda.views import columns, stacks
+from minisgd.backend.cuda.views import columns, contiguous, stacks
 from minisgd.backend.ops import Operand, Ops
 from minisgd.errors import DtypeError
 from minisgd.typing import Array
@@ -176,7 +176,7 @@ class CupyVocabulary(Ops):
                 return
             reason = "no kernel multiplies matrices with these strides, and CuPy copies them first"
         matrices = tuple(pairs(self.xp, a, b, out))
-        self.run("matmul", _ByCublas(self, reason), (matrices,), (a, b), out)
+        self.run("matmul", ByCublas(self.xp, self.precision, reason), (matrices,), (a, b), out)
         if bias is not None:
             self.add(out, bias, out=out)
 
@@ -197,35 +197,29 @@ class CupyVocabulary(Ops):
     # ---------------------------------------------------------------- selection and randomness
 
     def take(self, a: Array, index: Array, *, out: Array) -> None:
-        library = self._library_to_gather(a, index, out)
-        if library is None:
+        dtype = "float32" if a.dtype == np.int64 else a.dtype  # the library that has a kernel for integers, too
+        if self._gathers(a, index) and a.dtype == out.dtype and self.kernels.builds(dtype):
+            self._gather(dtype, a, index, out)
+        else:
             self.run("take", self.xp.take, (a, index, 0, out), (a, index), out)
-            return
-        gather = self.family(Gather, library.dtype, self.address)
-
-        def emit() -> None:
-            for i, x in contiguous(index, out):
-                gather(a, i, x)
-
-        self.launch("take", emit, (a, index), out)
 
     def take_rescaled(self, a: Array, index: Array, factor: float, *, work: Array, out: Array) -> None:
-        bytes_to_floats = a.dtype == np.uint8 and self.kernels.builds(out.dtype) and a.flags.c_contiguous
-        if not bytes_to_floats or index.dtype != np.int64 or not index.ndim:
+        if self._gathers(a, index) and a.dtype == np.uint8 and self.kernels.builds(out.dtype):
+            self._gather(out.dtype, a, index, out, scale=factor)
+        else:
             super().take_rescaled(a, index, factor, work=work, out=out)
-            return
-        gather = self.family(Gather, out.dtype, self.address)
+
+    def _gathers(self, a: Array, index: Array) -> bool:
+        return index.dtype == np.int64 and index.ndim > 0 and a.flags.c_contiguous
+
+    def _gather(self, dtype: Any, a: Array, index: Array, out: Array, scale: float = 1) -> None:
+        gather = self.family(Gather, dtype, self.address)
 
         def emit() -> None:
             for i, x in contiguous(index, out):
-                gather(a, i, x, scale=factor)
+                gather(a, i, x, scale=scale)
 
         self.launch("take", emit, (a, index), out)
-
-    def _library_to_gather(self, a: Array, index: Array, out: Array) -> Any:
-        if a.dtype != out.dtype or index.dtype != np.int64 or not a.flags.c_contiguous or not index.ndim:
-            return None
-        return self.kernels.libraries.get("float32" if a.dtype == np.int64 else a.dtype.name)
 
     def take_next(self, step: Array, real: tuple[Array, Array], index: tuple[Array, Array] | None = None) -> None:
         table, row = real
@@ -264,31 +258,3 @@ class CupyVocabulary(Ops):
                 draw.uniform(u, key, clock, stream)
 
         self.launch("uniform", emit, (clock,), out)
-
-
-class _ByCublas:
-    """A product by cuBLAS, in the precision that was asked for and no other.
-
-    Replicas are multiplied one by one: for a stack CuPy ignores the precision and copies operands, see `pairs`.
-
-    uncapturable: why it is not one of our kernels
-    """
-
-    def __init__(self, ops: CupyVocabulary, reason: str) -> None:
-        self.xp, self.uncapturable = ops.xp, reason
-        self.settings = ops.xp._core._routines_linalg
-        tf32 = ops.precision == "tf32"
-        self.compute_type = self.settings.COMPUTE_TYPE_TF32 if tf32 else self.settings.COMPUTE_TYPE_FP32
-
-    def __call__(self, matrices: Sequence[tuple[Array, Array, Array]]) -> None:
-        # CuPy keeps this setting for the whole process, and others may have changed it
-        self.settings.set_compute_type(np.float32, self.compute_type)
-        for a, b, out in matrices:
-            self.xp.matmul(a, b, out=out)
-
-
-def contiguous(*arrays: Array) -> list[tuple[Array, ...]]:
-    """Return the arrays, or their replicas one by one where a replica is contiguous and the whole is not."""
-    if all(a.flags.c_contiguous for a in arrays):
-        return [arrays]
-    return [tuple(a[r : r + 1] for a in arrays) for r in range(arrays[0].shape[0])]

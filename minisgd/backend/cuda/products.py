@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from minisgd.backend.cuda.device_kernels import CudaKernels
 from minisgd.backend.cuda.kernels.affine import Affine
@@ -69,6 +71,27 @@ def without_copies(xp: Any, *operands: Array) -> bool:
     return bool(out.flags.c_contiguous) and all(a.flags.c_contiguous or a.flags.f_contiguous for a in factors)
 
 
+class ByCublas:
+    """A product by cuBLAS, in the precision that was asked for and no other.
+
+    Replicas are multiplied one by one: for a stack CuPy ignores the precision and copies operands, see `pairs`.
+
+    uncapturable: why it is not one of our kernels
+    """
+
+    def __init__(self, xp: Any, precision: str, reason: str) -> None:
+        self.xp, self.uncapturable = xp, reason
+        self.settings = xp._core._routines_linalg
+        tf32 = precision == "tf32"
+        self.compute_type = self.settings.COMPUTE_TYPE_TF32 if tf32 else self.settings.COMPUTE_TYPE_FP32
+
+    def __call__(self, matrices: Sequence[tuple[Array, Array, Array]]) -> None:
+        # CuPy keeps this setting for the whole process, and others may have changed it
+        self.settings.set_compute_type(np.float32, self.compute_type)
+        for a, b, out in matrices:
+            self.xp.matmul(a, b, out=out)
+
+
 def multiply(xp: Any, kernels: CudaKernels, affine: Affine, a: Array, b: Array, bias: Array | None, out: Array) -> bool:
     """Launch out = a b + bias by our kernels; False, and nothing is launched, if no form of them fits the strides.
 
@@ -83,14 +106,13 @@ def multiply(xp: Any, kernels: CudaKernels, affine: Affine, a: Array, b: Array, 
         return False
     for x, W, row, y in stacks(xp, out.shape[:-2], a, b, bias, out):
         R, (M, K), N = x.shape[0], x.shape[-2:], W.shape[-1]
+        sums = N if form == (False, True) else 0
+        work = kernels.workspace(out.dtype, affine.workspace_of(R, M, N, K, sums=sums))
         if form == (True, True):
-            work = kernels.workspace(out.dtype, affine.workspace_of(R, M, N, K))
             affine.forward(x, W, row, y, workspace=work)
         elif form == (True, False):
-            work = kernels.workspace(out.dtype, affine.workspace_of(R, M, N, K))
             affine.input_gradient(x, _transpose(W), y, workspace=work)
         else:
-            work = kernels.workspace(out.dtype, affine.workspace_of(R, M, N, K, sums=N))
             affine.weight_gradient(_transpose(x), W, y, None, workspace=work)
     return True
 

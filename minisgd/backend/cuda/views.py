@@ -75,3 +75,10 @@ def columns(xp: Any, a: Array, first: int, last: int, out: Array) -> list[tuple[
         parts = [columns(xp, a[i], first - 1, last - 1, out[i]) for i in range(a.shape[0])]
         return [pair for part in parts for pair in part] if all(parts) else []
     return [(view(xp, a, outer, reduced, inner), view(xp, out, out_outer, out_inner))]
+
+
+def contiguous(*arrays: Array) -> list[tuple[Array, ...]]:
+    """Return the arrays, or their replicas one by one where a replica is contiguous and the whole is not."""
+    if all(a.flags.c_contiguous for a in arrays):
+        return [arrays]
+    return [tuple(a[r : r + 1] for a in arrays) for r in range(arrays[0].shape[0])]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.backend import Arena
-from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary, contiguous
+from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
 from minisgd.backend.cuda.kernels.gather import Gather
+from minisgd.backend.cuda.views import contiguous
 from minisgd.backend.dispatch import tuned
 from minisgd.training.feeds.device_feeds import ResidentFeed
 from minisgd.training.feeds.feed import DeviceData, Feed
