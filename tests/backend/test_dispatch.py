@@ -15,7 +15,7 @@ from minisgd.backend.cuda.cupy_ops import CupyOps
 from minisgd.backend.cuda.launcher import launch_all
 from minisgd.nn import GELU, Linear, MaxPool2d, ReLU, Sequential, Tanh
 from minisgd.optim import SGD
-from minisgd.optim.cuda.updates import FORMULAS
+from minisgd.optim.cuda.formulas import FORMULAS
 from minisgd.training.prepare import prepare
 from tests.optim.optimizer_table import LAYOUT, OPTIMIZERS, vector
 

@@ -10,7 +10,8 @@ from minisgd.backend import Arena, NumpyOps, Plan
 from minisgd.errors import ArgumentError, DtypeError, ShapeError
 from minisgd.nn.layout import Layout
 from minisgd.optim import SGD, Adam, Optimizer, ScheduleFreeSGD
-from minisgd.optim.cuda.updates import FORMULAS, launch, launch_interpolation
+from minisgd.optim.cuda.formulas import FORMULAS
+from minisgd.optim.cuda.updates import launch, launch_interpolation
 from minisgd.optim.schedule_free import ScheduleFreeOptimizer
 from tests.kernels.kernel_bench import REPLICAS, address, assert_close, empty, normal
 from tests.optim.optimizer_table import OPTIMIZERS as TABLE

@@ -35,6 +35,7 @@ __all__ = [
     "Module",
     "Signature",
     "array",
+    "definition",
     "kernels_folder",
     "options",
     "scalar",
@@ -94,12 +95,8 @@ def kernels_folder() -> Path:
     for folder in places:
         if any(folder.glob("*.cu")):
             return folder
-    raise DataError(
-        "kernels",
-        expected="a folder of .cu files",
-        got=f"none in {' or '.join(map(str, places))}",
-        fix="reinstall the package: pip install --force-reinstall minisgd",
-    )
+    got, fix = f"none in {' or '.join(map(str, places))}", "pip install --force-reinstall minisgd"
+    raise DataError("kernels", expected="a folder of .cu files", got=got, fix=f"reinstall the package: {fix}")
 
 
 def source(name: str, folder: Path | None = None) -> str:
@@ -140,6 +137,33 @@ class Definition:
     @property
     def name(self) -> str:
         return self.signature.name
+
+
+def definition(
+    file: str,
+    variants: tuple[Macros, ...],
+    name: str,
+    arrays: str,
+    sizes: str = "",
+    strides: str = "",
+    reals: str = "",
+) -> Definition:
+    """Define a kernel that takes arrays, then sizes, strides and real numbers, by their names in this order.
+
+    arrays: of the dtype of computation; ``weight?`` may be None, ``x~`` is strided
+    sizes: int32   strides: int64   reals: of the dtype of computation
+
+    ``label:int64`` has a dtype of its own.
+    """
+
+    def split(names: str, dtype: str) -> Iterator[tuple[str, str]]:
+        for each in names.split():
+            word, _, own = each.partition(":")
+            yield word, own or dtype
+
+    pointers = (array(a.rstrip("?~"), d, optional="?" in a, strided="~" in a) for a, d in split(arrays, REAL))
+    numbers = (*split(sizes, "int32"), *split(strides, "int64"), *split(reals, REAL))
+    return Definition(file, Signature(name, (*pointers, *(scalar(n, d) for n, d in numbers))), variants)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,12 +226,9 @@ class KernelLibrary:
             ArgumentError: For macros that the definition does not list.
         """
         if macros not in definition.variants:
-            raise ArgumentError(
-                f"{definition.name}: macros",
-                expected="one of the variants of the definition",
-                got=macros,
-                fix="add the variant to the definition, so that it is compiled and tested like the others",
-            )
+            expected = "one of the variants of the definition"
+            fix = "add the variant to the definition, so that it is compiled and tested like the others"
+            raise ArgumentError(f"{definition.name}: macros", expected=expected, got=macros, fix=fix)
         key = definition.folder, definition.file, options(macros, self.dtype)
         if key not in self._modules:
             self._modules[key] = self.compiler.compile(
@@ -230,20 +251,11 @@ class KernelLibrary:
 def _check_launch(kernel: str, grid: Extent, block: Extent, shared_bytes: int) -> None:
     for argument, extent, limit in (("grid", grid, MAX_GRID), ("block", block, MAX_BLOCK)):
         if len(extent) != 3 or not all(1 <= size <= most for size, most in zip(extent, limit, strict=True)):
-            raise ArgumentError(
-                f"{kernel}: {argument}",
-                expected=f"(x, y, z) from (1, 1, 1) to {limit}",
-                got=extent,
-                fix="change the tiling",
-            )
+            expected = f"(x, y, z) from (1, 1, 1) to {limit}"
+            raise ArgumentError(f"{kernel}: {argument}", expected=expected, got=extent, fix="change the tiling")
     if prod(block) > MAX_THREADS:
-        raise ArgumentError(
-            f"{kernel}: block",
-            expected=f"at most {MAX_THREADS} threads",
-            got=block,
-            fix="use smaller blocks, more of them",
-        )
+        expected, fix = f"at most {MAX_THREADS} threads", "use smaller blocks, more of them"
+        raise ArgumentError(f"{kernel}: block", expected=expected, got=block, fix=fix)
     if not 0 <= shared_bytes <= MAX_SHARED:
-        raise ArgumentError(
-            f"{kernel}: shared_bytes", expected=f"from 0 to {MAX_SHARED}", got=shared_bytes, fix="use smaller tiles"
-        )
+        expected, fix = f"from 0 to {MAX_SHARED}", "use smaller tiles"
+        raise ArgumentError(f"{kernel}: shared_bytes", expected=expected, got=shared_bytes, fix=fix)

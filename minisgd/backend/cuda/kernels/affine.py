@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
 from minisgd.backend.cuda.kernels.shapes import blocks, require_rows, require_shape, stride
 from minisgd.backend.cuda.kernels.splits import Room, Workspace, workspace_elements
 from minisgd.backend.cuda.kernels.tiles import TILES, Cut, choose_cut, choose_cuts
-from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, scalar
+from minisgd.backend.cuda.launcher import KernelLibrary, definition
 from minisgd.backend.cuda.workload import Device, Floor, Workload, Workloads
 from minisgd.errors import ArgumentError
 from minisgd.typing import Array
@@ -22,42 +23,33 @@ VARIANTS = tuple(
 )
 
 
-def _definition(name: str, arrays: str, arrivals: str, sizes: str, strides: str, numbers: bool = True) -> Definition:
-    pointers = [array(a.rstrip("?"), "real", optional=a.endswith("?"), strided=True) for a in arrays.split()]
-    pointers += [array(a, "int32", optional=True) for a in arrivals.split()]
-    scalars = [scalar(n, "int32") for n in sizes.split()] + [scalar(n, "int64") for n in strides.split()]
-    ends = [scalar("activation", "int32"), scalar("slope", "real")] if numbers else []
-    return Definition("gemm", Signature(name, (*pointers, *scalars, *ends)), VARIANTS)
-
-
-AFFINE = _definition(
+_define = partial(definition, "gemm", VARIANTS)
+AFFINE = _define(
     "affine",
-    "x W bias? y results?",
-    "arrived",
+    "x~ W~ bias~? y~ results~? arrived?:int32",
     "B I O splits",
     "x_replica x_row W_replica W_row bias_replica y_replica y_row",
+    "activation:int32 slope",
 )
-DX = _definition(
+DX = _define(
     "affine_dx",
-    "dy W x? dx results?",
-    "arrived",
+    "dy~ W~ x~? dx~ results~? arrived?:int32",
     "B I O splits",
     "dy_replica dy_row W_replica W_row x_replica x_row dx_replica dx_row",
+    "activation:int32 slope",
 )
-DW = _definition(
+DW = _define(
     "affine_dW",
-    "x dy dW db? results? columns?",
-    "arrived",
+    "x~ dy~ dW~ db~? results~? columns~? arrived?:int32",
     "B I O splits",
     "x_replica x_row dy_replica dy_row dW_replica dW_row db_replica",
-    numbers=False,
 )
-GRADIENTS = _definition(
+GRADIENTS = _define(
     "affine_gradients",
-    "x dy W dW db? dx dx_results? dW_results? columns?",
-    "dx_arrived dW_arrived",
+    "x~ dy~ W~ dW~ db~? dx~ dx_results~? dW_results~? columns~? dx_arrived?:int32 dW_arrived?:int32",
     "B I O dx_splits dW_splits",
     "x_replica x_row dy_replica dy_row W_replica W_row dW_replica dW_row db_replica dx_replica dx_row",
+    "activation:int32 slope",
 )
 DEFINITIONS = (AFFINE, DX, DW, GRADIENTS)
 
@@ -231,12 +223,8 @@ def _grid(cut: Cut, R: int, M: int, N: int) -> tuple[int, int, int]:
 
 def _number(activation: str) -> int:
     if activation not in ACTIVATIONS:
-        raise ArgumentError(
-            "affine: activation",
-            expected=f"one of {', '.join(ACTIVATIONS)}",
-            got=activation,
-            fix="run other activations as layers of their own",
-        )
+        expected, fix = f"one of {', '.join(ACTIVATIONS)}", "run other activations as layers of their own"
+        raise ArgumentError("affine: activation", expected=expected, got=activation, fix=fix)
     return ACTIVATIONS.index(activation)
 
 
@@ -250,28 +238,12 @@ def products(device: Device, R: int, B: int, I: int, O: int) -> Iterator[Workloa
     W, dW, b, db = device.reals(R, I, O), device.reals(R, I, O), device.reals(R, 1, O), device.reals(R, 1, O)
     workspace = device.workspace(affine.workspace(R, B, I, O))
     floor, shape = Floor(flop=2 * R * B * I * O), f"{R}x{B}x{I}x{O}"
-
-    cut = choose_cut(R, B, O, I, device.multiprocessors)
-    yield Workload(
-        f"affine {shape}",
-        lambda cut=cut: affine.forward(x, W, b, y, activation="relu", workspace=workspace, cut=cut),  # type: ignore[misc]
-        floor,
-        {"affine": floor},
-    )
-    cut = choose_cut(R, B, I, O, device.multiprocessors)
-    yield Workload(
-        f"affine_dx {shape}",
-        lambda cut=cut: affine.input_gradient(dy, W, dx, x=x, activation="relu", workspace=workspace, cut=cut),  # type: ignore[misc]
-        floor,
-        {"affine_dx": floor},
-    )
-    cut = choose_cut(R, I, O, B, device.multiprocessors)
-    yield Workload(
-        f"affine_dW {shape}",
-        lambda cut=cut: affine.weight_gradient(x, dy, dW, db, workspace=workspace, cut=cut),  # type: ignore[misc]
-        floor,
-        {"affine_dW": floor},
-    )
+    for name, run in (
+        ("affine", lambda: affine.forward(x, W, b, y, activation="relu", workspace=workspace)),
+        ("affine_dx", lambda: affine.input_gradient(dy, W, dx, x=x, activation="relu", workspace=workspace)),
+        ("affine_dW", lambda: affine.weight_gradient(x, dy, dW, db, workspace=workspace)),
+    ):
+        yield Workload(f"{name} {shape}", run, floor, {name: floor})
     cuts = affine.cuts(R, B, I, O)
     if cuts is not None:
         room = device.workspace(affine.workspace_of_both(cuts, R, B, I, O))

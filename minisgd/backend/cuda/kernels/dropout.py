@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from minisgd.backend.cuda.kernels.shapes import blocks, require_shape
-from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, scalar
+from minisgd.backend.cuda.launcher import KernelLibrary, definition
 from minisgd.backend.cuda.workload import REAL, Device, Floor, Workload, Workloads
 from minisgd.typing import Array
 
@@ -15,13 +15,9 @@ BLOCK = 128
 MACROS = {"BLOCK": BLOCK}
 WORDS_PER_COUNTER = 4
 
-_KEY = (array("seeds", "uint64"), array("clock", "int64"), scalar("stream", "uint64"), scalar("n", "int64"))
-DROPOUT = Definition(
-    "dropout",
-    Signature("dropout", (array("x", "real"), array("y", "real"), *_KEY, scalar("p", "real"), scalar("scale", "real"))),
-    (MACROS,),
-)
-UNIFORM = Definition("dropout", Signature("draw_uniform", (array("u", "real"), *_KEY)), (MACROS,))
+_ARRAYS, _SIZES = "seeds:uint64 clock:int64", "stream:uint64 n:int64"
+DROPOUT = definition("dropout", (MACROS,), "dropout", f"x y {_ARRAYS}", _SIZES, reals="p scale")
+UNIFORM = definition("dropout", (MACROS,), "draw_uniform", f"u {_ARRAYS}", _SIZES)
 
 DEFINITIONS = (DROPOUT, UNIFORM)
 

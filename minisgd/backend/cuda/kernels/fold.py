@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from minisgd.backend.cuda.kernels.shapes import blocks, require_shape, stride
-from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Macros, Signature, array, scalar
+from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Macros, definition
 from minisgd.backend.cuda.workload import LONG, REAL, Device, Floor, Workload, Workloads
 from minisgd.errors import DtypeError, ShapeError
 from minisgd.typing import Array
@@ -31,16 +31,8 @@ def _definition(source: str, result: str, folds: tuple[int, ...]) -> Definition:
         for fold in folds
         for schedule in SCHEDULES
     )
-    arguments = (
-        array("x", source, strided=True),
-        array("y", source, optional=True, strided=True),
-        array("out", result, strided=True),
-        scalar("inner", "int32"),
-        scalar("n", "int64"),
-        scalar("slab", "int64"),
-        *(scalar(name, "int64") for name in _STRIDES.split()),
-    )
-    return Definition("fold", Signature("fold", arguments), variants)
+    arrays = f"x~:{source} y~?:{source} out~:{result}"
+    return definition("fold", variants, "fold", arrays, "inner", f"n slab {_STRIDES}")
 
 
 REALS = _definition("real", "real", (SUM, MAX, DOT))
@@ -89,12 +81,8 @@ class Fold:
             self._launch(definition, fold, x, y, out[:, None], n)
             return
         if workspace.size < needed:
-            raise ShapeError(
-                "fold: workspace",
-                expected=f"at least {needed} elements",
-                got=workspace.shape,
-                fix="size it with workspace()",
-            )
+            expected, fix = f"at least {needed} elements", "size it with workspace()"
+            raise ShapeError("fold: workspace", expected=expected, got=workspace.shape, fix=fix)
         slabs = _slabs(n)
         partial = workspace.reshape(-1)[:needed].reshape(outer, slabs, inner)
         self._launch(definition, fold, x, y, partial, blocks(n, slabs))

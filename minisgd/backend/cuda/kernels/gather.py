@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from minisgd.backend.cuda.kernels.shapes import blocks, require_shape
-from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Macros, Signature, array, scalar
+from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Macros, definition
 from minisgd.backend.cuda.workload import LONG, REAL, Device, Floor, Workload, Workloads
 from minisgd.errors import DtypeError
 from minisgd.typing import Array
 
 THREADS = 128
 BYTES_A_LOAD = 16
+CONVERT = "convert the data set once, when it is moved to the device"
 
 
 def _variants(source: str, result: str, scaled: int, vectors: tuple[int, ...]) -> tuple[Macros, ...]:
@@ -26,27 +27,14 @@ def _variants(source: str, result: str, scaled: int, vectors: tuple[int, ...]) -
 
 
 def _definition(source: str, source_type: str, result: str, scaled: int, vectors: tuple[int, ...]) -> Definition:
-    return Definition(
+    result_type = "REAL" if result == "real" else "long long"
+    return definition(
         "gather",
-        Signature(
-            "gather",
-            (
-                array("data", source),
-                array("index", "int64"),
-                array("x", result),
-                array("targets", "int32", optional=True),
-                array("target", "int32", optional=True),
-                array("weights", "int32", optional=True),
-                array("weight", "int32", optional=True),
-                scalar("examples", "int64"),
-                scalar("N", "int64"),
-                scalar("D", "int32"),
-                scalar("target_words", "int32"),
-                scalar("weight_words", "int32"),
-                scalar("scale", result),
-            ),
-        ),
-        _variants(source_type, "REAL" if result == "real" else "long long", scaled, vectors),
+        _variants(source_type, result_type, scaled, vectors),
+        "gather",
+        f"data:{source} index:int64 x:{result} targets?:int32 target?:int32 weights?:int32 weight?:int32",
+        "examples:int64 N:int64 D target_words weight_words",
+        reals=f"scale:{result}",
     )
 
 
@@ -91,32 +79,16 @@ class Gather:
         definition = self._definition(data)
         N, examples = data.shape[0], index.size
         D = out.size // examples if examples else 0
-        vector = 4 if D % 4 == 0 and definition is not INTEGERS and self._aligned(data, out) else 1
         wide = 1 if D < 8 else 32
-        if wide == 1:
-            vector = 1
-        source, result = definition.variants[0]["SOURCE"], definition.variants[0]["RESULT"]
-        scaled = definition.variants[0]["SCALED"]
-        kernel = self.library.kernel(
-            definition, SOURCE=source, RESULT=result, WIDE=wide, HIGH=THREADS // wide, VECTOR=vector, SCALED=scaled
-        )
-        grid = (blocks(examples, THREADS // wide), max(1, blocks(D, wide * vector)), 1)
-        number = int(scale) if definition is INTEGERS else float(scale)
+        whole_loads = wide > 1 and D % 4 == 0 and definition is not INTEGERS and self._aligned(data, out)
+        vector = 4 if whole_loads else 1
+        same = {name: definition.variants[0][name] for name in ("SOURCE", "RESULT", "SCALED")}
+        kernel = self.library.kernel(definition, **same, WIDE=wide, HIGH=THREADS // wide, VECTOR=vector)
         kernel(
-            grid,
-            (wide, THREADS // wide, 1),
-            data,
-            index,
-            out,
-            *targets,
-            *weights,
-            examples,
-            N,
-            D,
-            words,
-            weight_words,
-            number,
-        )
+            (blocks(examples, THREADS // wide), max(1, blocks(D, wide * vector)), 1), (wide, THREADS // wide, 1),
+            data, index, out, *targets, *weights, examples, N, D, words, weight_words,
+            int(scale) if definition is INTEGERS else float(scale),
+        )  # fmt: skip
 
     def _aligned(self, data: Array, out: Array) -> bool:
         return self.address(data) % BYTES_A_LOAD == 0 and self.address(out) % BYTES_A_LOAD == 0
@@ -128,12 +100,8 @@ class Gather:
             return INTEGERS
         if data.dtype == self.library.dtype:
             return REALS
-        raise DtypeError(
-            "gather: data",
-            expected=f"uint8, int64 or {self.library.dtype}",
-            got=f"an array of {data.dtype}",
-            fix="convert the data set once, when it is moved to the device",
-        )
+        expected = f"uint8, int64 or {self.library.dtype}"
+        raise DtypeError("gather: data", expected=expected, got=f"an array of {data.dtype}", fix=CONVERT)
 
 
 def _words(name: str, column: tuple[Array, Array] | None, index: Array) -> tuple[tuple[Array | None, ...], int]:
@@ -143,12 +111,8 @@ def _words(name: str, column: tuple[Array, Array] | None, index: Array) -> tuple
     rows, out = column
     require_shape(out, f"gather: {name}", (*index.shape, *rows.shape[1:]))
     if out.dtype != rows.dtype or rows.itemsize % 4:
-        raise DtypeError(
-            f"gather: {name}",
-            expected=f"an array of {rows.dtype}, with elements of 4 or 8 bytes",
-            got=f"an array of {out.dtype}",
-            fix="convert the data set once, when it is moved to the device",
-        )
+        expected = f"an array of {rows.dtype}, with elements of 4 or 8 bytes"
+        raise DtypeError(f"gather: {name}", expected=expected, got=f"an array of {out.dtype}", fix=CONVERT)
     words = out.size // index.size * rows.itemsize // 4
     return (rows.reshape(-1).view(np.int32), out.reshape(-1).view(np.int32)), words
 

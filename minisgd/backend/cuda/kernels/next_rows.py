@@ -19,19 +19,13 @@ NEXT_ROWS = Definition(
     Signature(
         "next_rows",
         (
-            array("indices", "int64", optional=True),
-            array("index", "int64", optional=True),
-            scalar("examples", "int64"),
-            array("rates", "real"),
-            array("lr", "real"),
-            scalar("R", "int64"),
-            scalar("K", "int64"),
-            array("step", "int64"),
-            array("arrived", "int32"),
+            array("indices", "int64", optional=True), array("index", "int64", optional=True),
+            scalar("examples", "int64"), array("rates", "real"), array("lr", "real"), scalar("R", "int64"),
+            scalar("K", "int64"), array("step", "int64"), array("arrived", "int32"),
         ),
     ),
     (MACROS,),
-)
+)  # fmt: skip
 DEFINITIONS = (NEXT_ROWS,)
 
 

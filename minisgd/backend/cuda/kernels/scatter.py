@@ -7,21 +7,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from minisgd.backend.cuda.kernels.shapes import blocks, require_int32, require_shape
-from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, scalar
+from minisgd.backend.cuda.launcher import KernelLibrary, definition
 from minisgd.backend.cuda.workload import LONG, REAL, Device, Floor, Workload, Workloads
 from minisgd.typing import Array
 
 BLOCK, WARPS = 256, 8
 MACROS = {"BLOCK": BLOCK, "WARPS": WARPS}
 
-
-def _definition(name: str, count: str) -> Definition:
-    arrays = (array("a", "real"), array("index", "int64"), array("out", "real"))
-    sizes = (scalar(count, "int32"), scalar("D", "int32"), scalar("V", "int64"))
-    return Definition("scatter", Signature(name, (*arrays, *sizes)), (MACROS,))
-
-
-ADD, PUT = _definition("add_rows", "N"), _definition("put_rows", "elements")
+ADD = definition("scatter", (MACROS,), "add_rows", "a index:int64 out", "N D V:int64")
+PUT = definition("scatter", (MACROS,), "put_rows", "a index:int64 out", "elements D V:int64")
 
 DEFINITIONS = (ADD, PUT)
 
