@@ -3,7 +3,7 @@
 For z ≥ 0 and t = 2 / (2 + z), erfc(z) = t · exp(−z² + g(2t − 1)) with g smooth on [−1, 1]. Its Chebyshev
 coefficients below were computed by interpolation at 160 nodes in 40-digit arithmetic; Horner's rule sums them as powers
 of 2t − 1, which lose nothing between −1 and 1. Absolute error below 4e-16 in float64, 3e-7 in float32. What the
-native executor runs in its place, ``ERF`` in ``_executor.c``, has the same bits.
+native executor runs in its place, ``ERF`` in ``native/loops.h``, has the same bits.
 """
 
 from __future__ import annotations

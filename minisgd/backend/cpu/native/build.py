@@ -16,7 +16,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 NAME = "_executor"
-SOURCES = (HERE / f"{NAME}.c", HERE / "fused_loops.h")
+SOURCES = tuple(HERE / name for name in (f"{NAME}.c", "loops.h", "fused_loops.h", "reading.h"))
 
 FLAGS = () if sys.platform == "win32" else ("-O3", "-ffp-contract=off", "-fno-math-errno")
 """Every operation is rounded by itself, as in NumPy, and a square root sets no error number. MSVC does so anyway."""
