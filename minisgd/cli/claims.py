@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minisgd.cli import options, output, running
+from minisgd.cli import inputs, options, output, running
 from minisgd.cli.parser import Parser, folder, integer, integer_or_word, listed
 from minisgd.cli.workers import add_workers, executor
 
@@ -36,8 +36,8 @@ def run(args: Namespace) -> int:
     from minisgd.cli.signals import INTERRUPTED
     from minisgd.lab.claims import claims
 
-    data = options.load_data(args)
-    network, _ = options.load_model(args, data)
+    data = inputs.load_data(args)
+    network, _ = inputs.load_model(args, data)
     running.require_report("the report of the claims")
     output.require_writable(args.out)
     output.note(data.describe(), args.quiet)
@@ -47,7 +47,7 @@ def run(args: Namespace) -> int:
             data,
             only=args.only,
             budget=args.budget,
-            loss=options.make_loss(args),
+            loss=inputs.make_loss(args),
             seeds=args.seeds,
             out=args.out,
             model_name=args.model,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from minisgd.cli import options, output
+from minisgd.cli import inputs, options, output
 from minisgd.cli.parser import Parser
 
 EXAMPLES = """\
@@ -35,16 +35,16 @@ def run(args: Namespace) -> int:
     from minisgd.training.memory import default_loss
     from minisgd.training.trace import TraceResult
 
-    data = options.data_if_given(args)
-    network, shape = options.load_model(args, data)
-    loss = options.make_loss(args)
+    data = inputs.data_if_given(args)
+    network, shape = inputs.load_model(args, data)
+    loss = inputs.make_loss(args)
     if loss is None and data is not None:
         loss = default_loss(data.task)
     explanation = explain(
         network,
-        options.fixed_batch_size(args.batch_size, data),
+        inputs.fixed_batch_size(args.batch_size, data),
         input_shape=shape,
-        optimizer=options.make_optimizer(args),
+        optimizer=inputs.make_optimizer(args),
         loss=loss,
         dtype=args.dtype,
         time=args.time,

@@ -14,8 +14,8 @@ from importlib import import_module
 from types import ModuleType
 
 from minisgd.cli import settings
+from minisgd.cli.inputs import settle_device
 from minisgd.cli.naming import options_named_as_typed
-from minisgd.cli.options import settle_device
 from minisgd.cli.parser import Parser, UsageError, did_you_mean
 
 

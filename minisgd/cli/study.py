@@ -7,7 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minisgd.cli import options, output, running
+from minisgd.cli import inputs, options, output, running
 from minisgd.cli.parser import Parser, folder, integer, integer_or_word, listed, number
 from minisgd.cli.workers import add_workers, executor
 from minisgd.errors import ArgumentError
@@ -53,9 +53,9 @@ def run(args: Namespace) -> int:
     from minisgd.cli.signals import INTERRUPTED
     from minisgd.lab.study import study
 
-    data = options.load_data(args)
-    network, _ = options.load_model(args, data)
-    optimizer = options.make_optimizer(args)
+    data = inputs.load_data(args)
+    network, _ = inputs.load_model(args, data)
+    optimizer = inputs.make_optimizer(args)
     sizes, seeds = _plan(args, len(data))
     unreported = running.without_report("report.html")
     if unreported:

@@ -19,7 +19,7 @@ from safetensors.numpy import load_file
 
 import minisgd as ms
 from minisgd import cli
-from minisgd.cli import doctor, options, probe
+from minisgd.cli import doctor, inputs, probe
 from minisgd.cli import train as train_command
 from minisgd.cli.parser import Parser
 from minisgd.data import sources
@@ -290,7 +290,7 @@ def test_optimizer_names_and_defaults_are_those_of_the_library() -> None:
     from argparse import Namespace
 
     for name in OPTIMIZERS:
-        made = options.make_optimizer(Namespace(optimizer=name, momentum=None, weight_decay=None))
+        made = inputs.make_optimizer(Namespace(optimizer=name, momentum=None, weight_decay=None))
         assert type(made).__name__.lower() == name.replace("nesterov", "sgd")
         default = type(made).__dataclass_fields__["lr"].default
         assert made.lr == (default if isinstance(default, float) else DEFAULT_LR)

@@ -70,8 +70,8 @@ def test_nohup_is_respected() -> None:
 def test_before_and_after_the_training_run_a_signal_ends_the_command() -> None:
     code = """
 import os, signal, sys
-from minisgd.cli import main, options
-options.load_data = lambda args: os.kill(os.getpid(), signal.SIGTERM)
+from minisgd.cli import inputs, main
+inputs.load_data = lambda args: os.kill(os.getpid(), signal.SIGTERM)
 sys.exit(main(sys.argv[1:]))
 """
     done = python(code, TRAIN)

@@ -6,7 +6,7 @@ from argparse import Namespace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from minisgd.cli import options
+from minisgd.cli import inputs, options
 from minisgd.cli.parser import Parser, integer, listed, number
 from minisgd.cli.probe import report, subject
 from minisgd.cli.probe.report import Column, Report
@@ -49,7 +49,7 @@ def run(args: Namespace) -> int:
 
     report.begin(args)
     network, data, loss = subject.load(args)
-    optimizer = options.make_optimizer(args, args.lr)
+    optimizer = inputs.make_optimizer(args, args.lr)
     if args.scaling is not None:
         with blamed_on("--scaling"):
             scaled(optimizer, reference=1, batch_size=1, rule=args.scaling)

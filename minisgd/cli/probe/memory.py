@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from minisgd.cli import options, output
+from minisgd.cli import inputs, options, output
 from minisgd.cli.parser import Parser, positive
 from minisgd.cli.probe import report
 from minisgd.cli.probe.report import Column, Report
@@ -47,7 +47,7 @@ def run(args: Namespace) -> int:
     from minisgd.training.memory import default_loss
 
     report.begin(args)
-    data = options.data_if_given(args)
+    data = inputs.data_if_given(args)
     wrong = f"--ranks {args.ranks}" if args.ranks else f"--device {args.device}"
     if args.measure and (data is None or args.device != "cpu" or args.ranks):
         raise ArgumentError(
@@ -58,13 +58,13 @@ def run(args: Namespace) -> int:
             if data is None
             else f"leave {'--ranks' if args.ranks else '--device'} out",
         )
-    network, shape = options.load_model(args, data)
-    loss, optimizer = options.make_loss(args), options.make_optimizer(args)
+    network, shape = inputs.load_model(args, data)
+    loss, optimizer = inputs.make_loss(args), inputs.make_optimizer(args)
     available, source = available_memory()
     plan = memory_plan(
         network,
         shape,
-        options.fixed_batch_size(args.batch_size, data),
+        inputs.fixed_batch_size(args.batch_size, data),
         optimizer,
         loss=loss if loss or data is None else default_loss(data.task),
         dtype=args.dtype,

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from minisgd.cli import options, output, running
+from minisgd.cli import inputs, options, output, running
 from minisgd.cli.parser import Parser, integer, listed, positive
 from minisgd.cli.probe import report, subject
 from minisgd.cli.probe.report import Column, Report
@@ -45,7 +45,7 @@ def run(args: Namespace) -> int:
     report.begin(args)
     network, data, loss = subject.load(args)
     machine = running.machine(args)
-    training = {"optimizer": options.make_optimizer(args), "loss": loss, **machine}
+    training = {"optimizer": inputs.make_optimizer(args), "loss": loss, **machine}
     what = "prediction" if args.inference else "training step"
     pairs = None
     with output.ProgressBar(args.quiet) as bar:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import TYPE_CHECKING, NamedTuple
 
-from minisgd.cli import options
+from minisgd.cli import inputs, options
 from minisgd.cli.parser import Parser, choice, folder
 from minisgd.errors import ArgumentError, ShapeError
 
@@ -54,11 +54,11 @@ def load(args: Namespace) -> Subject:
         raise ArgumentError(
             "--init", expected="left out with --weights", got=args.init, fix="choose fresh weights or those of a file"
         )
-    data = options.load_data(args)
-    network, _ = options.load_model(args, data)
+    data = inputs.load_data(args)
+    network, _ = inputs.load_model(args, data)
     built = _loaded(network, data, args) if args.weights else _fresh(network, data, args)
     built.input_scale, built.classes = data.scale, data.classes
-    return Subject(built, data, options.make_loss(args) or default_loss(data.task))
+    return Subject(built, data, inputs.make_loss(args) or default_loss(data.task))
 
 
 def _fresh(network: Network, data: Dataset, args: Namespace) -> Network:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minisgd.cli import options, output, running
+from minisgd.cli import inputs, options, output, running
 from minisgd.cli.parser import Parser, folder, integer, number
 from minisgd.cli.probe import report, subject
 from minisgd.cli.probe.report import Column, Report
@@ -51,9 +51,9 @@ def run(args: Namespace) -> int:
             stopped = train(
                 network,
                 data,
-                optimizer=options.make_optimizer(args, options.make_schedule(args, args.epochs)),
+                optimizer=inputs.make_optimizer(args, inputs.make_schedule(args, args.epochs)),
                 loss=loss,
-                batch_size=options.batch_size(args.batch_size),
+                batch_size=inputs.batch_size(args.batch_size),
                 epochs=args.epochs,
                 callbacks=[trace],
                 on_progress=lambda share, record: bar.show(share, "training"),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from minisgd.cli import options, output, resuming, tables
+from minisgd.cli import inputs, options, output, resuming, tables
 from minisgd.cli.naming import named_as_typed
 from minisgd.cli.parser import Parser, choice, folder, integer, listed, number, positive
 from minisgd.cli.train import scaling
@@ -103,8 +103,8 @@ def run(args: Namespace) -> int:
     from minisgd.nn.architecture import described
     from minisgd.training import train
 
-    data = options.load_data(args)
-    network, _ = options.load_model(args, data)
+    data = inputs.load_data(args)
+    network, _ = inputs.load_model(args, data)
     ranks = ranks_of(args)
     if (args.batch_size or "").partition(":")[0] == "auto":
         choose(args, data, network)

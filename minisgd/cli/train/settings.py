@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from minisgd.cli import options, output, resuming, running
+from minisgd.cli import inputs, output, resuming, running
 from minisgd.cli.estimate import try_steps
 from minisgd.cli.train.scaling import scaled
 from minisgd.errors import ArgumentError
@@ -26,14 +26,14 @@ def choose(args: Namespace, data: Dataset, network: Network) -> None:
 
     said = any(value is not None for value in (args.optimizer, args.lr, args.momentum, args.weight_decay))
     args.optimizer = args.optimizer or ("sgd" if said else None)
-    optimizer = options.make_optimizer(args, args.lr) if said else None
+    optimizer = inputs.make_optimizer(args, args.lr) if said else None
     with output.ProgressBar(args.quiet) as bar:
         choice = chosen(
             args.batch_size,
             network,
             data,
             optimizer,
-            options.make_loss(args),
+            inputs.make_loss(args),
             keep_rate=args.lr is not None,
             memory_limit=args.memory_limit,
             on_event=running.reporter(bar),
@@ -71,7 +71,7 @@ def settings_of(args: Namespace, data: Dataset, network: Network) -> dict[str, A
     if args.batch_size is None:
         size = intake.default_batch_size(len(data), network.couples_batch)
     else:
-        size = options.batch_size(args.batch_size)
+        size = inputs.batch_size(args.batch_size)
     largest = as_batch_schedule(size, len(data)).largest
     epochs = intake.default_epochs(data, largest) if args.epochs is None and args.steps is None else args.epochs
     if args.optimizer is None:
@@ -82,8 +82,8 @@ def settings_of(args: Namespace, data: Dataset, network: Network) -> dict[str, A
     intake.check_duration(epochs, args.steps, args.evaluate_every)
     passes = epochs if epochs is not None else args.steps * largest / len(data)
     return {
-        "optimizer": scaled(args, options.make_optimizer(args, options.make_schedule(args, passes)), size, len(data)),
-        "loss": options.make_loss(args),
+        "optimizer": scaled(args, inputs.make_optimizer(args, inputs.make_schedule(args, passes)), size, len(data)),
+        "loss": inputs.make_loss(args),
         "batch_size": size,
         "epochs": epochs,
         "steps": args.steps,

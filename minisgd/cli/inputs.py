@@ -1,4 +1,4 @@
-"""Options that several commands share: what they stand for."""
+"""What the options that several commands share stand for: the data, a network, loss, optimizer, schedules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from minisgd.cli.naming import blamed_on
-from minisgd.cli.options.defaults import default_lr
+from minisgd.cli.options import default_lr
 from minisgd.cli.parser import did_you_mean
 from minisgd.errors import ArgumentError
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from argparse import BooleanOptionalAction
+from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import Any
 
-from minisgd.cli.options.defaults import by_default, defaults_text
 from minisgd.cli.parser import Parser, choice, listed, natural, number, positive, shape
-
-STEP_FORM = "step:FACTOR,EPOCHS"
 
 
 def add_common(parser: Parser, *, runs: bool = True, dtype: str = "float32") -> None:
@@ -146,7 +145,7 @@ def add_learning_rate(parser: Parser) -> None:
     group = parser.add_argument_group("learning rate")
     group.add_argument("--lr", type=number, metavar="X", help=f"learning rate {defaults_text(by_default('lr'))}")
     group.add_argument(
-        "--schedule", default="constant", metavar="NAME", help=f"{', '.join(SCHEDULES)}, {STEP_FORM} (constant)"
+        "--schedule", default="constant", metavar="NAME", help=f"{', '.join(SCHEDULES)}, step:FACTOR,EPOCHS (constant)"
     )
     group.add_argument("--warmup", type=number, metavar="X", help="raise the learning rate over the first X epochs")
 
@@ -158,3 +157,30 @@ def add_loss(parser: Parser) -> None:
         "--loss", type=choice(*LOSSES), metavar="NAME", help=f"{', '.join(LOSSES)} (chosen by the data)"
     )
     parser.add_argument("--label-smoothing", type=number, metavar="X", default=0.0, help="for cross-entropy (0)")
+
+
+# ------------------------------------------------ defaults of optimizers, read from their signatures
+
+
+def by_default(option: str) -> dict[float, list[str]]:
+    """Return the optimizers that have an option, by its default; that of most comes first."""
+    from minisgd.optim import DEFAULT_LR, OPTIMIZERS
+
+    found: dict[float, list[str]] = {}
+    for name, kind in OPTIMIZERS.items():
+        if (parameter := signature(kind).parameters.get(option)) is not None:
+            default = DEFAULT_LR if parameter.default is parameter.empty else parameter.default
+            found.setdefault(default, []).append(name)
+    return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+
+
+def defaults_text(by_default: Mapping[float, Sequence[str]]) -> str:
+    """Write defaults as help texts do: (0.1; adam, adamw, lamb 0.001)."""
+    (usual, _), *others = by_default.items()
+    exceptions = (f"; {', '.join(names)} {value:g}" for value, names in others)
+    return f"({usual:g}{''.join(exceptions)})"
+
+
+def default_lr(optimizer: str) -> float:
+    """Return the learning rate of an optimizer that is given none."""
+    return next(lr for lr, names in by_default("lr").items() if optimizer in names)
