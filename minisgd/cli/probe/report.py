@@ -114,11 +114,9 @@ def write_page(args: Namespace, found: Report) -> None:
         "facts": [(number, name, remark) for name, number, remark in found.facts],
         "usage": [args.command_line],
         "cautions": () if plots else found.cautions,
-        "differences": None,
         "plots": plots,
         "tables": [(name, *_table(columns)) for name, columns in found.tables.items()],
         "setting": [(name.replace("_", " "), str(value)) for name, value in options.items()],
-        "live": False,
     }
     output.note(f"Report: {page.write_page(args.out / 'report.html', 'minisgd.lab.page', **context)}", args.quiet)
 

@@ -18,6 +18,10 @@ from minisgd.lab.plots import Figure
 
 SCRIPT = "page.js"
 
+PARTS: dict[str, Any] = dict.fromkeys(("facts", "usage", "cautions", "plots", "tables", "setting"), ())
+PARTS |= {"differences": None, "live": False}
+"""What the template of this package shows only where it is given."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -70,7 +74,7 @@ def render(package: str, scripts: Sequence[tuple[str, str]] = (), **context: Any
     )
     script = "\n".join(read(*each) for each in scripts or [(here, SCRIPT)])
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    environment.globals |= {"style": read(here, "style.css"), "script": script, "digest": digest}
+    environment.globals |= PARTS | {"style": read(here, "style.css"), "script": script, "digest": digest}
     return environment.from_string(read(package, "template.html.j2")).render(context)
 
 
@@ -100,10 +104,8 @@ def save(path: str | Path, document: Mapping[str, Any], draw: Callable[[], Figur
     if suffix == ".svg":
         return write_atomically(path, svg(figure, Path(path).stem, title, caption).encode(), "path")
     about = {"title": title, "over": "minisgd probe", "answer": title, "why": caption}
-    nothing = dict.fromkeys(("facts", "usage", "cautions", "tables", "setting"), ())
     plot = Plot("plot", "What does it look like?", [View("", figure, caption)])
-    text = render(__package__ or "", **about, **nothing, plots=[plot], differences=None, live=False)
-    return write_atomically(path, text.encode(), "path")
+    return write_atomically(path, render(__package__ or "", **about, plots=[plot]).encode(), "path")
 
 
 def read(package: str, name: str) -> str:

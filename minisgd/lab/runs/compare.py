@@ -51,14 +51,9 @@ class Comparison:
             over=f"{len(self.names)} {what}",
             answer=f"{words.join(self.names)}, side by side",
             why=f"{words.plural(len(self.settings), 'setting')} {'differs' if len(self.settings) == 1 else 'differ'}.",
-            facts=[],
-            usage=[],
-            cautions=[],  # they stand beside the plots
             differences=_table("setting", self.settings, self.names),
             plots=drawn,
             tables=[("what was found", *_table("quantity", self.found, self.names))],
-            setting=[],
-            live=False,
         )
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from minisgd.lab import plots, words
 from minisgd.lab.page import Plot, View, render, say
-from minisgd.lab.runs import training
 from minisgd.lab.runs.folder import Document, Folder, number
+from minisgd.lab.runs.training import context
 
 SCRIPTS = [("minisgd.lab.page", "page.js"), ("minisgd.lab.runs", "live.js")]
 
@@ -24,9 +24,9 @@ def live_page(folder: Folder) -> str:
     Raises:
         MissingExtraError: matplotlib or jinja2 is not installed.
     """
-    found = _study(folder) if folder.kind == "study" else training.page_of(folder)
+    page = _study(folder) if folder.kind == "study" else context(folder.about, folder.lines, str(folder.path))
     state = "under way" if not folder.finished else "ended"
-    return render("minisgd.lab.page", SCRIPTS, **found | {"live": True, "over": f"{folder.path}: {state}"})
+    return render("minisgd.lab.page", SCRIPTS, **page | {"live": True, "over": f"{folder.path}: {state}"})
 
 
 def _study(folder: Folder) -> dict[str, Any]:
@@ -46,10 +46,6 @@ def _study(folder: Folder) -> dict[str, Any]:
         "title": f"A study under way: {folder.path}",
         "answer": f"{runs} finished, {reached} reached the target" if folder.lines else "The pilot looks for a target",
         "why": "Steps are compared so far; times are measured at the end.",
-        "facts": [],
-        "usage": [],
-        "cautions": [],
-        "differences": None,
         "plots": [Plot("race", "How many steps so far?", [_race(cells, best)])] if best else [],
         "tables": [("best so far", ["batch size", "learning rate", "steps to target", "runs"], table)] if best else [],
         "setting": [(name, str(value)) for name in SHOWN if (value := settings.get(name)) is not None],

@@ -9,7 +9,7 @@ from typing import Any
 
 from minisgd.lab import plots, words
 from minisgd.lab.page import Plot, View, write_page
-from minisgd.lab.runs.folder import Document, Folder
+from minisgd.lab.runs.folder import Document
 
 UNITS = {"step": "steps", "epoch": "epochs", "seconds": "time"}
 """In what the way of a training run is counted, by the name in its records."""
@@ -84,11 +84,9 @@ def context(about: Document, history: Sequence[Document], folder: str) -> dict[s
         "facts": [(text, name, "") for name, text in found],
         "usage": [*call, str(about["command"])],
         "cautions": [*about.get("warnings", []), *(left_out if len(few) < len(history) else [])],
-        "differences": None,
         "plots": curves_of({"": few}),
         "tables": [("evaluations", *records_table(few))] if few else [],
         "setting": [(k, str(v)) for k, v in about.get("options", {}).items() if v not in (None, False, [], (), "")],
-        "live": False,
     }
 
 
@@ -172,8 +170,3 @@ def _view(unit: str, columns: Sequence[str], runs: Mapping[str, Sequence[Documen
     ax.set_xlabel("seconds" if unit == "seconds" else UNITS[unit])
     plots.legend(page, keys, columns=2)
     return View(UNITS[unit], page, f"From first to last evaluation: {'; '.join(ends)}.")
-
-
-def page_of(folder: Folder) -> dict[str, Any]:
-    """Return what the template names of a training run, from its folder."""
-    return context(folder.about, folder.lines, str(folder.path))
