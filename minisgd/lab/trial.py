@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from minisgd.backend import Plan
 from minisgd.data import Dataset
 from minisgd.nn import Loss, Network
 from minisgd.optim import SGD, Optimizer
@@ -52,6 +53,10 @@ class Trial:
         """Return a stack of replicas, each with its seed and learning rate, divided among the threads."""
         threads = self.threads if self.device == "cpu" else 1
         return ReplicaThreads(partial(self.prepare, batch_size), seeds, rates, threads=threads, last_batch="drop")
+
+    def bytes(self, batch_size: int) -> int:
+        """Return the bytes of a training step of one network, as planned."""
+        return Plan(self.prepare(batch_size, 0).recipe.requests()).bytes()
 
     def flops(self, batch_size: int) -> float:
         """Return the FLOPs of an update, of gradient and optimizer together; a multiply-add is two."""

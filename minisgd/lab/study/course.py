@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from minisgd.backend import Plan
 from minisgd.lab import words
 from minisgd.lab.study.cell import Cell, Journal
 from minisgd.lab.study.grid import HALF_WINDOW
@@ -154,7 +153,7 @@ class Course:
             steps = self.fixed(b) if self.fixed else 1.4 * pilot.steps * (1 + pilot.batch_size / b) / 2
             seconds += per_size * pilot.seconds(b, steps)
         seconds /= chains
-        one = Plan(self.trial.prepare(self.sizes[-1], 0).recipe.requests()).bytes()
+        one = self.trial.bytes(self.sizes[-1])
         room = max(one, self.stack_bytes)
         memory, runs = min(one * per_size, room) * chains, per_size * len(self.sizes)
         cut = ", stacks cut to fit into that," if one * per_size > room else ""

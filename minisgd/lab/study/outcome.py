@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from minisgd.backend import Plan
 from minisgd.errors import ArgumentError
 from minisgd.lab import words
 from minisgd.lab.study.analysis import Trials
@@ -103,7 +102,6 @@ def trials_of(trial: Trial, outcome: Outcome, visits: HostArray, seeds: int) -> 
     if outcome.cut:  # a seed for which there was no time is one that took longer than that
         rows = [[*row, *[replace(row[-1], steps_to_target=math.inf)] * (seeds - len(row))] for row in rows]
     outcome = replace(outcome, cells=rows)
-    memory = Plan(trial.prepare(outcome.batch_size, 0).recipe.requests()).bytes()
     labelled = outcome.cells[0][0].val_accuracy is not None
     return Trials(
         batch_size=outcome.batch_size,
@@ -118,7 +116,7 @@ def trials_of(trial: Trial, outcome: Outcome, visits: HostArray, seeds: int) -> 
         given=outcome.table(lambda c: c.steps),
         ran=outcome.ran,
         visits=visits,
-        memory_bytes=memory,
+        memory_bytes=trial.bytes(outcome.batch_size),
         step_flops=trial.flops(outcome.batch_size),
         curves=[_curve(row) for row in outcome.cells],
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
-from minisgd.backend import Plan, get_ops
+from minisgd.backend import get_ops
 from minisgd.backend.cpu.threads import blas_threads, choose_threads
 from minisgd.checks import as_path, require_function
 from minisgd.data import Dataset
@@ -286,7 +286,7 @@ def _fitting(trial: Trial, sizes: list[int], room: int, emit: EventHook) -> list
     Raises:
         MemoryLimitError: If none does.
     """
-    needed = {b: Plan(trial.prepare(b, 0).recipe.requests()).bytes() for b in sizes}
+    needed = {b: trial.bytes(b) for b in sizes}
     large = [b for b in sizes if needed[b] > room]
     if len(large) == len(sizes):
         raise MemoryLimitError(

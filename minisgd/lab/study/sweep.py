@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from minisgd.backend import Plan
 from minisgd.lab import words
 from minisgd.lab.study.cell import Cell, Journal
 from minisgd.lab.study.grid import HALF_WINDOW, lattice, nearest, window
@@ -181,8 +180,7 @@ class Search:
 
         Those of one seed stay together where they fit, for they tell each other when to give up.
         """
-        one = Plan(self.trial.prepare(batch_size, 0).recipe.requests()).bytes()
-        room = max(1, self.stack_bytes // one)
+        room = max(1, self.stack_bytes // self.trial.bytes(batch_size))
         stacks: list[list[tuple[float, int]]] = []
         for seed in dict.fromkeys(seed for _, seed in wanted):
             own = [key for key in wanted if key[1] == seed]

@@ -14,7 +14,6 @@ from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
-from minisgd.backend import Plan
 from minisgd.files import to_json
 from minisgd.lab.claims.experiment import Experiment
 from minisgd.lab.claims.lab import Lab
@@ -272,6 +271,5 @@ def _stacks(trial: Trial, b: int, cells: list[tuple[float, int]], most_bytes: in
     """Cut training runs into stacks that fit into memory."""
     if not cells:
         return []
-    one = Plan(trial.prepare(b, 0).recipe.requests()).bytes()
-    size = max(1, most_bytes // one)
+    size = max(1, most_bytes // trial.bytes(b))
     return [cells[start : start + size] for start in range(0, len(cells), size)]
