@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import isfinite
 
 from minisgd.lab.study.statistics import CensoredMedian
 
@@ -96,3 +97,8 @@ class BatchResult:
     step_seconds_low: float | None = None
     step_seconds_high: float | None = None
     step_flops: float | None = None
+
+    @property
+    def reached(self) -> bool:
+        """Whether the median training run reached the target."""
+        return isfinite(self.steps_to_target.median)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Self
 
@@ -46,7 +45,7 @@ def cautions(result: StudyResult) -> list[Caution]:
 def _of_search(result: StudyResult) -> Iterator[Caution]:
     """State what was not reached, where the grid ended, and what the fit does not say."""
     fit = result.fit
-    missed = [b for b in result.batch_sizes if not math.isfinite(b.steps_to_target.median)]
+    missed = [b for b in result.batch_sizes if not b.reached]
     partly = [b for b in result.batch_sizes if b not in missed and b.steps_to_target.censored]
     edge = [b for b in result.batch_sizes if b.lr_on_edge and b not in missed]
     if missed:

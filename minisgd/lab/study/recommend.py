@@ -7,7 +7,6 @@ speed that cannot be shown is not worth those bytes. Otherwise the fastest is.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from minisgd.lab import words
@@ -35,7 +34,7 @@ def recommend(
     target, or that needs more bytes than memory_limit, is never recommended.
     """
     fitting = [memory_limit is None or b.memory_bytes <= memory_limit for b in batches]
-    usable = [k for k, b in enumerate(batches) if fitting[k] and math.isfinite(b.seconds_to_target.median)]
+    usable = [k for k, b in enumerate(batches) if fitting[k] and b.reached]
     if not usable:
         return _nothing(batches, fitting, target, memory_limit)
     order = sorted(usable, key=lambda k: batches[k].seconds_to_target.median)

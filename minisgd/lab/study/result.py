@@ -7,7 +7,6 @@ in a regression).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -143,8 +142,8 @@ class StudyResult:
             (
                 str(b.batch_size),
                 words.number(b.lr),
-                words.count(b.steps_to_target.median) if math.isfinite(b.steps_to_target.median) else "not reached",
-                words.seconds(b.seconds_to_target.median) if math.isfinite(b.seconds_to_target.median) else "–",
+                words.count(b.steps_to_target.median) if b.reached else "not reached",
+                words.seconds(b.seconds_to_target.median) if b.reached else "–",
                 words.memory(b.memory_bytes),
             )
             for b in self.batch_sizes

@@ -90,7 +90,7 @@ def best_rate(batch: BatchResult) -> float | None:
     best = next(k for k, row in enumerate(rows) if row.lr == batch.lr)
     near = rows[max(best - 1, 0) : best + 2]
     if len(near) < 3 or batch.lr_on_edge or not all(math.isfinite(row.median_steps) for row in near):
-        return None if batch.lr_on_edge or not math.isfinite(batch.steps_to_target.median) else batch.lr
+        return None if batch.lr_on_edge or not batch.reached else batch.lr
     x, y = np.log([row.lr for row in near]), np.log([row.median_steps for row in near])
     bend, slope, _ = np.polyfit(x - x[1], y, 2)
     shift = -slope / (2 * bend) if bend > 0 else 0.0

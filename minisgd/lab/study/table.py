@@ -68,8 +68,7 @@ def _number(
 
 
 def _usable(b: BatchResult) -> str:
-    reached = math.isfinite(b.steps_to_target.median)
-    return f"{words.number(b.usable_lr_low)} – {words.number(b.usable_lr_high)}" if reached else "–"
+    return f"{words.number(b.usable_lr_low)} – {words.number(b.usable_lr_high)}" if b.reached else "–"
 
 
 COLUMNS = (

@@ -22,10 +22,10 @@ DEFINITION = (
 
 
 def steps(result: StudyResult) -> str:
-    ends = _ends(result)
-    if ends is None:
+    reached = _reached(result)
+    if not reached:
         return _unreached(result)
-    first, last = ends
+    first, last = reached[0], reached[-1]
     text = "A step is one update of the weights. "
     if result.fit.s_min is not None:
         text += (
@@ -49,7 +49,7 @@ def critical(result: StudyResult) -> str:
 
 
 def examples(result: StudyResult) -> str:
-    reached = [b for b in result.batch_sizes if math.isfinite(b.examples_to_target.median)]
+    reached = _reached(result)
     if not reached:
         return _unreached(result)
     text = "The same runs counted in examples: this is the arithmetic that is paid for. "
@@ -66,15 +66,15 @@ def examples(result: StudyResult) -> str:
 
 
 def seconds(result: StudyResult) -> str:
-    ends = _ends(result)
+    reached = _reached(result)
     best = next((b for b in result.batch_sizes if b.batch_size == result.recommendation.batch_size), None)
-    if ends is None or best is None:
+    if not reached or best is None:
         return _unreached(result)
     text = "Steps times the measured time of a step: lowest is best. "
     text += f"Batch size {best.batch_size} takes {words.seconds(best.seconds_to_target.median)}"
     slower = [
         f"{_name(b)} takes {words.size(b.seconds_to_target.median / best.seconds_to_target.median)} times as long"
-        for b in dict.fromkeys(ends)
+        for b in dict.fromkeys((reached[0], reached[-1]))
         if b is not best
     ]
     text += "".join(f"; {phrase}" for phrase in slower) + ". "
@@ -87,14 +87,11 @@ def seconds(result: StudyResult) -> str:
 
 def flops(result: StudyResult) -> str:
     """State what the arithmetic costs, whichever machine does it."""
-    ends = _ends(result)
-    if ends is None:
+    reached = _reached(result)
+    if not reached:
         return _unreached(result)
     text = "Steps times the floating-point operations of a step, gradient and update: the bill on any machine. "
-    least = min(
-        (b for b in result.batch_sizes if math.isfinite(b.steps_to_target.median)),
-        key=lambda b: b.steps_to_target.median * (b.step_flops or math.inf),
-    )
+    least = min(reached, key=lambda b: b.steps_to_target.median * (b.step_flops or math.inf))
     total = least.steps_to_target.median * (least.step_flops or math.inf)
     return text + f"{_name(least).capitalize()} needs the fewest, {words.short(total)}."
 
@@ -116,7 +113,7 @@ def _disagreement(result: StudyResult, star: int, optimum: float) -> str:
 
 
 def learning_rate(result: StudyResult) -> str:
-    if _ends(result) is None:
+    if not _reached(result):
         return "No learning rate reached the target; drawn are those that ended with the lowest loss."
     shown = tuned(result)
     first, last = shown[0], shown[-1]
@@ -138,7 +135,7 @@ def heatmap(result: StudyResult) -> str:
         "number is the median of its steps to the target. Below is the learning curve of each cell, the best of each "
         "column stronger. "
     )
-    if _ends(result) is None:
+    if not _reached(result):
         return text + "Here no cell did."
     shown = tuned(result)
     narrow = min(shown, key=lambda b: b.usable_lr_decades)
@@ -193,7 +190,7 @@ def memory(result: StudyResult) -> str:
 
 def curves(result: StudyResult) -> str:
     text = "One training run at the best learning rate of each batch size. "
-    reached = [b for b in result.batch_sizes if math.isfinite(b.steps_to_target.median)]
+    reached = _reached(result)
     if not reached:
         return text + "No curve crosses the dashed line."
     if len(reached) == 1:
@@ -215,10 +212,9 @@ def _name(b: BatchResult) -> str:
     return "the full batch" if b.full else f"batch size {b.batch_size}"
 
 
-def _ends(result: StudyResult) -> tuple[BatchResult, BatchResult] | None:
-    """Return the smallest and the largest batch size that reached the target."""
-    reached = [b for b in result.batch_sizes if math.isfinite(b.steps_to_target.median)]
-    return (reached[0], reached[-1]) if reached else None
+def _reached(result: StudyResult) -> list[BatchResult]:
+    """Return the batch sizes that reached the target, in ascending order."""
+    return [b for b in result.batch_sizes if b.reached]
 
 
 def _unreached(result: StudyResult) -> str:

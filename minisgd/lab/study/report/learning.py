@@ -50,7 +50,7 @@ def draw_learning_rate(result: StudyResult) -> Figure:
 
 def tuned(result: StudyResult) -> list[BatchResult]:
     """Return the batch sizes that reached the target, whose best learning rate means something; or all, if none did."""
-    return [b for b in result.batch_sizes if math.isfinite(b.steps_to_target.median)] or list(result.batch_sizes)
+    return [b for b in result.batch_sizes if b.reached] or list(result.batch_sizes)
 
 
 def draw_curves(result: StudyResult, unit: Unit) -> Figure:

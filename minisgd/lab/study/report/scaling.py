@@ -129,8 +129,8 @@ def _points(ax: Axes, result: StudyResult, unit: Unit) -> tuple[list[Any], list[
 
     Returns the keys of what was drawn and the heights that the axis must show.
     """
-    reached = [b for b in result.batch_sizes if math.isfinite(b.steps_to_target.median)]
-    missed = [b for b in result.batch_sizes if not math.isfinite(b.steps_to_target.median)]
+    reached = [b for b in result.batch_sizes if b.reached]
+    missed = [b for b in result.batch_sizes if not b.reached]
     keys, seen = [], []
     for b in reached:
         got, price = b.steps_to_target, unit.at_batch(b)
