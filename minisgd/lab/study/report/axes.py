@@ -1,4 +1,4 @@
-"""The axis of batch sizes that the pictures of a study share."""
+"""The axis of batch sizes that the pictures of a study share, and its points."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from minisgd.lab import plots
+from minisgd.lab.page import say
 from minisgd.lab.study.batch_result import BatchResult
 from minisgd.lab.study.result import StudyResult
 
@@ -19,6 +20,14 @@ def name(b: BatchResult) -> str:
 def link(b: BatchResult, lr: float | None = None) -> str:
     """Return the word by which the page lights what belongs to a batch size, or to a learning rate at it, together."""
     return f"B{b.batch_size}" if lr is None else f"B{b.batch_size}-{lr:.9g}"
+
+
+def mark(ax: plots.Axes, b: BatchResult, height: float, result: StudyResult, text: str) -> None:
+    """Draw the point of a batch size, the recommended one in its own colour, and what it says."""
+    chosen = b.batch_size == result.recommendation.batch_size
+    look = dict(marker="*", ms=17, color=plots.ORANGE) if chosen else dict(marker="o", ms=7, color=plots.INK)
+    (point,) = ax.plot(b.batch_size, height, ls="", mec="white", mew=0.8, zorder=5 if chosen else 4, **look)
+    say(point, [text], link(b))
 
 
 def batch_axis(ax: plots.Axes, result: StudyResult, columns: int = 1) -> None:

@@ -9,10 +9,9 @@ import numpy as np
 from minisgd.lab import plots, words
 from minisgd.lab.instruments.memory.picture import draw_parts
 from minisgd.lab.instruments.throughput.picture import draw_line
-from minisgd.lab.page import say
-from minisgd.lab.plots import INK, ORANGE, Axes, Figure
+from minisgd.lab.plots import INK, Axes, Figure
 from minisgd.lab.study.batch_result import BatchResult
-from minisgd.lab.study.report.axes import batch_axis, link, name
+from minisgd.lab.study.report.axes import batch_axis, mark, name
 from minisgd.lab.study.result import StudyResult
 from minisgd.lab.timing.fit import fit_affine
 from minisgd.typing import HostArray
@@ -29,8 +28,8 @@ def draw_throughput(result: StudyResult) -> Figure:
     line = result.timing
     if line is not None:
         keys += draw_line(left, right, sizes, line.t0_seconds, line.examples_per_second, line.knee)
-    _mark(left, result, times, _step)
-    _mark(right, result, sizes / times, _step)
+    _marks(left, result, times, _step)
+    _marks(right, result, sizes / times, _step)
     plots.log_axis(left, *plots.spread(times.tolist()), words.seconds, "time of a step")
     plots.log_axis(right, *plots.spread((sizes / times).tolist()), words.short, "examples a second")
     plots.legend(page, keys, columns=4)
@@ -50,7 +49,7 @@ def draw_memory(result: StudyResult) -> Figure:
         fixed, each = parts
         keys += draw_parts(ax, sizes[0], sizes[-1], fixed, each)
         seen.append(fixed / 3 if fixed > 0 else seen[0])
-    _mark(ax, result, total, lambda b: words.memory(b.memory_bytes))
+    _marks(ax, result, total, lambda b: words.memory(b.memory_bytes))
     plots.log_axis(ax, *plots.spread(seen, 2, 2), words.memory, "bytes", base=2)
     plots.legend(page, keys, columns=4)
     return page
@@ -68,13 +67,10 @@ def memory_parts(result: StudyResult) -> tuple[float, float] | None:
     return (fixed, each) if residual < 0.05 and each > 0 else None
 
 
-def _mark(ax: Axes, result: StudyResult, heights: HostArray, text: Callable[[BatchResult], str]) -> None:
-    """Draw the points, the recommended one in its own colour, and what they say. heights (K,)"""
+def _marks(ax: Axes, result: StudyResult, heights: HostArray, text: Callable[[BatchResult], str]) -> None:
+    """Draw the points of all batch sizes, and what they say. heights (K,)"""
     for b, height in zip(result.batch_sizes, heights, strict=True):
-        chosen = b.batch_size == result.recommendation.batch_size
-        look = dict(marker="*", ms=17, color=ORANGE) if chosen else dict(marker="o", ms=7, color=INK)
-        (point,) = ax.plot(b.batch_size, height, ls="", mec="white", mew=0.8, zorder=4, **look)
-        say(point, [f"{name(b)}\n{text(b)}"], link(b))
+        mark(ax, b, height, result, f"{name(b)}\n{text(b)}")
 
 
 def _step(b: BatchResult) -> str:

@@ -13,7 +13,7 @@ from minisgd.lab import plots, words
 from minisgd.lab.page import say
 from minisgd.lab.plots import BLUE, GREEN, GREY, INK, ORANGE, Axes, Figure
 from minisgd.lab.study.batch_result import BatchResult
-from minisgd.lab.study.report.axes import batch_axis, link, name
+from minisgd.lab.study.report.axes import batch_axis, link, mark, name
 from minisgd.lab.study.result import StudyResult
 from minisgd.typing import HostArray
 
@@ -100,14 +100,6 @@ def draw_race(result: StudyResult, unit: Unit) -> Figure:
     return page
 
 
-def _mark(ax: Axes, b: BatchResult, height: float, result: StudyResult, unit: Unit) -> None:
-    """Draw the point of a batch size, the recommended one in its own colour."""
-    chosen = b.batch_size == result.recommendation.batch_size
-    look = dict(marker="*", ms=17, color=ORANGE) if chosen else dict(marker="o", ms=7, color=INK)
-    (point,) = ax.plot(b.batch_size, height, ls="", mec="white", mew=0.8, zorder=5 if chosen else 4, **look)
-    say(point, [_numbers(b, unit)], link(b))
-
-
 def _numbers(b: BatchResult, unit: Unit) -> str:
     """Say what is behind a point: the median with its interval, the seeds, the learning rate."""
     got = b.seconds_to_target if unit.name == "time" else b.steps_to_target.scaled(unit.at_batch(b))
@@ -134,18 +126,17 @@ def _points(ax: Axes, result: StudyResult, unit: Unit) -> tuple[list[Any], list[
     keys, seen = [], []
     for b in reached:
         got, price = b.steps_to_target, unit.at_batch(b)
-        top = got.high if math.isfinite(got.high) else b.max_steps
+        mark(ax, b, got.median * price, result, _numbers(b, unit))
+        seen.append(got.median * price)
         if math.isnan(got.low):  # a single seed
-            seen.append(got.median * price)
-            _mark(ax, b, got.median * price, result, unit)
             continue
+        top = got.high if math.isfinite(got.high) else b.max_steps
         low = got.low if got.low > 0 else got.median
         ax.plot([b.batch_size] * 2, [low * price, top * price], color=INK, lw=1.4, zorder=3)
         if not math.isfinite(got.high):
             (arrow,) = ax.plot(b.batch_size, top * price, ls="", marker=6, ms=7, color=INK, zorder=3)
             say(arrow, [])
-        _mark(ax, b, got.median * price, result, unit)
-        seen += [low * price, got.median * price, top * price]
+        seen += [low * price, top * price]
     for b in missed:
         height = b.max_steps * unit.at_batch(b)
         (point,) = ax.plot(b.batch_size, height, ls="", marker="^", ms=9, mfc="white", mec=INK, mew=1.4, zorder=4)
