@@ -111,6 +111,11 @@ def log_axis(
     axis.set_label_text(label, fontsize=9.5, color=INK)
 
 
+def batch_axis(ax: Axes, sizes: Sequence[float], base: int = 2) -> None:
+    """Scale the x axis logarithmically about some batch sizes."""
+    log_axis(ax, *spread(sizes, 1.05, 1.05), words.size, "batch size", which="x", base=base)
+
+
 def round_numbers(low: float, high: float, most: int = 8, base: int = 10) -> list[float]:
     """Return the finest set of round numbers in [low, high] that has at most `most` of them."""
     powers = range(math.floor(math.log(low, base)), math.ceil(math.log(high, base)) + 1)

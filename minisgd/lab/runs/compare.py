@@ -206,7 +206,7 @@ def _race(of: Comparison, unit: str) -> View:
             sizes |= set(x)
         keys.append(plots.key(name, lw=1.6, ms=6, **look))
     ticks = sorted(sizes) or [1]
-    plots.log_axis(ax, *plots.spread(list(map(float, ticks)), 1.05, 1.05), words.size, "batch size", which="x")
+    plots.batch_axis(ax, ticks, base=10)
     plots.log_axis(ax, *plots.spread(seen), written if unit == "time" else words.short, f"{unit} to target")
     plots.legend(page, keys, columns=2)
     return View(unit, page, "Medians over the seeds, with 95% intervals, each at the learning rate that suits it best.")

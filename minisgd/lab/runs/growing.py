@@ -78,7 +78,7 @@ def _race(cells: dict[int, dict[float, list[Document]]], best: dict[int, tuple[f
     points = [(size, steps) for size, (_, steps) in best.items() if math.isfinite(steps)]
     if points:
         ax.plot(*zip(*points, strict=True), color=plots.ORANGE, marker="o", lw=1.8, label="best median")
-    plots.log_axis(ax, *plots.spread(list(map(float, cells)), 1.05, 1.05), words.size, "batch size", which="x")
+    plots.batch_axis(ax, list(cells), base=10)
     plots.log_axis(ax, *plots.spread(seen), words.short, "steps to target")
     plots.legend(
         page,

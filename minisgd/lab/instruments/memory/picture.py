@@ -29,7 +29,7 @@ def draw_growth(plan: MemoryPlan, measured: MemoryFit | None = None) -> Figure:
         look = dict(ls="", marker="o", ms=6, color=INK, mec="white", zorder=4)
         ax.plot([p.batch_size for p in measured.points], [p.measured_bytes for p in measured.points], **look)
         keys.append(plots.key("measured", **look))
-    plots.log_axis(ax, *plots.spread([1.0, float(most)], 1.05, 1.05), words.size, "batch size", which="x", base=2)
+    plots.batch_axis(ax, [1, most])
     seen = [plan.bytes_fixed / 3 or plan.bytes_per_example, plan.bytes_fixed + plan.bytes_per_example * most]
     plots.log_axis(
         ax,

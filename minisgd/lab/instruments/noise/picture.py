@@ -27,7 +27,7 @@ def draw_noise(found: GradientNoise) -> Figure:
         ax.plot(sizes, values, color=BLUE, marker="o", ms=5, lw=1.8)
         for place, colour in shown.values():
             ax.axvline(place, color=colour, lw=1.5)
-        plots.log_axis(ax, *plots.spread(sizes, 1.05, 1.05), words.size, "batch size", which="x", base=2)
+        plots.batch_axis(ax, sizes)
         plots.log_axis(ax, *plots.spread(values), words.number, label)
     keys = [plots.key(f"{name} = {words.size(at)}", color=colour, lw=1.5) for name, (at, colour) in shown.items()]
     plots.legend(page, [plots.key("predicted", color=BLUE, marker="o", ms=5, lw=1.8), *keys])
@@ -41,8 +41,7 @@ def draw_branches(found: LocalCriticalBatchSize) -> Figure:
         ax.plot([size] * len(losses), losses, ls="", marker="o", ms=4, color=GREY)
     ax.plot(found.batch_sizes, found.losses.mean(axis=1), color=BLUE, marker="s", ms=6, lw=1.8, label="mean")
     ax.axhline(found.start, color=ORANGE, lw=1.4, ls=DASHED)
-    sizes = list(map(float, found.batch_sizes))
-    plots.log_axis(ax, *plots.spread(sizes, 1.05, 1.05), words.size, "batch size", which="x", base=2)
+    plots.batch_axis(ax, found.batch_sizes)
     plots.log_axis(ax, *plots.spread([found.start, *found.losses.ravel().tolist()]), words.number, "training loss")
     keys = [plots.key("a seed", ls="", marker="o", ms=4, color=GREY)]
     keys += [plots.key("mean", color=BLUE, marker="s", ms=6, lw=1.8)]

@@ -22,7 +22,7 @@ def draw_speed(found: Speed, what: str) -> Figure:
     page, (left, right) = plots.figure(f"Time of a {what}, and throughput", columns=2, wspace=0.26)
     sizes = [float(point.batch_size) for point in found.points]
     for ax in (left, right):
-        plots.log_axis(ax, *plots.spread(sizes, 1.05, 1.05), words.size, "batch size", which="x", base=2)
+        plots.batch_axis(ax, sizes)
     keys = draw_line(left, right, sizes, found.t0_seconds, found.examples_per_second, found.knee)
     said = [_said(point, what) for point in found.points]
     look: dict[str, Any] = dict(ls="", marker="o", ms=6, color=INK, mec="white", mew=0.8, zorder=4)
@@ -68,7 +68,7 @@ def draw_pairs(found: PowersOfTwo) -> Figure:
     sizes = [float(power.batch_size) for power in found.powers]
     ax.plot(sizes, [power.ratio for power in found.powers], ls="", marker="o", ms=6, color=BLUE)
     ax.axhline(1, color=INK, lw=1)
-    plots.log_axis(ax, *plots.spread(sizes, 1.05, 1.05), words.size, "batch size", which="x", base=2)
+    plots.batch_axis(ax, sizes)
     ax.set_ylabel("time relative to the mean of B − 1 and B + 1", fontsize=9.5, color=INK)
     return page
 
