@@ -19,25 +19,21 @@ if TYPE_CHECKING:
 def draw_growth(plan: MemoryPlan, measured: MemoryFit | None = None) -> Figure:
     """Draw bytes(B) = fixed + B · per example, the batch that was asked for, and what was measured."""
     page, ax = plots.figure("Memory of a training step")
-    most = max([plan.batch_size, 1024, *([point.batch_size for point in measured.points] if measured else [])])
+    points = measured.points if measured else ()
+    most = max(plan.batch_size, 1024, *(point.batch_size for point in points))
     keys = draw_parts(ax, 1, most, plan.bytes_fixed, plan.bytes_per_example)
     look: dict[str, Any] = dict(ls="", marker="*", ms=15, color=ORANGE, mec="white", zorder=5)
     (chosen,) = ax.plot(plan.batch_size, plan.bytes, **look)
     say(chosen, [f"batch size {plan.batch_size}\n{words.memory(plan.bytes)} planned"])
     keys.append(plots.key(f"batch size {plan.batch_size}", **look))
-    if measured:
-        look = dict(ls="", marker="o", ms=6, color=INK, mec="white", zorder=4)
-        ax.plot([p.batch_size for p in measured.points], [p.measured_bytes for p in measured.points], **look)
-        keys.append(plots.key("measured", **look))
-    plots.batch_axis(ax, [1, most])
     seen = [plan.bytes_fixed / 3 or plan.bytes_per_example, plan.bytes_fixed + plan.bytes_per_example * most]
-    plots.log_axis(
-        ax,
-        *plots.spread([*seen, *([p.measured_bytes for p in measured.points] if measured else [])], 2, 2),
-        words.memory,
-        "bytes",
-        base=2,
-    )
+    if points:
+        look = dict(ls="", marker="o", ms=6, color=INK, mec="white", zorder=4)
+        ax.plot([point.batch_size for point in points], [point.measured_bytes for point in points], **look)
+        keys.append(plots.key("measured", **look))
+        seen += [point.measured_bytes for point in points]
+    plots.batch_axis(ax, [1, most])
+    plots.log_axis(ax, *plots.spread(seen, 2, 2), words.memory, "bytes", base=2)
     plots.legend(page, keys)
     return page
 
