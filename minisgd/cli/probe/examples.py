@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minisgd.cli.parser import Parser
 from minisgd.cli.probe import report, subject
-from minisgd.cli.probe.report import Column, Report
-
-if TYPE_CHECKING:
-    from minisgd.lab.page import Plot
-    from minisgd.typing import HostArray
+from minisgd.cli.probe.report import Column, Picture, Report
 
 EXAMPLES = """\
   minisgd probe examples --data digits --model mlp:128 --weights runs/a/weights.safetensors
@@ -21,6 +16,8 @@ EXAMPLES = """\
 
 LARGEST = 5
 """Examples that are named for their long gradients: those that the network knows least, or that are mislabelled."""
+
+LONG = "Long are those that the network knows least, or that are mislabelled: look at the longest."
 
 
 def configure(parser: Parser) -> None:
@@ -33,6 +30,7 @@ def run(args: Namespace) -> int:
     from minisgd.backend.cpu.threads import available_cores, blas_threads
     from minisgd.lab.instruments import gsnr
     from minisgd.lab.instruments.examples.gradients import norms_of
+    from minisgd.lab.instruments.examples.picture import draw_norms
     from minisgd.lab.instruments.examples.subject import Examples
 
     report.begin(args)
@@ -74,15 +72,7 @@ def run(args: Namespace) -> int:
                 Column("median GSNR", [agreed[name] for name in norms.by_parameter], "{:.3g}".format),
             ]
         },
-        plots=lambda: _plots(lengths, largest),
+        plots=[Picture("norms", "How long are the gradients?", lambda: draw_norms(lengths, largest), LONG)],
     )
     report.publish(args, page)
     return 0
-
-
-def _plots(lengths: HostArray, largest: list[int]) -> list[Plot]:
-    from minisgd.lab.instruments.examples.picture import draw_norms
-    from minisgd.lab.page import Plot, View
-
-    caption = "Long are those that the network knows least, or that are mislabelled: look at the longest."
-    return [Plot("norms", "How long are the gradients?", [View("", draw_norms(lengths, largest), caption)])]

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from minisgd.cli import inputs, options
 from minisgd.cli.parser import Parser, integer, listed, number
 from minisgd.cli.probe import report, subject
-from minisgd.cli.probe.report import Column, Report
+from minisgd.cli.probe.report import Column, Picture, Report
 
 if TYPE_CHECKING:
     from minisgd.lab.instruments import LocalCriticalBatchSize
-    from minisgd.lab.page import Plot
 
 EXAMPLES = """\
   minisgd probe local --data digits --model mlp:64 --lr 0.1
@@ -71,6 +69,8 @@ def run(args: Namespace) -> int:
 
 
 def _report(found: LocalCriticalBatchSize) -> Report:
+    from minisgd.lab.instruments.noise.picture import draw_branches
+
     if found.value is None:
         answer = f"Nothing was learned from a loss of {found.start:.4g}: lower --lr, or give more --examples."
     else:
@@ -89,12 +89,5 @@ def _report(found: LocalCriticalBatchSize) -> Report:
                 Column("above the first", found.excess.tolist(), "{:+.4g}".format),
             ]
         },
-        plots=partial(_plots, found, answer),
+        plots=[Picture("branches", "How large a batch is borne?", lambda: draw_branches(found), answer)],
     )
-
-
-def _plots(found: LocalCriticalBatchSize, caption: str) -> list[Plot]:
-    from minisgd.lab.instruments.noise.picture import draw_branches
-    from minisgd.lab.page import Plot, View
-
-    return [Plot("branches", "How large a batch is borne?", [View("", draw_branches(found), caption)])]

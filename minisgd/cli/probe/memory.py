@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from minisgd.cli import inputs, options, output
 from minisgd.cli.parser import Parser, positive
 from minisgd.cli.probe import report
-from minisgd.cli.probe.report import Column, Report
+from minisgd.cli.probe.report import Column, Picture, Report
 from minisgd.errors import ArgumentError
 
 if TYPE_CHECKING:
     from minisgd.lab.instruments import MemoryFit
-    from minisgd.lab.page import Plot
     from minisgd.training import MemoryPlan
 
 EXAMPLES = """\
@@ -87,6 +85,7 @@ def _document(plan: MemoryPlan) -> dict[str, Any]:
 
 
 def _report(plan: MemoryPlan, measured: MemoryFit | None) -> Report:
+    from minisgd.lab.instruments.memory.picture import draw_growth, draw_owners
     from minisgd.training.memory import format_bytes
 
     assert plan.limit is not None
@@ -120,6 +119,10 @@ def _report(plan: MemoryPlan, measured: MemoryFit | None) -> Report:
             Column("planned", [p.planned_bytes for p in measured.points], format_bytes),
             Column("measured", [p.measured_bytes for p in measured.points], format_bytes),
         ]
+    grows = f"bytes(B) = {format_bytes(plan.bytes_fixed)} + B · {format_bytes(plan.bytes_per_example)}."
+    growth = " ".join([grows, *sentences])
+    owner, most = max(plan.by_owner.items(), key=lambda each: each[1])
+    largest = f"The most is of {owner}: {format_bytes(most)}."
     return Report(
         answer=f"A training step on {plan.batch_size:,} examples takes {format_bytes(plan.bytes)}",
         document=document,
@@ -127,24 +130,8 @@ def _report(plan: MemoryPlan, measured: MemoryFit | None) -> Report:
         sentences=sentences,
         facts=facts,
         tables=tables,
-        plots=lambda: _plots(plan, measured, sentences),
+        plots=[
+            Picture("growth", "How does it grow with the batch?", lambda: draw_growth(plan, measured), growth),
+            Picture("owners", "Who takes it?", lambda: draw_owners(plan), largest),
+        ],
     )
-
-
-def _plots(plan: MemoryPlan, measured: MemoryFit | None, sentences: Sequence[str]) -> list[Plot]:
-    from minisgd.lab.instruments.memory.picture import draw_growth, draw_owners
-    from minisgd.lab.page import Plot, View
-    from minisgd.training.memory import format_bytes
-
-    grows = f"bytes(B) = {format_bytes(plan.bytes_fixed)} + B · {format_bytes(plan.bytes_per_example)}."
-    owner, most = max(plan.by_owner.items(), key=lambda each: each[1])
-    return [
-        Plot(
-            "growth",
-            "How does it grow with the batch?",
-            [View("", draw_growth(plan, measured), " ".join([grows, *sentences]))],
-        ),
-        Plot(
-            "owners", "Who takes it?", [View("", draw_owners(plan), f"The most is of {owner}: {format_bytes(most)}.")]
-        ),
-    ]

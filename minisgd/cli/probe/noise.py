@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable
-from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING
 
 from minisgd.cli import running
 from minisgd.cli.parser import Parser, integer
 from minisgd.cli.probe import report, subject
-from minisgd.cli.probe.report import Column, Report
+from minisgd.cli.probe.report import Column, Picture, Report
 from minisgd.errors import ArgumentError
 
 if TYPE_CHECKING:
     from minisgd.lab.instruments import GradientNoise
-    from minisgd.lab.page import Plot
 
 EXAMPLES = """\
   minisgd probe noise --data digits --model mlp:128 --weights runs/a/weights.safetensors
@@ -60,10 +57,12 @@ def run(args: Namespace) -> int:
 
 
 def _report(found: GradientNoise, n: int) -> Report:
+    from minisgd.lab.instruments.noise.picture import draw_noise
+
     within = "" if found.exact else f"; {_number(found.low)} … {_number(found.high, '∞')} not ruled out (99%)"
     lost = f"{NOT_RESOLVED}: the gradient is lost in its noise"
     tables: dict[str, list[Column]] = {}
-    plots: Callable[[], list[Plot]] = list
+    plots: list[Picture] = []
     if isfinite(found.b_noise):
         sizes = sorted({b for b in (1, 8, 32, 128, 512, 2048) if b < n} | {n})
         tables["steps"] = [
@@ -71,7 +70,11 @@ def _report(found: GradientNoise, n: int) -> Report:
             Column("best lr", [found.best_lr(b) for b in sizes], _number),
             Column("loss drop of that step", [found.loss_drop(b) for b in sizes], _number),
         ]
-        plots = partial(_plots, found)
+        caption = (
+            f"Predicted by |G|², GᵀHG and tr(HΣ): a step at batch size B_noise = {_number(found.b_noise)} gains half "
+            "of what a step along the full gradient gains, at half its learning rate."
+        )
+        plots = [Picture("noise", "What does a step gain at each batch size?", lambda: draw_noise(found), caption)]
     fix = "train less, or take more data" if found.exact else "more examples: --examples, --exact"
     return Report(
         answer=f"Noise scale B_simple: {_number(found.b_simple, lost)}",
@@ -88,17 +91,6 @@ def _report(found: GradientNoise, n: int) -> Report:
         cautions=[] if found.resolved else [f"the gradient is lost in its noise; {fix}"],
         plots=plots,
     )
-
-
-def _plots(found: GradientNoise) -> list[Plot]:
-    from minisgd.lab.instruments.noise.picture import draw_noise
-    from minisgd.lab.page import Plot, View
-
-    caption = (
-        f"Predicted by |G|², GᵀHG and tr(HΣ): a step at batch size B_noise = {_number(found.b_noise)} gains half of "
-        "what a step along the full gradient gains, at half its learning rate."
-    )
-    return [Plot("noise", "What does a step gain at each batch size?", [View("", draw_noise(found), caption)])]
 
 
 def _number(value: float, otherwise: str = NOT_RESOLVED) -> str:

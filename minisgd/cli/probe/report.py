@@ -13,7 +13,7 @@ from minisgd.cli.parser import Parser, folder
 from minisgd.files import to_json, write_atomically
 
 if TYPE_CHECKING:
-    from minisgd.lab.page import Plot
+    from minisgd.lab.plots import Figure
 
 UNSAID = ("command_line", "out", "json", "quiet", "config")
 """Options that say nothing of what was measured."""
@@ -27,13 +27,22 @@ class Column(NamedTuple):
     say: Callable[[Any], str] = str
 
 
+class Picture(NamedTuple):
+    """A picture of the page: its name, the question that it answers, what draws it, and what it shows here."""
+
+    name: str
+    question: str
+    draw: Callable[[], Figure]
+    caption: str
+
+
 @dataclass(frozen=True)
 class Report:
     """What a probe found, in the words and digits that terminal and page share.
 
     answer: the heading of the page   document: what --json prints   how: how it was measured
     facts: (name, number, remark)   tables: columns by name   cautions: what keeps from concluding
-    plots: draws what the page shows; cautions stand beside the first
+    plots: what the page shows; cautions stand beside the first
     """
 
     answer: str
@@ -43,7 +52,7 @@ class Report:
     facts: Sequence[tuple[str, str, str]] = ()
     tables: Mapping[str, Sequence[Column]] = field(default_factory=dict)
     cautions: Sequence[str] = ()
-    plots: Callable[[], list[Plot]] = list
+    plots: Sequence[Picture] = ()
 
 
 def configure(parser: Parser) -> None:
@@ -101,7 +110,7 @@ def write_page(args: Namespace, found: Report) -> None:
     from minisgd.lab import page
 
     name = " ".join(args.command_line.split()[:3])
-    plots = found.plots()
+    plots = [page.Plot(p.name, p.question, [page.View("", p.draw(), p.caption)]) for p in found.plots]
     if plots:
         plots[0] = replace(plots[0], cautions=found.cautions)
     sentences = [text for text in found.sentences if text.rstrip(":").lower() != found.answer.lower()]

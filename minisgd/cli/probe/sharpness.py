@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from functools import partial
-from typing import TYPE_CHECKING
 
 from minisgd.cli import running
 from minisgd.cli.parser import Parser, integer, number
 from minisgd.cli.probe import report, subject
-from minisgd.cli.probe.report import Report
+from minisgd.cli.probe.report import Picture, Report
 from minisgd.errors import ArgumentError
-
-if TYPE_CHECKING:
-    from minisgd.lab.instruments import Sharpness
-    from minisgd.lab.page import Plot
 
 EXAMPLES = """\
   minisgd probe sharpness --data digits --model mlp:128 --weights runs/a/weights.safetensors --lr 0.1
@@ -46,6 +40,7 @@ def run(args: Namespace) -> int:
     from minisgd.backend.cpu.threads import blas_threads, choose_threads
     from minisgd.lab.instruments import Objective, sharpness
     from minisgd.lab.instruments.curvature.hessian import default_samples
+    from minisgd.lab.instruments.curvature.picture import draw_limits
 
     if args.exact and args.samples is not None:
         raise ArgumentError("--samples", expected="left out with --exact", got=args.samples, fix="choose one")
@@ -68,24 +63,17 @@ def run(args: Namespace) -> int:
             seed=args.seed,
         )
     more = f"Lanczos has not converged in {found.products} products; more: --products 1000"
+    caption = (
+        f"The largest eigenvalue is {found.lambda_max:.3g}, the smallest {found.lambda_min:.3g}, the mean of all "
+        f"{found.parameters:,} {found.trace / found.parameters:.3g}: few directions are steep, and they limit the rate."
+    )
     page = Report(
         answer=f"Gradient descent is stable below a learning rate of {found.lr_max:.3g}",
         document=found.to_dict(),
         how=["as in evaluation: dropout off, BatchNorm with its running statistics"],
         facts=found.rows(),
         cautions=[] if found.converged else [more],
-        plots=partial(_plots, found),
+        plots=[Picture("limits", "Which learning rates are stable?", lambda: draw_limits(found), caption)],
     )
     report.publish(args, page)
     return 0
-
-
-def _plots(found: Sharpness) -> list[Plot]:
-    from minisgd.lab.instruments.curvature.picture import draw_limits
-    from minisgd.lab.page import Plot, View
-
-    caption = (
-        f"The largest eigenvalue is {found.lambda_max:.3g}, the smallest {found.lambda_min:.3g}, the mean of all "
-        f"{found.parameters:,} {found.trace / found.parameters:.3g}: few directions are steep, and they limit the rate."
-    )
-    return [Plot("limits", "Which learning rates are stable?", [View("", draw_limits(found), caption)])]

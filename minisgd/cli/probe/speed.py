@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from minisgd.cli import inputs, options, output, running
 from minisgd.cli.parser import Parser, integer, listed, positive
 from minisgd.cli.probe import report, subject
-from minisgd.cli.probe.report import Column, Report
+from minisgd.cli.probe.report import Column, Picture, Report
 from minisgd.errors import ArgumentError
 
 if TYPE_CHECKING:
     from minisgd.lab.instruments import PowersOfTwo, Speed
-    from minisgd.lab.page import Plot
 
 EXAMPLES = """\
   minisgd probe speed --data digits --model mlp:128
@@ -65,6 +63,7 @@ def run(args: Namespace) -> int:
 def _report(found: Speed, what: str, pairs: PowersOfTwo | None) -> Report:
     from minisgd.lab import words
     from minisgd.lab.instruments import LatencyPoint
+    from minisgd.lab.instruments.throughput.picture import draw_pairs, draw_speed
 
     rate = words.short(found.examples_per_second)
     line = f"A {what} on B examples takes about {words.seconds(found.t0_seconds)} + B / ({rate} examples/s)"
@@ -74,6 +73,7 @@ def _report(found: Speed, what: str, pairs: PowersOfTwo | None) -> Report:
         f"The knee, where overhead and work take equally long, is at batch size {words.size(found.knee)} "
         f"({low} to {high}).",
     ]
+    plots = [Picture("speed", f"How long does a {what} take?", lambda: draw_speed(found, what), sentences[1])]
     points = found.points
     if what == "prediction":
         times = [
@@ -97,6 +97,7 @@ def _report(found: Speed, what: str, pairs: PowersOfTwo | None) -> Report:
         low, high = map("{:.3f}".format, pairs.interval)
         ratio = f"{pairs.ratio:.3f} ({low} to {high})"
         sentences.append(f"A batch of 2^k takes {ratio} of the time of its neighbours' mean.")
+        plots.append(Picture("pairs", "Are powers of two faster?", lambda: draw_pairs(pairs), sentences[2]))
         tables["powers of two"] = [
             Column("batch", [p.batch_size for p in pairs.powers]),
             Column("ratio", [p.ratio for p in pairs.powers], "{:.3f}".format),
@@ -108,15 +109,5 @@ def _report(found: Speed, what: str, pairs: PowersOfTwo | None) -> Report:
         how=[f"{found.how}; intervals hold 95%"],
         sentences=sentences,
         tables=tables,
-        plots=lambda: _plots(found, what, pairs, sentences),
+        plots=plots,
     )
-
-
-def _plots(found: Speed, what: str, pairs: PowersOfTwo | None, captions: Sequence[str]) -> list[Plot]:
-    from minisgd.lab.instruments.throughput.picture import draw_pairs, draw_speed
-    from minisgd.lab.page import Plot, View
-
-    plots = [Plot("speed", f"How long does a {what} take?", [View("", draw_speed(found, what), captions[1])])]
-    if pairs:
-        plots.append(Plot("pairs", "Are powers of two faster?", [View("", draw_pairs(pairs), captions[2])]))
-    return plots

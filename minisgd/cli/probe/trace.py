@@ -11,11 +11,10 @@ import numpy as np
 from minisgd.cli import inputs, options, output, running
 from minisgd.cli.parser import Parser, folder, integer, number
 from minisgd.cli.probe import report, subject
-from minisgd.cli.probe.report import Column, Report
+from minisgd.cli.probe.report import Column, Picture, Report
 from minisgd.errors import DivergedError
 
 if TYPE_CHECKING:
-    from minisgd.lab.page import Plot
     from minisgd.training.trace import TraceResult
     from minisgd.typing import HostArray
 
@@ -78,6 +77,7 @@ def run(args: Namespace) -> int:
 
 def _report(trace: TraceResult) -> Report:
     from minisgd.lab import words
+    from minisgd.lab.instruments.trace.picture import figure_of
 
     first, last = int(trace.steps[0]), int(trace.steps[-1])
     traced = f"Norms at step {first:,} → {last:,}, of {words.plural(len(trace), 'step')} traced"
@@ -96,15 +96,8 @@ def _report(trace: TraceResult) -> Report:
         how=(),
         sentences=[f"{traced}:"],
         tables={"layers": columns},
-        plots=lambda: _plots(trace, traced),
+        plots=[Picture("trace", "What goes on in every layer?", lambda: figure_of(trace), f"{traced}.")],
     )
-
-
-def _plots(trace: TraceResult, caption: str) -> list[Plot]:
-    from minisgd.lab.instruments.trace.picture import figure_of
-    from minisgd.lab.page import Plot, View
-
-    return [Plot("trace", "What goes on in every layer?", [View("", figure_of(trace), f"{caption}.")])]
 
 
 def _ends(values: HostArray) -> list[tuple[float, float]]:
