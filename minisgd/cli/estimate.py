@@ -1,4 +1,4 @@
-"""What a training run will take, from a few of its steps."""
+"""What a training run will take, from a few of its steps; and whether this machine has the memory for it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from math import nan
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
+
+from minisgd.errors import MemoryLimitError
 
 if TYPE_CHECKING:
     from minisgd.data import Dataset
@@ -55,3 +57,22 @@ def try_steps(network: Network, data: Dataset, settings: Mapping[str, Any]) -> E
         bytes=session.plan.bytes() + (evaluator.plan.bytes() if evaluator else 0),
         micro_batch=session.recipe.micro_batch,
     )
+
+
+def require_memory(needed: int) -> None:
+    """Refuse work that needs more memory than there is.
+
+    Raises:
+        MemoryLimitError: If ``needed`` bytes are more than are available.
+    """
+    from minisgd.backend.cpu.host_memory import available_memory
+    from minisgd.training.memory import format_bytes
+
+    available, source = available_memory()
+    if needed > available:
+        raise MemoryLimitError(
+            "memory of a step",
+            expected=f"at most the {format_bytes(available)} that are available ({source})",
+            got=format_bytes(needed),
+            fix="use a smaller model or batch, or --memory-limit 1GiB for micro-batches",
+        )

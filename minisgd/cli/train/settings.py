@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from minisgd.cli import inputs, output, resuming, running
-from minisgd.cli.estimate import try_steps
+from minisgd.cli.estimate import require_memory, try_steps
 from minisgd.cli.train.scaling import scaled
 from minisgd.errors import ArgumentError
 
@@ -121,7 +121,6 @@ def _callbacks(args: Namespace, data: Dataset) -> list[Callback]:
 
 def announce(args: Namespace, data: Dataset, network: Network, settings: Mapping[str, Any]) -> None:
     """Say what will be trained, how long it will take and how much memory; refuse what cannot fit."""
-    from minisgd.cli.machine import require_memory
     from minisgd.lab.words import memory, seconds
     from minisgd.optim import as_batch_schedule
     from minisgd.training import memory_plan
