@@ -7,7 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minisgd.cli import inputs, options, output, running
+from minisgd.cli import inputs, options, output, resuming, running
 from minisgd.cli.parser import Parser, folder, integer, integer_or_word, listed, number
 from minisgd.cli.workers import add_workers, executor
 from minisgd.errors import ArgumentError
@@ -119,40 +119,23 @@ def _plan(args: Namespace, n: int) -> tuple[list[Any] | None, int]:
     return sizes, (QUICK_SEEDS if args.quick else 5) if seeds is None else seeds
 
 
-STUDY_ONLY = {
-    "--workers": 1,
-    "--dask": 1,
-    "--ranks": 1,
-    "--batch-sizes": 1,
-    "--learning-rates": 1,
-    "--seeds": 1,
-    "--target-accuracy": 1,
-    "--target-balanced-accuracy": 1,
-    "--target-r2": 1,
-    "--target-loss": 1,
-    "--budget": 1,
-    "--train-for": 1,
-    "--memory-limit": 1,
-    "--quick": 0,
-    "--out": 1,
-    "--json": 0,
-    "--quiet": 0,
-}
-"""Options of the study that training does not have, with the number of words after them."""
+STUDY_ONLY = (
+    "--workers --dask --ranks --batch-sizes --learning-rates --seeds --target-accuracy --target-balanced-accuracy "
+    "--target-r2 --target-loss --budget --train-for --memory-limit --out"
+).split()
+"""Options with a value that the command to train leaves out."""
+
+FLAGS = ("--quick", "--json", "--quiet")
+"""Options without one that it leaves out."""
 
 
 def _train_command(args: Namespace) -> str:
     """Return the beginning of the command that trains what is studied: its options, with nothing left to defaults."""
-    words, kept = iter(shlex.split(args.command_line)), []
-    for word in words:
-        option, _, attached = word.partition("=")
-        if option not in STUDY_ONLY:
-            kept.append(word)
-        elif not attached:
-            for _ in range(STUDY_ONLY[option]):
-                next(words, None)
+    words = shlex.split(args.command_line)
+    for option in STUDY_ONLY:
+        words = resuming.without(option, words)
+    kept = ["train" if word == "study" else word for word in words if word not in FLAGS]
     said = {word.partition("=")[0] for word in kept}
-    kept = ["train" if word == "study" else word for word in kept]
     for name in ("model", "optimizer", "momentum", "validation", "seed", "dtype", "device"):
         value: Any = getattr(args, name)
         if name == "momentum" and value is None and args.optimizer == "sgd":
