@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from minisgd.optim.learning_rate import LearningRateSchedule
 
 
+def named(args: Namespace, *names: str) -> dict[str, Any]:
+    """Return options as the keyword arguments that have their names."""
+    return {name: getattr(args, name) for name in names}
+
+
 def settle_device(args: Namespace) -> None:
     """Turn --device auto into the device that it is here, and say on stderr which one and why."""
     if getattr(args, "device", None) != "auto":
@@ -36,20 +41,8 @@ def load_data(args: Namespace) -> Dataset:
     from minisgd.data import load
     from minisgd.nn.models import reconstructs
 
-    data = load(
-        args.data,
-        validation=args.validation,
-        seed=args.seed,
-        target=args.target,
-        task=args.task,
-        standardize=args.standardize,
-        drop=args.drop,
-        categorical=args.categorical,
-        missing=args.missing,
-        keep_index=args.keep_index,
-        text=args.text,
-        header=args.header,
-    )
+    names = "validation", "seed", "target", "task", "standardize", "drop", "categorical", "missing"
+    data = load(args.data, **named(args, *names, "keep_index", "text", "header"))
     return data.reconstructing() if reconstructs(getattr(args, "model", None) or "") else data
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from minisgd.cli.inputs import named
 from minisgd.cli.output import ProgressBar, note
 from minisgd.errors import MissingExtraError
 
@@ -19,7 +20,7 @@ WORTH_ANNOUNCING = 3.0
 
 def machine(args: Namespace) -> dict[str, Any]:
     """Return --dtype, --device, --threads and --seed as the keyword arguments that take them."""
-    return {name: getattr(args, name) for name in ("dtype", "device", "threads", "seed")}
+    return named(args, "dtype", "device", "threads", "seed")
 
 
 def without_report(what: str) -> str | None:

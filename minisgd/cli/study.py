@@ -69,22 +69,13 @@ def run(args: Namespace) -> int:
                 data,
                 optimizer=optimizer,
                 batch_sizes=sizes,
-                learning_rates=args.learning_rates,
                 seeds=seeds,
-                target_accuracy=args.target_accuracy,
-                target_balanced_accuracy=args.target_balanced_accuracy,
-                target_r2=args.target_r2,
-                target_loss=args.target_loss,
-                train_for=args.train_for,
-                budget=args.budget,
-                memory_limit=args.memory_limit,
-                out=args.out,
                 model_name=args.model,
                 command=args.command_line,
                 train_command=_train_command(args),
                 on_event=running.reporter(bar),
                 executor=workers,
-                ranks=args.ranks,
+                **inputs.named(args, *STUDIED),
                 **running.machine(args),
             )
         saved = found.result.save(args.out) if unreported else found.save(args.out)
@@ -119,10 +110,13 @@ def _plan(args: Namespace, n: int) -> tuple[list[Any] | None, int]:
     return sizes, (QUICK_SEEDS if args.quick else 5) if seeds is None else seeds
 
 
-STUDY_ONLY = (
-    "--workers --dask --ranks --batch-sizes --learning-rates --seeds --target-accuracy --target-balanced-accuracy "
-    "--target-r2 --target-loss --budget --train-for --memory-limit --out"
+STUDIED = (
+    "learning_rates target_accuracy target_balanced_accuracy target_r2 target_loss train_for budget memory_limit "
+    "out ranks"
 ).split()
+"""Options that are arguments of ``ms.study``, and that the command to train leaves out."""
+
+STUDY_ONLY = ["--workers", "--dask", "--batch-sizes", "--seeds", *(f"--{name.replace('_', '-')}" for name in STUDIED)]
 """Options with a value that the command to train leaves out."""
 
 FLAGS = ("--quick", "--json", "--quiet")

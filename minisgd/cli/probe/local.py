@@ -55,14 +55,9 @@ def run(args: Namespace) -> int:
         network,
         data,
         optimizer,
-        batch_size=args.batch_size,
-        factors=args.factors,
-        examples=args.examples,
-        seeds=args.seeds,
-        tolerance=args.tolerance,
         rule=args.scaling,
         loss=loss,
-        seed=args.seed,
+        **inputs.named(args, "batch_size", "factors", "examples", "seeds", "tolerance", "seed"),
     )
     report.publish(args, _report(found))
     return 0

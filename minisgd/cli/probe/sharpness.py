@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from minisgd.cli import running
+from minisgd.cli import inputs, running
 from minisgd.cli.parser import Parser, integer, number
 from minisgd.cli.probe import report, subject
 from minisgd.cli.probe.report import Picture, Report
@@ -52,16 +52,8 @@ def run(args: Namespace) -> int:
         products = min(args.products, 100) + (samples or default_samples(objective.parameters))
         fewer = f"; fewer: --examples {FEWER}" if objective.examples > FEWER else ""
         running.announce(objective, 300 + 4 * products, args, fewer)
-        found = sharpness(
-            objective,
-            lr=args.lr,
-            batch_size=args.batch_size,
-            momentum=args.momentum,
-            rho=args.rho,
-            samples=samples,
-            products=args.products,
-            seed=args.seed,
-        )
+        asked = inputs.named(args, "lr", "batch_size", "momentum", "rho", "products", "seed")
+        found = sharpness(objective, samples=samples, **asked)
     more = f"Lanczos has not converged in {found.products} products; more: --products 1000"
     caption = (
         f"The largest eigenvalue is {found.lambda_max:.3g}, the smallest {found.lambda_min:.3g}, the mean of all "

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from minisgd.training import Callback
     from minisgd.training.distributed import Communicator
 
+TAKEN = (
+    "steps sampling last_batch class_weight clip_norm evaluate_every micro_batch memory_limit precision "
+    "checkpoint_every resume"
+).split()
+"""Options that are arguments of ``ms.train``."""
+
 
 def choose(args: Namespace, data: Dataset, network: Network) -> None:
     """Let a study choose batch size and learning rate, and go on as if they had been typed."""
@@ -86,24 +92,11 @@ def settings_of(args: Namespace, data: Dataset, network: Network) -> dict[str, A
         "loss": inputs.make_loss(args),
         "batch_size": size,
         "epochs": epochs,
-        "steps": args.steps,
-        "sampling": args.sampling,
-        "last_batch": args.last_batch,
         "metrics": default_metrics(data) if args.metrics is None else args.metrics,
-        "class_weight": args.class_weight,
         "callbacks": _callbacks(args, data),
-        "clip_norm": args.clip_norm,
-        "evaluate_every": args.evaluate_every,
-        "micro_batch": args.micro_batch,
-        "memory_limit": args.memory_limit,
-        "dtype": args.dtype,
-        "device": args.device,
-        "precision": args.precision,
-        "threads": args.threads,
-        "seed": args.seed,
         "checkpoint": args.out,
-        "checkpoint_every": args.checkpoint_every,
-        "resume": args.resume,
+        **inputs.named(args, *TAKEN),
+        **running.machine(args),
     }
 
 
