@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,8 @@ def environment(threads: int | None) -> dict[str, Any]:
 
 def processor() -> str:
     """Return the name of the processor, with family and model, which hypervisors that hide the name do not hide."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    about = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    model = about.get("model name", platform.machine())
+    about = _cpuinfo()
+    model = about["model name"]
     return f"{model} (family {about['cpu family']}, model {about['model']})" if "cpu family" in about else model
 
 
@@ -56,10 +53,13 @@ def half_of_memory() -> int:
 
 def processor_kind() -> str:
     """Return the model of the processor and the number of cores; machines of one kind say the same."""
-    try:
+    return f"{_cpuinfo()['model name']}, {available_cores()} cores"
+
+
+def _cpuinfo() -> dict[str, str]:
+    """Return what Linux says of the processor, and on any system its name."""
+    about = {"model name": platform.processor() or platform.machine()}
+    with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    model = names[0] if names else platform.processor() or platform.machine()
-    return f"{model}, {available_cores()} cores"
+        about |= {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return about
