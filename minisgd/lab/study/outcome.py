@@ -14,7 +14,6 @@ from minisgd.lab import words
 from minisgd.lab.study.analysis import Trials
 from minisgd.lab.study.batch_result import Curve
 from minisgd.lab.study.cell import Cell
-from minisgd.lab.study.stack import metric_of
 from minisgd.lab.study.statistics import best_learning_rate
 from minisgd.lab.study.target import Target
 from minisgd.lab.trial import Trial
@@ -47,13 +46,15 @@ class Outcome:
 
     def ranking(self, target: Target, to_target: bool) -> tuple[Any, Any]:
         """Return steps and losses (L, S) by which learning rates are compared."""
-        steps = self.table(lambda c: c.steps_to_target)
-        sign = -1.0 if target.rises else 1.0
-        worst = self.table(lambda c: sign * metric_of(c, target) if not c.diverged else math.inf)
+        steps, sign = self.table(lambda c: c.steps_to_target), -1.0 if target.rises else 1.0
+
+        def loss(c: Cell) -> float:
+            return math.inf if c.diverged else sign * target.measured(c.train_loss, c.val_loss, c.val_accuracy)
+
         if not to_target:
             # with a fixed budget where a training run ends decides, not how soon it passed the target
             steps = np.full_like(steps, np.inf)
-        return steps, worst
+        return steps, self.table(loss)
 
 
 def within_budget(

@@ -240,6 +240,6 @@ def _fewest_steps(runs: PilotRuns, target: Target) -> float:
     reached: dict[float, list[float]] = {}
     for cell in runs.cells:
         steps, _, metrics = zip(*cell.curve[1:], strict=True) if len(cell.curve) > 1 else ((), (), ())
-        found = crossing(steps, metrics, target.value, "up" if target.rises else "down")
+        found = crossing(steps, metrics, target.value, target.rises)
         reached.setdefault(cell.lr, []).append(found)
     return min(float(np.median(steps)) for steps in reached.values())

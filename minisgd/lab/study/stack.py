@@ -49,7 +49,7 @@ def train_stack(
     trial: Trial,
     batch_size: int,
     cells: Sequence[tuple[float, int]],
-    target: Target | None,
+    target: Target,
     budget: Budget,
     best: float,
     on_cells: Callable[[list[Cell]], None],
@@ -140,19 +140,19 @@ class _Row:
         self.val_loss: float | None = None
         self.val_accuracy: float | None = None
 
-    def see(self, step: int, train_loss: float, score: Score, k: int, target: Target | None) -> None:
+    def see(self, step: int, train_loss: float, score: Score, k: int, target: Target) -> None:
         """Take in an evaluation of replica k."""
         self.val_loss = float(score.loss[k])
         self.val_accuracy = None if score.accuracy is None else float(score.accuracy[k])
-        metric = math.nan if target is None else _metric(target, train_loss, self.val_loss, self.val_accuracy)
+        metric = target.measured(train_loss, self.val_loss, self.val_accuracy)
         self.points.append((float(step), float(train_loss), metric))
         self.diverged = step > 0 and not (math.isfinite(train_loss) and math.isfinite(self.val_loss))
-        if target is not None and not math.isfinite(self.reached_at) and not self.diverged:
+        if not math.isfinite(self.reached_at) and not self.diverged:
             # what an untrained network does is not reached by training: step 0 does not count
             seen = [(at, value) for at, _, value in self.points[-2:] if at > 0]
             if seen:
                 steps, metrics = zip(*seen, strict=True)
-                self.reached_at = crossing(steps, metrics, target.value, "up" if target.rises else "down")
+                self.reached_at = crossing(steps, metrics, target.value, target.rises)
 
     def ends(self, to_target: bool, out_of_steps: bool) -> bool:
         """Return whether this training run is over, and close it if so."""
@@ -174,17 +174,3 @@ class _Row:
             self.val_accuracy,
             downsample(self.points),
         )
-
-
-def metric_of(cell: Cell, target: Target) -> float:
-    """Return the target's metric at the end of a training run."""
-    return _metric(target, cell.train_loss, cell.val_loss, cell.val_accuracy)
-
-
-def _metric(target: Target, train_loss: float, val_loss: float | None, val_accuracy: float | None) -> float:
-    if target.metric == "val_r2":
-        return math.nan if val_loss is None or not target.loss_of_mean else 1 - val_loss / target.loss_of_mean
-    # on validation examples weighted so that every class counts alike, accuracy is balanced accuracy
-    accuracies = {"val_accuracy": val_accuracy, "val_balanced_accuracy": val_accuracy}
-    value = ({"train_loss": train_loss, "val_loss": val_loss} | accuracies)[target.metric]
-    return math.nan if value is None else float(value)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -56,27 +55,18 @@ class BestLearningRate:
 
 
 def crossing(
-    steps: Sequence[float] | HostArray,
-    values: Sequence[float] | HostArray,
-    target: float,
-    direction: Literal["up", "down"],
+    steps: Sequence[float] | HostArray, values: Sequence[float] | HostArray, target: float, rises: bool
 ) -> float:
     """Return the step at which a metric first met its target, between evaluations; infinity if never.
 
-    The metric rises ("up": value ≥ target) or falls ("down": value ≤ target). Between the last evaluation
-    that missed and the first that met it, it is taken as a straight line, so that steps to target do not
-    come in multiples of the evaluation interval. The first crossing counts, whether or not the metric later
-    falls back. steps, values (T,).
+    It is met where value ≥ target if the metric rises, where value ≤ target if it falls. Between the last evaluation
+    that missed and the first that met it, it is taken as a straight line, so that steps to target do not come in
+    multiples of the evaluation interval. The first crossing counts, whether or not the metric later falls back.
+
+    steps, values (T,)
     """
-    if direction not in ("up", "down"):
-        raise ArgumentError(
-            "direction",
-            expected='"up" or "down"',
-            got=direction,
-            fix='use "up" for accuracy, "down" for loss',
-        )
     at, metric = np.asarray(steps, dtype=np.float64), np.asarray(values, dtype=np.float64)
-    met = metric >= target if direction == "up" else metric <= target
+    met = metric >= target if rises else metric <= target
     if not met.any():
         return math.inf
     i = int(met.argmax())

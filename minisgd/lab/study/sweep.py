@@ -49,7 +49,7 @@ class Search:
     """The search for the best learning rate at each batch size of a study.
 
     fixed_steps: the budget of a fixed number of steps at a batch size, or None to run to the target
-    first_seeds: how many seeds every learning rate gets before the losers are dropped, or None for all
+    first_seeds: how many seeds every learning rate gets before the losers are dropped
     half_window: learning rates tried on each side of the expected best one, at first
     deadline: by time.perf_counter, when it must be over
     step_seconds: seconds of a step of a single network at each batch size; where given, a batch size that has taken
@@ -66,7 +66,7 @@ class Search:
     on_cells: Callable[[int, int, str], None]
     """Called with cells done, cells added to the plan, and the best so far."""
     stop: Event
-    first_seeds: int | None = None
+    first_seeds: int
     half_window: int = HALF_WINDOW
     deadline: float = math.inf
     step_seconds: Mapping[int, float] = field(default_factory=dict)
@@ -128,8 +128,9 @@ class Search:
             best = self._best(outcome)
             if best.on_edge and extensions:
                 extensions -= 1
-                low = best.index == 0
-                more = [points[0] - 2, points[0] - 1] if low else [points[-1] + 1, points[-1] + 2]
+                more = range(points[0] - EXTENSION, points[0])
+                if best.index:
+                    more = range(points[-1] + 1, points[-1] + 1 + EXTENSION)
                 points = sorted([*points, *more])
                 rates = [lattice(k) for k in points]
                 self.on_cells(0, EXTENSION * len(first), "")
@@ -209,7 +210,8 @@ class _Group:
 
     def train(self, wanted: list[tuple[float, int]]) -> None:
         """Train whatever the journal does not hold yet, in stacks that fit into memory."""
-        known, search, best = search_cells(self.search, self.batch_size), self.search, self._fewest()
+        search, best = self.search, self._fewest()
+        known = {(c.lr, c.seed): c for c in search.journal.finished() if c.batch_size == self.batch_size}
         tasks = []
         for stack in search.stacks(self.batch_size, wanted):
             finished = [known[key] for key in stack if key in known]
@@ -246,9 +248,3 @@ class _Group:
         for (lr, _), cell in self.cells.items():
             by_lr.setdefault(lr, []).append(cell.steps_to_target)
         return min([math.inf, *(float(np.median(steps)) for steps in by_lr.values())])
-
-
-def search_cells(search: Search, batch_size: int) -> dict[tuple[float, int], Cell]:
-    """Return the finished training runs at a batch size by learning rate and seed."""
-    cells = list(search.journal.cells.values())
-    return {(cell.lr, cell.seed): cell for cell in cells if cell.batch_size == batch_size}

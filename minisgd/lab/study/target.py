@@ -33,6 +33,17 @@ class Target:
         usual = self.metric.replace("val_", "validation ").replace("train_", "training ")
         return names.get(self.metric, usual)
 
+    def measured(self, train_loss: float, val_loss: float | None, val_accuracy: float | None) -> float:
+        """Return the metric of a network of which these are known; NaN where it has none.
+
+        On validation examples weighted so that every class counts alike, accuracy is balanced accuracy.
+        """
+        if self.metric == "val_r2":
+            return math.nan if val_loss is None or not self.loss_of_mean else 1 - val_loss / self.loss_of_mean
+        accuracies = {"val_accuracy": val_accuracy, "val_balanced_accuracy": val_accuracy}
+        value = ({"train_loss": train_loss, "val_loss": val_loss} | accuracies)[self.metric]
+        return math.nan if value is None else float(value)
+
     def at(self, value: float) -> str:
         """Return a value of the metric in words: 95% validation accuracy, a validation loss of 0.05."""
         if self.metric.endswith("accuracy"):

@@ -24,48 +24,43 @@ INF = math.inf
 
 
 def test_crossing_is_interpolated_between_evaluations():
-    assert_allclose(crossing([10, 20, 30], [0.5, 0.8, 1.0], 0.9, "up"), 25)
-    assert_allclose(crossing([10, 20, 30], [2.0, 1.0, 0.2], 0.4, "down"), 27.5)
+    assert_allclose(crossing([10, 20, 30], [0.5, 0.8, 1.0], 0.9, True), 25)
+    assert_allclose(crossing([10, 20, 30], [2.0, 1.0, 0.2], 0.4, False), 27.5)
 
 
 def test_crossing_at_the_first_evaluation_is_that_evaluation():
-    assert crossing([10, 20], [0.95, 0.99], 0.9, "up") == 10
+    assert crossing([10, 20], [0.95, 0.99], 0.9, True) == 10
 
 
 def test_crossing_exactly_on_an_evaluation():
-    assert_allclose(crossing([10, 20, 30], [0.5, 0.9, 1.0], 0.9, "up"), 20)
+    assert_allclose(crossing([10, 20, 30], [0.5, 0.9, 1.0], 0.9, True), 20)
 
 
 def test_first_crossing_counts_even_if_the_metric_falls_back():
-    assert_allclose(crossing([1, 2, 3, 4], [0.0, 1.0, 0.0, 1.0], 0.5, "up"), 1.5)
+    assert_allclose(crossing([1, 2, 3, 4], [0.0, 1.0, 0.0, 1.0], 0.5, True), 1.5)
 
 
 def test_never_crossing_is_infinite():
-    assert crossing([1, 2], [0.1, 0.2], 0.9, "up") == INF
-    assert crossing([], [], 0.9, "up") == INF
-    assert crossing([1, 2], [np.nan, np.nan], 0.9, "down") == INF
+    assert crossing([1, 2], [0.1, 0.2], 0.9, True) == INF
+    assert crossing([], [], 0.9, True) == INF
+    assert crossing([1, 2], [np.nan, np.nan], 0.9, False) == INF
 
 
 def test_crossing_after_a_value_that_is_not_finite():
-    assert crossing([1, 2], [INF, 0.1], 0.5, "down") == 2
-    assert crossing([1, 2], [np.nan, 0.1], 0.5, "down") == 2
+    assert crossing([1, 2], [INF, 0.1], 0.5, False) == 2
+    assert crossing([1, 2], [np.nan, 0.1], 0.5, False) == 2
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.floats(0, 1))
 def test_crossing_lies_between_the_miss_and_the_hit(values, target):
     steps = np.arange(1, len(values) + 1) * 7.0
-    at = crossing(steps, values, target, "up")
+    at = crossing(steps, values, target, True)
     hits = [i for i, v in enumerate(values) if v >= target]
     if hits:
         assert (steps[hits[0] - 1] if hits[0] else steps[0]) <= at <= steps[hits[0]]
-        assert_allclose(crossing(steps, [-v for v in values], -target, "down"), at)
+        assert_allclose(crossing(steps, [-v for v in values], -target, False), at)
     else:
         assert at == INF
-
-
-def test_direction_is_up_or_down():
-    with pytest.raises(ArgumentError, match="direction"):
-        crossing([1], [1], 1, "left")  # type: ignore[arg-type]
 
 
 # --- intervals
