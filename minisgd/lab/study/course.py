@@ -128,7 +128,6 @@ class Course:
             self.journal,
             _Tally(self.emit, racing * len(self.sizes), self._clock),
             self.stop,
-            first,
             deadline=self._end_of_search(),
             step_seconds=rough,
             workers=self.workers,

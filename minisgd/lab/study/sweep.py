@@ -49,7 +49,6 @@ class Search:
     """The search for the best learning rate at each batch size of a study.
 
     fixed_steps: the budget of a fixed number of steps at a batch size, or None to run to the target
-    first_seeds: how many seeds every learning rate gets before the losers are dropped
     half_window: learning rates tried on each side of the expected best one, at first
     deadline: by time.perf_counter, when it must be over
     step_seconds: seconds of a step of a single network at each batch size; where given, a batch size that has taken
@@ -66,7 +65,6 @@ class Search:
     on_cells: Callable[[int, int, str], None]
     """Called with cells done, cells added to the plan, and the best so far."""
     stop: Event
-    first_seeds: int
     half_window: int = HALF_WINDOW
     deadline: float = math.inf
     step_seconds: Mapping[int, float] = field(default_factory=dict)
@@ -104,7 +102,7 @@ class Search:
     @property
     def _replicas(self) -> int:
         """Training runs at a batch size: those of the race, and the other seeds of the best and its neighbours."""
-        first = len(self.seeds[: self.first_seeds])
+        first = len(self.seeds[:FIRST_SEEDS])
         return first * (len(self.learning_rates or ()) or 2 * self.half_window + 1) + 3 * (len(self.seeds) - first)
 
     def search(self, batch_size: int, lr: float, expected_steps: float, deadline: float = math.inf) -> Outcome:
@@ -116,7 +114,7 @@ class Search:
         budget = self._budget(batch_size, expected_steps, deadline)
         points = [] if self.learning_rates is not None else window(nearest(lr), self.half_window)
         rates = list(self.learning_rates or []) or [lattice(k) for k in points]
-        first = self.seeds[: self.first_seeds]
+        first = self.seeds[:FIRST_SEEDS]
         group = _Group(self, batch_size, budget)
         extensions = EXTENSIONS if points else 0
         self.on_cells(0, 0, "")
@@ -222,7 +220,7 @@ class _Group:
         trained = sum(search.workers.train(search.trial, tasks, search.keep, search.stop), start=list[Cell]())
         done = search.journal.cells
         self.late = perf_counter() > self.budget.deadline
-        first = search.seeds[: search.first_seeds]
+        first = search.seeds[:FIRST_SEEDS]
         # a later seed that time did not allow was not tried; what was too slow was
         kept = [cell for cell in trained if cell.key in done or cell.seed in first or not self.late]
         self.cells |= {(cell.lr, cell.seed): cell for cell in kept}

@@ -187,7 +187,7 @@ def test_time_goes_first_to_what_is_expected_to_need_it(monkeypatch):
     baseline = Baseline("val_accuracy", 0.5, 0.01, "0", 100, None)
     for step_seconds, first in ((1e-9, 50.0), (0.01, 80.0), (1.0, 100.0)):
         pilot = Pilot(TARGET, 32, 0.1, 100, step_seconds, 0.9, baseline, True, True, 7)
-        search = Search(None, (0, 1), [0.1] * 40, TARGET, None, 0, None, print, Event(), 2, deadline=100.0)  # type: ignore[arg-type]
+        search = Search(None, (0, 1), [0.1] * 40, TARGET, None, 0, None, print, Event(), deadline=100.0)  # type: ignore[arg-type]
         given.clear()
         search.chain([32, 64], pilot)
         assert given[0] == pytest.approx(first) and given[-1] == 100.0

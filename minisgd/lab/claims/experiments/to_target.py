@@ -176,7 +176,6 @@ class RunToTarget(Experiment[TargetRuns]):
             journal,
             lambda done, more, best: lab.on_cells(done),
             lab.stop,
-            FIRST_SEEDS,
             HALF_WINDOW,
         )
         sizes = lab.within(trial, self.batch_sizes)
