@@ -30,29 +30,30 @@ from minisgd.typing import HostArray
 class Trials:
     """Every training run at one batch size, and what a single network costs there.
 
-    learning_rates (L,) ascending; steps (L, S) to the target, not finite where it was never reached;
-    diverged (L, S) of bool; train_loss and val_accuracy (L, S) at the end of each run, val_accuracy None
-    where there is none; curves one a learning rate, of a representative seed, or empty.
+    learning_rates (L,) ascending   steps (L, S) to the target, not finite where it was never reached
+    given (L, S): steps that each run was given   ran (L, S) of bool: which seeds were tried, of the best rate all
+    diverged (L, S) of bool   train_loss, val_accuracy (L, S) at the end of each run; no accuracy in a regression
+    visits (V,): seconds of a step at every timing visit   curves: of a representative seed of each learning rate
     """
 
     batch_size: int
     full: bool
     learning_rates: HostArray
     steps: HostArray
+    given: HostArray
+    ran: HostArray
     diverged: HostArray
     train_loss: HostArray
     val_accuracy: HostArray | None
     max_steps: int
-    step_seconds: float
+    visits: HostArray
+    step_flops: float
     memory_bytes: int
-    curves: Sequence[Curve] = ()
-    given: HostArray | None = None
-    """Steps that each training run was given, (L, S)."""
-    ran: HostArray | None = None
-    """Which seeds were tried, (L, S) of bool; by default all. The best learning rate has all of them."""
-    step_flops: float | None = None
-    visits: HostArray | None = None
-    """Seconds of a step at every timing visit, (V,); step_seconds is their median."""
+    curves: Sequence[Curve]
+
+    @property
+    def step_seconds(self) -> float:
+        return float(np.median(self.visits))
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,7 @@ def analyse(trials: Sequence[Trials], setting: Setting, seed: int = 0, memory_li
     sizes = [t.batch_size for t in trials]
     chosen = [_best_row(t) for t in trials]
     step_seconds = np.array([t.step_seconds for t in trials])
-    seen = [t.visits for t in trials if t.visits is not None]
-    visits = np.stack(seen, axis=1) if len(seen) == len(trials) else None  # (V, K)
+    visits = np.stack([t.visits for t in trials], axis=1)  # (V, K)
     draws = draw_seconds([_counted(t) for t in trials], chosen, step_seconds, visits, rng)
     batches = [_summarise(t, setting.n_train, draws, k) for k, t in enumerate(trials)]
     steps = np.stack([t.steps[row] for t, row in zip(trials, chosen, strict=True)])  # (K, S)
@@ -121,20 +121,19 @@ def _best_row(t: Trials) -> int:
 def _counted(t: Trials) -> HostArray:
     """Return steps (L, S) with which draws can count: a censored run of the best row at the steps it was given."""
     row, steps = _best_row(t), t.steps.copy()
-    given = np.full(steps.shape, float(t.max_steps)) if t.given is None else t.given
-    steps[row] = np.where(np.isfinite(steps[row]), steps[row], np.maximum(given[row], 1))
+    steps[row] = np.where(np.isfinite(steps[row]), steps[row], np.maximum(t.given[row], 1))
     return steps
 
 
 def _summarise(t: Trials, n_train: int, draws: Draws | None, k: int) -> BatchResult:
     best = best_learning_rate(t.learning_rates, t.steps, t.train_loss, t.ran)
-    steps = censored_median(t.steps[best.index], None if t.given is None else t.given[best.index])
+    steps = censored_median(t.steps[best.index], t.given[best.index])
     seconds = steps.scaled(t.step_seconds)
-    if draws is not None and t.visits is not None and steps.reached:
+    if draws is not None and steps.reached:
         low, high = draws.interval(k)
         high = math.inf if steps.censored else max(high, seconds.median)
         seconds = replace(seconds, low=min(low, seconds.median), high=high)
-    ends = None if t.visits is None else mean_interval(np.log(t.visits))
+    ends = mean_interval(np.log(t.visits))
     return BatchResult(
         batch_size=t.batch_size,
         full=t.full,
@@ -154,15 +153,15 @@ def _summarise(t: Trials, n_train: int, draws: Draws | None, k: int) -> BatchRes
         val_accuracy=None if t.val_accuracy is None else _median(t.val_accuracy[best.index]),
         max_steps=t.max_steps,
         lr_grid=tuple(_grid_row(t, row) for row in range(len(t.learning_rates))),
-        learning_curve=t.curves[best.index] if t.curves else Curve(),
-        step_seconds_low=None if ends is None else math.exp(ends[0]),
-        step_seconds_high=None if ends is None else bounded_exp(ends[1]),
+        learning_curve=t.curves[best.index],
+        step_seconds_low=math.exp(ends[0]),
+        step_seconds_high=bounded_exp(ends[1]),
         step_flops=t.step_flops,
     )
 
 
 def _grid_row(t: Trials, row: int) -> LearningRateResult:
-    ran = np.ones(t.steps.shape[1], bool) if t.ran is None else t.ran[row]
+    ran = t.ran[row]
     steps = np.where(np.isfinite(t.steps[row]), t.steps[row], np.inf)[ran]
     return LearningRateResult(
         lr=float(t.learning_rates[row]),
@@ -171,7 +170,7 @@ def _grid_row(t: Trials, row: int) -> LearningRateResult:
         diverged=int(np.sum(t.diverged[row][ran])),
         train_loss=_median(t.train_loss[row][ran]),
         seeds=int(ran.sum()),
-        curve=t.curves[row] if t.curves else Curve(),
+        curve=t.curves[row],
     )
 
 
@@ -201,7 +200,7 @@ def _fit(sizes: list[int], steps: HostArray) -> FitResult:
 def _timing(
     sizes: list[int],
     step_seconds: HostArray,
-    visits: HostArray | None,
+    visits: HostArray,
     fit: FitResult,
     cpu_share: float | None,
     rng: np.random.Generator,
@@ -212,7 +211,7 @@ def _timing(
         return None
     optimum = None if fit.s_min is None else time_optimal_batch(line.t0, line.r, fit.b_crit)
     low = high = None
-    if optimum is not None and visits is not None:
+    if optimum is not None:
         drawn = [fit_step_time(sizes, row) for row in draw_step_seconds(step_seconds, visits, rng)]
         knees = percentiles(np.array([0.0 if each is None else each.knee for each in drawn]))
         low, high = _combined(optimum, line.knee, fit, (float(knees[0]), float(knees[1])))
@@ -224,7 +223,7 @@ def _timing(
         low,
         high,
         line.residual,
-        () if visits is None else tuple(falling(sizes, visits)),
+        tuple(falling(sizes, visits)),
         cpu_share,
     )
 

@@ -78,7 +78,7 @@ def _drawn_noise(visits: HostArray | None, rng: Generator, n: int) -> HostArray:
     return noise_draws(visits, rng, n)
 
 
-def draw_step_seconds(step_seconds: HostArray, visits: HostArray | None, rng: Generator, n: int = 200) -> HostArray:
+def draw_step_seconds(step_seconds: HostArray, visits: HostArray, rng: Generator, n: int = 200) -> HostArray:
     """Draw the seconds of a step at every batch size, (n, K)."""
     noise = np.broadcast_to(_drawn_noise(visits, rng, n), (n, len(step_seconds)))
     return np.asarray(step_seconds * np.exp(np.clip(noise, -20, 20)))

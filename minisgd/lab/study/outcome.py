@@ -113,7 +113,6 @@ def trials_of(trial: Trial, outcome: Outcome, visits: HostArray, seeds: int) -> 
         train_loss=outcome.table(lambda c: c.train_loss),
         val_accuracy=outcome.table(lambda c: c.val_accuracy or 0.0) if labelled else None,
         max_steps=outcome.max_steps,
-        step_seconds=float(np.median(visits)),
         given=outcome.table(lambda c: c.steps),
         ran=outcome.ran,
         visits=visits,

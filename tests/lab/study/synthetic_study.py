@@ -45,18 +45,21 @@ def trials(
         steps[diverged | (steps > max_steps)] = np.inf
         loss = np.where(diverged, np.nan, 0.05 * shape[:, None] ** 0.5 * jitter)
         curves = [_curve(row, max_steps, target, rng) for row in np.median(steps, axis=1)]
+        step_seconds = (t0 + size / r) * float(np.exp(0.03 * rng.standard_normal()))
         out.append(
             Trials(
                 batch_size=size,
                 full=size == n_train,
                 learning_rates=lrs,
                 steps=steps,
+                given=np.full(steps.shape, float(max_steps)),
+                ran=np.ones(steps.shape, bool),
                 diverged=diverged,
                 train_loss=loss,
                 val_accuracy=np.where(diverged, 0.1, 0.96 + 0.005 * jitter) if accuracy else None,
                 max_steps=max_steps,
                 step_flops=2.0e4 * size + 1e4,
-                step_seconds=(t0 + size / r) * float(np.exp(0.03 * rng.standard_normal())),
+                visits=step_seconds * np.exp(np.roll([-0.1, 0.0, 0.1], len(out))),
                 memory_bytes=120_000 + 1_900 * size,
                 curves=curves,
             )
