@@ -53,33 +53,31 @@ class FullPass:
 
     def value(self, w: Array) -> Any:
         """Return f(w)."""
-        total: Any = 0
-        self.vector[...] = w
-        with quiet_arithmetic():
-            for b in self._chunks():
-                total += self._forward(b)
-            return total / self.n
+        return self._passed(w, None)
 
     def value_and_gradient(self, w: Array) -> tuple[Any, Array]:
         """Return f(w) and ∇f(w), a new array (P,)."""
-        total: Any = 0
         gradient = np.zeros_like(self.part)
+        return self._passed(w, gradient), gradient
+
+    def _passed(self, w: Array, gradient: Array | None) -> Any:
+        """Return f(w), and add ∇f(w) to the gradient, if there is one."""
+        total: Any = 0
         self.vector[...] = w
         with quiet_arithmetic():
             for b in self._chunks():
-                total += self._forward(b)
-                self._programs[b][2].replay()
-                gradient += self.part * (b / self.n)
-            return total / self.n, gradient
+                _, forward, backward = self._programs[b]
+                forward.replay()
+                total += self.loss_sum[()]
+                if gradient is not None:
+                    backward.replay()
+                    gradient += self.part * (b / self.n)
+            return total / self.n
 
     @property
     def largest_product(self) -> int:
         """FLOPs of the largest matrix product in the programs."""
         return largest_product(program for programs in self._programs.values() for program in programs)
-
-    def _forward(self, b: int) -> Any:
-        self._programs[b][1].replay()
-        return self.loss_sum[()]
 
     def _chunks(self) -> Iterator[int]:
         """Bring one chunk after the other into place, and yield its size; a single one stays there."""

@@ -187,17 +187,15 @@ def _race(of: Comparison, unit: str) -> View:
             got = b["steps_to_target"]
             if got["median"] is None:
                 continue
-            ends = [number(got[end]) * price(b) if got[end] is not None else math.nan for end in ("low", "high")]
+            ends, there = [number(got[end]) * price(b) for end in ("low", "high")], ""
             points.append((b["batch_size"], got["median"] * price(b)))
             if math.isfinite(sum(ends)):
                 ax.plot([b["batch_size"]] * 2, ends, color=look["color"], lw=1.2)
                 seen += ends
-            there = words.interval(ends[0], ends[1], written) if math.isfinite(sum(ends)) else ""
+                there = f"\n95% interval {words.interval(ends[0], ends[1], written)}"
             seeds = f"{got['reached']} of {got['reached'] + got['censored']} seeds reached the target"
-            found = f"{written(points[-1][1])} {unit}".replace(" time", "") + (
-                f"\n95% interval {there}" if there else ""
-            )
-            said.append(f"{name}, batch size {b['batch_size']}\n{found}\n{seeds}")
+            found = f"{written(points[-1][1])} {unit}".removesuffix(" time")
+            said.append(f"{name}, batch size {b['batch_size']}\n{found}{there}\n{seeds}")
         if points:
             x, y = zip(*points, strict=True)
             (line,) = ax.plot(x, y, lw=1.6, ms=6, **look)

@@ -144,19 +144,17 @@ def loss_plane(
     w = weights[0]
     if through is not None:
         d1 = require_direction(smooth, weights[1] - w, "through[0] - network")
-        d2 = require_direction(smooth, weights[2] - w, "through[1] - network")
-        d2 = d2 - (d2 @ d1) / (d1 @ d1) * d1
-        _require_plane(d1, d2, weights[2] - w)
+        d2 = _orthogonal(d1, require_direction(smooth, weights[2] - w, "through[1] - network"))
         d2 *= np.linalg.norm(d1) / np.linalg.norm(d2)
         kind = "through"
     elif directions is not None:
         d1, d2 = (require_direction(smooth, d, "directions") for d in _pair(directions, "directions"))
-        _require_plane(d1, d2 - (d2 @ d1) / (d1 @ d1) * d1, d2)
+        _orthogonal(d1, d2)
         kind = "chosen"
     else:
         rng = generator(seed)
         d1, d2 = random_direction(smooth, rng), random_direction(smooth, rng)
-        _require_plane(d1, d2 - (d2 @ d1) / (d1 @ d1) * d1, d2)  # a network may have a single weight
+        _orthogonal(d1, d2)  # a network may have a single weight
         kind = "random"
     axes = np.stack([d1, d2])
     at = _coordinates(axes, np.stack(weights) - w)
@@ -198,7 +196,9 @@ def _points(smooth: Smooth, path: Any) -> HostArray:
     return np.stack([require_vector(smooth, point, "path") for point in points])
 
 
-def _require_plane(d1: HostArray, rest: HostArray, d2: HostArray) -> None:
+def _orthogonal(d1: HostArray, d2: HostArray) -> HostArray:
+    """Return the part of d2 that is orthogonal to d1; refuse parallel directions, which span no plane."""
+    rest: HostArray = d2 - (d2 @ d1) / (d1 @ d1) * d1
     if np.linalg.norm(rest) <= 1e-9 * np.linalg.norm(d2):
         raise ArgumentError(
             "directions",
@@ -206,6 +206,7 @@ def _require_plane(d1: HostArray, rest: HostArray, d2: HostArray) -> None:
             got="two that are parallel",
             fix="use ms.loss_line instead",
         )
+    return rest
 
 
 def _coordinates(axes: HostArray, moved: HostArray) -> HostArray:
