@@ -94,9 +94,8 @@ def configure(parser: Parser) -> None:
     options.add_common(parser)
 
 
-def complete(words: list[str]) -> list[str]:
-    """Return the options with those before them that --resume DIR began with."""
-    return resuming.completed(words)
+complete = resuming.completed
+"""Puts the options that --resume DIR began with before those that are typed."""
 
 
 def run(args: Namespace) -> int:

@@ -13,10 +13,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from minisgd.errors import ArgumentError
+from minisgd.lab.statistics import Interval
 from minisgd.lab.student import f_quantile, t_quantile
 from minisgd.lab.timing.fit import positive_sizes
 from minisgd.typing import HostArray
@@ -109,18 +111,8 @@ def fit_with_interval(
     known = np.isfinite(medians)
     with np.errstate(divide="ignore"):
         profile = Profile(sizes[known], np.log(medians[known]), _shape, level, np.log(fit.b_crit))
-    low, high = profile.ends()
-    band_low, band_high = profile.band(low, high, at, _level_error(table[known], level))
-    floor, ceiling = profile.bounds
-    return FitInterval(
-        fit,
-        0.0 if low <= floor else math.exp(low),
-        math.inf if high >= ceiling else math.exp(high),
-        at,
-        band_low,
-        band_high,
-        "",
-    )
+    band_low, band_high = profile.band(at, _level_error(table[known], level))
+    return FitInterval(fit, *profile.interval, at, band_low, band_high, "")
 
 
 class Profile:
@@ -151,8 +143,15 @@ class Profile:
         residual = self.y - self.shape(theta[:, None], self.sizes)  # (G, K)
         return np.asarray(np.square(residual - residual.mean(axis=1, keepdims=True)).sum(axis=1))
 
-    def ends(self) -> tuple[float, float]:
-        """Return the smallest and the largest θ of the interval; a bound where it is open on that side."""
+    @property
+    def interval(self) -> Interval:
+        """The interval of e^θ; 0 or infinite where it is open on that side."""
+        low, high = self.ends
+        return 0.0 if low <= self.bounds[0] else math.exp(low), math.inf if high >= self.bounds[1] else math.exp(high)
+
+    @cached_property
+    def ends(self) -> Interval:
+        """The smallest and the largest θ of the interval; a bound where it is open on that side."""
         inside = np.flatnonzero(self.costs <= self.limit)
         return self._end(inside[0], -1), self._end(inside[-1], 1)
 
@@ -169,12 +168,12 @@ class Profile:
                 outside = middle
         return float(inside)
 
-    def band(self, low: float, high: float, at: HostArray, level_error: float) -> tuple[HostArray, HostArray]:
+    def band(self, at: HostArray, level_error: float) -> tuple[HostArray, HostArray]:
         """Return the lowest and the highest S of all curves in the interval, at batch sizes (G,).
 
         level_error: by how much, in log S, the seeds leave the level of the curve open as well
         """
-        theta = np.linspace(low, high, 200)[:, None]
+        theta = np.linspace(*self.ends, 200)[:, None]
         residual = self.y - self.shape(theta, self.sizes)
         centre = residual.mean(axis=1, keepdims=True) + self.shape(theta, at)  # (200, G)
         slack = np.maximum(self.limit - self.cost(theta[:, 0]), 0.0) / len(self.sizes)

@@ -66,19 +66,12 @@ def surge_law(batches: Sequence[BatchResult]) -> Surge:
         return Surge(None, 0.0, math.inf, "not decided", batches[-1].batch_size if batches else 0)
     sizes, logs = np.array([b for b, _ in known], float), np.log([lr for _, lr in known])
     profile = Profile(sizes, logs, shape)
-    low, high = profile.ends()
-    floor, ceiling = profile.bounds
+    low, high = profile.ends
     x = np.log(sizes)
     line = float(np.square(logs - np.polyval(np.polyfit(x, logs, 1), x)).sum())
     inside = x[0] < low and high < x[-1]
     found = "rises and falls" if inside and line > profile.limit else "rises" if low > x[-1] else "not decided"
-    return Surge(
-        math.exp(profile.best),
-        0.0 if low <= floor else math.exp(low),
-        math.inf if high >= ceiling else math.exp(high),
-        found,
-        known[-1][0],
-    )
+    return Surge(math.exp(profile.best), *profile.interval, found, known[-1][0])
 
 
 def best_rate(batch: BatchResult) -> float | None:
