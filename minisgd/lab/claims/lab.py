@@ -17,7 +17,8 @@ from minisgd.lab.claims.experiment import Experiment, Unsuitable
 from minisgd.lab.claims.setting import OPTIMIZERS, Setting
 from minisgd.lab.deadline import Deadline
 from minisgd.lab.environment import half_of_memory
-from minisgd.lab.study.cell import Cell, Journal
+from minisgd.lab.study.cell import Cell
+from minisgd.lab.study.journal import Journal
 from minisgd.lab.study.pilot import Pilot
 from minisgd.lab.study.pilot_runs import PilotRuns, judge_pilot, train_pilot
 from minisgd.lab.study.stack import Stopped

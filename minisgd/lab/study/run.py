@@ -24,12 +24,13 @@ from minisgd.lab.study.arguments import (
     journal_settings,
     resolve_seeds,
 )
-from minisgd.lab.study.cell import Cell, Journal
+from minisgd.lab.study.cell import Cell
 from minisgd.lab.study.constant import balanced, best_constant, usual_metric
 from minisgd.lab.study.course import CHAINS, Course, EventHook
 from minisgd.lab.study.fit import StepsFit
 from minisgd.lab.study.grid import resolve_batch_sizes, resolve_learning_rates
 from minisgd.lab.study.instructions import Instructions
+from minisgd.lab.study.journal import Journal
 from minisgd.lab.study.outcome import trials_of, within_budget
 from minisgd.lab.study.pilot import Pilot
 from minisgd.lab.study.ranks import resolve_ranks, simulate_ranks

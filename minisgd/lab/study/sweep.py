@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from minisgd.lab import words
-from minisgd.lab.study.cell import Cell, Journal
+from minisgd.lab.study.cell import Cell
 from minisgd.lab.study.grid import HALF_WINDOW, lattice, nearest, window
+from minisgd.lab.study.journal import Journal
 from minisgd.lab.study.outcome import Outcome
 from minisgd.lab.study.pilot import Pilot
 from minisgd.lab.study.stack import CENSORING_FACTOR, FEW_STEPS, Budget
