@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from minisgd.lab.study.fit import fit_with_interval, time_optimal_batch
 from minisgd.lab.study.instructions import Instructions
 from minisgd.lab.study.recommend import recommend
 from minisgd.lab.study.result import Recommendation, StudyResult
-from minisgd.lab.study.statistics import best_learning_rate, bounded_exp, censored_median
+from minisgd.lab.study.statistics import BestLearningRate, best_learning_rate, bounded_exp, censored_median
 from minisgd.lab.study.target import Baseline, Target
 from minisgd.lab.timing.fit import falling, fit_step_time
 from minisgd.typing import HostArray
@@ -55,6 +56,10 @@ class Trials:
     def step_seconds(self) -> float:
         return float(np.median(self.visits))
 
+    @cached_property
+    def best(self) -> BestLearningRate:
+        return best_learning_rate(self.learning_rates, self.steps, self.train_loss, self.ran)
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -87,13 +92,12 @@ def analyse(trials: Sequence[Trials], setting: Setting, seed: int = 0, memory_li
     rng = np.random.default_rng(seed)
     trials = sorted(trials, key=lambda t: t.batch_size)
     sizes = [t.batch_size for t in trials]
-    chosen = [_best_row(t) for t in trials]
+    chosen = [t.best.index for t in trials]
     step_seconds = np.array([t.step_seconds for t in trials])
     visits = np.stack([t.visits for t in trials], axis=1)  # (V, K)
     draws = draw_seconds([_counted(t) for t in trials], chosen, step_seconds, visits, rng)
     batches = [_summarise(t, setting.n_train, draws, k) for k, t in enumerate(trials)]
-    steps = np.stack([t.steps[row] for t, row in zip(trials, chosen, strict=True)])  # (K, S)
-    fit = _fit(sizes, steps)
+    fit = _fit(sizes, np.stack([t.steps[row] for t, row in zip(trials, chosen, strict=True)]))
     return _result(
         setting,
         tuple(batches),
@@ -114,19 +118,15 @@ def _result(
     return StudyResult(batch_sizes=batches, fit=fit, timing=timing, recommendation=recommendation, **facts)
 
 
-def _best_row(t: Trials) -> int:
-    return best_learning_rate(t.learning_rates, t.steps, t.train_loss, t.ran).index
-
-
 def _counted(t: Trials) -> HostArray:
     """Return steps (L, S) with which draws can count: a censored run of the best row at the steps it was given."""
-    row, steps = _best_row(t), t.steps.copy()
+    row, steps = t.best.index, t.steps.copy()
     steps[row] = np.where(np.isfinite(steps[row]), steps[row], np.maximum(t.given[row], 1))
     return steps
 
 
 def _summarise(t: Trials, n_train: int, draws: Draws | None, k: int) -> BatchResult:
-    best = best_learning_rate(t.learning_rates, t.steps, t.train_loss, t.ran)
+    best = t.best
     steps = censored_median(t.steps[best.index], t.given[best.index])
     seconds = steps.scaled(t.step_seconds)
     if draws is not None and steps.reached:
@@ -184,17 +184,9 @@ def _fit(sizes: list[int], steps: HostArray) -> FitResult:
     found = fit_with_interval(sizes, steps)
     if found.fit is None:
         return FitResult(reason=found.reason)
-    return FitResult(
-        s_min=found.fit.s_min,
-        e_min=found.fit.e_min,
-        b_crit=found.fit.b_crit,
-        b_crit_low=found.b_crit_low,
-        b_crit_high=found.b_crit_high,
-        residual=found.fit.residual,
-        band_at=tuple(found.band_at.tolist()),
-        band_low=tuple(found.band_low.tolist()),
-        band_high=tuple(found.band_high.tolist()),
-    )
+    fit = found.fit
+    bands = (tuple(row.tolist()) for row in (found.band_at, found.band_low, found.band_high))
+    return FitResult(fit.s_min, fit.e_min, fit.b_crit, found.b_crit_low, found.b_crit_high, fit.residual, "", *bands)
 
 
 def _timing(
@@ -215,17 +207,8 @@ def _timing(
         drawn = [fit_step_time(sizes, row) for row in draw_step_seconds(step_seconds, visits, rng)]
         knees = percentiles(np.array([0.0 if each is None else each.knee for each in drawn]))
         low, high = _combined(optimum, line.knee, fit, (float(knees[0]), float(knees[1])))
-    return Timing(
-        line.t0,
-        line.r,
-        line.knee,
-        optimum,
-        low,
-        high,
-        line.residual,
-        tuple(falling(sizes, visits)),
-        cpu_share,
-    )
+    pairs = tuple(falling(sizes, visits))
+    return Timing(line.t0, line.r, line.knee, optimum, low, high, line.residual, pairs, cpu_share)
 
 
 def _combined(optimum: float, knee: float, fit: FitResult, knees: tuple[float, float]) -> tuple[float, float]:
