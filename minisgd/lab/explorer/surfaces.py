@@ -44,14 +44,7 @@ class Line:
 
     @staticmethod
     def draw(seed: Seed = 0) -> Line:
-        """Draw points whose inputs are correlated, so that the valley of f is narrow and aslant.
-
-        Args:
-            seed: Of the points.
-
-        Returns:
-            The problem.
-        """
+        """Draw points whose inputs are correlated, so that the valley of f is narrow and aslant."""
         rng = np.random.default_rng(seed)
         x = rng.normal(size=(POINTS, 2)) @ np.array([[1.0, 0.55], [0.0, 0.35]])
         y = x @ np.array([1.0, -0.5]) + 0.4 * rng.normal(size=POINTS)
@@ -96,13 +89,7 @@ class Plane:
     def around(f: Objective, seed: Seed = 0, places: int = PLACES) -> Plane:
         """Evaluate a network's loss and gradient on a plane around its weights.
 
-        Args:
-            f: The loss of a network with weights.
-            seed: Of the directions, and of the examples whose gradients give the noise.
-            places: Along either axis.
-
-        Returns:
-            The plane.
+        seed: of the directions, and of the examples whose gradients give the noise   places: along either axis
         """
         rng = np.random.default_rng(seed)
         first, second = random_direction(f, rng), random_direction(f, rng)

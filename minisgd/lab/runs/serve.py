@@ -64,9 +64,7 @@ def _version(folder: Folder) -> str:
 def serve(path: str | Path, announce: Callable[[str], None]) -> None:
     """Serve the growing report of a folder until the run in it ends, or until KeyboardInterrupt.
 
-    Args:
-        path: The folder of a study or training run that is under way.
-        announce: Called with the address.
+    announce: called with the address
 
     Raises:
         DataError: The folder is none of a study or training run.

@@ -71,19 +71,9 @@ def run_pilot(
     a share of the way to what the pilot reached takes fewer, then all of it, and for labelled data then the loss, which
     still falls when all examples are right.
 
-    Args:
-        trial: What is trained, and where.
-        batch_sizes: Those to be studied; the one nearest to 32 is used.
-        target: The target, or None to choose one.
-        learning_rates: By default five decades.
-        seeds: Seeds of the study; the first two are used.
-        stop: Set to end early.
-        metric: Metric of a chosen target: by default the usual one of the data.
-        deadline: By time.perf_counter, when training runs are cut short.
-
-    Returns:
-        The target, whether it can be learned and measured, and at one batch size the best learning rate and its steps
-        to the target.
+    learning_rates: by default five decades   seeds: of the study, of which the first two are used
+    metric: of a chosen target; by default the usual one of the data
+    deadline: by time.perf_counter, when training runs are cut short
 
     Raises:
         DataError: Every learning rate diverges.

@@ -29,8 +29,6 @@ from minisgd.training.memory import format_bytes
 from minisgd.training.prepare import Prepared
 from minisgd.typing import Generator, HostArray, Seed
 
-__all__ = ["MemoryFit", "MemoryPoint", "memory_fit", "peak_bytes"]
-
 
 @dataclass(frozen=True)
 class MemoryPoint:
@@ -133,12 +131,6 @@ def memory_fit(
 
 def peak_bytes(prepared: Prepared) -> int:
     """Return the most bytes that are allocated at once while a training run begins and takes its first steps.
-
-    Args:
-        prepared: A training run that has not begun.
-
-    Returns:
-        The peak, in bytes.
 
     Raises:
         ArgumentError: The caller is tracing allocations already, which this would end.

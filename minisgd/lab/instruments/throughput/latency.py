@@ -25,8 +25,6 @@ from minisgd.training.cost import largest_product
 from minisgd.training.intake import as_dataset
 from minisgd.typing import Generator, HostArray, Seed
 
-__all__ = ["LatencyPoint", "latency"]
-
 CALLS = 200
 """At most so many calls a visit: p99 needs some hundreds in all."""
 

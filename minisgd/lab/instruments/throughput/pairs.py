@@ -25,8 +25,6 @@ from minisgd.training.intake import as_dataset
 from minisgd.training.prepare import Prepared
 from minisgd.typing import Generator, HostArray, Seed
 
-__all__ = ["PowerOfTwo", "PowersOfTwo", "powers_of_two"]
-
 POWERS = (8, 16, 32, 64, 128, 256)
 
 BUILDS, VISITS = 5, 5

@@ -23,8 +23,6 @@ from minisgd.tables import Shown, curves
 from minisgd.training.intake import as_dataset
 from minisgd.typing import Generator, HostArray, Seed
 
-__all__ = ["Speed", "SpeedPoint", "speed"]
-
 
 @dataclass(frozen=True)
 class SpeedPoint(Shown):

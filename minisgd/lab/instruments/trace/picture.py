@@ -14,8 +14,6 @@ from minisgd.lab.page import say
 from minisgd.training.trace import TraceResult
 from minisgd.typing import HostArray
 
-__all__ = ["draw_trace"]
-
 HEALTHY = 1e-3
 """The update-to-weight ratio that is customary: a line to compare with, no verdict."""
 
