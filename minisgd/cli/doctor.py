@@ -103,14 +103,14 @@ def _gpu() -> dict[str, Any]:
 
 
 def _kernels() -> dict[str, Any]:
-    """Return where the CUDA sources are: inside the installed package, or beside it in a checkout."""
-    import minisgd
+    """Return where the CUDA sources are."""
+    from minisgd.backend.cuda.launcher import kernels_folder
 
-    package = Path(minisgd.__file__).parent
-    for folder in (package / "kernels", package.parent / "kernels"):
-        if folder.is_dir():
-            return {"folder": str(folder), "files": len(list(folder.glob("*.cu")))}
-    return {"folder": None, "files": 0}
+    try:
+        folder = kernels_folder()
+    except MinisgdError:
+        return {"folder": None, "files": 0}
+    return {"folder": str(folder), "files": len(list(folder.glob("*.cu")))}
 
 
 def _data() -> list[str]:
@@ -156,16 +156,13 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _summary(found: dict[str, Any]) -> str:
-    works = ["train", "probe", "explain"]
-    report = found["extras"]["report"]
-    if report["installed"]:
-        works.insert(0, "study with its report")
-    where = f"the CPU and on {found['gpu']['device']}" if found["gpu"]["usable"] else "the CPU"
-    text = f"Works here: {', '.join(works)}, on {where}."
-    lines = [text]
+    report, gpu = found["extras"]["report"], found["gpu"]
+    works = [*(["study with its report"] if report["installed"] else []), "train", "probe", "explain"]
+    where = f"the CPU and on {gpu['device']}" if gpu["usable"] else "the CPU"
+    lines = [f"Works here: {', '.join(works)}, on {where}."]
     if not report["installed"]:
         lines.append(f"For the study: {report['install']}")
-    if not found["gpu"]["usable"]:
-        cure, _, _ = found["gpu"]["fix"].rpartition("; or ")  # the CPU needs no advice here
+    if not gpu["usable"]:
+        cure, _, _ = gpu["fix"].rpartition("; or ")  # the CPU needs no advice here
         lines.append(f"For the GPU: {cure}")
     return "\n".join(lines)
