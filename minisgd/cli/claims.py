@@ -45,15 +45,12 @@ def run(args: Namespace) -> int:
         found = claims(
             network,
             data,
-            only=args.only,
-            budget=args.budget,
             loss=inputs.make_loss(args),
-            seeds=args.seeds,
-            out=args.out,
             model_name=args.model,
             command=args.command_line,
             on_event=running.reporter(bar),
             executor=workers,
+            **inputs.named(args, "only", "budget", "seeds", "out"),
             **running.machine(args),
         )
     report = found.save(args.out)

@@ -113,18 +113,18 @@ def folder(text: str) -> Path:
     return Path(text)
 
 
-def natural(text: str) -> int:
-    """Read a whole number of at least 0."""
-    if (value := integer(text)) < 0:
-        raise argparse.ArgumentTypeError(f"must be 0 or more, got {text!r}; for example 0")
-    return value
+def at_least(low: int) -> Callable[[str], int]:
+    """Return a type that takes whole numbers from ``low`` on."""
+
+    def read(text: str) -> int:
+        if (value := integer(text)) < low:
+            raise argparse.ArgumentTypeError(f"must be {low} or more, got {text!r}; for example {low}")
+        return value
+
+    return read
 
 
-def positive(text: str) -> int:
-    """Read a whole number of at least 1."""
-    if (value := integer(text)) < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, got {text!r}; for example 1")
-    return value
+natural, positive = at_least(0), at_least(1)
 
 
 def shape(text: str) -> tuple[int, ...]:
