@@ -59,9 +59,7 @@ def add_data(parser: Parser, *, required: bool = True, validation: float = 0.2) 
         help=f"{', '.join(get_args(Task))} (guessed from the target)",
     )
     group.add_argument(
-        "--standardize",
-        action=BooleanOptionalAction,
-        help="features to mean 0 and std 1 (tables yes, arrays no)",
+        "--standardize", action=BooleanOptionalAction, help="features to mean 0 and std 1 (tables yes, arrays no)"
     )
     add_table(parser)
 

@@ -23,11 +23,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, prog: str, description: str, examples: str) -> None:
         super().__init__(
-            prog=prog,
-            description=description,
-            formatter_class=_Help,
-            usage=f"{prog} [options]",
-            allow_abbrev=False,
+            prog=prog, description=description, formatter_class=_Help, usage=f"{prog} [options]", allow_abbrev=False
         )
         self.examples = examples
 

@@ -42,12 +42,7 @@ def seconds(value: float) -> str:
     """Format a duration: 850 µs, 3.2 ms, 1.4 s, 12 min, 3.1 h."""
     if not math.isfinite(value):
         return "never"
-    for limit, factor, unit in (
-        (1e-3, 1e6, "µs"),
-        (1.0, 1e3, "ms"),
-        (120.0, 1.0, "s"),
-        (7200.0, 1 / 60, "min"),
-    ):
+    for limit, factor, unit in ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (120.0, 1.0, "s"), (7200.0, 1 / 60, "min")):
         if value < limit:
             return f"{value * factor:.3g} {unit}" if value * factor < 999.5 else f"{value * factor:.0f} {unit}"
     return f"{value / 3600:.3g} h"

@@ -62,10 +62,7 @@ class Cell:
         possible = values["batch_size"] >= 1 and values["lr"] > 0 and values["steps"] >= 0
         if not possible or not number(values["steps_to_target"], math.inf) > 0:
             raise DataError(
-                "cell",
-                expected="values that a training run can have",
-                got=to_json(values)[:60],
-                fix="delete the line",
+                "cell", expected="values that a training run can have", got=to_json(values)[:60], fix="delete the line"
             )
         return cls(
             int(values["batch_size"]),

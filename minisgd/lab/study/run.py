@@ -18,12 +18,7 @@ from minisgd.errors import MemoryLimitError, ShapeError
 from minisgd.lab.duration import parse_budget
 from minisgd.lab.environment import environment, half_of_memory
 from minisgd.lab.study.analysis import Setting, analyse, without_comparison
-from minisgd.lab.study.arguments import (
-    fixed_steps,
-    given_target,
-    journal_settings,
-    resolve_seeds,
-)
+from minisgd.lab.study.arguments import fixed_steps, given_target, journal_settings, resolve_seeds
 from minisgd.lab.study.cell import Cell
 from minisgd.lab.study.constant import balanced, best_constant, usual_metric
 from minisgd.lab.study.course import CHAINS, Course, EventHook

@@ -91,9 +91,6 @@ def positive_sizes(batch_sizes: Sequence[int] | HostArray) -> HostArray:
     sizes = np.asarray(batch_sizes, dtype=np.float64)
     if sizes.ndim != 1 or not (np.isfinite(sizes).all() and (sizes > 0).all()):
         raise ArgumentError(
-            "batch_sizes",
-            expected="a list of positive numbers",
-            got=batch_sizes,
-            fix="give each batch size once",
+            "batch_sizes", expected="a list of positive numbers", got=batch_sizes, fix="give each batch size once"
         )
     return sizes

@@ -75,11 +75,7 @@ class GSNR(Shown):
 
 
 def gsnr(
-    network: Network,
-    data: Dataset | Split | tuple[Any, Any],
-    *,
-    loss: Loss | None = None,
-    split: str = "train",
+    network: Network, data: Dataset | Split | tuple[Any, Any], *, loss: Loss | None = None, split: str = "train"
 ) -> GSNR:
     """Measure G_j² / Var_j over all examples, exactly, in one backward pass, in float64 and as in evaluation.
 

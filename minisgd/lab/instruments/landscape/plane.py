@@ -14,14 +14,7 @@ from minisgd.checks import as_items
 from minisgd.data.holdout import generator
 from minisgd.errors import ArgumentError
 from minisgd.lab import plots, words
-from minisgd.lab.instruments.curvature.smooth import (
-    Examples,
-    Smooth,
-    Subject,
-    as_smooth,
-    examples_of,
-    require_vector,
-)
+from minisgd.lab.instruments.curvature.smooth import Examples, Smooth, Subject, as_smooth, examples_of, require_vector
 from minisgd.lab.instruments.landscape.directions import hold_mixture, points_of, random_direction, require_direction
 from minisgd.lab.instruments.landscape.line import places
 from minisgd.lab.instruments.landscape.picture import draw_plane

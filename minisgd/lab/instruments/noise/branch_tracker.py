@@ -7,11 +7,7 @@ from math import nan
 from typing import Any
 
 from minisgd.checks import positive
-from minisgd.lab.instruments.noise.branches import (
-    LocalCriticalBatchSize,
-    check_branches,
-    local_critical_batch_size,
-)
+from minisgd.lab.instruments.noise.branches import LocalCriticalBatchSize, check_branches, local_critical_batch_size
 from minisgd.tables import curves
 from minisgd.training.callbacks import Callback
 from minisgd.training.state import TrainingState

@@ -105,14 +105,7 @@ def _column(ax: Axes, column: int, b: BatchResult, edge: HostArray, result: Stud
             ink = ON_DARK if shade < 0.55 else ON_LIGHT
             text = words.short(row.median_steps) + ("" if row.reached == seeds else f"\n{row.reached} of {seeds}")
             ax.text(
-                column,
-                math.sqrt(low * high),
-                text,
-                ha="center",
-                va="center",
-                fontsize=8,
-                color=ink,
-                linespacing=1.0,
+                column, math.sqrt(low * high), text, ha="center", va="center", fontsize=8, color=ink, linespacing=1.0
             )
         elif 2 * row.diverged >= seeds:
             cell["hatch"] = "/////"
@@ -120,15 +113,7 @@ def _column(ax: Axes, column: int, b: BatchResult, edge: HostArray, result: Stud
         say(patch, [_said(b, row, result)], link(b, row.lr) + (f" {link(b)}" if row.lr == b.lr else ""))
         if row.lr == b.lr and math.isfinite(fewest):
             ax.add_patch(
-                Rectangle(
-                    (column - 0.48, low * 1.02),
-                    0.96,
-                    high - low * 1.02,
-                    fill=False,
-                    ec=ORANGE,
-                    lw=2.4,
-                    zorder=3,
-                )
+                Rectangle((column - 0.48, low * 1.02), 0.96, high - low * 1.02, fill=False, ec=ORANGE, lw=2.4, zorder=3)
             )
 
 

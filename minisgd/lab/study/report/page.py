@@ -21,12 +21,7 @@ def plots_of(result: StudyResult) -> list[Plot]:
     """Return the plots of a study, each with the cautions that concern it."""
     if not result.batch_sizes:
         return []
-    race = {
-        "steps": captions.steps,
-        "examples": captions.examples,
-        "time": captions.seconds,
-        "FLOPs": captions.flops,
-    }
+    race = {"steps": captions.steps, "examples": captions.examples, "time": captions.seconds, "FLOPs": captions.flops}
     ways = scaling.units(result)
     told = cautions(result)
 
@@ -127,13 +122,7 @@ def _facts(result: StudyResult) -> list[tuple[str, str, str]]:
     best, fit = result.recommendation, result.fit
     facts = []
     if best.seconds is not None and best.memory_bytes is not None:
-        facts.append(
-            (
-                words.seconds(best.seconds),
-                "time to target",
-                f"predicted, to reach {result.target}",
-            )
-        )
+        facts.append((words.seconds(best.seconds), "time to target", f"predicted, to reach {result.target}"))
         facts.append((words.memory(best.memory_bytes), "memory", "for one training step"))
     if best.confidence is not None and best.runner_up is not None:
         facts.append(
