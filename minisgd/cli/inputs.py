@@ -59,11 +59,9 @@ def load_model(args: Namespace, data: Dataset | None) -> tuple[Network, tuple[in
 def data_if_given(args: Namespace) -> Dataset | None:
     """Return the data set of --data, or None where --input stands in for it."""
     if (args.data is None) == (args.input is None):
+        fix = "write --data digits, or --input 64"
         raise ArgumentError(
-            "--input",
-            expected="given if --data is not, and only then",
-            got="both" if args.data else "neither",
-            fix="write --data digits, or --input 64",
+            "--input", expected="given if --data is not, and only then", got="both" if args.data else "neither", fix=fix
         )
     return load_data(args) if args.data else None
 
@@ -75,11 +73,9 @@ def make_loss(args: Namespace) -> Loss | None:
     from minisgd.nn.models import reconstructs
 
     if args.label_smoothing and args.loss not in (None, "cross-entropy"):
+        fix = "leave it out, or use --loss cross-entropy"
         raise ArgumentError(
-            "--label-smoothing",
-            expected=f"left out with --loss {args.loss}",
-            got=args.label_smoothing,
-            fix="leave it out, or use --loss cross-entropy",
+            "--label-smoothing", expected=f"left out with --loss {args.loss}", got=args.label_smoothing, fix=fix
         )
     if args.label_smoothing or args.loss == "cross-entropy":
         with blamed_on("--label-smoothing"):
@@ -121,12 +117,8 @@ def make_schedule(args: Namespace, epochs: float) -> LearningRateSchedule:
         guess = did_you_mean(kind, SCHEDULES) or "for example cosine"
         raise ArgumentError("--schedule", expected=f"one of {', '.join(SCHEDULES)}", got=repr(kind), fix=guess)
     if detail and kind != "step":
-        raise ArgumentError(
-            "--schedule",
-            expected=f"{kind} without numbers",
-            got=args.schedule,
-            fix=f"write {kind}, as only step takes numbers",
-        )
+        fix = f"write {kind}, as only step takes numbers"
+        raise ArgumentError("--schedule", expected=f"{kind} without numbers", got=args.schedule, fix=fix)
     options = {}
     if kind == "step":
         factor, every = _numbers("--schedule", detail, "step:0.1,10") if detail else (0.1, epochs / 3)

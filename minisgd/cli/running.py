@@ -41,11 +41,9 @@ def require_report(what: str) -> None:
     """Refuse before hours of work, not after them, when the report could not be drawn."""
     missing = _missing()
     if missing:
+        fix = "pip install 'minisgd[report]'"
         raise MissingExtraError(
-            what,
-            expected="used with matplotlib and jinja2 installed",
-            got=f"no {' and no '.join(missing)}",
-            fix="pip install 'minisgd[report]'",
+            what, expected="used with matplotlib and jinja2 installed", got=f"no {' and no '.join(missing)}", fix=fix
         )
 
 

@@ -21,11 +21,9 @@ def require_single(network: Any) -> None:
         raise DtypeError("network", expected="an ms.Network", got=type(network).__name__, fix="pass run.network")
     network.require_built()
     if network.lead:
+        fix = "choose one: network.replica(0)"
         raise ArgumentError(
-            "network",
-            expected="a single network",
-            got=f"a stack of {network.lead[0]} replicas",
-            fix="choose one: network.replica(0)",
+            "network", expected="a single network", got=f"a stack of {network.lead[0]} replicas", fix=fix
         )
     if not network.n_parameters:
         raise ArgumentError(
@@ -63,12 +61,8 @@ def training_part(network: Network, data: Any, split: str) -> Dataset:
         if classes is None and network.output_scale is not None:  # the network learned targets of its own scale
             part = replace(part, y=TargetScale(*network.output_scale).apply(part.y))
     else:
-        raise DtypeError(
-            "data",
-            expected="a Dataset, a Split or a pair (x, y)",
-            got=type(data).__name__,
-            fix="try ms.datasets.digits()",
-        )
+        fix = "try ms.datasets.digits()"
+        raise DtypeError("data", expected="a Dataset, a Split or a pair (x, y)", got=type(data).__name__, fix=fix)
     if part.x.shape[1:] != network.input_shape:
         raise ShapeError(
             "data",

@@ -95,11 +95,9 @@ def fit_with_interval(
     sizes = positive_sizes(batch_sizes)
     table = np.where(np.isfinite(steps_by_seed), steps_by_seed, np.inf)
     if table.ndim != 2 or len(table) != len(sizes):
+        fix = "give a row for every batch size and a column for every seed"
         raise ArgumentError(
-            "steps_by_seed",
-            expected=f"of shape ({len(sizes)}, seeds)",
-            got=np.shape(steps_by_seed),
-            fix="give a row for every batch size and a column for every seed",
+            "steps_by_seed", expected=f"of shape ({len(sizes)}, seeds)", got=np.shape(steps_by_seed), fix=fix
         )
     at = np.geomspace(sizes.min(), sizes.max(), 60) if len(sizes) else sizes
     medians = np.median(table, axis=1)
@@ -261,10 +259,6 @@ def _log_steps(sizes: HostArray, steps: Sequence[float] | HostArray) -> HostArra
     """log steps, infinite where the target was not reached; (…, K)."""
     s = np.asarray(steps, dtype=np.float64)
     if s.shape[-1:] != sizes.shape or (s <= 0).any():
-        raise ArgumentError(
-            "steps",
-            expected=f"{len(sizes)} positive numbers",
-            got=steps,
-            fix="give infinity where the target was not reached",
-        )
+        fix = "give infinity where the target was not reached"
+        raise ArgumentError("steps", expected=f"{len(sizes)} positive numbers", got=steps, fix=fix)
     return np.asarray(np.log(s))

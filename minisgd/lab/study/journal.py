@@ -160,9 +160,7 @@ def _read_cells(path: Path, kind: type[C], seal: str) -> Iterable[C]:
         except (ValueError, KeyError, TypeError) as problem:
             cut_short = position == len(lines) - 1 and not line.endswith("}")
             if not cut_short:
+                fix = "delete the line, or choose another folder"
                 raise DataError(
-                    f"{path}, line {position + 1}",
-                    expected="a finished cell",
-                    got=line[:60],
-                    fix="delete the line, or choose another folder",
+                    f"{path}, line {position + 1}", expected="a finished cell", got=line[:60], fix=fix
                 ) from problem

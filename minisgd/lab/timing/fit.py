@@ -43,12 +43,8 @@ def fit_step_time(batch_sizes: Sequence[int] | HostArray, seconds: Sequence[floa
     """Fit t(B) = t0 + B/r by least squares on relative errors; None with fewer than two batch sizes."""
     sizes, t = positive_sizes(batch_sizes), np.asarray(seconds, dtype=np.float64)
     if t.shape != sizes.shape or not (np.isfinite(t).all() and (t > 0).all()):
-        raise ArgumentError(
-            "seconds",
-            expected=f"{len(sizes)} positive finite times",
-            got=seconds,
-            fix="measure a step at every batch size",
-        )
+        fix = "measure a step at every batch size"
+        raise ArgumentError("seconds", expected=f"{len(sizes)} positive finite times", got=seconds, fix=fix)
     if len(np.unique(sizes)) < 2:
         return None
     t0, per_example, residual = map(float, fit_affine(sizes, t))

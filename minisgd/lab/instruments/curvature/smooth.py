@@ -76,11 +76,9 @@ def as_smooth(subject: Subject, data: Examples | None, *, seed: Seed = 0, **opti
         require_finite(objective.start, "the network's weights")
         return objective
     if data is not None or not all(hasattr(subject, name) for name in ("start", "value", "hessian_vector")):
+        fix = "pass run.network and the data"
         raise DtypeError(
-            "network",
-            expected="an ms.Network and data, or an ms.Objective alone",
-            got=type(subject).__name__,
-            fix="pass run.network and the data",
+            "network", expected="an ms.Network and data, or an ms.Objective alone", got=type(subject).__name__, fix=fix
         )
     if options:
         raise ArgumentError(
@@ -101,9 +99,5 @@ def require_finite(array: HostArray | float, what: str) -> None:
     """Refuse numbers that say nothing."""
     if not np.isfinite(array).all():
         bad = np.size(array) - np.count_nonzero(np.isfinite(array))
-        raise DivergedError(
-            what,
-            expected="finite",
-            got=f"{bad} of {np.size(array)} values that are not",
-            fix="train with a lower learning rate, or scale the features",
-        )
+        fix = "train with a lower learning rate, or scale the features"
+        raise DivergedError(what, expected="finite", got=f"{bad} of {np.size(array)} values that are not", fix=fix)

@@ -51,11 +51,9 @@ def require_direction(smooth: Smooth, d: HostArray, argument: str) -> HostArray:
     """Return a direction as float64, (P,); refuse one of another shape, one that is zero, or not finite."""
     d = require_vector(smooth, d, argument)
     if not np.isfinite(d).all() or not d.any():
+        fix = "choose another"
         raise ArgumentError(
-            argument,
-            expected="finite and not zero",
-            got=f"a vector of norm {np.linalg.norm(d):g}",
-            fix="choose another",
+            argument, expected="finite and not zero", got=f"a vector of norm {np.linalg.norm(d):g}", fix=fix
         )
     return d
 

@@ -193,11 +193,9 @@ def _orthogonal(d1: HostArray, d2: HostArray) -> HostArray:
     """Return the part of d2 that is orthogonal to d1; refuse parallel directions, which span no plane."""
     rest: HostArray = d2 - (d2 @ d1) / (d1 @ d1) * d1
     if np.linalg.norm(rest) <= 1e-9 * np.linalg.norm(d2):
+        fix = "use ms.loss_line instead"
         raise ArgumentError(
-            "directions",
-            expected="two directions that are not parallel",
-            got="two that are parallel",
-            fix="use ms.loss_line instead",
+            "directions", expected="two directions that are not parallel", got="two that are parallel", fix=fix
         )
     return rest
 

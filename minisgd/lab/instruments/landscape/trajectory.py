@@ -80,12 +80,8 @@ class Trajectory(Callback):
             ArgumentError: The path has fewer than three samples, and so no two directions.
         """
         if len(self._weights) < 3:
-            raise ArgumentError(
-                "Trajectory: path",
-                expected="at least 3 samples",
-                got=len(self._weights),
-                fix="train on, or sample more",
-            )
+            fix = "train on, or sample more"
+            raise ArgumentError("Trajectory: path", expected="at least 3 samples", got=len(self._weights), fix=fix)
         moved = self.weights - self._weights[-1]
         # eigenvectors of the small (K, K) matrix give those of the large one
         _, vectors = np.linalg.eigh(moved @ moved.T)

@@ -192,11 +192,9 @@ def _checked(examples: int | None, population: int) -> int:
     n = population if examples is None else examples
     fits = isinstance(n, int | np.integer) and not isinstance(n, bool) and LEAST_EXAMPLES <= n <= population
     if not fits:
+        fix = "leave it out to look at all" if population >= LEAST_EXAMPLES else "a spread needs more examples"
         raise ArgumentError(
-            "examples",
-            expected=f"an integer from {LEAST_EXAMPLES} to the {population} there are",
-            got=n,
-            fix="leave it out to look at all" if population >= LEAST_EXAMPLES else "a spread needs more examples",
+            "examples", expected=f"an integer from {LEAST_EXAMPLES} to the {population} there are", got=n, fix=fix
         )
     return int(n)
 

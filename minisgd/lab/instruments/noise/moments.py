@@ -48,12 +48,8 @@ def from_two_batch_sizes(small_sq: float, large_sq: float, small: int, large: in
     small_sq, large_sq: squared norms of the mean gradients of b and B′ examples, or averages of such
     """
     if not 1 <= small < large:
-        raise ArgumentError(
-            "small",
-            expected=f"at least 1 and below the large batch, {large}",
-            got=small,
-            fix="give two different sizes",
-        )
+        fix = "give two different sizes"
+        raise ArgumentError("small", expected=f"at least 1 and below the large batch, {large}", got=small, fix=fix)
     return NoiseEstimate(
         (large * large_sq - small * small_sq) / (large - small), (small_sq - large_sq) / (1 / small - 1 / large)
     )

@@ -171,12 +171,8 @@ def _checked(given: Sequence[int] | None, n: int) -> list[int]:
     for power in powers:
         whole = isinstance(power, int) and not isinstance(power, bool)
         if not whole or power < 4 or power & (power - 1) or power >= n:
-            raise ArgumentError(
-                "powers",
-                expected=f"powers of two from 4 to below N = {n}",
-                got=power,
-                fix="use 8, 16 and 32, for example",
-            )
+            fix = "use 8, 16 and 32, for example"
+            raise ArgumentError("powers", expected=f"powers of two from 4 to below N = {n}", got=power, fix=fix)
     if not powers:
         raise ArgumentError(
             "powers", expected="at least one power of two below N", got=f"none, with N = {n}", fix="use more examples"

@@ -109,12 +109,8 @@ class Trace(Callback):
         """
         rows = [row for row in self._rows if "updates" in row]  # Ctrl-C may come between gradient and update
         if not rows:
-            raise ArgumentError(
-                "trace",
-                expected="taken of a training run",
-                got="none yet",
-                fix="train first: ms.train(…, callbacks=[trace])",
-            )
+            fix = "train first: ms.train(…, callbacks=[trace])"
+            raise ArgumentError("trace", expected="taken of a training run", got="none yet", fix=fix)
         arrays = {name: np.array([row[name] for row in rows]) for name in rows[0]}
         return TraceResult(every=self.every, layers=self._layers, tensors=self._tensors, **arrays)
 
