@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -19,6 +19,7 @@ from minisgd.checks import as_path, require_kind
 from minisgd.errors import ArgumentError, CheckpointError, missing_extra
 from minisgd.interop.model import Model, parts_of
 from minisgd.nn import Network
+from minisgd.nn.freezing import leaves_of
 from minisgd.nn.layer import Layer, Leaf
 from minisgd.nn.layers.batch_norm import BatchNorm
 from minisgd.nn.layers.conv import Conv2d
@@ -32,6 +33,7 @@ from minisgd.nn.layers.rectifiers import PReLU
 from minisgd.nn.layers.rms_norm import RMSNorm
 from minisgd.nn.layers.sync_batch_norm import SyncBatchNorm
 from minisgd.nn.network import require_network
+from minisgd.nn.sequential import Residual, Sequential
 from minisgd.nn.tensor_file import read_tensors
 from minisgd.nn.weights import with_weights
 from minisgd.typing import HostArray, Shape
@@ -173,25 +175,52 @@ class Slot:
 
 def _slots(network: Network, input_shape: Shape) -> list[Slot]:
     """Return the layers with tensors in forward order."""
-    slots, image = [], None
+    slots, image, returns = list[Slot](), None, dict(_returning(network, ""))
+    before: dict[str, Shape | None] = {}  # each layer, by path: the image whose pixels are its inputs
     for leaf in network.describe(input_shape):
+        before[leaf.path] = image
         if isinstance(leaf.layer, Flatten):
             image = _flattened(leaf, image)
+        dense = isinstance(leaf.layer, Linear)
+        after = before[returns[leaf.path]] if leaf.path in returns else None if dense else image
         declared = leaf.declaration.parameters, leaf.declaration.statistics
         arrays = {name: each.shape for part in declared for name, each in part.items()}
         arrays.pop("running_weight", None)
-        if not arrays:
-            continue
-        known = NAMES.get(type(leaf.layer), {})
-        if not arrays.keys() <= known.keys():
-            fix = "merge adapters by network.merged(), or read the weights by network.parameters()"
-            expected = f"one that PyTorch has: {', '.join(kind.__name__ for kind in NAMES)}"
-            raise ArgumentError(f"layer {leaf.path}", expected=expected, got=leaf.layer.label, fix=fix)
-        tensors = [_tensor(leaf.path, name, size, *known[name], image) for name, size in arrays.items()]
-        slots.append(Slot(leaf.path, leaf.layer.label, tuple(tensors)))
-        if isinstance(leaf.layer, Linear):
-            image = None
+        if arrays:
+            known = NAMES.get(type(leaf.layer), {})
+            if not arrays.keys() <= known.keys():
+                fix = "merge adapters by network.merged(), or read the weights by network.parameters()"
+                expected = f"one that PyTorch has: {', '.join(kind.__name__ for kind in NAMES)}"
+                raise ArgumentError(f"layer {leaf.path}", expected=expected, got=leaf.layer.label, fix=fix)
+            tensors = [
+                _tensor(leaf.path, name, size, *known[name], (image, after) if dense and name == "W" else (after,))
+                for name, size in arrays.items()
+            ]
+            slots.append(Slot(leaf.path, leaf.layer.label, tuple(tensors)))
+        image = after
     return slots
+
+
+def _returning(chain: Sequential, path: str) -> Iterator[tuple[str, str]]:
+    """Yield of each short cut the dense layer whose outputs must have the order of its inputs, and its first layer."""
+    for position, layer in enumerate(chain.layers):
+        own = chain.path_of(path, position, layer)
+        if isinstance(layer, Sequential):
+            yield from _returning(layer, own)
+        if isinstance(layer, Residual):
+            dense = [inner for inner, each in _in_line(layer, own) if isinstance(each, Linear)]
+            first, _ = next(leaves_of(layer, own))
+            yield from [(each, first) for each in dense[-1:]]
+
+
+def _in_line(chain: Sequential, path: str) -> Iterator[tuple[str, Layer]]:
+    """Yield the layers of a chain that are in no short cut inside it, and their paths."""
+    for position, layer in enumerate(chain.layers):
+        own = chain.path_of(path, position, layer)
+        if not isinstance(layer, Sequential):
+            yield own, layer
+        elif not isinstance(layer, Residual):
+            yield from _in_line(layer, own)
 
 
 def _flattened(leaf: Leaf, image: Shape | None) -> Shape | None:
@@ -206,13 +235,14 @@ def _flattened(leaf: Leaf, image: Shape | None) -> Shape | None:
     return image
 
 
-def _tensor(path: str, name: str, shape: Shape, torch: str, axes: Axes, image: Shape | None) -> Tensor:
-    torch_shape = tuple(shape[axis] for axis in axes)
-    if image is None or shape[0] != prod(image):
-        return Tensor(f"{path}.{name}", torch, shape, shape, axes, torch_shape)
-    # the first axis, pixels (H, W, C), becomes three, which PyTorch has as (C, H, W)
-    apart: Axes = tuple(other for axis in axes for other in ((2, 0, 1) if axis == 0 else (axis + 2,)))
-    return Tensor(f"{path}.{name}", torch, shape, (*image, *shape[1:]), apart, torch_shape)
+def _tensor(path: str, name: str, shape: Shape, torch: str, axes: Axes, images: tuple[Shape | None, ...]) -> Tensor:
+    """images: of each of the first axes, that whose pixels (H, W, C) it is: they are (C, H, W) in PyTorch"""
+    of_axis = dict(enumerate(images))
+    parts = [image if (image := of_axis.get(k)) and prod(image) == n else (n,) for k, n in enumerate(shape)]
+    starts = [sum(map(len, parts[:k])) for k in range(len(parts))]
+    apart = tuple(starts[k] + inner for k in axes for inner in ((2, 0, 1) if len(parts[k]) == 3 else (0,)))
+    unfolded = tuple(n for part in parts for n in part)
+    return Tensor(f"{path}.{name}", torch, shape, unfolded, apart, tuple(shape[axis] for axis in axes))
 
 
 # ------------------------------------------------ names

@@ -95,6 +95,33 @@ def test_pixels_keep_their_place_when_images_become_vectors():
     assert_agree(Net(), net, np.random.default_rng(0).normal(0, 2, (5, 6, 8, 2)), (6, 8, 2))
 
 
+def test_pixels_keep_their_place_through_dense_layers_as_wide_as_the_image():
+    """Whose biases are no pixels, but within a short cut, where all outputs are."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.square, self.inner = nn.LayerNorm(12), nn.Linear(12, 12), nn.Linear(12, 12)
+            self.prelu, self.around, self.last = nn.PReLU(12), nn.Linear(12, 12), nn.Linear(12, 3)
+
+        def forward(self, x):
+            x = x.flatten(1)
+            x = x + self.prelu(self.inner(torch.tanh(self.square(self.norm(x)))))
+            x = x + torch.tanh(self.around(x))
+            return self.last(x)
+
+    net = ms.Network(
+        ms.Flatten(),
+        ms.Residual(ms.LayerNorm(), ms.Linear(12), ms.Tanh(), ms.Linear(12), ms.PReLU()),
+        ms.Residual(ms.Linear(12), ms.Tanh()),
+        ms.Linear(3),
+    )
+    x = np.random.default_rng(0).normal(0, 2, (5, 2, 3, 2))
+    assert_agree(Net(), net, x, (2, 3, 2))
+    square = nn.Sequential(nn.Flatten(), nn.Linear(12, 12), nn.PReLU(12), nn.Linear(12, 12))
+    assert_agree(square, ms.Network(ms.Flatten(), ms.Linear(12), ms.PReLU(), ms.Linear(12)), x, (2, 3, 2))
+
+
 def test_embeddings_agree():
     class Net(nn.Module):
         def __init__(self):
