@@ -51,6 +51,7 @@ class Muon(AdamW):
     momentum: float = 0.95
 
     rates: ClassVar[tuple[str, ...]] = (*AdamW.rates, "norm")
+    by_rows: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -120,6 +120,7 @@ def test_other_layers_and_instruments_know_nothing_of_it() -> None:
     ("optimizer", "options", "words"),
     [
         (ms.RMSProp(), {}, "optimizer must be SGD, Adagrad or Adam with a sparse embedding, got RMSProp"),
+        (ms.Muon(weight_decay=0.0), {}, "got Muon"),
         (ms.LAMB(0.1), {}, r"got LAMB; .* leave out sparse=True of words\.W"),
         (ms.SGD(0.1, weight_decay=0.1), {}, r"weight_decay must be 0 for words\.W, .* got 0\.1; .* ms\.Group\(weight"),
         (ms.AdamW(), {}, r"weight_decay must be 0 for words\.W"),
