@@ -28,7 +28,8 @@ class NoiseTracker(Callback):
 
     Two batch sizes are compared: 1, by the per-example norms of a few of the batch's examples, and B, by the gradient
     that the training run has computed anyway. Where that gradient is not the mean of the examples' own, because of
-    BatchNorm or Dropout, the mean of those few in evaluation takes its place, and their number that of B.
+    BatchNorm, Dropout or a transform, the mean of those few in evaluation, not transformed, takes its place, and their
+    number that of B.
 
     Cost of a sample: one forward and backward pass over ``examples``, so about examples/B steps, and on small networks
     no less than two thirds of one. (An mlp:128 on 64 features at B = 32 takes 4 to 5% longer with it, at every = 20.) A
@@ -108,7 +109,8 @@ class NoiseTracker(Callback):
         self._raw = []
         self._norms = SquaredNorms()
         data = HostData.of(training.data.train, net.dtype)
-        own_mean = any(layer.frozen() is not layer for layer in net.walk() if not isinstance(layer, Sequential))
+        coupled = any(layer.frozen() is not layer for layer in net.walk() if not isinstance(layer, Sequential))
+        own_mean = coupled or bool(recipe.transforms)
         self._sum = net.ops.zeros((net.n_parameters,), net.dtype) if own_mean else None
         self._pass = ExamplePass(
             net, recipe.loss, data, recipe.feed, [self._norms], gradient=self._sum, chunk=self.examples, only=self.reads

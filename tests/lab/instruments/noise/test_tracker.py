@@ -40,16 +40,16 @@ class Witness(ms.Callback):
         self.networks[training.session.steps] = training.network.copy()
 
 
-@pytest.mark.parametrize("model", ["mlp:16", "mlp-bn:16"])
-def test_a_sample_compares_single_gradients_with_that_of_the_batch(model: str) -> None:
+@pytest.mark.parametrize(("model", "transform"), [("mlp:16", None), ("mlp-bn:16", None), ("mlp:16", ms.Noise(0.5))])
+def test_a_sample_compares_single_gradients_with_that_of_the_batch(model: str, transform: ms.Noise | None) -> None:
     witness, tracker = Witness(), ms.NoiseTracker(every=10, examples=6)
-    run = train(model, witness, tracker, dtype="float64")
+    run = train(model, witness, tracker, dtype="float64", transform=transform)
     for step, found in zip(tracker.steps, tracker.once, strict=True):
         index, gradient = witness.seen[step]
         net, part = witness.networks[step], run.data.train.take(index[:6])
         g = ms.per_example_gradients(net, part.x, part.y)
         small, b = (g**2).sum(1).mean(), 32
-        if model == "mlp-bn:16":  # whose batch gradient is no mean of single ones
+        if model == "mlp-bn:16" or transform:  # then the batch gradient is no mean of single ones
             gradient, b = g.mean(0), 6
         large = gradient @ gradient
         assert_allclose(found.grad_sq_norm, (b * large - small) / (b - 1), rtol=1e-8)
