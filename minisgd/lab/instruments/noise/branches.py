@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import lcm
 from typing import Any
 
 import numpy as np
@@ -109,6 +110,7 @@ def local_critical_batch_size(
             fewer than 32 examples.
         factors: k, the first 1, ascending; by default 1, 2, 4, 8 and 16, as far as there are examples.
         examples: That each branch sees, at least one batch of the largest; eight of the largest by default.
+            Lowered to a multiple of all batch sizes, unless the least of these is above it.
         seeds: S orders of the examples, at least 2, trained as a stack of replicas.
         tolerance: Share of the smallest branch's progress that a larger batch may cost.
         rule: As ``ms.scaled`` takes it.
@@ -137,6 +139,7 @@ def local_critical_batch_size(
         raise ArgumentError(
             "examples", expected=f"at least one batch of {sizes[-1]}", got=examples, fix="or leave it out"
         )
+    seen -= seen % lcm(*sizes) if seen >= lcm(*sizes) else 0  # or the last batch of some branch is left out
     begin, ends, rates = float("nan"), [], []
     for size in sizes:
         prepared = prepare(

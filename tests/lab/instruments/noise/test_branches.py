@@ -74,6 +74,13 @@ def test_the_network_stays_as_it_is() -> None:
     assert found.losses.shape == (2, 2) and found.learning_rates == pytest.approx((0.003, 0.003 * 2**0.5))
 
 
+@pytest.mark.parametrize(("batch_size", "given", "seen"), [(2, 31, 24), (3, 40, 36), (4, 23, 23)])
+def test_branches_see_equally_many_examples_where_there_are_enough(batch_size, given, seen) -> None:
+    network, data = ms.Network(ms.Linear(1)).build((3,)), regression(200, 3)
+    options = {"batch_size": batch_size, "factors": (1, 2, 3), "examples": given, "seeds": 2}
+    assert ms.local_critical_batch_size(network, data, ms.SGD(0.01), **options).examples == seen
+
+
 def test_branches_that_diverge_are_beyond() -> None:
     x, y = regression(600, 2)
     network = ms.Network(ms.Linear(1, bias=False)).build((3,))
