@@ -8,11 +8,10 @@ from math import inf, sqrt
 import numpy as np
 
 from minisgd.lab.instruments.noise.moments import NoiseEstimate, from_squared_norms
+from minisgd.lab.student import t_quantile
 from minisgd.typing import HostArray
 
 CONFIDENCE = 0.99
-_QUANTILE = 2.5758293035489004
-"""Of the normal distribution, two-sided, at that confidence."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,9 @@ def interval_of_examples(
     ]
     pairs = np.array([(e.trace_covariance, e.grad_sq_norm) for e in left_out])
     spread = (n - 1) ** 2 / n * np.cov(pairs.T) * (1 - n / population if population else 1)
-    low, high = fieller(estimate.trace_covariance, estimate.grad_sq_norm, spread, student(n - 1))
+    low, high = fieller(
+        estimate.trace_covariance, estimate.grad_sq_norm, spread, t_quantile((1 + CONFIDENCE) / 2, n - 1)
+    )
     return NoiseInterval(estimate, low, high)
 
 
@@ -70,12 +71,3 @@ def fieller(a: float, b: float, covariance: HostArray, t: float) -> tuple[float,
     if constant <= 0 or root < 0 or square == 0:  # tr Σ is not told from zero either
         return 0.0, inf
     return max(0.0, (linear - sqrt(root)) / square), inf
-
-
-def student(degrees: int) -> float:
-    """Return the two-sided quantile of Student's t from the normal one (Abramowitz and Stegun 26.7.5)."""
-    z = _QUANTILE
-    terms = ((z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96, (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384)
-    for k, term in enumerate(terms):
-        z += term / float(degrees) ** (k + 1)
-    return z

@@ -9,8 +9,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 import minisgd as ms
-from minisgd.lab.instruments.noise.interval import NoiseInterval, fieller, interval_of_examples, student
+from minisgd.lab.instruments.noise.interval import NoiseInterval, fieller, interval_of_examples
 from minisgd.lab.instruments.noise.moments import from_squared_norms
+from minisgd.lab.student import t_quantile
 from minisgd.typing import HostArray
 from tests.lab.instruments.softmax_regression import at_zero
 
@@ -71,7 +72,7 @@ def test_the_jackknife_is_what_leaving_out_does() -> None:
         left_out.append((e.trace_covariance, e.grad_sq_norm))
     covariance = 11**2 / 12 * np.cov(np.array(left_out).T)
     whole = of(g).estimate
-    expected = fieller(whole.trace_covariance, whole.grad_sq_norm, covariance, student(11))
+    expected = fieller(whole.trace_covariance, whole.grad_sq_norm, covariance, t_quantile(0.995, 11))
     assert_allclose((of(g).low, of(g).high), expected, rtol=1e-10)
 
 
@@ -88,9 +89,3 @@ def test_fieller() -> None:
     assert 2 < low < 10 and high == inf
     assert fieller(0.1, 0.1, np.eye(2), 2.0) == (0.0, inf)
     assert fieller(10.0, -5.0, np.diag([0.01, 1.0]), 2.0)[1] == inf
-
-
-def test_quantiles_of_students_t() -> None:
-    """99%, two-sided, as in tables."""
-    for degrees, expected in ((10, 3.1693), (20, 2.8453), (60, 2.6603), (1000, 2.5808)):
-        assert_allclose(student(degrees), expected, rtol=1e-3)
