@@ -79,7 +79,6 @@ class RBM(Layer):
         require_one_of(visible, ("binary", "gaussian"), f"{self.label}: visible")
         self.k, self.chains, self.visible = k, chains, visible
         require_rule(init, f"{self.label}: init")
-        require_rule(init, f"{self.label}: init")
         self.init = init or Normal(0.01)
 
     @property
