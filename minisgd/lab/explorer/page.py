@@ -53,9 +53,7 @@ class Explorer:
             OutputError: The file cannot be written.
             MissingExtraError: jinja2 is not installed.
         """
-        path = Path(path)
-        write_atomically(path, self.to_html().encode())
-        return path
+        return write_atomically(path, self.to_html().encode())
 
 
 SCRIPTS = ("descent.js", "explorer.js")

@@ -10,9 +10,8 @@ import numpy as np
 from minisgd.backend import NumpyOps, Ops
 from minisgd.backend.cpu.complex_step import STEP, ComplexStepOps
 from minisgd.data import Dataset, Split
-from minisgd.errors import ShapeError
 from minisgd.lab.instruments.full_pass import FullPass
-from minisgd.lab.instruments.subject import require_single, training_part
+from minisgd.lab.instruments.subject import as_vector, require_single, training_part
 from minisgd.nn import Loss, Network
 from minisgd.optim.checks import count
 from minisgd.training.evaluation import evaluation_batch
@@ -170,12 +169,5 @@ class Objective:
         Raises:
             ShapeError: If it is not a real vector of P numbers.
         """
-        w = np.asarray(vector)
-        if w.shape != (self.parameters,) or w.dtype.kind not in "fiu":
-            raise ShapeError(
-                argument,
-                expected=f"a real vector of shape ({self.parameters},), one number for each parameter",
-                got=f"{w.dtype} of shape {w.shape}",
-                fix="start from objective.start",
-            )
+        w = as_vector(vector, self.parameters, argument, "start from objective.start")
         return w.astype(self.dtype, copy=False)

@@ -13,6 +13,7 @@ from minisgd.data.target import TargetScale
 from minisgd.errors import ArgumentError, DataError, DtypeError, ShapeError
 from minisgd.nn import Network
 from minisgd.training.scoring import find_split
+from minisgd.typing import HostArray
 
 
 def require_single(network: Any) -> None:
@@ -29,6 +30,19 @@ def require_single(network: Any) -> None:
         raise ArgumentError(
             "network", expected="a network with parameters to vary", got="none", fix="add ms.Linear(10), for example"
         )
+
+
+def as_vector(value: Any, size: int, argument: str, fix: str) -> HostArray:
+    """Return a real vector of so many numbers, one for each parameter, or refuse it."""
+    try:
+        vector = np.asarray(value)
+    except ValueError as error:
+        expected, how = "a vector of numbers", "pass an array (P,)"
+        raise DtypeError(argument, expected=expected, got=repr(value), fix=how) from error
+    if vector.shape != (size,) or vector.dtype.kind not in "fiu":
+        expected = f"a real vector of shape ({size},), one number for each parameter"
+        raise ShapeError(argument, expected=expected, got=f"{vector.dtype} of shape {vector.shape}", fix=fix)
+    return vector
 
 
 def training_part(network: Network, data: Any, split: str) -> Dataset:

@@ -60,11 +60,7 @@ def _label_artists(page: Figure) -> list[Any]:
     found = []
     for ax in page.axes:
         for line in ax.get_lines():
-            if (
-                not hasattr(line, "said")
-                and line.get_marker() not in ("None", None, "")
-                and len(line.get_xdata()) < MOST
-            ):
+            if not hasattr(line, "said") and _is_marked(line) and len(line.get_xdata()) < MOST:
                 say(line, _coordinates(ax, line))
         found += [artist for artist in ax.get_children() if getattr(artist, "said", ())]
     for k, artist in enumerate(found):

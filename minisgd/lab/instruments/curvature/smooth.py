@@ -8,8 +8,9 @@ import numpy as np
 
 from minisgd.checks import as_seed
 from minisgd.data import Dataset, Split
-from minisgd.errors import ArgumentError, DataError, DivergedError, DtypeError, ShapeError
+from minisgd.errors import ArgumentError, DataError, DivergedError, DtypeError
 from minisgd.lab.instruments.objective import Objective
+from minisgd.lab.instruments.subject import as_vector
 from minisgd.nn import Network
 from minisgd.typing import HostArray, Seed
 
@@ -43,20 +44,8 @@ Subject: TypeAlias = Network | Smooth
 
 def require_vector(smooth: Smooth, vector: Any, argument: str) -> HostArray:
     """Return a vector of R^P as float64, (P,), or refuse it."""
-    try:
-        v = np.asarray(vector)
-    except ValueError as error:
-        raise DtypeError(
-            argument, expected="a vector of numbers", got=repr(vector), fix="pass an array (P,)"
-        ) from error
-    if v.shape != (smooth.parameters,) or v.dtype.kind not in "fiu":
-        raise ShapeError(
-            argument,
-            expected=f"a real vector of shape ({smooth.parameters},), one number for each parameter",
-            got=f"{v.dtype} of shape {v.shape}",
-            fix="for example other.vector - network.vector",
-        )
-    return v.astype(np.float64)
+    fix = "for example other.vector - network.vector"
+    return as_vector(vector, smooth.parameters, argument, fix).astype(np.float64)
 
 
 def as_smooth(subject: Subject, data: Examples | None, *, seed: Seed = 0, **options: Any) -> Smooth:

@@ -162,7 +162,7 @@ def places(span: tuple[float, float], points: int) -> HostArray:
         raise ArgumentError("span", expected=expected, got=repr(span), fix=example)
     low, high = (number("span", end, expected, example) for end in ends)
     if not (np.isfinite([low, high]).all() and low < high):
-        raise ArgumentError("span", expected="two numbers, the smaller first", got=span, fix="for example (-1, 1)")
+        raise ArgumentError("span", expected=expected, got=span, fix=example)
     if positive(points, "points") < 2:
         raise ArgumentError("points", expected="at least 2", got=points, fix="use 41, for example")
     at = np.linspace(low, high, points)
