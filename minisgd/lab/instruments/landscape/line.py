@@ -12,10 +12,9 @@ from minisgd.checks import as_items, positive
 from minisgd.data import Dataset
 from minisgd.data.holdout import generator
 from minisgd.errors import ArgumentError
-from minisgd.lab import words
 from minisgd.lab.instruments.curvature.smooth import Examples, Smooth, Subject, as_smooth, examples_of
 from minisgd.lab.instruments.landscape.directions import hold_mixture, points_of, random_direction, require_direction
-from minisgd.lab.instruments.landscape.picture import draw_line
+from minisgd.lab.instruments.landscape.picture import caption_of, draw_line
 from minisgd.lab.instruments.objective import Objective
 from minisgd.lab.page import save
 from minisgd.nn import Network
@@ -80,11 +79,7 @@ class LossLine(Shown):
             OutputError: The file cannot be written.
             MissingExtraError: A picture or page is asked for, and matplotlib or jinja2 is not installed.
         """
-        known = [loss for loss in self.loss if np.isfinite(loss)]
-        ends = f"from {words.number(min(known))} to {words.number(max(known))}" if known else "not finite"
-        caption = f"The mean loss on the line is {ends}" + (
-            f", of {self.examples:,} examples." if self.examples else "."
-        )
+        caption = caption_of("line", np.array(self.loss), self.examples)
         return save(path, self.to_dict(), lambda: draw_line(self), caption)
 
 

@@ -26,6 +26,13 @@ WIDE, HIGH, LEFT, SIDE = 7.2, 6.4, 0.115, 0.689
 DASHED = (0, (4, 3))
 
 
+def caption_of(what: str, loss: HostArray, examples: int | None) -> str:
+    """Say what a picture shows: from where to where the losses go, and of how many examples they are."""
+    known = loss[np.isfinite(loss)]
+    ends = f"from {words.number(known.min())} to {words.number(known.max())}" if known.size else "not finite"
+    return f"The mean loss on the {what} is {ends}" + (f", of {examples:,} examples." if examples else ".")
+
+
 def draw_line(line: LossLine) -> Figure:
     """Draw the loss against t, on training and validation examples, and mark the networks."""
     between = line.ends == "networks"
@@ -42,12 +49,9 @@ def draw_line(line: LossLine) -> Figure:
             ax.plot(place, np.interp(place, t, loss), marker="o", ms=7, mfc="white", mec=colour, mew=1.8, zorder=4)
     _loss_axis(ax, np.concatenate([loss for _, _, loss in curves]))
     ax.set_xlim(t[0], t[-1])
+    places = "first network at 0, second at 1" if between else "network at 0"
     unit = f"one unit is {words.number(line.length)} in parameter space"
-    ax.set_xlabel(
-        f"t: first network at 0, second at 1; {unit}" if between else f"t: network at 0; {unit}",
-        fontsize=9.5,
-        color=INK,
-    )
+    ax.set_xlabel(f"t: {places}; {unit}", fontsize=9.5, color=INK)
     keys = [plots.key(name, color=colour, lw=2) for name, colour, _ in curves]
     plots.legend(page, [*keys, plots.key("network", ls="", marker="o", ms=7, mfc="white", mec=INK)])
     return page

@@ -13,11 +13,11 @@ import numpy as np
 from minisgd.checks import as_items
 from minisgd.data.holdout import generator
 from minisgd.errors import ArgumentError
-from minisgd.lab import plots, words
+from minisgd.lab import plots
 from minisgd.lab.instruments.curvature.smooth import Examples, Smooth, Subject, as_smooth, examples_of, require_vector
 from minisgd.lab.instruments.landscape.directions import hold_mixture, points_of, random_direction, require_direction
 from minisgd.lab.instruments.landscape.line import places
-from minisgd.lab.instruments.landscape.picture import draw_plane
+from minisgd.lab.instruments.landscape.picture import caption_of, draw_plane
 from minisgd.lab.page import save
 from minisgd.nn import Network
 from minisgd.optim.checks import positive as positive_number
@@ -84,12 +84,7 @@ class LossPlane(Shown):
             OutputError: The file cannot be written.
             MissingExtraError: A picture or page is asked for, and matplotlib or jinja2 is not installed.
         """
-        known = self.loss[np.isfinite(self.loss)]
-        ends = f"from {words.number(known.min())} to {words.number(known.max())}" if known.size else "not finite"
-        caption = f"The mean loss on the plane is {ends}" + (
-            f", of {self.examples:,} examples." if self.examples else "."
-        )
-        return save(path, self.to_dict(), lambda: draw_plane(self), caption)
+        return save(path, self.to_dict(), lambda: draw_plane(self), caption_of("plane", self.loss, self.examples))
 
 
 def loss_plane(

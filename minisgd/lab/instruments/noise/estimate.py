@@ -73,18 +73,8 @@ class GradientNoise(Shown):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as plain numbers."""
-        names = (
-            "grad_sq_norm",
-            "trace_covariance",
-            "b_simple",
-            "b_noise",
-            "lr_max",
-            "examples",
-            "exact",
-            "low",
-            "high",
-        )
-        return {name: getattr(self, name) for name in names}
+        names = "grad_sq_norm trace_covariance b_simple b_noise lr_max examples exact low high"
+        return {name: getattr(self, name) for name in names.split()}
 
     @property
     def prediction(self) -> StepPrediction:
