@@ -7,15 +7,27 @@ from collections.abc import Collection, Iterable
 from math import inf
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from minisgd.errors import ArgumentError, DtypeError
 
 
+def is_integer(value: object) -> TypeGuard[int]:
+    """Tell whether a value is an integer, Python's or NumPy's; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Tell whether a value is a real number, Python's or NumPy's; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def as_seed(value: Any, argument: str = "seed") -> int:
     """Return a seed, an integer of at least 0."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
+    if not is_integer(value) or value < 0:
         raise ArgumentError(argument, expected="an integer ≥ 0", got=repr(value), fix=f"use {argument}=0")
+    if value >= 1 << 63:
+        raise ArgumentError(argument, expected="an integer below 2⁶³", got=repr(value), fix=f"use {argument}=0")
     return int(value)
 
 
@@ -66,7 +78,7 @@ def require_function(value: Any, argument: str, of: str) -> None:
 
 def positive(value: object, argument: str) -> int:
     """Return a positive integer, or refuse the argument."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+    if not is_integer(value) or value < 1:
         raise ArgumentError(argument, expected="a positive integer", got=value, fix="give 1, 2, 3, …")
     return int(value)
 
@@ -82,7 +94,7 @@ def as_float(value: Any) -> float:
 def within(interval: str, value: object, argument: str, fix: str) -> float:
     """Return a number of an interval such as "[0, 1)" or "(0, inf)", or refuse the argument."""
     low, high = map(float, interval[1:-1].split(","))
-    if isinstance(value, Real) and not isinstance(value, bool):
+    if is_number(value):
         number = as_float(value)
         if low < number < high or (number == low and interval[0] == "[") or (number == high and interval[-1] == "]"):
             return number

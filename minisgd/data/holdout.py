@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minisgd.checks import as_seed
+from minisgd.checks import as_seed, is_number
 from minisgd.data.labels import Classes
 from minisgd.data.split import Split
 from minisgd.data.splitting import hold_out
@@ -43,7 +43,7 @@ def require_fraction(fraction: float | None) -> float:
     """Return a fraction in [0, 1), 0 for None, or refuse it."""
     if fraction is None:
         return 0.0
-    if isinstance(fraction, bool) or not isinstance(fraction, (int, float, np.number)) or not 0 <= fraction < 1:
+    if not is_number(fraction) or not 0 <= fraction < 1:
         raise ArgumentError(
             "validation", expected="a fraction in [0, 1), or (x, y)", got=fraction, fix="use 0.2, or 0 for none"
         )

@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 
+from minisgd.checks import is_number
 from minisgd.data import Dataset, Split
 from minisgd.data.holdout import divided
 from minisgd.data.labels import Classes
@@ -190,7 +191,7 @@ class MinisgdEstimator(BaseEstimator):  # type: ignore[misc]
         count("max_iter", self.max_iter, "use 200, for example")
         count("n_iter_no_change", self.n_iter_no_change, "10 is customary")
         non_negative("alpha", self.alpha, "1e-4 is customary")
-        if not (isinstance(self.tol, int | float) and self.tol >= 0 and isfinite(self.tol)):
+        if not (is_number(self.tol) and self.tol >= 0 and isfinite(self.tol)):
             raise ArgumentError("tol", expected="a number ≥ 0", got=self.tol, fix="1e-4 is customary")
 
     def _remember(self, task: Task, outputs: int) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from minisgd.backend.cpu.host_memory import available_memory
+from minisgd.checks import is_integer
 from minisgd.errors import ArgumentError, MemoryLimitError
 from minisgd.nn.initializers import Initializer, Zeros
 from minisgd.nn.layer import Leaf
@@ -19,7 +20,7 @@ from minisgd.typing import HostArray, Seed
 def as_seeds(seeds: Any) -> list[Seed]:
     """Return the seeds of one network or of a stack, or refuse them."""
     each = list(seeds) if isinstance(seeds, Iterable) else [seeds]
-    if not each or any(isinstance(s, bool) or not isinstance(s, int | np.integer) or s < 0 for s in each):
+    if not each or any(not is_integer(s) or s < 0 for s in each):
         raise ArgumentError(
             "seeds", expected="an integer of at least 0, or a sequence of them", got=seeds, fix="for example seeds=0"
         )

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from minisgd.backend import Ops, get_ops
-from minisgd.checks import positive, require_kind
+from minisgd.checks import is_integer, positive, require_kind
 from minisgd.errors import ArgumentError, ShapeError
 from minisgd.nn.adapters import Adapter, LoRA, adapt, merged
 from minisgd.nn.binding import Binder
@@ -407,8 +407,8 @@ class Network(Sequential):
             batch_size: Examples at a time.
 
         Returns:
-            The outputs, (N, *output), or (R, N, *output) for R replicas; in the units of the targets where these were
-            standardized for training.
+            The outputs, (N, *output), or (R, N, *output) for R replicas; in the units of the targets, as float64, where
+            these were standardized for training.
 
         Raises:
             ShapeError: If x has not the shape that the network was built for.
@@ -491,7 +491,7 @@ def require_network(value: Any) -> None:
 def as_input_shape(shape: Any) -> Shape:
     """Return the shape of one example, or refuse it."""
     sizes = list(shape) if isinstance(shape, Iterable) else [shape]
-    if not sizes or any(isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1 for n in sizes):
+    if not sizes or any(not is_integer(n) or n < 1 for n in sizes):
         raise ShapeError(
             "input_shape", expected="the shape of one example", got=shape, fix="for example (784,) or (28, 28, 1)"
         )

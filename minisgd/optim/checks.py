@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import isfinite
-from numbers import Integral, Real
 from typing import Any
 
-from minisgd.checks import as_float
+from minisgd.checks import as_float, is_integer, is_number
 from minisgd.errors import ArgumentError, DtypeError
 
 
@@ -18,7 +17,7 @@ def number(argument: str, value: object, expected: str, fix: str) -> float:
         DtypeError: For anything but a number (True is not one).
         ArgumentError: For NaN and infinity.
     """
-    if isinstance(value, bool) or not isinstance(value, Real):
+    if not is_number(value):
         raise DtypeError(argument, expected=expected, got=value, fix=fix)
     if not isfinite(as_float(value)):
         raise ArgumentError(argument, expected=expected, got=value, fix=fix)
@@ -55,7 +54,7 @@ def _within(argument: str, value: object, expected: str, fix: str, holds: Callab
 def count(argument: str, value: object, fix: str) -> int:
     """Return an integer of at least 1."""
     expected = "an integer of at least 1"
-    if isinstance(value, bool) or not isinstance(value, Integral):
+    if not is_integer(value):
         raise DtypeError(argument, expected=expected, got=value, fix=fix)
     if value < 1:
         raise ArgumentError(argument, expected=expected, got=value, fix=fix)

@@ -35,8 +35,8 @@ class History:
         """The names of what was measured."""
         return list(self.records[0]) if self.records else []
 
-    def __getitem__(self, key: str | int) -> Any:
-        return self.records[key] if isinstance(key, int) else [record[key] for record in self.records]
+    def __getitem__(self, key: str | int | slice) -> Any:
+        return [record[key] for record in self.records] if isinstance(key, str) else self.records[key]
 
     def __len__(self) -> int:
         return len(self.records)

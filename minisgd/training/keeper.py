@@ -5,14 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from math import isfinite
-from numbers import Real
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from minisgd.checks import as_path
+from minisgd.checks import as_path, is_number
 from minisgd.errors import ArgumentError, CheckpointError, OutputError
 from minisgd.packing import pack
 from minisgd.training.callbacks import Callback
@@ -136,7 +135,7 @@ class Keeper:
 
 
 def _check_interval(every: Any, folder: PathLike | None) -> None:
-    if isinstance(every, bool) or not isinstance(every, Real) or not isfinite(every) or every <= 0:
+    if not is_number(every) or not isfinite(every) or every <= 0:
         raise ArgumentError(
             "checkpoint_every", expected="a positive number of epochs", got=every, fix="use 1, for example"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -26,7 +27,7 @@ def check_streamed(
     """
     again = "pass the function that makes the generator, or ms.Stream(function)"
     for argument, value, right, expected, fix in (
-        ("validation", validation, not isinstance(validation, int | float), "(x, y) for a stream", "pass arrays"),
+        ("validation", validation, not isinstance(validation, Real), "(x, y) for a stream", "pass arrays"),
         ("class_weight", class_weight, class_weight is None, "left out for a stream", "let the source balance them"),
         ("sampling", sampling, sampling != "replacement", "'shuffle' or 'sequential' for a stream", "leave it out"),
         ("epochs", epochs, source.stream.repeats or (epochs or 1) <= 1, "at most 1 for a generator", again),

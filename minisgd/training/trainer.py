@@ -144,7 +144,7 @@ def train(
         CheckpointError: If there is no checkpoint to resume, or it is of another training run.
         OutputError: If checkpoints cannot be written.
     """
-    as_seed(seed)
+    seed = as_seed(seed)
     require_callbacks(callbacks)
     require_function(on_progress, "on_progress", "(share, record)")
     loss = None if loss is None else as_loss(loss)
@@ -174,6 +174,7 @@ def train(
         once = stream is not None and not stream.stream.repeats
         epochs = 1.0 if once else default_epochs(dataset, as_batch_schedule(size, len(dataset)).largest)
     check_duration(epochs, steps, evaluate_every)
+    epochs, steps = (None if epochs is None else float(epochs)), (None if steps is None else int(steps))
     prepared = prepare(
         network,
         dataset,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from minisgd.checks import is_integer
 from minisgd.errors import ArgumentError
 
 LARGE_PRODUCT_FLOPS = 5e8
@@ -34,10 +35,10 @@ def choose_threads(largest_product: float, threads: int | None = None) -> int:
     """
     if threads is None:
         return 1 if largest_product < LARGE_PRODUCT_FLOPS else available_cores()
-    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS:
+    if not is_integer(threads) or not 1 <= threads <= MOST_THREADS:
         expected, fix = f"a positive integer of at most {MOST_THREADS}", f"this machine has {available_cores()} cores"
         raise ArgumentError("threads", expected=expected, got=threads, fix=fix)
-    return threads
+    return int(threads)
 
 
 @contextmanager

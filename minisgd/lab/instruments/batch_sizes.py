@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from minisgd.checks import as_items
+from minisgd.checks import as_items, is_integer
 from minisgd.errors import ArgumentError
 from minisgd.nn import Network
 
@@ -24,7 +22,7 @@ def choose_batch_sizes(given: Sequence[int] | None, network: Network, n: int) ->
         least = 2 if network.couples_batch else 1  # a batch of one example has no variance
         given = [2**k for k in range(LARGEST.bit_length()) if least <= 2**k <= n]
     for size in as_items(given, "batch_sizes", f"integers from 1 to N = {n}", "write [1, 8, 64]"):
-        if isinstance(size, bool) or not isinstance(size, int | np.integer) or not 1 <= size <= n:
+        if not is_integer(size) or not 1 <= size <= n:
             raise ArgumentError(
                 "batch_sizes", expected=f"integers from 1 to N = {n}", got=size, fix="choose other sizes"
             )

@@ -85,7 +85,7 @@ def write_page(path: str | Path, package: str, **context: Any) -> Path:
         MissingExtraError: jinja2 is not installed.
         OutputError: The file cannot be written.
     """
-    return write_atomically(path, render(package, **context).encode())
+    return write_atomically(path, render(package, **context).encode("utf-8", "replace"))
 
 
 def save(path: str | Path, document: Mapping[str, Any], draw: Callable[[], Figure], caption: str) -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from minisgd.checks import as_seed
+from minisgd.checks import as_seed, is_integer, is_number
 from minisgd.data import Dataset
 from minisgd.errors import ArgumentError, DataError
 from minisgd.lab.study.constant import loss_of_mean
@@ -37,7 +37,7 @@ def given_target(data: Dataset, targets: Mapping[str, float | None]) -> Target |
             f"target_{other}", expected=f"None with target_{kind}", got=got, fix="give one of the targets"
         )
     high = math.inf if kind == "loss" else 1.0
-    if isinstance(value, bool) or not (isinstance(value, int | float) and 0 < value <= high and math.isfinite(value)):
+    if not (is_number(value) and 0 < value <= high and math.isfinite(value)):
         fix = "try 0.1" if kind == "loss" else "0.95 for 95%" if kind != "r2" else "0 is always answering the mean"
         raise ArgumentError(f"target_{kind}", expected=f"a number in (0, {high:g}]", got=value, fix=fix)
     if kind == "r2" and data.task != "regression":
@@ -67,7 +67,7 @@ def fixed_steps(train_for: str, n: int) -> Callable[[int], int] | None:
 
 
 def resolve_seeds(seeds: int, first: int) -> tuple[int, ...]:
-    if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
+    if not is_integer(seeds) or seeds < 1:
         raise ArgumentError(
             "seeds", expected="the number of seeds, a positive integer", got=seeds, fix="use 5 to get an interval"
         )

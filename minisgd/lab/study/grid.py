@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from math import log10
 from typing import Any
 
-import numpy as np
-
-from minisgd.checks import as_items
+from minisgd.checks import as_items, is_integer, is_number
 from minisgd.errors import ArgumentError
 
 PER_DECADE = 4
@@ -37,7 +35,7 @@ def resolve_batch_sizes(sizes: Sequence[Any] | None, n: int) -> list[int]:
     for size in as_items(sizes, "batch_sizes", f"integers from 1 to N = {n}, or 'full'", "write [16, 64]"):
         if size == "full":
             resolved.add(n)
-        elif isinstance(size, int | np.integer) and not isinstance(size, bool) and 1 <= size <= n:
+        elif is_integer(size) and 1 <= size <= n:
             resolved.add(int(size))
         else:
             close = "did you mean 'full'?" if isinstance(size, str) and size.startswith("f") else "choose other sizes"
@@ -56,7 +54,7 @@ def resolve_learning_rates(rates: Sequence[Any] | None) -> list[float] | None:
     if rates is None:
         return None
     for rate in as_items(rates, "learning_rates", "positive numbers", "write [0.01, 0.1]"):
-        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < float("inf"):
+        if not is_number(rate) or not 0 < rate < float("inf"):
             raise ArgumentError(
                 "learning_rates", expected="positive numbers", got=rate, fix="use 0.01 and 0.1, for example"
             )

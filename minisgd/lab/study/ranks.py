@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from minisgd.checks import as_items
+from minisgd.checks import as_items, is_integer
 from minisgd.errors import ArgumentError
 from minisgd.lab import words
 from minisgd.lab.study.fit import StepsFit
@@ -75,6 +75,6 @@ def resolve_ranks(ranks: Sequence[int] | None) -> tuple[int, ...]:
     if ranks is None:
         return ()
     for n in as_items(ranks, "ranks", "positive integers", "write [1, 8, 64]"):
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        if not is_integer(n) or n < 1:
             raise ArgumentError("ranks", expected="positive integers", got=n, fix="write [1, 8, 64]")
     return tuple(sorted({1, *ranks}))

@@ -6,7 +6,7 @@ from copy import copy
 from typing import Literal, Self
 
 from minisgd.backend import Ops
-from minisgd.checks import positive, require_one_of
+from minisgd.checks import is_integer, positive, require_one_of
 from minisgd.errors import ArgumentError, ShapeError
 from minisgd.nn.declaration import Buffer, Declaration, Parameter, Statistic
 from minisgd.nn.initializers import Initializer, Normal, Zeros, require_rule
@@ -73,11 +73,11 @@ class RBM(Layer):
         super().__init__(name)
         self.hidden = positive(hidden, f"{self.label}: hidden")
         for argument, value in (("k", k), ("chains", chains)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            if not is_integer(value) or value < 0:
                 fix = "use k=1, and chains=0 or as many as the batch has examples"
                 raise ArgumentError(f"{self.label}: {argument}", expected="0, 1, 2, …", got=value, fix=fix)
         require_one_of(visible, ("binary", "gaussian"), f"{self.label}: visible")
-        self.k, self.chains, self.visible = k, chains, visible
+        self.k, self.chains, self.visible = int(k), int(chains), visible
         require_rule(init, f"{self.label}: init")
         self.init = init or Normal(0.01)
 

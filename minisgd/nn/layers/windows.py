@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from minisgd.checks import is_integer
 from minisgd.errors import ArgumentError, ShapeError
 from minisgd.nn.layer import Layer
 from minisgd.typing import Shape
@@ -15,11 +16,11 @@ Pair = tuple[int, int]
 def pair(value: object, argument: str, least: int) -> Pair:
     """Return (value, value) for a number and the pair itself for a pair, or refuse the argument."""
     both = value if isinstance(value, tuple) else (value, value)
-    if len(both) != 2 or any(isinstance(v, bool) or not isinstance(v, int) or v < least for v in both):
+    if len(both) != 2 or any(not is_integer(v) or v < least for v in both):
         raise ArgumentError(
             argument, expected=f"an integer of at least {least}, or a pair of them", got=value, fix="give one number"
         )
-    return (both[0], both[1])
+    return int(both[0]), int(both[1])
 
 
 def padding_of(value: int | Pair | str, kernel: Pair, stride: Pair, argument: str) -> Pair:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minisgd.checks import as_seed
+from minisgd.checks import as_seed, is_integer
 from minisgd.errors import ArgumentError, DataError
 from minisgd.lab.claims.claim import Claim
 from minisgd.lab.claims.lab import FEWEST_SIZES, Lab, default_sizes
@@ -51,7 +51,7 @@ def resolve_seeds(seeds: int, seed: int) -> tuple[int, ...]:
     Raises:
         ArgumentError: A number is out of range.
     """
-    if isinstance(seeds, bool) or not isinstance(seeds, int) or not FEWEST_SEEDS <= seeds <= 1000:
+    if not is_integer(seeds) or not FEWEST_SEEDS <= seeds <= 1000:
         raise ArgumentError("seeds", expected=f"from {FEWEST_SEEDS} to 1000", got=seeds, fix="use 8")
     return tuple(1000 * as_seed(seed) + k for k in range(seeds))
 

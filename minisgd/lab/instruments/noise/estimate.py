@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from minisgd.checks import is_integer
 from minisgd.data import Dataset, Split
 from minisgd.data.holdout import generator
 from minisgd.errors import ArgumentError, DivergedError
@@ -145,7 +146,7 @@ def gradient_noise(
     everything = Examples.of(network, data, loss, split)
     population = len(everything)
     n = _checked(examples, population)
-    if isinstance(probes, bool) or not isinstance(probes, int) or probes < 2:
+    if not is_integer(probes) or probes < 2:
         raise ArgumentError(
             "probes", expected="an integer of at least 2", got=probes, fix="use 16 for an error of about 10%"
         )
@@ -180,7 +181,7 @@ def gradient_noise(
 
 def _checked(examples: int | None, population: int) -> int:
     n = population if examples is None else examples
-    fits = isinstance(n, int | np.integer) and not isinstance(n, bool) and LEAST_EXAMPLES <= n <= population
+    fits = is_integer(n) and LEAST_EXAMPLES <= n <= population
     if not fits:
         fix = "leave it out to look at all" if population >= LEAST_EXAMPLES else "a spread needs more examples"
         raise ArgumentError(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minisgd.checks import as_items, require_function
+from minisgd.checks import as_items, is_integer, require_function
 from minisgd.data import Dataset
 from minisgd.data.holdout import generator
 from minisgd.errors import ArgumentError
@@ -169,7 +169,7 @@ def _checked(given: Sequence[int] | None, n: int) -> list[int]:
         else as_items(given, "powers", "powers of two", "write [8, 16]")
     )
     for power in powers:
-        whole = isinstance(power, int) and not isinstance(power, bool)
+        whole = is_integer(power)
         if not whole or power < 4 or power & (power - 1) or power >= n:
             fix = "use 8, 16 and 32, for example"
             raise ArgumentError("powers", expected=f"powers of two from 4 to below N = {n}", got=power, fix=fix)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minisgd.checks import require_function
+from minisgd.checks import is_integer, require_function
 from minisgd.data import Dataset
 from minisgd.data.holdout import generator
 from minisgd.errors import ArgumentError
@@ -185,5 +185,5 @@ def _drawn_lines(sizes: HostArray, taken: HostArray, residuals: HostArray, rng: 
 
 def require_visits(visits: int) -> None:
     """Refuse a number of visits that leaves nothing to take the median of."""
-    if isinstance(visits, bool) or not isinstance(visits, int) or visits < 3:
+    if not is_integer(visits) or visits < 3:
         raise ArgumentError("visits", expected="an integer of at least 3", got=visits, fix=f"use {VISITS}, for example")
