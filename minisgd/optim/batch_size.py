@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from difflib import get_close_matches
 from math import ceil, floor, log
-from numbers import Integral
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
+from minisgd.checks import is_integer
 from minisgd.errors import ArgumentError, DtypeError
 from minisgd.optim.checks import count, non_negative, number, positive
 from minisgd.optim.progress import Progress
@@ -60,7 +60,7 @@ def as_batch_schedule(value: BatchSize, n: int, argument: str = "batch_size") ->
         else:
             fix = "use an integer such as 32, or 'full' for all examples at once"
         raise ArgumentError(argument, expected=expected, got=value, fix=fix)
-    if isinstance(value, Integral) and not isinstance(value, bool):
+    if is_integer(value):
         value = int(value)
         if not 1 <= value <= n:
             fix = "use 1 for stochastic descent" if value < 1 else f"there are {n} examples; 'full' takes them all"
@@ -74,9 +74,23 @@ def as_batch_schedule(value: BatchSize, n: int, argument: str = "batch_size") ->
         else:
             fix = _COUNT_FIX
         raise DtypeError(argument, expected=expected, got=value, fix=fix)
-    if not 1 <= value.largest <= n:
-        raise ArgumentError(argument, expected=f"at most {n} at its largest", got=value, fix="lower the largest batch")
+    if not is_integer(value.largest) or not 1 <= value.largest <= n:
+        expected = f"an integer of at most {n} at its largest"
+        raise ArgumentError(argument, expected=expected, got=value, fix="lower the largest batch")
     return value
+
+
+def size_at(schedule: BatchSizeSchedule, progress: Progress) -> int:
+    """Return the batch size of an update.
+
+    Raises:
+        ArgumentError: If the schedule gives no integer from 1 to its largest.
+    """
+    size: object = schedule(progress)
+    if not is_integer(size) or not 1 <= size <= schedule.largest:
+        expected = f"a schedule of integers from 1 to {schedule.largest}, its largest"
+        raise ArgumentError("batch_size", expected=expected, got=repr(size), fix=f"mend {type(schedule).__name__}")
+    return int(size)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from dataclasses import KW_ONLY, dataclass
 from math import cos, floor, pi
 from typing import TypeAlias
 
-from minisgd.errors import DtypeError
-from minisgd.optim.checks import decay_rate, non_negative, positive, share
+from minisgd.errors import ArgumentError, DtypeError
+from minisgd.optim.checks import decay_rate, non_negative, number, positive, share
 from minisgd.optim.progress import Progress
 
 LearningRateSchedule: TypeAlias = Callable[[Progress], float]
@@ -39,6 +39,20 @@ def as_schedule(value: float | LearningRateSchedule, argument: str = "lr") -> Le
     if callable(value):
         return value
     return Constant(positive(argument, value, _LR_FIX))
+
+
+def rate_at(schedule: LearningRateSchedule, progress: Progress) -> float:
+    """Return the learning rate of an update.
+
+    Raises:
+        DtypeError: If the schedule gives no number.
+        ArgumentError: If it gives one that is not finite, or is negative.
+    """
+    fix = f"mend {getattr(schedule, '__qualname__', type(schedule).__name__)}"
+    lr = number("lr", schedule(progress), "a schedule of finite numbers", fix)
+    if lr < 0:
+        raise ArgumentError("lr", expected="a schedule of numbers of at least 0", got=lr, fix=fix)
+    return lr
 
 
 @dataclass(frozen=True)

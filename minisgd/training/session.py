@@ -15,8 +15,8 @@ import numpy as np
 from minisgd.data.sampling import Sampler
 from minisgd.errors import ArgumentError
 from minisgd.optim import BatchSizeSchedule, ConstantBatch, GradientMeasure, Progress
-from minisgd.optim.checks import number
-from minisgd.optim.learning_rate import Constant
+from minisgd.optim.batch_size import size_at
+from minisgd.optim.learning_rate import Constant, rate_at
 from minisgd.optim.optimizer import FLUSH_EVERY
 from minisgd.training.feeds.feed import HostData
 from minisgd.training.gradient_meter import GradientMeter
@@ -102,10 +102,10 @@ class Session(StepPrograms):
 
     def _look_up_schedules(self) -> None:
         schedule, progress = self.recipe.optimizer.schedule, self.progress()
-        self.size = self.batch_size(progress)
+        self.size = size_at(self.batch_size, progress)
         if self.size != progress.batch_size:  # which the learning rate may follow
             progress = self.progress()
-        self.lr = number("lr", schedule(progress), "a schedule of finite numbers", f"mend {type(schedule).__name__}")
+        self.lr = rate_at(schedule, progress)
         self._settled = isinstance(schedule, Constant) and isinstance(self.batch_size, ConstantBatch)
 
     def progress(self) -> Progress:

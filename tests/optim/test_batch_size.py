@@ -7,6 +7,7 @@ import pytest
 
 from minisgd.errors import ArgumentError, DtypeError
 from minisgd.optim import BatchMilestones, ConstantBatch, GrowBatch, Progress, as_batch_schedule
+from minisgd.optim.batch_size import size_at
 
 N = 1000
 
@@ -101,3 +102,31 @@ def test_a_wrong_type_is_a_type_error():
 def test_nonsense_is_refused(make, argument):
     with pytest.raises(ArgumentError, match=f"^{argument} must be .*, got .*; .+"):
         make()
+
+
+class Scheduled:
+    largest = 32
+
+    def __init__(self, value):
+        self.value = value
+
+    def __call__(self, progress):
+        return self.value
+
+
+@pytest.mark.parametrize("value", [0, -1, 33, 10**30, 16.0, 16.5, float("nan"), None, True, "16", np.array([16])])
+def test_a_schedule_must_give_integers_up_to_its_largest(value):
+    with pytest.raises(ArgumentError, match="must be a schedule of integers from 1 to 32, .*; mend Scheduled"):
+        size_at(Scheduled(value), at(0))
+
+
+def test_a_schedule_may_give_integers_of_numpy():
+    assert type(size_at(Scheduled(np.int64(16)), at(0))) is int
+
+
+@pytest.mark.parametrize("largest", [None, 32.0, "32", 0, N + 1])
+def test_the_largest_batch_of_a_schedule_must_be_an_integer(largest):
+    schedule = Scheduled(16)
+    schedule.largest = largest
+    with pytest.raises(ArgumentError, match="an integer of at most .* at its largest"):
+        as_batch_schedule(schedule, N)

@@ -21,6 +21,7 @@ from minisgd.optim import (
     Warmup,
     as_schedule,
 )
+from minisgd.optim.learning_rate import rate_at
 
 
 def at(epoch: float = 0.0, fraction: float = 0.0, batch_size: int = 32, step: int = 0) -> Progress:
@@ -122,3 +123,14 @@ def test_schedules_print_as_they_are_written():
 def test_nonsense_is_refused(make, argument):
     with pytest.raises(ArgumentError, match=f"^{argument} must be .*, got .*; .+"):
         make()
+
+
+def test_a_schedule_that_goes_below_zero_is_refused():
+    """Descent by a negative learning rate is ascent, which nobody means."""
+
+    def linear(progress):
+        return 0.1 * (1 - progress.epoch)
+
+    assert rate_at(linear, at(epoch=1)) == 0.0
+    with pytest.raises(ArgumentError, match="lr must be a schedule of numbers of at least 0, got -0.1; mend .*linear"):
+        rate_at(linear, at(epoch=2))
