@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from minisgd.backend import Ops
+from minisgd.checks import require_kind
 from minisgd.errors import ArgumentError, ShapeError
 from minisgd.nn.declaration import Declaration
 from minisgd.nn.lending import Borrower
@@ -54,7 +55,7 @@ class Layer(Borrower):
     clock: Array
     """For layers that draw random numbers: which sequence, one seed a replica, and the time, () int64."""
 
-    name: str | None
+    name: str | None = None
     couples_batch = False
     """True if an example's output depends on the other examples of its batch."""
     order_matters = False
@@ -182,6 +183,8 @@ class Layer(Borrower):
         Args:
             declaration: What ``declare`` returned.
         """
+        expected, fix = "a method that returns an ms.Declaration", "end it with: return ms.Declaration(y=x)"
+        require_kind(declaration, Declaration, f"{self.label}: declare", expected, fix)
         return declaration if self.learns else declaration.without_learning()
 
     def bind_forward(self, binder: Binder, path: str, x: Place) -> Place:

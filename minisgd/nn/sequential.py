@@ -100,6 +100,11 @@ class Sequential(Layer):
             if array is not None:
                 with ops.scope(layer=part.label):
                     array = ops.method(part, method)(ops, array)
+                    if array is None and (method != "backward" or getattr(part, "dx", None) is not None):
+                        raise ArgumentError(
+                            f"{part.label}: {method}", expected="a method that returns an array", got=None,
+                            fix=f"end it with: return self.{'dx' if method == 'backward' else 'y'}",
+                        )  # fmt: skip
         return array
 
     def frozen(self) -> Self:

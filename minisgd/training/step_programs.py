@@ -14,6 +14,7 @@ from minisgd.training.binding import BoundPass, attach_random, bind_training, ro
 from minisgd.training.cost import largest_product
 from minisgd.training.feeds.feed import HostData
 from minisgd.training.recipe import Recipe
+from minisgd.training.written import require_gradient, require_update
 from minisgd.typing import Array
 
 
@@ -110,6 +111,8 @@ class StepPrograms:
                     ops.add(self.clock, 1, out=self.clock)
         for _, leaf, _ in sparse:
             lend(leaf.layer, "cleared", False)  # instruments have gradients of their own
+        if ops.device == "cpu":
+            require_gradient(net, loss, (b, *net.input_shape), gradient)
         return gather, gradient, feed.index(self.arena, b, net.lead)
 
     def _interpolation(self) -> Program:
@@ -140,6 +143,8 @@ class StepPrograms:
                 recipe.clip.apply(self.ops, self.arena, buffers.g)
             recipe.optimizer.step(self.ops, buffers)
         update.temporaries = (buffers.scratch,)
+        if self.ops.device == "cpu":
+            require_update(recipe.optimizer, buffers.w, update)
         return update
 
     def _flush(self) -> Program:
