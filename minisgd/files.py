@@ -6,6 +6,7 @@ import json
 import math
 import os
 import platform
+import re
 import secrets
 import tempfile
 import zlib
@@ -22,10 +23,13 @@ from minisgd.errors import ArgumentError, OutputError
 DRAFT = ".part"
 """How the names of files end that are being written."""
 
+_SURROGATE = re.compile("[\ud800-\udfff]")  # what stands for a byte of a file name that is not UTF-8
+
 
 def to_json(document: Any, indent: int | None = None) -> str:
     """Return a document as strictly valid JSON with a line break: numbers that are not finite become null."""
-    return json.dumps(_plain(document), indent=indent, allow_nan=False, ensure_ascii=False) + "\n"
+    text = json.dumps(_plain(document), indent=indent, allow_nan=False, ensure_ascii=False)
+    return _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):x}", text) + "\n"
 
 
 def write_atomically(path: str | Path, content: bytes, argument: str = "out") -> Path:
@@ -45,6 +49,9 @@ def write_atomically(path: str | Path, content: bytes, argument: str = "out") ->
         OutputError: The destination cannot be written.
     """
     path = as_path(path, argument)
+    if path.is_dir() or not path.name:
+        expected, fix = "the path of a file", "name a file in it"
+        raise OutputError(f"{argument} {str(path)!r}", expected=expected, got="a folder", fix=fix)
     draft = path.with_name(f".{path.name}.{_host()}-{os.getpid()}-{secrets.token_hex(4)}{DRAFT}")
     with output_errors(f"{argument} {str(path)!r}", "a path that can be written to"):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,11 @@ def test_json_has_null_for_what_is_not_finite() -> None:
     document = {"a": float("nan"), "b": [np.float64("inf"), 1.5], "c": (None, "ä"), 4: np.int64(2)}
     assert to_json(document) == '{"a": null, "b": [null, 1.5], "c": [null, "ä"], "4": 2}\n'
     assert json.loads(to_json(document, indent=2)) == json.loads(to_json(document))
+
+
+def test_json_takes_names_of_files_that_are_no_text() -> None:
+    name = os.fsdecode(b"caf\xe9")
+    assert json.loads(to_json({"out": name}).encode("utf-8")) == {"out": name}
 
 
 def test_failed_write_leaves_the_old_file_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,3 +41,12 @@ def test_what_the_system_refuses_names_the_argument() -> None:
     with pytest.raises(OutputError, match="--out 'x' must be writable, got No such file"):
         with output_errors("--out 'x'", "writable"):
             Path("/no/such/folder/file").write_text("")
+
+
+@pytest.mark.parametrize("name", [".", "..", "folder", "folder/"])
+def test_a_folder_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    with pytest.raises(OutputError, match="must be the path of a file, got a folder; name a file in it"):
+        write_atomically(name, b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -54,6 +55,11 @@ class Parser(argparse.ArgumentParser):
         """Return what is typed for an option, by the name of its value: {"batch_size": "--batch-size"}."""
         typed = {action.dest: action.option_strings for action in self._actions if action.option_strings}
         return {dest: next(text for text in texts if text.startswith("--")) for dest, texts in typed.items()}
+
+    def negations(self) -> dict[str, str]:
+        """Return what is typed to switch an option off, with that option: {"--no-header": "--header"}."""
+        typed = [text for action in self._actions for text in action.option_strings]
+        return {text: f"--{text.removeprefix('--no-')}" for text in typed if text.startswith("--no-")}
 
     def error(self, message: str) -> NoReturn:
         text = message.removeprefix("argument ").replace(": must", " must")
@@ -132,5 +138,10 @@ def shape(text: str) -> tuple[int, ...]:
 
 
 def listed(read: Callable[[str], object]) -> Callable[[str], list[object]]:
-    """Return a type that takes several values with commas between."""
-    return lambda text: [read(part.strip()) for part in text.split(",")]
+    """Return a type that takes several values with commas between; a value that has one stands in double quotes."""
+    return lambda text: [read(part.strip()) for part in next(csv.reader([text], skipinitialspace=True))]
+
+
+def as_listed(values: Iterable[str]) -> str:
+    """Return several values as they are typed for ``listed``."""
+    return ",".join(f'"{value}"' if "," in value else value for value in values)

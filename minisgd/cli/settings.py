@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from minisgd.cli.parser import Parser, UsageError, did_you_mean
+from minisgd.cli.parser import Parser, UsageError, as_listed, did_you_mean
 from minisgd.files import write_atomically
 
 FILE = "run.toml"
@@ -37,29 +37,30 @@ def completed(words: list[str], parser: Parser) -> list[str]:
 
 def text(words: Iterable[str], parser: Parser) -> str:
     """Return the file that repeats a command, from the words of its options; of one given twice the last counts."""
-    typed = {option: name for name, option in parser.options().items()}
+    typed, off = parser.options().values(), parser.negations()
     values: dict[str, Any] = {}
     option = ""
     for word in words:
         name, equals, value = word.partition("=")
-        if name in typed:
-            option = name.removeprefix("--")
-            values[option] = value if equals else True
+        if name in typed or name in off:
+            option = off.get(name, name).removeprefix("--")
+            values[option] = value if equals else name not in off
         elif option:
             values[option] = word
-    lines = [f"{name} = {json.dumps(value)}" for name, value in values.items() if name not in LEFT_OUT]
+    kept = {name: json.dumps(value, ensure_ascii=False) for name, value in values.items() if name not in LEFT_OUT}
+    lines = [f"{name} = {value}" for name, value in kept.items()]
     return "".join(f"{line}\n" for line in (f"# {parser.prog} --config {FILE}", *lines))
 
 
 def note(words: Iterable[str], parser: Parser, out: Any) -> None:
     """Write the file that repeats a command into the folder that it wrote to, if it did."""
     if isinstance(out, Path) and out.is_dir():
-        write_atomically(out / FILE, text(words, parser).encode(), "--out")
+        write_atomically(out / FILE, text(words, parser).encode("utf-8", "surrogateescape"), "--out")
 
 
 def _read(path: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(Path(path).read_text("utf-8"))
+        return tomllib.loads(Path(path).read_text("utf-8", "surrogateescape"))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"--config must be a TOML file, got {path!r} ({reason}); for example: epochs = 10") from error
@@ -75,7 +76,8 @@ def _words(path: str, values: dict[str, Any], parser: Parser) -> list[str]:
             guess = did_you_mean(name, known) or f"see '{parser.prog} --help'"
             raise UsageError(f"{path}: {key} must be an option of '{parser.prog}' with a value; {guess}")
         if isinstance(value, bool):
-            words += [f"--{name}"] * value
+            option = f"--{name}" if value else f"--no-{name}"
+            words += [option] * (value or option in parser.negations())
         else:
-            words += [f"--{name}", ",".join(map(str, value)) if isinstance(value, list) else str(value)]
+            words += [f"--{name}", as_listed(map(str, value)) if isinstance(value, list) else str(value)]
     return words

@@ -85,3 +85,42 @@ def test_shells_complete_commands_and_options(capsys, tmp_path, shell, typed, of
     )
     fitting = [word for word in done.stdout.split() if word.startswith(typed[-1])]  # zsh leaves out the others itself
     assert fitting == offered
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Return a table without a header that numbers cannot be told by, in a folder with an odd name."""
+    file = tmp_path / "très 😀" / "t.csv"
+    file.parent.mkdir()
+    file.write_text('"price, EUR",b,y\n' + "".join(f"{k % 7},{k % 5},{k % 2}\n" for k in range(40)))
+    return file
+
+
+def test_options_that_are_switched_off_are_repeated(table, capsys):
+    first, again = table.parent / "a", table.parent / "b"
+    line = ["--data", str(table), "--model", "linear", "--epochs", "1", "--no-standardize", "--quiet"]
+    assert answer(capsys, "train", *line, "--out", str(first))[0] == 0
+    kept = tomllib.loads((first / "run.toml").read_text("utf-8"))
+    assert kept["standardize"] is False and kept["epochs"] == "1" and kept["data"] == str(table)
+    assert answer(capsys, "train", "--config", str(first / "run.toml"), "--out", str(again))[0] == 0
+    for folder in (first, again):
+        assert json.loads((folder / "train.json").read_text("utf-8"))["options"]["standardize"] is False
+
+
+def test_names_with_commas_stand_in_quotes(table, capsys):
+    line = ["train", "--data", str(table), "--model", "linear", "--epochs", "1", "--json"]
+    assert answer(capsys, *line, "--target", '"price, EUR"', "--task", "regression")[0] == 0
+    file = table.parent / "c.toml"
+    file.write_text('drop = ["price, EUR"]\n')
+    code, _, err = answer(capsys, *line, "--config", str(file))
+    assert code == 0 and "you said so" in err
+    code, _, err = answer(capsys, *line, "--target", "price, EUR")
+    assert code == 2 and "--target" in err
+
+
+def test_folders_whose_names_are_no_text_are_kept(table, capsys):
+    out = str(table.parent / os.fsdecode(b"caf\xe9"))
+    line = ["train", "--data", str(table), "--model", "linear", "--epochs", "1", "--quiet"]
+    assert answer(capsys, *line, "--out", out)[0] == 0
+    assert answer(capsys, "train", "--resume", out, "--epochs", "2", "--quiet")[0] == 0
+    assert answer(capsys, "train", "--config", os.path.join(out, "run.toml"), "--quiet")[0] == 0
