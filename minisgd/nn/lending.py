@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Self
 
+import numpy as np
+
+from minisgd.typing import HostArray
+
 
 class Borrower:
     """What arrays are lent to. A shallow copy shares them; a pickle or a deep copy is without them."""
@@ -37,3 +41,10 @@ def without_lent(owner: Any) -> Any:
         is_array = hasattr(value, "dtype") and hasattr(value, "copy")
         vars(duplicate)[name] = value.copy() if is_array else value
     return duplicate
+
+
+def read_only(array: HostArray) -> HostArray:
+    """Return a view that functions of one's own may read, and not write."""
+    view: HostArray = np.asarray(array).view()
+    view.flags.writeable = False
+    return view

@@ -13,6 +13,7 @@ import numpy as np
 from minisgd.checks import as_items
 from minisgd.data import Dataset
 from minisgd.errors import ArgumentError
+from minisgd.nn.lending import read_only
 from minisgd.typing import HostArray
 
 Mode: TypeAlias = Literal["min", "max"]
@@ -66,7 +67,7 @@ class Metric:
     def __call__(self, target: HostArray, prediction: HostArray, weight: HostArray | None = None) -> float:
         """Return the metric; weight (N,) reaches the functions that take it."""
         given = {"weight": weight} if self.weighted else {}
-        return float(self.function(target, prediction, **given))
+        return float(self.function(read_only(target), read_only(prediction), **given))
 
 
 # ------------------------------------------------ regression: y and p (N,) or (N, O)
@@ -105,9 +106,9 @@ def accuracy(y: HostArray, p: HostArray, weight: HostArray | None = None) -> flo
 
 def balanced_accuracy(y: HostArray, p: HostArray, weight: HostArray | None = None) -> float:
     """Return the mean over the classes that occur of the share of their examples that are right."""
-    y, p, w = _columns(y, p, weight)
-    shares = [(w * (y == c) * (p == c)).sum(axis=0) / (w * (y == c)).sum(axis=0) for c in np.unique(y[w[:, 0] > 0])]
-    return float(np.mean(shares))
+    _, hit, _, true = _by_class(y, p, weight)
+    occurs = true > 0
+    return float(np.mean(hit[occurs] / true[occurs]))
 
 
 def f1(y: HostArray, p: HostArray, weight: HostArray | None = None) -> float:
@@ -115,15 +116,27 @@ def f1(y: HostArray, p: HostArray, weight: HostArray | None = None) -> float:
 
     Of several labels, the mean over labels.
     """
+    classes, hit, said, true = _by_class(y, p, weight)
+    each = 2 * hit / np.maximum(said + true, 1e-300)
+    if set(classes) <= {0, 1}:
+        each = each[classes == 1]
+    return float(np.mean(each)) if each.size else 0.0
+
+
+def _by_class(y: HostArray, p: HostArray, weight: HostArray | None) -> tuple[HostArray, ...]:
+    """Return the classes that occur (C,), and how many examples are rightly taken for each, taken for it, and of it.
+
+    Counts are sums of weights, (C, O).
+    """
     y, p, w = _columns(y, p, weight)
-    classes = np.unique(np.concatenate([y.ravel(), p.ravel()]))
-    positive = [1] if set(classes) <= {0, 1} else classes.tolist()
+    classes, codes = np.unique(np.stack([y, p]), return_inverse=True)
+    cells = codes.reshape(2, *y.shape) * y.shape[1] + np.arange(y.shape[1])  # (2, N, O)
 
-    def of(c: float) -> float:
-        hit, said, true = ((w * mask).sum(axis=0) for mask in ((y == c) & (p == c), p == c, y == c))
-        return float(np.mean(2 * hit / np.maximum(said + true, 1e-300)))
+    def count(cell: HostArray, w: HostArray) -> HostArray:
+        flat = np.bincount(cell.ravel(), np.broadcast_to(w, cell.shape).ravel(), len(classes) * cell.shape[1])
+        return flat.reshape(len(classes), -1)
 
-    return float(np.mean([of(c) for c in positive]))
+    return classes, count(cells[0], w * (y == p)), count(cells[1], w), count(cells[0], w)
 
 
 def auc(y: HostArray, score: HostArray, weight: HostArray | None = None) -> float:
@@ -189,7 +202,12 @@ def as_metrics(metrics: Metrics | None, task: str) -> dict[str, Metric]:
         metrics = [metrics]
     wanted, fix = "names of metrics, or functions by name", "write ['f1'] or {'name': f(target, prediction)}"
     if not isinstance(metrics, Mapping):
-        metrics = {_name(each): each for each in as_items(metrics, "metrics", wanted, fix)}
+        listed, metrics = as_items(metrics, "metrics", wanted, fix), {}
+        for each in listed:
+            if metrics.setdefault(name := _name(each), each) is not each and each != name:
+                raise ArgumentError(
+                    "metrics", expected="functions of different names", got=f"two called {name}", fix=fix
+                )
     for name, value in metrics.items():
         if not isinstance(name, str) or not name:
             raise ArgumentError("metrics", expected=wanted, got=repr({name: value}), fix=fix)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import minisgd as ms
 from minisgd.errors import ArgumentError
 from minisgd.training.metrics import METRICS, Metric, as_metrics, confusion_matrix
 
@@ -98,3 +99,31 @@ def test_names_and_functions():
     weighted = Metric(lambda y, p, weight: weight.sum())
     assert weighted(np.ones(2), np.ones(2), np.array([1.0, 2.0])) == 3.0
     assert Metric(max)(1.0, 2.0) == 2.0  # a function without a signature
+
+
+def test_functions_of_one_s_own_write_to_nothing():
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    y = (x[:, 0] > 0).astype(int)
+
+    def spoils(target, prediction):
+        target[:] = 0
+        return 0.0
+
+    with pytest.raises(ms.ArgumentError, match="metrics: 'spoils' must be .* read-only"):
+        ms.train(ms.Network(ms.Linear(2)), (x, y), validation=0.2, metrics=[spoils], epochs=1)
+
+    def shifts(z, target):
+        target -= 1
+        return ((z - target) ** 2).mean(axis=-1)
+
+    with pytest.raises(ValueError, match="read-only"):
+        ms.train(ms.Network(ms.Linear(1)), (x, x[:, 0]), loss=shifts, epochs=1)
+
+
+def test_two_functions_of_one_name_are_refused():
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    metrics = [lambda y, p: 0.0, lambda y, p: 1.0]
+    with pytest.raises(ms.ArgumentError, match="metrics must be functions of different names, got two called <lambda>"):
+        ms.train(ms.Network(ms.Linear(1)), (x, x[:, 0]), validation=0.2, metrics=metrics, epochs=1)
+    run = ms.train(ms.Network(ms.Linear(1)), (x, x[:, 0]), validation=0.2, metrics=["mae", "mae"], epochs=1)
+    assert "val_mae" in run.history.columns

@@ -9,7 +9,7 @@ import numpy as np
 
 from minisgd.backend import Ops
 from minisgd.errors import ArgumentError, DtypeError
-from minisgd.nn.lending import lend
+from minisgd.nn.lending import lend, read_only
 from minisgd.nn.losses.loss import Loss, LossDeclaration, TargetKind
 from minisgd.typing import Array, HostArray, Shape
 
@@ -66,7 +66,7 @@ class FunctionLoss(Loss):
             exact[at] = middle
 
     def _values(self, z: HostArray, target: HostArray, shape: Shape) -> HostArray:
-        values = np.asarray(self.function(z, target))
+        values = np.asarray(self.function(read_only(z), read_only(target)))
         if values.shape != shape:
             raise ArgumentError(
                 "loss",
