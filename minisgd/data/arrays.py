@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minisgd.data.checks import about, as_features, as_host, as_sparse, as_weight
+from minisgd.data.checks import about, as_features, as_host, as_sparse, as_weight, without_objects
 from minisgd.data.encoded import encoded
 from minisgd.data.holdout import divided
 from minisgd.data.labels import Classes, Encode, target_encoder
@@ -39,7 +40,7 @@ class Part(NamedTuple):
     def of(cls, x: Any, y: Any, weight: Any = None) -> Part:
         _require_one_order(x, y)
         x = as_sparse(x) if is_sparse(x) else read_frame(x, "x") if is_frame(x) else x
-        y = as_host(y, "y")
+        y = without_objects(as_host(y, "y"))
         if weight is None:
             return cls(x, y, None)
         weight = as_weight(weight)
@@ -85,7 +86,7 @@ def read_arrays(
     """Return the fields of a data set: see ``Dataset.from_arrays``."""
     train, fraction = Part.of(x, y, weight), None
     given: dict[str, Any] = {"validation": validation, "test": test}
-    if isinstance(validation, (int, float, np.number)):
+    if isinstance(validation, Real):
         fraction = float(given.pop("validation"))
     others = {role: given_part(part, role) for role, part in given.items() if part is not None}
     targets = [train.y, *(part.y for part in others.values())]
@@ -131,8 +132,8 @@ def _target(parts: Sequence[Any], classes: Classes | None, task: Task | None) ->
     guess = guess_array(y) if task is None else Guess(task, "you said so")
     encode, classes = target_encoder(y, None, guess.task, parts[1:])
     kind = label_kind(y)
-    if guess.task == "classification" and kind == "number":
-        kind = "integer"  # only whole numbers are labels
+    if guess.task == "classification" and (kind == "number" or (kind != "text" and y.ndim > 1 and y.shape[1] > 1)):
+        kind = "integer"  # only whole numbers are labels, and one-hot rows stand for the number of a column
     if guess.task == "multilabel":
         classes = tuple(map(str, range(y.shape[1] if y.ndim > 1 else 1)))
     return Target(guess.task, guess.reason, labels=kind), encode, classes

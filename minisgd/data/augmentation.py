@@ -170,7 +170,11 @@ def augment(
         rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(STREAM, int(clock)))))
         batch, targets = here, target
         for transform in transforms:
-            batch, targets = transform(batch, targets, rng)
+            made = transform(batch, targets, rng)
+            if not isinstance(made, tuple | list) or len(made) != 2:
+                expected, got = "a function that returns (x, y)", f"{type(made).__name__} from {transform!r}"
+                raise ArgumentError("transform", expected=expected, got=got, fix="end it with: return x, y")
+            batch, targets = made
             _require_same(transform, batch, here, "x")
             _require_same(transform, targets, target, "y")
         here[...], target[...] = batch, targets

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -40,13 +41,26 @@ def as_host(array: Any, name: str) -> HostArray:
         raise DataError(name, expected="a dense array", got=f"a sparse {type(array).__name__}", fix="call .toarray()")
     try:
         return np.asarray(array)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # of PyTorch, a tensor that has a gradient
         raise DataError(
             name,
             expected="an array in host memory with rows of equal length",
             got=f"{type(array).__name__} ({error})",
             fix="pass a numpy array",
         ) from error
+
+
+def without_objects(array: HostArray) -> HostArray:
+    """Return an array of objects that are all numbers, or all booleans, as the array that it stands for."""
+    if array.dtype.kind != "O" or not array.size:
+        return array
+    kinds = {type(each) for each in array.ravel()}
+    if kinds <= {bool, np.bool_}:
+        return array.astype(bool)
+    if kinds & {bool, np.bool_} or not all(issubclass(kind, Real) for kind in kinds):
+        return array
+    whole = all(issubclass(kind, Integral) for kind in kinds)
+    return np.array(array.tolist()) if whole else array.astype(np.float64)
 
 
 def as_features(x: Any, name: str = "x") -> HostArray:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from minisgd.checks import require_kind
+from minisgd.checks import is_integer, is_number, require_kind
 from minisgd.data.arrays import given_part, read_arrays
 from minisgd.data.checks import about
 from minisgd.data.holdout import generator, strata
@@ -22,6 +21,7 @@ from minisgd.data.tables.encoding import Encoding
 from minisgd.data.tables.text_column import TextEncoding
 from minisgd.data.target import Target, TargetScale, Task
 from minisgd.errors import ArgumentError, DataError
+from minisgd.sparse import SparseRows
 from minisgd.typing import Seed, Shape
 
 
@@ -68,7 +68,10 @@ class Dataset:
         for name, split in self.splits.items():
             object.__setattr__(self, name, split.normalized())
         require_kind(self.name, str, "name", "text", "name='data'")
-        number = isinstance(self.scale, Real) and not isinstance(self.scale, bool)
+        if self.classes is not None and len(set(self.classes)) < len(self.classes):
+            got = ", ".join(self.classes[:10])
+            raise DataError("classes", expected="names unlike each other", got=got, fix="name every class once")
+        number = is_number(self.scale)
         if not (number and np.isfinite(self.scale) and self.scale > 0):
             raise DataError(
                 "scale", expected="positive and finite", got=repr(self.scale), fix="use 1.0, or 1/255 for bytes"
@@ -200,8 +203,11 @@ class Dataset:
         Features that never vary are only centred.
 
         Raises:
-            DataError: For uint8 features, which have their scale.
+            DataError: For uint8 features, which have their scale, and for sparse ones.
         """
+        if isinstance(self.train.x, SparseRows):
+            expected, fix = "dense features to standardize", "divide every column by its largest value beforehand"
+            raise DataError("x", expected=expected, got="a sparse matrix, whose zeros a mean would fill", fix=fix)
         if self.train.x.dtype == np.uint8:
             raise DataError(
                 "x", expected="float features to standardize", got="uint8", fix="convert with x.astype(np.float32)"
@@ -285,7 +291,7 @@ class Dataset:
         Raises:
             ArgumentError: If n is not from 1 to N.
         """
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or not 1 <= n <= len(self):
+        if not is_integer(n) or not 1 <= n <= len(self):
             raise ArgumentError("n", expected=f"from 1 to N = {len(self)}", got=repr(n), fix="draw fewer examples")
         rows = sample(strata(self.train, self.classes), n, generator(seed))
         return replace(self, train=self.train.take(rows))

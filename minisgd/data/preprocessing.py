@@ -19,7 +19,7 @@ from minisgd.data.tables.table import Table
 from minisgd.data.tables.text_column import TextEncoding
 from minisgd.data.target import LabelKind, Task, named
 from minisgd.errors import DataError, ShapeError
-from minisgd.sparse import is_sparse
+from minisgd.sparse import SparseRows, is_sparse
 from minisgd.typing import HostArray, Shape
 
 
@@ -97,6 +97,8 @@ class Preprocessing:
 
     def _scaled(self, x: HostArray) -> HostArray:
         """Return floats scaled like the bytes of the training data, or refuse what somebody has scaled already."""
+        if isinstance(x, SparseRows):
+            return SparseRows(x.matrix * self.scale)
         if self.scale < 1 and x.size and 0 <= x.min() and x.max() <= 1 and (x != np.round(x)).any():
             raise DataError(
                 "x",

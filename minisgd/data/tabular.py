@@ -54,7 +54,7 @@ def dataset_of(
 def label_kind_of(table: Table, found: TableTarget) -> LabelKind:
     """Return what the classes were in the table."""
     name = found.names[0]
-    if len(found.names) > 1 or name not in table.numeric or found.classes is None:
+    if len(found.names) > 1 or name not in table.place or found.classes is None:
         return "text"
     if name in table.booleans:
         return "boolean"

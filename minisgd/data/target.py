@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -125,15 +125,18 @@ def named(classes: tuple[str, ...], kind: LabelKind) -> HostArray:
     """Return the labels of all classes as they were, (C,)."""
     if kind == "boolean":
         return np.array([name in ("True", "1") for name in classes])
-    dtype: Any = {"integer": np.int64, "number": np.float64}.get(kind, np.str_)
-    return np.array(classes, dtype=np.str_).astype(dtype)
+    if kind == "integer":
+        return np.array([int(name) for name in classes])
+    return np.array(classes, dtype=np.float64 if kind == "number" else np.str_)
 
 
 def _guess_columns(values: HostArray) -> Guess:
     binary = bool(((values == 0) | (values == 1)).all())
     if binary and (values.sum(axis=1) == 1).all():
         return Guess("classification", "one 1 in every row")
-    if binary and values.any(axis=0).all() and (values == 0).any(axis=0).all():
+    both = values.any(axis=0) & (values == 0).any(axis=0)
+    # of integers, a label that no example has, or all have, is one all the same
+    if binary and (both.all() or (both.any() and values.dtype.kind != "f")):
         return Guess("multilabel", "0 or 1 in every column")
     return Guess("regression", f"{values.shape[1]} columns of numbers")
 

@@ -11,7 +11,7 @@ import numpy as np
 from minisgd.backend import Arena, Plan, Program, Request
 from minisgd.errors import DtypeError, ShapeError
 from minisgd.nn.binding import Binder, Place
-from minisgd.sparse import SparseRows
+from minisgd.sparse import SparseRows, is_sparse
 from minisgd.typing import Array, HostArray, Shape
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ class Inference:
                 self._fill(part, rows[start : start + len(part)])
                 start += len(part)
         if net.output_scale is not None:
-            mean, std = net.output_scale
-            out = (out * std + mean).astype(net.dtype)
+            mean, std = net.output_scale  # in float64: 1e9 ± 1 has no digits left in float32
+            out = out * std + mean
         return out
 
     def _fill(self, x: HostArray, rows: HostArray) -> None:
@@ -123,6 +123,7 @@ def checked_examples(network: Network, x: Any) -> HostArray:
     """Return examples that a network can predict, or refuse them.  x (N, …)"""
     if not (isinstance(x, np.ndarray) or type(x) is SparseRows):
         fix = "move it first: cupy.asnumpy(x)" if on_a_device(x) else "convert it with np.asarray(x)"
+        fix = "call run.predict(x), which reads it by batches" if is_sparse(x) else fix
         raise DtypeError("x", expected="a NumPy array", got=f"{type(x).__module__}.{type(x).__name__}", fix=fix)
     if x.dtype != np.uint8 and x.dtype.kind not in "fiub":
         raise DtypeError("x", expected="an array of numbers", got=f"dtype {x.dtype}", fix="convert the values")

@@ -13,6 +13,7 @@ import numpy as np
 from minisgd.data import Dataset, load
 from minisgd.data.holdout import divided
 from minisgd.data.stream import is_batches, opened
+from minisgd.data.tables.cells import as_typed
 from minisgd.data.tables.frames import is_frame
 from minisgd.data.target import Task
 from minisgd.errors import ArgumentError, DataError, DtypeError
@@ -72,7 +73,7 @@ def _dataset(data: Any, validation: Any, seed: int, task: Task | None, loss: Los
         "data",
         expected="a Dataset, a data frame, a pair (x, y), or batches of a function or an ms.Stream",
         got=type(data).__name__,
-        fix="try ms.datasets.digits(), or ms.load('table.csv')",
+        fix="write (x, y)" if isinstance(data, list) else "try ms.datasets.digits(), or ms.load('table.csv')",
     )
 
 
@@ -89,7 +90,7 @@ def _held_out(data: Dataset, validation: Any, seed: int) -> Dataset:
         raise ArgumentError(
             "validation", expected="None where the data set has a validation split", got=validation, fix="omit it"
         )
-    if not isinstance(validation, (int, float, np.number)):
+    if not isinstance(validation, Real):
         return data.with_validation(validation)
     train, held = divided(data.train, float(validation), data.classes, seed)
     return replace(data, train=train, validation=held)
@@ -111,7 +112,10 @@ def weighted(data: Dataset, class_weight: ClassWeight | None) -> Dataset:
     if isinstance(class_weight, str) and class_weight == "balanced":
         each: HostArray = len(data) / (np.maximum(counts, 1) * (counts > 0).sum())
     elif isinstance(class_weight, Mapping):
-        given = {str(name): weight for name, weight in class_weight.items()}
+        given = {
+            as_typed(float(name)) if isinstance(name, float | np.floating) else str(name): weight
+            for name, weight in class_weight.items()
+        }
         unknown = next((name for name in given if name not in data.classes), None)
         if unknown is not None:
             raise ArgumentError(

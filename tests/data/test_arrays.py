@@ -122,3 +122,42 @@ def test_values_of_a_later_validation_split_are_in_their_units():
     x = np.stack([COLUMNS["row"], PRICE], axis=1) * [1.0, 1e3]
     arrays = Dataset.from_arrays(x, PRICE, validation=None, standardize_target=True).standardized()
     assert ms.train(net, arrays, validation=(x, PRICE), metrics=["r2"], epochs=100).history[-1]["val_r2"] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("y", "task", "labels"),
+    [
+        (np.array([2, 0] * 5, dtype=object), "classification", [2, 0]),
+        (np.array([np.int8(2), 0] * 5, dtype=object), "classification", [2, 0]),
+        (np.array([True, False] * 5, dtype=object), "classification", [True, False]),
+        (np.array(["b", "a"] * 5, dtype=object), "classification", ["b", "a"]),
+        (np.array([2**63, 0] * 5, dtype=np.uint64), "classification", [2**63, 0]),
+        (np.eye(3, dtype=bool)[[0, 1, 2, 1] * 3], "classification", [0, 1, 2]),
+        (np.array([1.5, 2] * 5, dtype=object), "regression", None),
+        (np.array([[1, 0, 0], [1, 1, 0]] * 5), "multilabel", None),
+    ],
+)
+def test_targets_are_what_they_stand_for(y, task, labels):
+    """Predictions are compared with the labels that were given: they are of the same kind."""
+    x = np.arange(2 * len(y)).reshape(-1, 2) % 7
+    outputs = 3 if task == "multilabel" else len(labels or [0])
+    run = ms.train(ms.Network(ms.Linear(outputs)), (x, y), epochs=1)
+    assert run.data.task == task
+    if labels:
+        found = run.predict_labels(x)
+        assert found.dtype == np.array(labels).dtype and set(found) <= set(labels)
+
+
+def test_units_of_targets_have_their_digits():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 3))
+    for scale, offset in ((1.0, 1e9), (1e50, 0.0), (1e-50, 0.0)):
+        y = x @ [1.0, -2.0, 3.0] * scale + offset
+        run = ms.train(ms.Network(ms.Linear(1)), (x, y), validation=0.2, epochs=40, metrics=["r2"])
+        assert run.evaluate()["r2"] > 0.99
+        assert np.corrcoef(run.predict(x) - offset, y - offset)[0, 1] > 0.99
+
+
+def test_classes_have_names_unlike_each_other():
+    with pytest.raises(ms.DataError, match="classes must be names unlike each other, got a, a"):
+        ms.Dataset.from_arrays(np.eye(4), np.array([0, 1, 0, 1]), classes=("a", "a"))

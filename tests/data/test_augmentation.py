@@ -121,3 +121,9 @@ def test_what_cannot_be_called_is_refused(transform):
 def test_another_shape_is_refused():
     with pytest.raises(ms.ArgumentError, match=r"with x of shape \(32, 8, 8, 1\)"):
         train(transform=lambda x, y, rng: (x[:, :4], y))
+
+
+@pytest.mark.parametrize("made", [None, 3, "xy", np.zeros((2, 32)), (1, 2, 3)])
+def test_what_is_no_pair_is_refused(made):
+    with pytest.raises(ms.ArgumentError, match=r"transform must be a function that returns \(x, y\), got .*return x"):
+        train(transform=lambda x, y, rng: made)

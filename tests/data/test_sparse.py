@@ -62,3 +62,9 @@ def test_what_is_not_finite_is_refused():
     bad[7, 2] = np.inf
     with pytest.raises(ms.DataError, match="inf in row 7"):
         ms.train(NET, (scipy_sparse.csr_array(bad), Y))
+
+
+def test_centred_features_would_not_be_sparse():
+    data = ms.Dataset.from_arrays(scipy_sparse.csr_array(DENSE), Y)
+    with pytest.raises(ms.DataError, match="x must be dense features to standardize.*got a sparse matrix"):
+        data.standardized()

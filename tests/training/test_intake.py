@@ -94,3 +94,13 @@ def test_small_tables_train_by_default(n):
     for layers in ([ms.Linear(2)], [ms.Linear(8), ms.BatchNorm(), ms.ReLU(), ms.Linear(2)]):
         run = ms.train(ms.Network(*layers), ms.load(frame))
         assert np.isfinite(run.evaluate()["loss"])
+
+
+def test_classes_may_be_numbers_in_weights_as_they_are_in_the_labels():
+    y = np.arange(30) % 2
+    weights = [
+        as_dataset((np.eye(30), labels), None, 0, class_weight={label: 3.0}).train.weight
+        for labels, label in ((y, 1), (y.astype(float), 1.0), (y.astype(np.float32), np.float32(1)), (y > 0, True))
+    ]
+    for weight in weights:
+        np.testing.assert_array_equal(weight, weights[0])

@@ -80,8 +80,12 @@ def existing(path: Path, *, folder: bool = False) -> Path:
     """Return a path that is there and of the right kind, or raise DataError naming it."""
     kind = "folder" if folder else "file"
     if not (path.is_dir() if folder else path.is_file()):
-        there = "a folder" if path.is_dir() else "a file" if path.exists() else "nothing at this path"
-        raise DataError(str(path), expected=f"an existing {kind}", got=there, fix=f"check the {kind} name")
+        there, fix = "nothing at this path", f"check the {kind} name"
+        if path.is_dir() or path.is_file():
+            there = "a folder" if path.is_dir() else "a file"
+        elif path.exists():
+            there, fix = "a pipe or device, which can be read only once", "save what it gives to a file first"
+        raise DataError(str(path), expected=f"an existing {kind}", got=there, fix=fix)
     return path
 
 

@@ -43,7 +43,7 @@ def as_numbers(table: Table, name: str, kind: str, written: str = "") -> HostArr
     Raises:
         DataError: For a cell that is nothing of the kind.
     """
-    if name in table.numeric:
+    if name in table.place:
         return table.number(name)
     if name in table.dates:
         if kind != "date":

@@ -84,7 +84,6 @@ def decide(table: Table, rows: HostArray, target: Sequence[str], options: TableO
     for argument, names in (("drop", options.drop), ("categorical", options.categorical)):
         require_columns(names, table, argument)
     low, high, gaps = _ranges(table, rows)
-    place = {name: k for k, name in enumerate(table.numeric)}
     decisions = []
     for position, name in enumerate(table.names):
         if name in target:
@@ -93,8 +92,8 @@ def decide(table: Table, rows: HostArray, target: Sequence[str], options: TableO
             decision = Decision(name, "dropped", "you said so", "--drop")
         elif name in options.categorical:
             decision = Decision(name, "category", "you said so", "--categorical")
-        elif name in place:
-            k = place[name]
+        elif name in table.place:
+            k = table.place[name]
             decision = _number(table, name, position, rows, (low[k], high[k], int(gaps[k])), options)
         elif name in table.dates:
             decision = Decision(name, "date", "dates, as days", f"--drop {name}")
@@ -132,7 +131,8 @@ def require_trained_columns(names: Sequence[str], table: Table) -> None:
     Raises:
         DataError: With the names of those that are missing.
     """
-    absent = [name for name in names if name not in table.names]
+    there = set(table.names)
+    absent = [name for name in names if name not in there]
     if absent:
         columns = "column" if len(names) == 1 else f"{len(names)} columns"
         raise DataError(

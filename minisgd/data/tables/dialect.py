@@ -103,7 +103,7 @@ def cut(lines: Iterable[str], separator: str, *, strict: bool = False) -> Iterat
 def number(cell: str, decimal: str = ".") -> float | None:
     """Return the number that a cell holds, or None."""
     try:
-        return float(cell.replace(decimal, ".") if decimal != "." else cell)
+        return None if "_" in cell else float(cell.replace(decimal, ".") if decimal != "." else cell)
     except ValueError:
         return None
 

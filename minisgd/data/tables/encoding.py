@@ -28,7 +28,6 @@ class Encoding:
     def fit(cls, table: Table, rows: HostArray, decisions: Sequence[Decision], options: TableOptions) -> Encoding:
         """Measure means, standard deviations and categories over the training rows, by number."""
         mean, std, gaps = _moments(table, rows)
-        place = {name: k for k, name in enumerate(table.numeric)}
         rules = []
         for decision in decisions:
             name, kind = decision.column, decision.kind
@@ -37,8 +36,8 @@ class Encoding:
             if kind == "category":
                 rules.append(_category(name, as_text(table, name), rows))
                 continue
-            if name in place:
-                k = place[name]
+            if name in table.place:
+                k = table.place[name]
                 middle, spread, gap = float(mean[k]), float(std[k]), bool(gaps[k])
             else:
                 column = as_numbers(table, name, kind, decision.detail)[rows]
@@ -74,14 +73,13 @@ class Encoding:
         require_trained_columns([rule.column for rule in self.rules], table)
         rows = np.arange(len(table)) if rows is None else rows
         x = np.zeros((len(rows), self.width), dtype=np.float32)
-        numeric = {name: k for k, name in enumerate(table.numeric)}
         together: list[tuple[int, int, Rule]] = []
         start = 0
         for rule in self.rules:
             if rule.kind == "category":
                 self._fill_category(x[:, start : start + rule.width], rule, as_text(table, rule.column), rows)
-            elif rule.column in numeric:
-                together.append((start, numeric[rule.column], rule))
+            elif rule.column in table.place:
+                together.append((start, table.place[rule.column], rule))
             else:
                 column = as_numbers(table, rule.column, rule.kind, rule.format)[rows, None]
                 self._fill_numbers(x, np.array([start]), column, (rule,))

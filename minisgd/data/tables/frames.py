@@ -10,6 +10,7 @@ import numpy as np
 from minisgd.data.tables.columns import listed
 from minisgd.data.tables.table import Table, Text, require_distinct
 from minisgd.errors import DataError, ShapeError
+from minisgd.sparse import is_sparse
 from minisgd.typing import HostArray
 
 
@@ -19,7 +20,7 @@ def is_frame(value: Any) -> bool:
     An array with named fields is one too.
     """
     if isinstance(value, Mapping):
-        return True
+        return not is_sparse(value)  # as a dictionary of keys is
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
         return bool(value) and all(isinstance(row, Mapping) for row in value)
     if isinstance(value, np.ndarray):

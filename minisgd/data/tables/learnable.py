@@ -61,7 +61,7 @@ def find_target(table: Table, target: str | Sequence[str] | None, task: Task | N
         values = _numbers(table, names, task)
     elif names[0] in table.dates:
         raise _useless(table, names, "numbers or classes", "dates")
-    elif names[0] in table.numeric and names[0] not in table.booleans:
+    elif names[0] in table.place and names[0] not in table.booleans:
         values = table.number(names[0])
     else:
         values = as_text(table, names[0]).strings()
@@ -119,7 +119,7 @@ def _target_names(table: Table, target: str | Sequence[str] | None) -> tuple[str
 
 def _numbers(table: Table, names: Sequence[str], task: Task | None) -> HostArray:
     for name in names:
-        if name not in table.numeric:
+        if name not in table.place:
             raise DataError(
                 f"{table.source}: column {name!r}",
                 expected="numbers, as one of several target columns",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -112,9 +113,14 @@ class Table:
         """N, the number of rows."""
         return len(self.numbers)
 
+    @cached_property
+    def place(self) -> Mapping[str, int]:
+        """The numeric columns by name, each with its place in the block of numbers."""
+        return {name: k for k, name in enumerate(self.numeric)}
+
     def number(self, name: str) -> HostArray:
         """Return a numeric column (N,), a view."""
-        column: HostArray = self.numbers[:, self.numeric.index(name)]
+        column: HostArray = self.numbers[:, self.place[name]]
         return column
 
     def missing(self, name: str) -> HostArray:

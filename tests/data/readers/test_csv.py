@@ -136,3 +136,9 @@ def test_pieces_join(tmp_path, monkeypatch, cells):
     table = read_csv(write(tmp_path, "p,q,r,s\n" + "\n".join(map(",".join, rows)) + "\n"))
     for place, name in enumerate("pqr"):
         np.testing.assert_array_equal(table.text[name].strings(), [row[place] for row in rows])
+
+
+def test_numbers_as_python_code_writes_them_are_text(library, tmp_path):
+    """Both libraries agree on what a number is: 1_000 is none."""
+    table = read_csv(write(tmp_path, "a,b,y\n" + "".join(f"1_{k}00,{k}e2,{k % 2}\n" for k in range(9))))
+    assert set(table.text) == {"a"} and table.numeric == ("b", "y")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from minisgd.data import sources
 from minisgd.data.readers import READERS, idx, npy, npz
 from minisgd.data.readers.reader import Reader
 from minisgd.data.sources import BUILT_IN, FORMS, load
-from minisgd.errors import ArgumentError
+from minisgd.errors import ArgumentError, DataError
 from tests.data.readers.fuzz.makers import MAKERS
 from tests.data.readers.hostile import KINDS
 
@@ -59,3 +60,9 @@ def test_a_reader_is_one_row(monkeypatch):
     assert load("a.toy", validation=None).describe().startswith("a.toy: 4 train")
     with pytest.raises(ArgumentError, match="did you mean 'a.toy'"):
         load("a.tyo")
+
+
+def test_pipes_are_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "t.csv")
+    with pytest.raises(DataError, match="got a pipe or device, which can be read only once; save"):
+        load(tmp_path / "t.csv")
