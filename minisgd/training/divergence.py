@@ -10,7 +10,7 @@ import numpy as np
 
 from minisgd.errors import DivergedError
 from minisgd.nn.layer import Leaf
-from minisgd.training.health import cure
+from minisgd.training.health import unscaled
 from minisgd.training.session import Session
 from minisgd.training.state import TrainingState
 from minisgd.typing import Array
@@ -63,7 +63,8 @@ class DivergenceWatch:
             "training loss",
             expected=f"finite, and not far above the {first:.3g} it began with" if isfinite(first) else "finite",
             got=f"{loss:.3g} {where}, at lr {record['lr']:g} and batch size {record['batch_size']}",
-            fix=f"{cure(training)}; or lower the learning rate, or clip the gradient (clip_norm=1.0)",
+            fix=f"{'; or '.join(filter(None, [unscaled(training), 'lower the learning rate']))}, "
+            "or clip the gradient (clip_norm=1.0)",
         )
 
     def _is_sound(self) -> bool:

@@ -74,6 +74,13 @@ def diagnosis(training: TrainingState, loss: float, constant: float) -> str:
 
 def cure(training: TrainingState) -> str:
     """Return what is most likely to help: scaled features, scaled targets, or another learning rate."""
+    lr = training.session.lr
+    another = f"try another learning rate than {lr:g}, a tenth or ten times as much, or more epochs"
+    return unscaled(training) or another
+
+
+def unscaled(training: TrainingState) -> str:
+    """Say that features or targets are not scaled, and how to scale them; nothing where they are."""
     few = training.data.train.take(slice(0, PROBED))
     largest = float(np.abs(few.x.astype(np.float64)).max()) * training.data.scale
     if largest > WIDE:
@@ -81,8 +88,7 @@ def cure(training: TrainingState) -> str:
     target = float(np.abs(few.y).max()) if few.y.dtype.kind == "f" else 0.0
     if target > WIDE:
         return f"targets reach {target:.4g}: standardize them with standardize_target=True"
-    lr = training.session.lr
-    return f"try another learning rate than {lr:g}, a tenth or ten times as much, or more epochs"
+    return ""
 
 
 def _as_read(split: Split, scale: float) -> HostArray:

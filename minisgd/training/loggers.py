@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from math import isfinite
 from pathlib import Path
 from typing import IO, Any
 
-from minisgd.errors import OutputError, missing_extra
+from minisgd.errors import missing_extra
+from minisgd.files import output_errors
 from minisgd.training.callbacks import Callback
 from minisgd.training.history import Record
 from minisgd.training.state import TrainingState
@@ -33,20 +35,18 @@ class FileLogger(Callback):
         self._mode = "a"
 
     def on_evaluation(self, training: TrainingState, record: Record) -> bool:
-        try:
+        with output_errors(f"log {str(self.path)!r}", "writable", "choose another path"):
             if self._file is None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = open(self.path, self._mode, encoding="utf-8", newline="")  # noqa: SIM115 - until on_end
             self.write(self._file, record)
             self._file.flush()
-        except OSError as error:
-            fix = "choose another path"
-            raise OutputError(f"log {str(self.path)!r}", expected="writable", got=str(error), fix=fix) from error
         return False
 
     def on_end(self, training: TrainingState) -> None:
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # all has been written, or refused, at the evaluations
+                self._file.close()
 
     def write(self, file: IO[str], record: Record) -> None:
         """Write one record.

@@ -233,9 +233,11 @@ def _built(
         net = clone(network).build(data.input_shape, seeds=seeds, dtype=dtype, ops=ops)
         if not network.is_built:
             network.shape_only(data.input_shape, dtype)  # so that ms.explain(network) knows them too
-    if not net.n_parameters and net.statistics_layout.size:
-        fix = "freeze fewer layers, such as network.freeze('hidden*')"
-        raise ArgumentError("network", expected="at least one layer that learns", got="all layers frozen", fix=fix)
+    if not net.n_parameters:
+        got, fix = "layers without parameters", "add one, such as ms.Linear(10)"
+        if net.statistics_layout.size:
+            got, fix = "all layers frozen", "freeze fewer layers, such as network.freeze('hidden*')"
+        raise ArgumentError("network", expected="at least one layer that learns", got=got, fix=fix)
     net.input_scale, net.classes = data.scale, data.classes
     scale = data.target.scale if data.target is not None else None
     net.output_scale = None if scale is None else (scale.mean, scale.std)
