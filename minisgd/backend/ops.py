@@ -65,9 +65,7 @@ class Ops(Device):
         *lead_strides, sh, sw, sc = x.strides
         oh, ow = (h - kernel[0]) // stride[0] + 1, (w - kernel[1]) // stride[1] + 1
         view: Array = self.xp.lib.stride_tricks.as_strided(
-            x,
-            (*lead, oh, ow, *kernel, c),
-            (*lead_strides, sh * stride[0], sw * stride[1], sh, sw, sc),
+            x, (*lead, oh, ow, *kernel, c), (*lead_strides, sh * stride[0], sw * stride[1], sh, sw, sc)
         )
         return view
 

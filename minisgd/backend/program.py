@@ -152,11 +152,7 @@ class Program:
         self._bound = None
 
     def replay(
-        self,
-        times: int = 1,
-        inputs: Sequence[Rows] = (),
-        outputs: Sequence[Rows] = (),
-        watched: Array | None = None,
+        self, times: int = 1, inputs: Sequence[Rows] = (), outputs: Sequence[Rows] = (), watched: Array | None = None
     ) -> int:
         """Execute every call, in the order that was arranged, and all of it so many times in a row; return how many.
 

@@ -13,14 +13,7 @@ import minisgd.errors as errors
 from minisgd.optim.adagrad import Adagrad
 from minisgd.optim.adam import Adam
 from minisgd.optim.adamw import AdamW
-from minisgd.optim.adaptive import (
-    CABS,
-    AdaptiveBatch,
-    InnerProductTest,
-    NeverShrink,
-    NormTest,
-    measures_every,
-)
+from minisgd.optim.adaptive import CABS, AdaptiveBatch, InnerProductTest, NeverShrink, NormTest, measures_every
 from minisgd.optim.batch_size import (
     BatchMilestones,
     BatchSize,

@@ -101,10 +101,7 @@ def _meets(row: HostArray, low: int, high: int) -> bool:
 
 
 def repeat_and_compute(
-    repeat: tuple[HostArray, HostArray],
-    function: Callable[..., Any],
-    operands: tuple[HostArray, ...],
-    out: HostArray,
+    repeat: tuple[HostArray, HostArray], function: Callable[..., Any], operands: tuple[HostArray, ...], out: HostArray
 ) -> None:
     """Repeat the row as it is now, and compute on the wide arrays."""
     np.copyto(*repeat)

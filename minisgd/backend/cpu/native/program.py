@@ -33,11 +33,7 @@ class NativeProgram(Program):
         self._tape = None
 
     def replay(
-        self,
-        times: int = 1,
-        inputs: Sequence[Rows] = (),
-        outputs: Sequence[Rows] = (),
-        watched: Array | None = None,
+        self, times: int = 1, inputs: Sequence[Rows] = (), outputs: Sequence[Rows] = (), watched: Array | None = None
     ) -> int:
         if self._tape is None:
             self._tape = self._translate()

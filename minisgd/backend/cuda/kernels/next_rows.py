@@ -69,10 +69,7 @@ def rows(device: Device, K: int, R: int, B: int) -> Iterator[Workload]:
 
     floor = Floor(2 * (LONG * R * B + REAL * R))
     yield Workload(
-        f"next_rows {R}x{B}",
-        lambda: take(indices, index, rates, lr, step, arrived),
-        floor,
-        {"next_rows": floor},
+        f"next_rows {R}x{B}", lambda: take(indices, index, rates, lr, step, arrived), floor, {"next_rows": floor}
     )
 
 

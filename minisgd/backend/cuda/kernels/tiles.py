@@ -65,14 +65,7 @@ class Cut:
 
 @cache
 def choose_cut(
-    R: int,
-    M: int,
-    N: int,
-    K: int,
-    multiprocessors: int,
-    *,
-    may_split: bool = True,
-    tiles: tuple[Tile, ...] = TILES,
+    R: int, M: int, N: int, K: int, multiprocessors: int, *, may_split: bool = True, tiles: tuple[Tile, ...] = TILES
 ) -> Cut:
     """Return the cut of R products (M, K) (K, N) that an estimate of time prefers.
 
