@@ -99,11 +99,9 @@ class Affine:
         self._require("affine", (x, "x", (R, B, I)), (W, "W", (R, I, O)), (b, "b", (R, 1, O)), (y, "y", (R, B, O)))
         cut = cut or self._cut(R, B, O, I, workspace is not None)
         room = Room("affine", workspace).take(cut, R, B, O)
-        act, bias = _number(activation), 0 if b is None else stride(b, 0)
-        macros = self._macros(cut, x, W)
-        self.library.kernel(AFFINE, **macros)(
+        self.library.kernel(AFFINE, **self._macros(cut, x, W))(
             _grid(cut, R, B, O), (cut.tile.threads, 1, 1), x, W, b, y, *room, B, I, O, cut.splits,
-            *_strides(x, W), bias, *_strides(y), act, slope,
+            *_strides(x, W), stride(b, 0), *_strides(y), _number(activation), slope,
         )  # fmt: skip
 
     def input_gradient(
@@ -123,11 +121,9 @@ class Affine:
         self._require("dx", (dy, "dy", (R, B, O)), (W, "W", (R, I, O)), (dx, "dx", (R, B, I)), (x, "x", (R, B, I)))
         cut = cut or self._cut(R, B, I, O, workspace is not None)
         room = Room("affine_dx", workspace).take(cut, R, B, I)
-        act, below = _number(activation), (0, 0) if x is None else _strides(x)
-        macros = self._macros(cut, dy, W)
-        self.library.kernel(DX, **macros)(
+        self.library.kernel(DX, **self._macros(cut, dy, W))(
             _grid(cut, R, B, I), (cut.tile.threads, 1, 1), dy, W, x, dx, *room, B, I, O, cut.splits,
-            *_strides(dy, W), *below, *_strides(dx), act, slope,
+            *_strides(dy, W, x, dx), _number(activation), slope,
         )  # fmt: skip
 
     def weight_gradient(
@@ -145,11 +141,9 @@ class Affine:
         self._require("dW", (x, "x", (R, B, I)), (dy, "dy", (R, B, O)), (dW, "dW", (R, I, O)), (db, "db", (R, 1, O)))
         cut = cut or self._cut(R, I, O, B, workspace is not None)
         room = Room("affine_dW", workspace).take(cut, R, I, O, columns=O)
-        of_bias = 0 if db is None else stride(db, 0)
-        macros = self._macros(cut, x, dy)
-        self.library.kernel(DW, **macros)(
+        self.library.kernel(DW, **self._macros(cut, x, dy))(
             _grid(cut, R, I, O), (cut.tile.threads, 1, 1), x, dy, dW, db, *room, B, I, O, cut.splits,
-            *_strides(x, dy, dW), of_bias,
+            *_strides(x, dy, dW), stride(db, 0),
         )  # fmt: skip
 
     def cuts(self, R: int, B: int, I: int, O: int) -> tuple[Cut, Cut] | None:  # noqa: E741
@@ -186,10 +180,9 @@ class Affine:
         results, dx_arrived = room.take(of_dx, R, B, I)
         *sums, dW_arrived = room.take(of_dW, R, I, O, columns=O)
         blocks_x = _grid(of_dx, R, B, I)[0] + _grid(of_dW, R, I, O)[0]
-        of_bias = 0 if db is None else stride(db, 0)
         self.library.kernel(GRADIENTS, **self._macros(of_dx, x, dy, W))(
             (blocks_x, R, 1), (of_dx.tile.threads, 1, 1), x, dy, W, dW, db, dx, results, *sums, dx_arrived, dW_arrived,
-            B, I, O, of_dx.splits, of_dW.splits, *_strides(x, dy, W, dW), of_bias, *_strides(dx),
+            B, I, O, of_dx.splits, of_dW.splits, *_strides(x, dy, W, dW), stride(db, 0), *_strides(dx),
             _number(activation), slope,
         )  # fmt: skip
 
@@ -213,7 +206,7 @@ class Affine:
                 require_rows(operand, f"{form}: {name}")
 
 
-def _strides(*operands: Array) -> tuple[int, ...]:
+def _strides(*operands: Array | None) -> tuple[int, ...]:
     return tuple(stride(a, axis) for a in operands for axis in (0, 1))
 
 

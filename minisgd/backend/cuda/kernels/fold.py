@@ -106,9 +106,7 @@ class Fold:
         self.library.kernel(definition, **macros)(
             (blocks(inner, schedule["WIDE"]), outer, blocks(n, slab)), (schedule["WIDE"], schedule["DEEP"], 1),
             x, y, out, inner, n, slab,
-            *(stride(x, axis) for axis in range(3)),
-            *(0 if y is None else stride(y, axis) for axis in range(3)),
-            *(stride(out, axis) for axis in range(3)),
+            *(stride(a, axis) for a in (x, y, out) for axis in range(3)),
         )  # fmt: skip
 
 

@@ -11,12 +11,12 @@ def blocks(elements: int, per_block: int) -> int:
     return -(-elements // per_block)
 
 
-def stride(array: Array, axis: int) -> int:
-    """Return the distance between neighbours along an axis, in elements; 0 where the axis repeats one element.
+def stride(array: Array | None, axis: int) -> int:
+    """Return the distance between neighbours along an axis, in elements; 0 where it repeats one, and without an array.
 
     CuPy and NumPy both leave the stride of an axis of length 1 undefined, and it is never used.
     """
-    return int(array.strides[axis]) // array.itemsize
+    return 0 if array is None else int(array.strides[axis]) // array.itemsize
 
 
 def require_shape(array: Array, argument: str, expected: Shape) -> None:
