@@ -83,7 +83,7 @@ def test_they_are_schedules_like_all_others() -> None:
     for schedule in SCHEDULES:
         assert as_batch_schedule(schedule, 600) is schedule and schedule.largest == 512
         assert measures_every(schedule) == 10
-        with pytest.raises(ArgumentError, match="^batch_size must be at most 100 at its largest"):
+        with pytest.raises(ArgumentError, match="^batch_size must be an integer of at most 100 at its largest"):
             as_batch_schedule(schedule, 100)
     grown = NeverShrink(GrowBatch(8, 64, every=1))
     assert measures_every(grown) is None and measures_every(GrowBatch(8, 64, every=1)) is None

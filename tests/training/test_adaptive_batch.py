@@ -134,7 +134,7 @@ def test_batch_normalisation_and_dropout_are_measured_as_in_evaluation(data: ms.
 
 
 def test_a_schedule_that_exceeds_the_data_is_refused(data: ms.Dataset) -> None:
-    with pytest.raises(ms.ArgumentError, match="^batch_size must be at most 1348 at its largest"):
+    with pytest.raises(ms.ArgumentError, match="^batch_size must be an integer of at most 1348 at its largest"):
         trained(data, ms.NormTest(8, 5000))
 
 
