@@ -132,7 +132,7 @@ class Claims:
             OutputError: The folder cannot be written.
             MissingExtraError: matplotlib or jinja2 is not installed.
         """
-        from minisgd.lab.claims.report import write_report
+        from minisgd.lab.claims.report.page import write_report
 
         write_atomically(Path(folder) / "claims.json", self.to_json().encode())
         return write_report(self, folder)

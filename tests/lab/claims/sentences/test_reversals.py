@@ -11,7 +11,7 @@ import pytest
 
 from minisgd.lab.claims.experiments.fixed_budget import Endings
 from minisgd.lab.claims.experiments.loss_curve import LossCurves
-from minisgd.lab.claims.run.claims import find
+from minisgd.lab.claims.run.judging import find
 from minisgd.lab.claims.run.plan import Missing, Outcome
 from minisgd.lab.claims.sentences.c29_favoured_sizes import SIZES as EVEN_SIZES
 from minisgd.lab.claims.sentences.table import CLAIMS
