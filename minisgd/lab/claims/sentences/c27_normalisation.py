@@ -8,7 +8,7 @@ from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding, undecided
 from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, some
 from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget, Measure, edges
-from minisgd.lab.claims.experiments.training_mode import TrainingModeLoss
+from minisgd.lab.claims.experiments.measures import TrainingModeLoss
 from minisgd.lab.claims.lab import SMALLEST
 from minisgd.lab.claims.pictures import Axes, against_batch
 from minisgd.lab.claims.setting import Setting

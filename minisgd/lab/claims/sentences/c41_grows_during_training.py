@@ -9,7 +9,7 @@ from minisgd.lab.claims.claim import Claim, Effect, Finding
 from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, some
 from minisgd.lab.claims.experiments import critical
 from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget
-from minisgd.lab.claims.experiments.noise_scale import NoiseScale
+from minisgd.lab.claims.experiments.measures import NoiseScale
 from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
 from minisgd.lab.claims.sentences.c23_data_size import CLAIM as DATA_SIZE
 from minisgd.lab.claims.statistics import log_ratio, ratio_of

@@ -1,12 +1,25 @@
-"""The loss as a training run sees it: layers that look at the whole batch use what they see there."""
+"""What a fixed budget may measure on a network at the end of its training."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from minisgd.lab.instruments.examples.subject import Examples
+from minisgd.lab.instruments.noise.estimate import noise_of_examples
 from minisgd.lab.trial import Trial
 from minisgd.nn import Network
+
+
+@dataclass(frozen=True)
+class NoiseScale:
+    """B_simple = tr Σ / |G|² from the gradients of single examples, exact (McCandlish et al. 2018, equation 2.9)."""
+
+    def __call__(self, network: Network, trial: Trial) -> Mapping[str, float]:
+        """Return it as ``noise_scale``."""
+        examples = Examples.of(network, trial.data, trial.loss)
+        found, _ = noise_of_examples(examples, len(examples))
+        return {"noise_scale": found.estimate.b_simple}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The loss in training mode against a computation by hand."""
+"""The loss in training mode against a computation by hand; the noise scale against the instrument."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import pytest
 import minisgd as ms
 from minisgd.data.sampling import Shuffled
 from minisgd.data.synthetic import gaussian_blobs
-from minisgd.lab.claims.experiments.training_mode import TrainingModeLoss
+from minisgd.lab.claims.experiments.measures import NoiseScale, TrainingModeLoss
 from minisgd.lab.claims.setting import Setting
+from minisgd.lab.trial import Trial
 from tests.lab.claims.labs import small_lab
 
 DATA = gaussian_blobs(256, 5, 3, 3.0, seed=0)
@@ -45,3 +46,10 @@ def test_batches_are_normalised_by_themselves(b):
     np.testing.assert_allclose(found, np.mean(losses), rtol=1e-9)
     for now, then in zip((network.vector, network.statistics), before, strict=True):
         np.testing.assert_array_equal(now, then)
+
+
+def test_the_noise_scale_is_that_of_the_instrument():
+    data = gaussian_blobs(60, 4, 3, 3.0, seed=0)
+    network = ms.train(ms.Network(ms.Linear(6), ms.ReLU(), ms.Linear(3)), data, epochs=1, batch_size=8).network
+    expected = ms.gradient_noise(network, data).b_simple
+    np.testing.assert_allclose(NoiseScale()(network, Trial(network, data))["noise_scale"], expected, rtol=1e-12)
