@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from minisgd.backend.cpu.threads import blas_threads
 from minisgd.data import Dataset
 from minisgd.lab.claims.experiment import Experiment, Unsuitable
-from minisgd.lab.claims.setting import OPTIMIZERS, Setting
+from minisgd.lab.claims.setting import OPTIMIZERS, PLAIN, Setting
 from minisgd.lab.deadline import Deadline
 from minisgd.lab.environment import half_of_memory
 from minisgd.lab.study.cell import Cell
@@ -154,7 +154,12 @@ class Lab:
         """Memory for the replicas that one worker trains at once."""
         return half_of_memory() // 4
 
-    def trial(self, setting: Setting) -> Trial:
+    def check_time(self) -> None:
+        """Raise Stopped where the time is up."""
+        if self.stop.is_set():
+            raise Stopped
+
+    def trial(self, setting: Setting = PLAIN) -> Trial:
         """Return what the training runs of a setting share.
 
         Raises:
@@ -170,7 +175,7 @@ class Lab:
             optimizer=OPTIMIZERS[setting.optimizer](setting.weight_decay),
         )
 
-    def pilot(self, setting: Setting, target_of: Setting | None = None) -> Pilot:
+    def pilot(self, setting: Setting = PLAIN, target_of: Setting | None = None) -> Pilot:
         """Return a few short training runs that say what can be reached, how fast, and at which learning rate.
 
         target_of: the setting whose pilot sets the target, by default that of the same problem under plain SGD
@@ -189,8 +194,7 @@ class Lab:
         return pilot
 
     def _pilot_runs(self, setting: Setting) -> PilotRuns:
-        if self.stop.is_set():
-            raise Stopped
+        self.check_time()
         trial, near = self.trial(setting), None
         kin = Setting(setting.optimizer.partition("-")[0])
         if setting != kin and kin.optimizer in ("sgd", "adam") and setting.model is None:
@@ -206,10 +210,10 @@ class Lab:
 
     def trouble(self) -> str:
         """Say that nothing is learned from the reader's data, where that is so; empty where something is."""
-        pilot = self.pilot(Setting())
+        pilot = self.pilot()
         return "" if pilot.learned else pilot.trouble
 
-    def goal(self, setting: Setting, target_of: Setting | None = None) -> Pilot:
+    def goal(self, setting: Setting = PLAIN, target_of: Setting | None = None) -> Pilot:
         """Return the pilot of a setting whose target can be learned.
 
         Raises:

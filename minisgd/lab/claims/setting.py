@@ -98,6 +98,10 @@ class Setting:
         return _sorted(data) if self.by_label else data
 
 
+PLAIN = Setting()
+"""What the reader gave, trained by plain SGD."""
+
+
 def _model(name: str, data: Dataset) -> Network:
     try:
         return model(name, data.input_shape, data.n_outputs)

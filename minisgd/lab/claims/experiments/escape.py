@@ -9,8 +9,6 @@ import numpy as np
 from minisgd.lab.claims.experiment import Experiment
 from minisgd.lab.claims.experiments.curvature import seconds_of, top_eigenvalue
 from minisgd.lab.claims.lab import Lab
-from minisgd.lab.claims.setting import Setting
-from minisgd.lab.study.stack import Stopped
 from minisgd.optim import BatchSizeSchedule, ConstantBatch, Progress
 from minisgd.typing import HostArray
 
@@ -59,48 +57,43 @@ class Escape:
 class SwitchToSmall(Experiment[Escape]):
     """Train with the largest batch, switch to the smallest, switch back; and, from the same weights, never switch."""
 
-    setting: Setting = Setting()
-
     @property
     def name(self) -> str:
-        return f"{self.setting.name}-switch-to-small"
+        return "sgd-switch-to-small"
 
     def seconds(self, lab: Lab) -> float:
-        pilot, sizes = lab.pilot(self.setting), lab.within(lab.trial(self.setting))
-        large = 0.5 + 0.5 * sizes[-1] / pilot.batch_size  # of the pilot's step, near enough
-        steps = LENGTH * pilot.steps * (5 * large + 1)
-        return len(lab.seeds) * (pilot.replica_step_seconds * steps + 6 * LOOKS * seconds_of("top", pilot))
+        pilot, largest = lab.pilot(), lab.within(lab.trial())[-1]
+        length = LENGTH * pilot.steps
+        trained = 5 * pilot.seconds(largest, length) + pilot.seconds(pilot.batch_size, length)
+        return len(lab.seeds) * (trained + 6 * LOOKS * seconds_of("top", pilot))
 
     def run(self, lab: Lab) -> Escape:
-        pilot, sizes = lab.pilot(self.setting), lab.within(lab.trial(self.setting))
+        pilot, sizes = lab.pilot(), lab.within(lab.trial())
         length, lr = round(LENGTH * pilot.steps), SHARE * pilot.lr
         small, large = sizes[0], sizes[-1]
         there, back = length, 2 * length
         looks = [round(length * k / LOOKS) for k in range(1, 3 * LOOKS + 1)]
         steps = tuple(sorted({*looks, there + 4, back + 4}))
         excursion = Excursion(large, small, there, back)
-        with_ = self._follow(lab, lr, large, excursion, steps)
-        without = self._follow(lab, lr, large, ConstantBatch(large), steps)
+        with_, without = (_follow(lab, lr, large, batch, steps) for batch in (excursion, ConstantBatch(large)))
         return Escape(small, large, lr, there, back, steps, with_, without)
 
-    def _follow(
-        self, lab: Lab, lr: float, large: int, batch: BatchSizeSchedule, steps: tuple[int, ...]
-    ) -> dict[str, HostArray]:
-        """Train one stack of seeds and look at it at these steps."""
-        trial = lab.trial(self.setting)
-        prepared = replace(trial.with_lr(lr).prepare(large, lab.seeds), batch_size=batch)
-        session = prepared.session(last_batch="drop")
-        on_train, on_validation = prepared.evaluator("train"), prepared.evaluator()
-        assert on_train is not None and on_validation is not None
-        seen: dict[str, list[HostArray]] = {"lambda_max": [], "train_loss": [], "val_loss": []}
-        for step in steps:
-            while session.steps < step:
-                session.step()
-                if lab.stop.is_set():
-                    raise Stopped
-            seen["train_loss"].append(on_train.score().loss)
-            seen["val_loss"].append(on_validation.score().loss)
-            networks = [session.network.replica(k) for k in range(len(lab.seeds))]
-            seen["lambda_max"].append(np.array([top_eigenvalue(network, trial) for network in networks]))
-        lab.on_cells(len(lab.seeds))
-        return {name: np.array(rows) for name, rows in seen.items()}
+
+def _follow(lab: Lab, lr: float, large: int, batch: BatchSizeSchedule, steps: tuple[int, ...]) -> dict[str, HostArray]:
+    """Train one stack of seeds and look at it at these steps."""
+    trial = lab.trial()
+    prepared = replace(trial.with_lr(lr).prepare(large, lab.seeds), batch_size=batch)
+    session = prepared.session(last_batch="drop")
+    on_train, on_validation = prepared.evaluator("train"), prepared.evaluator()
+    assert on_train is not None and on_validation is not None
+    seen: dict[str, list[HostArray]] = {"lambda_max": [], "train_loss": [], "val_loss": []}
+    for step in steps:
+        while session.steps < step:
+            session.step()
+            lab.check_time()
+        seen["train_loss"].append(on_train.score().loss)
+        seen["val_loss"].append(on_validation.score().loss)
+        networks = [session.network.replica(k) for k in range(len(lab.seeds))]
+        seen["lambda_max"].append(np.array([top_eigenvalue(network, trial) for network in networks]))
+    lab.on_cells(len(lab.seeds))
+    return {name: np.array(rows) for name, rows in seen.items()}

@@ -19,9 +19,9 @@ from minisgd.lab.claims.experiment import Experiment
 from minisgd.lab.claims.lab import Lab
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.study.cell import downsample
-from minisgd.lab.study.stack import Stopped
 from minisgd.lab.trial import Trial
 from minisgd.nn import Network
+from minisgd.training.evaluation import Score
 from minisgd.training.prepare import Sampling
 from minisgd.typing import HostArray
 
@@ -60,6 +60,14 @@ class Ending:
     @property
     def key(self) -> tuple[int, float, int]:
         return self.batch_size, self.lr, self.seed
+
+    @classmethod
+    def of(cls, key: tuple[int, float, int], steps: int, train: Score, val: Score, k: int) -> Self:
+        """Take what replica k came to, from the scores of a stack on both splits."""
+        losses = float(train.loss[k]), float(val.loss[k])
+        accuracies = [math.nan if score.accuracy is None else float(score.accuracy[k]) for score in (train, val)]
+        diverged = not all(map(math.isfinite, losses))
+        return cls(*key, steps, diverged, losses[0], accuracies[0], losses[1], accuracies[1])
 
     def to_line(self) -> str:
         """Return the ending as one line of JSON; what is not finite is null."""
@@ -198,9 +206,8 @@ class FixedBudget(Experiment[Endings]):
     def seconds(self, lab: Lab) -> float:
         trial, pilot = lab.trial(self.setting), lab.pilot(self.setting)
         sizes = lab.within(trial, self.batch_sizes)
-        steps = [self.steps_at(b, len(trial.data)) for b in sizes]
-        each = [0.5 + 0.5 * b / pilot.batch_size for b in sizes]  # of the pilot's step, near enough
-        return len(lab.seeds) * len(lab.rates(self.multiples)) * pilot.replica_step_seconds * float(np.dot(steps, each))
+        each = sum(pilot.seconds(b, self.steps_at(b, len(trial.data))) for b in sizes)
+        return len(lab.seeds) * len(lab.rates(self.multiples)) * each
 
     def rates(self, batch_size: int, lab: Lab) -> list[float]:
         """Return the learning rates at a batch size."""
@@ -224,46 +231,26 @@ class FixedBudget(Experiment[Endings]):
         """Train one replica for each (learning rate, seed)."""
         steps = self.steps_at(b, len(trial.data))
         prepared = trial.with_lr(1.0).prepare(b, [seed for _, seed in cells])
-        session = prepared.session(
-            sampling=self.sampling,
-            last_batch="drop",
-            lr_factors=[lr for lr, _ in cells],
-        )
-        evaluator, on_train = prepared.evaluator(), prepared.evaluator("train")
-        assert evaluator is not None and on_train is not None
+        session = prepared.session(sampling=self.sampling, last_batch="drop", lr_factors=[lr for lr, _ in cells])
+        on_train, on_validation = prepared.evaluator("train"), prepared.evaluator()
+        assert on_train is not None and on_validation is not None
         curves: list[list[tuple[float, float, float]]] = [[] for _ in cells]
         for number in range(1, EVALUATIONS + 1):
             while session.steps < round(number * steps / EVALUATIONS):
                 session.step()
-                if lab.stop.is_set():
-                    raise Stopped
-            losses, score = session.take_train_loss(), evaluator.score()
+                lab.check_time()
+            losses, score = session.take_train_loss(), on_validation.score()
             for curve, train, val in zip(curves, losses, score.loss, strict=True):
                 curve.append((float(session.steps), float(train), float(val)))
-        last, seen = evaluator.score(), on_train.score()
+        last, seen = on_validation.score(), on_train.score()
         endings = []
         for k, (lr, seed) in enumerate(cells):
-            diverged = not (math.isfinite(seen.loss[k]) and math.isfinite(last.loss[k]))
+            lab.check_time()
+            ending = Ending.of((b, lr, seed), session.steps, seen, last, k)
             extra: dict[str, float] = {}
-            if lab.stop.is_set():
-                raise Stopped
-            for measure in () if diverged else self.measures:
+            for measure in () if ending.diverged else self.measures:
                 extra |= measure(session.network.replica(k), trial)
-            endings.append(
-                Ending(
-                    b,
-                    lr,
-                    seed,
-                    session.steps,
-                    diverged,
-                    float(seen.loss[k]),
-                    math.nan if seen.accuracy is None else float(seen.accuracy[k]),
-                    float(last.loss[k]),
-                    math.nan if last.accuracy is None else float(last.accuracy[k]),
-                    downsample(curves[k]),
-                    extra,
-                )
-            )
+            endings.append(replace(ending, curve=downsample(curves[k]), extra=extra))
         return endings
 
 

@@ -8,9 +8,6 @@ import numpy as np
 
 from minisgd.lab.claims.experiment import Experiment
 from minisgd.lab.claims.lab import FULL, Lab
-from minisgd.lab.claims.setting import Setting
-from minisgd.lab.study.stack import Stopped
-from minisgd.training.arithmetic import quiet_arithmetic
 from minisgd.typing import HostArray
 
 BATCHES = 16
@@ -29,14 +26,12 @@ class GradientError:
 class MeasureGradientError(Experiment[GradientError]):
     """Draw batches without replacement at the fresh weights of every seed, all examples in a new order among them."""
 
-    setting: Setting = Setting()
-
     @property
     def name(self) -> str:
-        return f"{self.setting.name}-gradient-error"
+        return "sgd-gradient-error"
 
     def seconds(self, lab: Lab) -> float:
-        pilot = lab.pilot(self.setting)
+        pilot = lab.pilot()
         return len(lab.seeds) * BATCHES * pilot.replica_step_seconds / pilot.batch_size * sum(self._sizes(lab))
 
     def run(self, lab: Lab) -> GradientError:
@@ -44,21 +39,18 @@ class MeasureGradientError(Experiment[GradientError]):
         return GradientError(sizes, np.array([self._errors(lab, sizes, seed) for seed in lab.seeds]).T)
 
     def _sizes(self, lab: Lab) -> tuple[int, ...]:
-        return lab.within(lab.trial(self.setting), (*lab.sizes, FULL))
+        return lab.within(lab.trial(), (*lab.sizes, FULL))
 
     def _errors(self, lab: Lab, sizes: tuple[int, ...], seed: int) -> list[float]:
-        trial = lab.trial(self.setting)
+        trial = lab.trial()
         n, rng = len(trial.data), np.random.default_rng([seed, 0x6E])
 
         def gradients(b: int, orders: list[HostArray]) -> HostArray:
             """Return gradients (orders, P) of the first b examples in every order (N,)."""
-            if lab.stop.is_set():
-                raise Stopped
+            lab.check_time()
             session = trial.prepare(b, seed).session(last_batch="drop")
-            with quiet_arithmetic():
-                found = [session.ops.to_host(session.compute_gradient(order[None, :b])).astype(float).ravel()
-                         for order in orders]  # fmt: skip
-            return np.array(found)
+            found = [session.ops.to_host(session.compute_gradient(order[None, :b])) for order in orders]
+            return np.array([g.astype(float).ravel() for g in found])
 
         (whole,) = gradients(n, [np.arange(n)])
         orders = [rng.permutation(n) for _ in range(BATCHES)]

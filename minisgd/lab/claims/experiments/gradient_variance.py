@@ -9,8 +9,6 @@ import numpy as np
 from minisgd.lab.claims.experiment import Experiment
 from minisgd.lab.claims.lab import Lab
 from minisgd.lab.claims.setting import Setting
-from minisgd.lab.study.stack import Stopped
-from minisgd.training.arithmetic import quiet_arithmetic
 from minisgd.typing import HostArray
 
 BATCHES = 64
@@ -48,15 +46,11 @@ class MeasureGradientVariance(Experiment[GradientVariance]):
         return GradientVariance(sizes, np.array([[self._variance(lab, b, s) for s in lab.seeds] for b in sizes]), n)
 
     def _variance(self, lab: Lab, b: int, seed: int) -> float:
-        if lab.stop.is_set():
-            raise Stopped
-        trial = lab.trial(self.setting)
-        rng = np.random.default_rng([seed, b, 0x6E])
+        lab.check_time()
+        trial, rng = lab.trial(self.setting), np.random.default_rng([seed, b, 0x6E])
         session = trial.prepare(b, seed).session(last_batch="drop")
         gradients = []
-        with quiet_arithmetic():
-            for _ in range(BATCHES):
-                index = rng.permutation(len(trial.data))[None, :b]
-                g = session.compute_gradient(index)
-                gradients.append(session.ops.to_host(g).astype(float))
+        for _ in range(BATCHES):
+            gradient = session.compute_gradient(rng.permutation(len(trial.data))[None, :b])
+            gradients.append(session.ops.to_host(gradient).astype(float))
         return float(np.var(gradients, axis=0, ddof=1).sum())

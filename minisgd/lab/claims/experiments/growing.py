@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -11,8 +10,6 @@ import numpy as np
 from minisgd.lab.claims.experiment import Experiment
 from minisgd.lab.claims.experiments.fixed_budget import HALVES, Ending, Endings
 from minisgd.lab.claims.lab import RATIO, Lab
-from minisgd.lab.claims.setting import Setting
-from minisgd.lab.study.stack import Stopped
 from minisgd.optim import ConstantBatch, GrowBatch
 from minisgd.optim.batch_size import BatchSizeSchedule
 from minisgd.optim.learning_rate import Constant, LearningRateSchedule, StepDecay
@@ -30,14 +27,13 @@ class GrowingBudget(Experiment[Endings]):
     entries: ClassVar[type[Any] | None] = Ending
 
     epochs: float
-    setting: Setting = Setting()
     multiples: tuple[float, ...] = HALVES
 
     way: ClassVar[str] = "growing"
 
     @property
     def name(self) -> str:
-        parts = [self.setting.name, f"{self.epochs:g}-epochs-{self.way}"]
+        parts = [f"sgd-{self.epochs:g}-epochs-{self.way}"]
         parts += ["lr-" + "-".join(f"{m:g}" for m in self.multiples)] if self.multiples != HALVES else []
         return "-".join(parts)
 
@@ -51,14 +47,14 @@ class GrowingBudget(Experiment[Endings]):
         return Constant(lr), GrowBatch(sizes[0], sizes[-1], every=every, factor=RATIO)
 
     def seconds(self, lab: Lab) -> float:
-        pilot, sizes = lab.pilot(self.setting), lab.within(lab.trial(self.setting))
-        each = self.epochs / len(sizes) * len(lab.trial(self.setting).data)
-        # of the pilot's, near enough
-        steps = sum(each / b * (0.5 + 0.5 * b / pilot.batch_size) for b in self.stages(sizes))
-        return len(lab.seeds) * len(lab.rates(self.multiples)) * steps * pilot.replica_step_seconds
+        pilot, trial = lab.pilot(), lab.trial()
+        sizes = lab.within(trial)
+        examples = self.epochs / len(sizes) * len(trial.data)  # of a stage
+        each = sum(pilot.seconds(b, examples / b) for b in self.stages(sizes))
+        return len(lab.seeds) * len(lab.rates(self.multiples)) * each
 
     def run(self, lab: Lab) -> Endings:
-        trial, pilot, journal = lab.trial(self.setting), lab.pilot(self.setting), lab.journal(self)
+        trial, pilot, journal = lab.trial(), lab.pilot(), lab.journal(self)
         sizes = lab.within(trial)
         rates = [float(f"{m * pilot.lr:.4g}") for m in lab.rates(self.multiples)]
         for lr in rates:
@@ -70,7 +66,7 @@ class GrowingBudget(Experiment[Endings]):
 
     def _train(self, lab: Lab, sizes: tuple[int, ...], lr: float) -> list[Ending]:
         """Train one replica for each seed."""
-        trial = lab.trial(self.setting)
+        trial = lab.trial()
         rate, schedule = self.schedules(sizes, lr)
         trial = replace(trial, optimizer=replace(trial.optimizer, lr=rate))
         prepared = replace(trial.prepare(schedule.largest, lab.seeds), batch_size=schedule)
@@ -80,17 +76,10 @@ class GrowingBudget(Experiment[Endings]):
         budget = self.epochs * len(trial.data)
         while session.examples + schedule(session.progress()) <= budget:
             session.step()
-            if lab.stop.is_set():
-                raise Stopped
+            lab.check_time()
         train, val = on_train.score(), on_validation.score()
-        endings = []
-        for k, seed in enumerate(lab.seeds):
-            losses = float(train.loss[k]), float(val.loss[k])
-            accuracies = (math.nan if s.accuracy is None else float(s.accuracy[k]) for s in (train, val))
-            of_train, of_val = accuracies
-            diverged = not all(map(math.isfinite, losses))
-            endings.append(Ending(sizes[-1], lr, seed, session.steps, diverged, losses[0], of_train, losses[1], of_val))
-        return endings
+        keys = [(sizes[-1], lr, seed) for seed in lab.seeds]
+        return [Ending.of(key, session.steps, train, val, k) for k, key in enumerate(keys)]
 
 
 class DecayingBudget(GrowingBudget):

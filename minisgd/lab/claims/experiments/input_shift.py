@@ -14,9 +14,7 @@ import numpy as np
 from minisgd.lab.claims.experiment import Experiment, Unsuitable
 from minisgd.lab.claims.lab import Lab
 from minisgd.lab.claims.setting import Setting
-from minisgd.lab.study.stack import Stopped
 from minisgd.nn import BatchNorm, Flatten, Linear, Network, ReLU
-from minisgd.training.arithmetic import quiet_arithmetic
 from minisgd.typing import Array, HostArray
 
 STEPS, BATCH, PROBE = 100, 64, 256
@@ -57,22 +55,19 @@ class FollowInputs(Experiment[InputShift]):
         return f"{self.setting.name}-inputs-at-the-rate-of-{self.rate_of.name}"
 
     def seconds(self, lab: Lab) -> float:
-        pilot = lab.pilot(self.setting)
-        return len(lab.seeds) * STEPS * 3 * pilot.replica_step_seconds * (0.5 + 0.5 * PROBE / pilot.batch_size)
+        return len(lab.seeds) * lab.pilot(self.setting).seconds(PROBE, 3 * STEPS)
 
     def run(self, lab: Lab) -> InputShift:
         trial = lab.trial(self.setting).with_lr(lab.pilot(self.rate_of).lr)
         session = trial.prepare(min(BATCH, len(trial.data)), list(lab.seeds)).session(last_batch="drop")
         x = np.asarray(trial.data.train.x[:PROBE], np.float32) * trial.data.scale
         before, changes = _moments(session.network, x), []
-        with quiet_arithmetic():
-            for _ in range(STEPS):
-                if lab.stop.is_set():
-                    raise Stopped
-                session.step()
-                after = _moments(session.network, x)
-                changes.append(_change(before, after))
-                before = after
+        for _ in range(STEPS):
+            lab.check_time()
+            session.step()
+            after = _moments(session.network, x)
+            changes.append(_change(before, after))
+            before = after
         lab.on_cells(len(lab.seeds))
         return InputShift(np.array(changes))
 

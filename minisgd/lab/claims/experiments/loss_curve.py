@@ -8,10 +8,9 @@ import numpy as np
 
 from minisgd.lab.claims.experiment import Experiment
 from minisgd.lab.claims.lab import Lab
-from minisgd.lab.claims.setting import Setting
-from minisgd.lab.study.stack import Stopped
-from minisgd.training.arithmetic import quiet_arithmetic
 from minisgd.typing import HostArray
+
+STEPS = 200
 
 
 @dataclass(frozen=True)
@@ -32,35 +31,27 @@ class LossCurves:
 
 @dataclass(frozen=True)
 class RecordLoss(Experiment[LossCurves]):
-    """Train for so many steps at the pilot's learning rate, one for all, and keep the loss of every batch."""
-
-    setting: Setting = Setting()
-    steps: int = 200
-    batch_sizes: tuple[int, ...] = ()
+    """Train for STEPS steps at the pilot's learning rate, one for all, and keep the loss of every batch."""
 
     @property
     def name(self) -> str:
-        return "-".join([self.setting.name, "loss-curve", f"{self.steps}-steps", *map(str, self.batch_sizes)])
+        return f"sgd-loss-curve-{STEPS}-steps"
 
     def seconds(self, lab: Lab) -> float:
-        pilot, sizes = lab.pilot(self.setting), lab.within(lab.trial(self.setting), self.batch_sizes)
-        each = sum(0.5 + 0.5 * b / pilot.batch_size for b in sizes)
-        return len(lab.seeds) * self.steps * pilot.replica_step_seconds * each
+        pilot = lab.pilot()
+        return len(lab.seeds) * sum(pilot.seconds(b, STEPS) for b in lab.within(lab.trial()))
 
     def run(self, lab: Lab) -> LossCurves:
-        trial = lab.trial(self.setting)
-        sizes = lab.within(trial, self.batch_sizes)
+        sizes = lab.within(lab.trial())
         return LossCurves(sizes, np.stack([self._record(lab, b) for b in sizes]))
 
     def _record(self, lab: Lab, b: int) -> HostArray:
         """Return the losses of every seed, (S, T)."""
-        trial = lab.trial(self.setting).with_lr(lab.pilot(self.setting).lr)
+        trial = lab.trial().with_lr(lab.pilot().lr)
         session = trial.prepare(b, list(lab.seeds)).session(last_batch="drop")
         losses = []
-        with quiet_arithmetic():
-            for _ in range(self.steps):
-                if lab.stop.is_set():
-                    raise Stopped
-                session.step()
-                losses.append(np.array(session.take_train_loss(), float))
+        for _ in range(STEPS):
+            lab.check_time()
+            session.step()
+            losses.append(np.array(session.take_train_loss(), float))
         return np.stack(losses, axis=1)

@@ -90,7 +90,5 @@ class MeasureMemory(Experiment[Memory]):
             prepared = trial.prepare(b, lab.seed)
             plans.append(Plan(prepared.recipe.requests()).bytes_by_owner())
             measured.append(peak_bytes(prepared))
-        names = sorted({str(owner) for plan in plans for owner in plan})
-        by_name = [{str(owner): n for owner, n in plan.items()} for plan in plans]
-        owners = {name: np.array([plan.get(name, 0) for plan in by_name], float) for name in names}
+        owners = {str(owner): np.array([plan[owner] for plan in plans], float) for owner in plans[0]}
         return Memory(sizes, np.array(measured, float), owners)

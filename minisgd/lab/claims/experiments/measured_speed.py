@@ -11,7 +11,6 @@ import numpy as np
 from minisgd.lab.claims.experiment import Experiment, Unsuitable
 from minisgd.lab.claims.experiments.clocked import Clocked
 from minisgd.lab.claims.lab import Lab
-from minisgd.lab.claims.setting import Setting
 from minisgd.lab.instruments.throughput.latency import describe, time_calls
 from minisgd.lab.instruments.throughput.pairs import PowersOfTwo, compare, time_builds
 from minisgd.lab.instruments.throughput.speed import Speed
@@ -25,22 +24,20 @@ class ComparePowers(Experiment[Clocked[PowersOfTwo]]):
 
     alone: ClassVar[bool] = True
 
-    setting: Setting = Setting()
-
     @property
     def name(self) -> str:
-        return f"{self.setting.name}-powers-of-two"
+        return "sgd-powers-of-two"
 
     def seconds(self, lab: Lab) -> float:
         return 0.8 * len(self._powers(lab))
 
     def run(self, lab: Lab) -> Clocked[PowersOfTwo]:
-        trial, powers = lab.trial(self.setting), self._powers(lab)
+        trial, powers = lab.trial(), self._powers(lab)
         builds = time_builds(trial.still(lab.seed), powers, lab.threads, np.random.default_rng(lab.seed))
         return Clocked.of(partial(compare, powers, examples=len(trial.data)), builds, trial.device)
 
     def _powers(self, lab: Lab) -> list[int]:
-        n = len(lab.trial(self.setting).data)
+        n = len(lab.trial().data)
         powers = [power for power in POWERS if power < n]
         if len(powers) < 3:
             raise Unsuitable(f"{n} examples hold too few powers of two to compare")
@@ -53,17 +50,15 @@ class TimePredictions(Experiment[Clocked[Speed]]):
 
     alone: ClassVar[bool] = True
 
-    setting: Setting = Setting()
-
     @property
     def name(self) -> str:
-        return f"{self.setting.name}-predictions"
+        return "sgd-predictions"
 
     def seconds(self, lab: Lab) -> float:
         return 0.15 * len(self._sizes(lab))
 
     def run(self, lab: Lab) -> Clocked[Speed]:
-        trial, sizes, rng = lab.trial(self.setting), self._sizes(lab), np.random.default_rng(lab.seed)
+        trial, sizes, rng = lab.trial(), self._sizes(lab), np.random.default_rng(lab.seed)
         calls = time_calls(trial.prepare(1, lab.seed).recipe.network, trial.data, sizes, lab.threads, rng)
         wall, worked = [each[:, 0] for each in calls], [each.min(axis=1) for each in calls]
         by_clock, by_processor = (describe(sizes, each, len(trial.data), rng) for each in (wall, worked))
@@ -71,5 +66,4 @@ class TimePredictions(Experiment[Clocked[Speed]]):
         return Clocked(by_clock, by_processor, share if trial.device == "cpu" else 1.0)
 
     def _sizes(self, lab: Lab) -> tuple[int, ...]:
-        trial = lab.trial(self.setting)
-        return (1, *lab.held(trial))
+        return (1, *lab.held(lab.trial()))

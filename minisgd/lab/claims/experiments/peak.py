@@ -12,9 +12,7 @@ from minisgd.backend.cpu.threads import choose_threads
 from minisgd.lab.claims.experiment import Experiment
 from minisgd.lab.claims.experiments.clocked import Clocked
 from minisgd.lab.claims.lab import Lab
-from minisgd.lab.claims.setting import Setting
 from minisgd.lab.timing.clock import StepTimes, Task, in_turn
-from minisgd.training.explain.explain import explain
 from minisgd.typing import HostArray
 
 WIDTH = 1024
@@ -40,18 +38,16 @@ class MeasureUtilisation(Experiment[Clocked[Utilisation]]):
 
     alone: ClassVar[bool] = True
 
-    setting: Setting = Setting()
-
     @property
     def name(self) -> str:
-        return f"{self.setting.name}-utilisation"
+        return "sgd-utilisation"
 
     def seconds(self, lab: Lab) -> float:
-        sizes = lab.held(lab.trial(self.setting))
+        sizes = lab.held(lab.trial())
         return lab.visits * (3 * lab.visit_seconds * len(sizes) + 0.2)
 
     def run(self, lab: Lab) -> Clocked[Utilisation]:
-        trial = lab.trial(self.setting)
+        trial = lab.trial()
         sizes, prepare = lab.held(trial), trial.still(lab.seed)
         sessions = [prepare(b).session(last_batch="drop") for b in sizes]
         threads = [choose_threads(session.largest_product(), lab.threads) for session in sessions]
@@ -63,12 +59,7 @@ class MeasureUtilisation(Experiment[Clocked[Utilisation]]):
         most = choose_threads(2 * WIDTH**3, lab.threads)
         tasks.append(Task(partial(ops.matmul, a, a, out=out), ops, most))
         taken = StepTimes.of(in_turn(tasks, Task.typical, rng, visits=lab.visits, seconds=lab.visit_seconds))
-        shape = trial.data.input_shape
-        work = [
-            explain(trial.network, b, input_shape=shape, optimizer=trial.optimizer, loss=trial.loss, dtype=trial.dtype)
-            for b in sizes
-        ]
-        flops = np.array([w.total.flops for w in work])
+        flops = np.array([trial.flops(b) for b in sizes])
         return Clocked.of(partial(_utilisation, sizes, flops), taken, trial.device)
 
 

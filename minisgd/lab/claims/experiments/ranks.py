@@ -15,7 +15,6 @@ from minisgd.lab.claims.experiments.measured import StepTimes
 from minisgd.lab.claims.experiments.three_axes import seconds_to_target
 from minisgd.lab.claims.experiments.to_target import TargetRuns
 from minisgd.lab.claims.lab import Lab
-from minisgd.lab.claims.setting import Setting
 from minisgd.lab.study.fit import fit_steps
 from minisgd.lab.study.ranks import simulate_ranks
 from minisgd.lab.timing.all_reduce import AllReduce, measure_all_reduce
@@ -39,11 +38,9 @@ class TimeExchange(Experiment[Clocked[Exchange]]):
 
     alone: ClassVar[bool] = True
 
-    setting: Setting = Setting()
-
     @property
     def name(self) -> str:
-        return f"{self.setting.name}-exchange"
+        return "sgd-exchange"
 
     def seconds(self, lab: Lab) -> float:
         return 2.0
@@ -53,7 +50,7 @@ class TimeExchange(Experiment[Clocked[Exchange]]):
             found = measure_all_reduce()
         except MissingExtraError:
             raise Unsuitable("it needs ranks to be timed: pip install 'minisgd[mpi]'") from None
-        gradient_bytes = lab.trial(self.setting).prepare(1, [0]).recipe.network.vector.nbytes
+        gradient_bytes = lab.trial().prepare(1, [0]).recipe.network.vector.nbytes
         by_clock, by_processor = (Exchange(each, gradient_bytes) for each in (found, found.unhindered()))
         return Clocked(by_clock, by_processor, found.cpu_share)
 

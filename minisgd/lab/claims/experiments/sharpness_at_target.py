@@ -12,8 +12,6 @@ from minisgd.lab.claims.experiment import Experiment
 from minisgd.lab.claims.experiments.curvature import seconds_of, sharpness_of
 from minisgd.lab.claims.experiments.fixed_budget import Ending, Endings
 from minisgd.lab.claims.lab import Lab
-from minisgd.lab.claims.setting import Setting
-from minisgd.lab.study.stack import Stopped
 from minisgd.lab.trial import Trial
 from minisgd.nn import Network
 
@@ -42,15 +40,14 @@ class SharpnessAtTarget(Experiment[Endings]):
     entries: ClassVar[type[Any] | None] = Ending
 
     rule: Rule
-    setting: Setting = Setting()
 
     @property
     def name(self) -> str:
-        return f"{self.setting.name}-sharpness-{self.rule.replace(' ', '-').replace('/', '-per-')}"
+        return f"sgd-sharpness-{self.rule.replace(' ', '-').replace('/', '-per-')}"
 
     def rates(self, batch_size: int, lab: Lab) -> list[float]:
         """Return the learning rates to try at a batch size."""
-        pilot, largest = lab.pilot(self.setting), lab.within(lab.trial(self.setting))[-1]
+        pilot, largest = lab.pilot(), lab.within(lab.trial())[-1]
         found = {
             "fixed lr": [pilot.lr / 2],
             "fixed lr/B": [pilot.lr * batch_size / largest],
@@ -59,17 +56,16 @@ class SharpnessAtTarget(Experiment[Endings]):
         return [float(f"{lr:.4g}") for lr in found]
 
     def seconds(self, lab: Lab) -> float:
-        pilot, total = lab.pilot(self.setting), 0.0
-        for b in lab.within(lab.trial(self.setting)):
+        pilot, total = lab.pilot(), 0.0
+        for b in lab.within(lab.trial()):
             rates = self.rates(b, lab)
             steps = 2 * pilot.steps * max(1.0, pilot.lr / max(rates))
-            total += len(rates) * steps * (0.5 + 0.5 * b / pilot.batch_size) * pilot.replica_step_seconds
-            total += seconds_of("all", pilot)
+            total += len(rates) * pilot.seconds(b, steps) + seconds_of("all", pilot)
         return len(lab.seeds) * total
 
     def run(self, lab: Lab) -> Endings:
-        trial, journal = lab.trial(self.setting), lab.journal(self)
-        lab.goal(self.setting)
+        trial, journal = lab.trial(), lab.journal(self)
+        lab.goal()
         sizes, cells = lab.within(trial), []
         for b in sizes:
             known = {c.seed: c for c in journal.cells.values() if c.batch_size == b}
@@ -82,7 +78,7 @@ class SharpnessAtTarget(Experiment[Endings]):
 
     def _train(self, lab: Lab, trial: Trial, b: int) -> list[Ending]:
         """Train until one learning rate has brought all seeds to the target; measure those."""
-        pilot, rates = lab.pilot(self.setting), self.rates(b, lab)
+        pilot, rates = lab.pilot(), self.rates(b, lab)
         runs = [(lr, seed) for lr in rates for seed in lab.seeds]
         prepared = trial.with_lr(1.0).prepare(b, [seed for _, seed in runs])
         session = prepared.session(last_batch="drop", lr_factors=[lr for lr, _ in runs])
@@ -94,8 +90,7 @@ class SharpnessAtTarget(Experiment[Endings]):
         while session.steps < limit and max(there.values()) < len(lab.seeds):
             for _ in range(max(1, math.ceil((GROWTH - 1) * session.steps))):
                 session.step()
-                if lab.stop.is_set():
-                    raise Stopped
+                lab.check_time()
             for k, loss in enumerate(evaluator.score().loss):
                 if k not in arrived and loss <= pilot.target.value:
                     arrived[k] = session.network.replica(k), session.steps, float(loss)
@@ -105,8 +100,7 @@ class SharpnessAtTarget(Experiment[Endings]):
         for k, (lr, seed) in enumerate(runs):
             if lr != best:
                 continue
-            if lab.stop.is_set():
-                raise Stopped
+            lab.check_time()
             if k not in arrived:
                 endings.append(Ending(b, lr, seed, session.steps, False, *(4 * (math.nan,))))
             else:

@@ -8,7 +8,6 @@ import numpy as np
 
 from minisgd.lab.claims.experiment import Experiment
 from minisgd.lab.claims.lab import Lab
-from minisgd.lab.claims.setting import Setting
 from minisgd.typing import HostArray
 
 
@@ -24,17 +23,16 @@ class StepFlops:
 class CountFlops(Experiment[StepFlops]):
     """Record one update at every batch size and add its lines up; a multiply-add is two FLOPs."""
 
-    setting: Setting = Setting()
     batch_sizes: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
-        return "-".join([self.setting.name, "flops", *map(str, self.batch_sizes)])
+        return "-".join(["sgd-flops", *map(str, self.batch_sizes)])
 
     def seconds(self, lab: Lab) -> float:
-        return 0.01 * len(lab.within(lab.trial(self.setting), self.batch_sizes))
+        return 0.01 * len(lab.within(lab.trial(), self.batch_sizes))
 
     def run(self, lab: Lab) -> StepFlops:
-        trial = lab.trial(self.setting)
+        trial = lab.trial()
         sizes = lab.within(trial, self.batch_sizes)
         return StepFlops(sizes, np.array([trial.flops(b) for b in sizes]))

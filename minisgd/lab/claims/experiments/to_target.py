@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Any, ClassVar
 
 import numpy as np
@@ -114,22 +115,17 @@ class TargetRuns:
 
     def cautions(self) -> tuple[str, ...]:
         """State where the best learning rate is on the edge of its grid, and where seeds did not reach the target."""
-        found = []
-        edge = [str(b) for b, best in zip(self.batch_sizes, self.best(), strict=True) if best.on_edge]
-        hasty = [str(b) for b, s in zip(self.batch_sizes, self.best_steps, strict=True) if np.median(s) < MEASURABLE]
-        missed = [str(b) for b, s in zip(self.batch_sizes, self.best_steps, strict=True) if not np.isfinite(s).all()]
-        if edge:
-            found.append(f"At batch size {', '.join(edge)} the best learning rate is on the edge of its grid.")
-        if hasty:
-            found.append(
-                f"At batch size {', '.join(hasty)} the target takes fewer than {MEASURABLE} steps: too few to be told "
-                "apart well."
-            )
-        if missed:
-            found.append(
-                f"At batch size {', '.join(missed)} some seeds never got there; they count as infinitely slow."
-            )
-        return tuple(found)
+        steps = self.best_steps
+        on_edge = [best.on_edge for best in self.best()]
+        hasty = [np.median(row) < MEASURABLE for row in steps]
+        missed = [not np.isfinite(row).all() for row in steps]
+        found = (
+            (on_edge, "the best learning rate is on the edge of its grid"),
+            (hasty, f"the target takes fewer than {MEASURABLE} steps: too few to be told apart well"),
+            (missed, "some seeds never got there; they count as infinitely slow"),
+        )
+        sizes = [", ".join(map(str, compress(self.batch_sizes, where))) for where, _ in found]
+        return tuple(f"At batch size {at} {what}." for at, (_, what) in zip(sizes, found, strict=True) if at)
 
 
 @dataclass(frozen=True)
@@ -158,10 +154,9 @@ class RunToTarget(Experiment[TargetRuns]):
         pilot, trial = lab.pilot(self.setting, self.target_of), lab.trial(self.setting)
         first = min(FIRST_SEEDS, len(lab.seeds))
         cells = first * (2 * HALF_WINDOW + 1) + (len(lab.seeds) - first) * IN_RACE
-        steps = [1.5 * pilot.steps * max(1.0, pilot.batch_size / b) for b in lab.within(trial, self.batch_sizes)]
+        steps = 1.5 * pilot.steps  # at the batch size of the pilot and at larger ones; at smaller ones more
         sizes = lab.within(trial, self.batch_sizes)
-        each = [0.5 + 0.5 * b / pilot.batch_size for b in sizes]  # of the pilot's step, near enough
-        return cells * pilot.replica_step_seconds * float(np.dot(steps, each))
+        return cells * sum(pilot.seconds(b, steps * max(1.0, pilot.batch_size / b)) for b in sizes)
 
     def run(self, lab: Lab) -> TargetRuns:
         trial, pilot = lab.trial(self.setting), lab.goal(self.setting, self.target_of)
