@@ -48,6 +48,8 @@ def figure(
         ax.tick_params(colors=INK, labelsize=9, length=3, color=GREY)
         ax.grid(True, color=FAINT, linewidth=0.8)
         ax.set_axisbelow(True)
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.label.set(fontsize=9.5, color=INK)
     return page, axes[0] if axes.size == 1 else axes
 
 
@@ -108,7 +110,7 @@ def log_axis(
     setattr(ax, f"say_{which}", say)
     ticks = round_numbers(low, high, most, base)
     fixed_ticks(axis, ticks, [say(tick) for tick in ticks])
-    axis.set_label_text(label, fontsize=9.5, color=INK)
+    axis.set_label_text(label)
 
 
 def batch_axis(ax: Axes, sizes: Sequence[float], base: int = 2) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from minisgd.lab import words
 from minisgd.lab.claims.decision import Rule, Verdict
 from minisgd.lab.claims.experiment import Experiment
-from minisgd.lab.claims.statistics import Estimate
+from minisgd.lab.claims.statistics import Estimate, ratio_of
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,16 @@ class Effect:
     def of(cls, name: str, estimate: Estimate) -> Effect:
         """Name an estimate."""
         return cls(name, estimate.value, estimate.low, estimate.high)
+
+    @classmethod
+    def ratio(cls, name: str, estimate: Estimate) -> Effect:
+        """Name a log-ratio, as the ratio."""
+        return cls.of(name, ratio_of(estimate))
+
+    @classmethod
+    def exact(cls, name: str, value: float) -> Effect:
+        """Name a number that was counted, not sampled."""
+        return cls.of(name, Estimate.exact(value))
 
     @property
     def interval(self) -> str:
@@ -71,6 +81,20 @@ class Finding:
     more: tuple[Effect, ...] = ()
     cautions: tuple[str, ...] = ()
     evidence: Mapping[str, Estimate] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        rule: Rule,
+        evidence: Mapping[str, Estimate],
+        effects: Sequence[Effect],
+        n: int,
+        words: str,
+        draw: Callable[[Any], None],
+        cautions: Iterable[str] = (),
+    ) -> Finding:
+        """Judge the evidence by a rule; the first of the effects is the one on which the verdict rests."""
+        return cls(rule.verdict(evidence), effects[0], n, words, draw, tuple(effects[1:]), tuple(cautions), evidence)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,9 @@ Side = Literal["more", "less", "same", "unclear"]
 Unit = Literal["ratio", "number", "points"]
 """Of margins: of a log-ratio, said as per cent; a plain number; of accuracy, said as percentage points."""
 
+POINT = 0.01
+"""Margin of accuracies: less than one percentage point is none."""
+
 TEN_PERCENT = math.log(1.1)
 """Margin of log-ratios: effects of less than 10% are called no effect."""
 
@@ -105,6 +108,21 @@ class Statement:
         if holds:  # either end of the 95% interval counts
             return 2 * {"more": not_more, "less": not_less, "differs": min(not_more, not_less)}[self.way]
         return {"more": 1 - not_more, "less": 1 - not_less, "differs": max(1 - not_more, 1 - not_less)}[self.way]
+
+
+def above(text: str, margin: float, unit: Unit = "ratio") -> Statement:
+    """State that an effect is more than a margin."""
+    return Statement(text, "more", margin, unit)
+
+
+def below(text: str, margin: float, unit: Unit = "ratio") -> Statement:
+    """State that an effect is less than minus a margin."""
+    return Statement(text, "less", margin, unit)
+
+
+def differs(text: str, margin: float, unit: Unit = "ratio") -> Statement:
+    """State that an effect is beyond a margin on either side."""
+    return Statement(text, "differs", margin, unit)
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.page import say
-from minisgd.lab.plots import BLUE, GREY, INK, log_axis, spread
+from minisgd.lab.plots import BLUE, GREEN, GREY, INK, ORANGE, log_axis, spread
 from minisgd.typing import HostArray
 
 Axes = Any
@@ -38,9 +38,23 @@ def against_batch(
     if log:
         _log_axis(ax, table, label)
     else:
-        ax.set_ylabel(label, fontsize=9.5, color=INK)
+        ax.set_ylabel(label)
     if name:
-        ax.legend(frameon=False, fontsize=8.8, labelcolor=INK)
+        legend(ax)
+
+
+def each_against_batch(
+    ax: Axes,
+    batch_sizes: Sequence[int],
+    tables: Mapping[str, HostArray],
+    label: str,
+    *,
+    colors: Sequence[str] = (BLUE, ORANGE, GREEN),
+    log: bool = True,
+) -> None:
+    """Draw several quantities against batch size, by their names.  tables (K, S) each"""
+    for (name, table), color in zip(tables.items(), colors, strict=False):
+        against_batch(ax, batch_sizes, table, label, color=color, name=name, log=log)
 
 
 def _seeds(name: str, batch_size: int, row: HostArray, written: Callable[[float], str]) -> str:
@@ -68,7 +82,12 @@ def _short(value: float) -> str:
 def reference(ax: Axes, x: HostArray, y: HostArray, name: str) -> None:
     """Draw what theory or no effect would look like, dashed."""
     ax.plot(x, y, color=GREY, lw=1.4, ls=(0, (5, 3)), label=name)
-    ax.legend(frameon=False, fontsize=8.8, labelcolor=INK)
+    legend(ax)
+
+
+def legend(ax: Axes, **place: Any) -> None:
+    """Put a key inside the picture."""
+    ax.legend(frameon=False, fontsize=8.8, labelcolor=INK, **place)
 
 
 def batch_axis(ax: Axes, batch_sizes: Sequence[int]) -> None:
@@ -76,4 +95,4 @@ def batch_axis(ax: Axes, batch_sizes: Sequence[int]) -> None:
     ax.set_xscale("log")
     ax.set_xticks(list(batch_sizes), labels=[str(b) for b in batch_sizes], minor=False)
     ax.set_xticks([], minor=True)
-    ax.set_xlabel("batch size", fontsize=9.5, color=INK)
+    ax.set_xlabel("batch size")

@@ -15,7 +15,7 @@ import numpy as np
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Effect
 from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget
-from minisgd.lab.claims.pictures import Axes, against_batch
+from minisgd.lab.claims.pictures import Axes, each_against_batch
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.claims.statistics import Estimate, log_ratio, ratio_of
 from minisgd.lab.plots import BLUE, GREEN, ORANGE
@@ -57,9 +57,7 @@ class Arm:
     def effect(self, gap: Estimate, suffix: str = "") -> Effect:
         """State a gap as a ratio."""
         small, large = self.batch_sizes[0], self.batch_sizes[-1]
-        ratio = ratio_of(gap)
-        name = f"validation loss at batch size {large} / {small}, {self.name}{suffix}"
-        return Effect.of(name, ratio)
+        return Effect.ratio(f"validation loss at batch size {large} / {small}, {self.name}{suffix}", gap)
 
 
 def four_arms(epochs: Endings, steps: Endings) -> tuple[Arm, Arm, Arm, Arm]:
@@ -109,5 +107,5 @@ def times(estimate: Estimate) -> str:
 
 def draw(ax: Axes, arms: tuple[Arm, ...]) -> None:
     """Draw the validation losses of arms against batch size."""
-    for arm, color in zip(arms, (ORANGE, BLUE, GREEN), strict=False):
-        against_batch(ax, arm.batch_sizes, arm.val_loss, "validation loss", color=color, name=arm.name)
+    tables = {arm.name: arm.val_loss for arm in arms}
+    each_against_batch(ax, arms[0].batch_sizes, tables, "validation loss", colors=(ORANGE, BLUE, GREEN))

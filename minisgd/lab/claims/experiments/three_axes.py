@@ -14,9 +14,8 @@ from minisgd.lab import words
 from minisgd.lab.claims.claim import Effect
 from minisgd.lab.claims.experiments.measured import StepTimes
 from minisgd.lab.claims.experiments.to_target import TargetRuns
-from minisgd.lab.claims.pictures import Axes, against_batch
-from minisgd.lab.claims.statistics import Estimate, chosen_among, log_ratio, ratio_of
-from minisgd.lab.plots import BLUE, GREEN, ORANGE
+from minisgd.lab.claims.pictures import Axes, each_against_batch
+from minisgd.lab.claims.statistics import Estimate, chosen_among, log_ratio
 from minisgd.typing import HostArray
 
 
@@ -39,18 +38,14 @@ class ThreeAxes:
 
     def ratio(self, axis: str) -> Effect:
         """Return an axis as a ratio: what the largest batch needs over what the smallest one needs."""
-        r = ratio_of(getattr(self, axis))
         unit = "seconds" if axis.endswith("slower") else axis
         what = self.smallest if axis == "small_slower" else self.largest
         against = self.fastest if axis.endswith("slower") else self.smallest
-        return Effect.of(f"{unit} to target: batch size {what} / {against}", r)
+        return Effect.ratio(f"{unit} to target: batch size {what} / {against}", getattr(self, axis))
 
     def sentence(self) -> str:
         """State all three ratios."""
-        said = []
-        for axis in ("steps", "examples", "seconds"):
-            value = self.ratio(axis).value
-            said.append(f"{words.count(value)} times the {axis}")
+        said = [f"{words.count(self.ratio(axis).value)} times the {axis}" for axis in ("steps", "examples", "seconds")]
         return (
             f"Batch size {self.largest} needs {words.join(said)} of batch size {self.smallest}; "
             f"in seconds, batch size {self.fastest} is the fastest."
@@ -104,11 +99,12 @@ def log_critical(runs: TargetRuns) -> Estimate:
 
 def draw(ax: Axes, runs: TargetRuns, times: StepTimes) -> None:
     """Draw the three axes in one picture, each in units of its own smallest median."""
-    for table, name, color in (
-        (runs.best_steps, "steps", BLUE),
-        (runs.best_examples, "examples", ORANGE),
-        (seconds_to_target(runs, times), "seconds", GREEN),
-    ):
+    tables = {
+        "steps": runs.best_steps,
+        "examples": runs.best_examples,
+        "seconds": seconds_to_target(runs, times),
+    }
+    for name, table in tables.items():
         medians = np.median(table, axis=1)
-        least = medians[np.isfinite(medians)].min() if np.isfinite(medians).any() else math.nan
-        against_batch(ax, runs.batch_sizes, table / least, "to target, in units of the least", color=color, name=name)
+        tables[name] = table / min(medians[np.isfinite(medians)], default=math.nan)
+    each_against_batch(ax, runs.batch_sizes, tables, "to target, in units of the least")

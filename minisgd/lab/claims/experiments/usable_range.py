@@ -9,8 +9,8 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.experiments.fixed_budget import Endings
-from minisgd.lab.claims.pictures import Axes
-from minisgd.lab.plots import BLUE, GREY, INK, log_axis, spread
+from minisgd.lab.claims.pictures import Axes, legend, reference
+from minisgd.lab.plots import BLUE, log_axis, spread
 from minisgd.typing import HostArray
 
 WAY_BACK = 0.25
@@ -89,8 +89,8 @@ def draw(ax: Axes, found: UsableRange) -> None:
     ax.bar(places, high - low, bottom=low, width=0.5, color=BLUE, alpha=0.25)
     for ends in (found.low, found.high):
         ax.plot(places, ends, ls="", marker="o", ms=3, color=BLUE, alpha=0.5)
-    ax.plot(places, high, color=GREY, lw=1.4, ls=(0, (5, 3)), label="highest that trains")
-    ax.legend(frameon=False, fontsize=8.8, labelcolor=INK, loc="upper left")
+    reference(ax, places, high, "highest that trains")
+    legend(ax, loc="upper left")
     log_axis(ax, *spread([*found.low.ravel(), *found.high.ravel()], above=2.0), words.number, "usable learning rates")
     ax.set_xticks(places, labels=[str(b) for b in found.batch_sizes])
-    ax.set_xlabel("batch size", fontsize=9.5, color=INK)
+    ax.set_xlabel("batch size")

@@ -6,7 +6,7 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import TEN_PERCENT, Rule, Statement, every
+from minisgd.lab.claims.decision import TEN_PERCENT, Rule, above, every
 from minisgd.lab.claims.experiments.measured import MeasureMemory, Memory
 from minisgd.lab.claims.pictures import Axes, against_batch, reference
 from minisgd.lab.claims.statistics import Estimate
@@ -15,11 +15,9 @@ from minisgd.typing import Generator, HostArray
 
 RULE = Rule(
     {
-        "memory": Statement(
-            "the largest batch needs at least {margin} more bytes than the smallest", "more", TEN_PERCENT
-        ),
-        "activations": Statement("so it does for activations", "more", TEN_PERCENT),
-        "gradients": Statement("so it does for gradients", "more", TEN_PERCENT),
+        "memory": above("the largest batch needs at least {margin} more bytes than the smallest", TEN_PERCENT),
+        "activations": above("so it does for activations", TEN_PERCENT),
+        "gradients": above("so it does for gradients", TEN_PERCENT),
     },
     supported=every("memory", "activations", "gradients"),
     qualified=every("memory"),
@@ -52,15 +50,9 @@ def judge(rng: Generator, memory: Memory) -> Finding:
         against_batch(ax, memory.batch_sizes, total[:, None], "bytes", name="measured")
         reference(ax, sizes, fixed + each * sizes, "M0 + a·B")
 
-    return Finding(
-        verdict,
-        Effect("bytes that each example adds", each, low, high),
-        len(sizes),
-        text,
-        draw,
-        more=(Effect("fixed bytes", fixed, fixed, fixed), Effect("R²", explained, explained, explained)),
-        evidence=evidence,
-    )
+    slope = Effect("bytes that each example adds", each, low, high)
+    effects = [slope, Effect.exact("fixed bytes", fixed), Effect.exact("R²", explained)]
+    return Finding.of(RULE, evidence, effects, len(sizes), text, draw)
 
 
 def _spread(sizes: HostArray, total: HostArray, slope: float) -> tuple[float, float]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import Rule, Statement, every
+from minisgd.lab.claims.decision import Rule, above, every
 from minisgd.lab.claims.experiments.measured import StepTimes, TimeSteps
 from minisgd.lab.claims.pictures import Axes, against_batch, reference
 from minisgd.lab.claims.statistics import Estimate, drawn, ratio_of
@@ -22,25 +22,24 @@ MARGIN = 0.1
 def step_line(times: StepTimes, rng: Generator) -> dict[str, Estimate]:
     """Estimate t0, the seconds of an example 1/r, the log of the knee t0·r, and t0's share, over the visits."""
     sizes, logs = np.array(times.batch_sizes, float), np.log(times.seconds.T)  # (K,), (K, V)
-    taken = np.random.default_rng(rng.integers(2**32))
-
-    def line(means: HostArray) -> tuple[HostArray, HostArray]:
-        t0, each, _ = fit_affine(sizes, np.exp(means))
-        return t0, np.maximum(each, 1e-300)
 
     def quantity(name: str, means: HostArray) -> HostArray:
-        t0, each = line(means)
-        found = {"t0": t0, "each": each, "share": t0 / (t0 + each * sizes[0])}
-        return found[name] if name in found else np.log(np.maximum(t0, 1e-300) / each)
+        t0, each, _ = fit_affine(sizes, np.exp(means))
+        each = np.maximum(each, 1e-300)
+        if name == "knee":
+            return np.asarray(np.log(np.maximum(t0, 1e-300) / each))
+        found: dict[str, HostArray] = {"t0": t0, "each": each, "share": t0 / (t0 + each * sizes[0])}
+        return found[name]
 
-    names, seed = ("t0", "each", "knee", "share"), int(taken.integers(2**32))
+    # the same draws for all four, as they are of one line
+    names, seed = ("t0", "each", "knee", "share"), int(np.random.default_rng(rng.integers(2**32)).integers(2**32))
     return {name: drawn(partial(quantity, name), logs, np.random.default_rng(seed)) for name in names}
 
 
 RULE = Rule(
     {
-        "share": Statement("overhead is more than {margin} of the smallest batch's step", "more", MARGIN, "number"),
-        "knee": Statement("the knee t0·r lies above one example", "more", 0.0),
+        "share": above("overhead is more than {margin} of the smallest batch's step", MARGIN, "number"),
+        "knee": above("the knee t0·r lies above one example", 0.0),
     },
     supported=every("share", "knee"),
     qualified=every("share"),
@@ -51,7 +50,6 @@ def judge(rng: Generator, times: StepTimes) -> Finding:
     """Fit t(B) = t0 + B/r and ask which share of the smallest step is t0."""
     line = step_line(times, rng)
     share, knee, smallest = line["share"], ratio_of(line["knee"]), times.batch_sizes[0]
-    evidence = {"share": share, "knee": line["knee"]}
     text = (
         f"{100 * share.value:.0f}% of a step at batch size {smallest} is overhead ({words.seconds(line['t0'].value)} a "
         f"step); overhead and work are equal at batch size {words.size(knee.value)}."
@@ -62,9 +60,13 @@ def judge(rng: Generator, times: StepTimes) -> Finding:
         against_batch(ax, times.batch_sizes, times.seconds.T, "seconds of a step", name="measured")
         reference(ax, sizes, line["t0"].value + sizes * line["each"].value, "t0 + B/r")
 
-    effects = [Effect.of(f"overhead's share of a step at batch size {smallest}", share)]
-    more = Effect.of("seconds of overhead t0", line["t0"]), Effect.of("knee t0·r", knee)
-    return Finding(RULE.verdict(evidence), effects[0], times.seconds.size, text, draw, more, evidence=evidence)
+    effects = [
+        Effect.of(f"overhead's share of a step at batch size {smallest}", share),
+        Effect.of("seconds of overhead t0", line["t0"]),
+        Effect.of("knee t0·r", knee),
+    ]
+    evidence = {"share": share, "knee": line["knee"]}
+    return Finding.of(RULE, evidence, effects, times.seconds.size, text, draw)
 
 
 CLAIM = Claim(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding, undecided
-from minisgd.lab.claims.decision import Rule, Statement, every
+from minisgd.lab.claims.decision import Rule, below, every
 from minisgd.lab.claims.experiments.gradient_variance import GradientVariance, MeasureGradientVariance
 from minisgd.lab.claims.pictures import Axes, against_batch, reference
 from minisgd.lab.claims.statistics import log_slope
@@ -14,13 +14,10 @@ from minisgd.typing import Generator
 MARGIN = 0.1
 """A slope within 0.1 of another is the same."""
 
+SLOPE = "slope of log variance against log B"
 
 RULE = Rule(
-    {
-        "slope": Statement(
-            "the slope is below −{margin}; averaging independent examples gives −1", "less", MARGIN, "number"
-        )
-    },
+    {"slope": below("the slope is below −{margin}; averaging independent examples gives −1", MARGIN, "number")},
     supported=every("slope"),
 )
 
@@ -30,11 +27,9 @@ def judge(rng: Generator, noise: GradientVariance) -> Finding:
     sizes = np.array(noise.batch_sizes, float)
     freed = noise.variance / (1 - sizes / noise.n_train)[:, None]
     if not (noise.variance > 0).all():
-        return undecided(
-            "slope of log variance against log B", "The examples have one gradient in common: none is noisy."
-        )
+        return undecided(SLOPE, "The examples have one gradient in common: none is noisy.")
     slope = log_slope(sizes, freed)
-    evidence, exact = {"slope": slope}, slope.shifted(1).within(MARGIN)
+    exact = slope.shifted(1).within(MARGIN)
     text = (
         f"The variance of the gradient goes as B^{slope.value:.2f}"
         + (", the −1 of averaging independent examples" if exact else ", which is not the −1 of averaging")
@@ -46,8 +41,7 @@ def judge(rng: Generator, noise: GradientVariance) -> Finding:
         total = np.median(freed * sizes[:, None])
         reference(ax, sizes, total * (1 / sizes - 1 / noise.n_train), "tr Σ (1/B − 1/N)")
 
-    effect = Effect.of("slope of log variance against log B", slope)
-    return Finding(RULE.verdict(evidence), effect, noise.variance.size, text, draw, evidence=evidence)
+    return Finding.of(RULE, {"slope": slope}, [Effect.of(SLOPE, slope)], noise.variance.size, text, draw)
 
 
 CLAIM = Claim(

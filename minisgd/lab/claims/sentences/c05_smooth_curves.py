@@ -6,7 +6,7 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import Rule, Statement, every
+from minisgd.lab.claims.decision import Rule, below, every
 from minisgd.lab.claims.experiments.loss_curve import LossCurves, RecordLoss
 from minisgd.lab.claims.pictures import Axes, against_batch, reference
 from minisgd.lab.claims.statistics import log_slope
@@ -15,11 +15,10 @@ from minisgd.typing import Generator
 MARGIN = 0.1
 """A slope within ±0.1 is none: over two decades of batch size, less than a factor 1.6 of roughness."""
 
-
 RULE = Rule(
     {
-        "absolute": Statement("the slope is below −{margin}", "less", MARGIN, "number"),
-        "relative": Statement("it is so in units of the loss itself", "less", MARGIN, "number"),
+        "absolute": below("the slope is below −{margin}", MARGIN, "number"),
+        "relative": below("it is so in units of the loss itself", MARGIN, "number"),
     },
     supported=every("absolute", "relative"),
     qualified=every("absolute"),
@@ -29,24 +28,23 @@ RULE = Rule(
 def judge(rng: Generator, curves: LossCurves) -> Finding:
     """Fit the slope of the residual s.d. against B, as it is and in units of the loss itself."""
     sizes, rough = np.array(curves.batch_sizes, float), curves.roughness
-    slopes = {
-        "residual s.d.": log_slope(sizes, rough),
-        "residual s.d. / mean loss": log_slope(sizes, rough / curves.loss.mean(axis=2)),
-    }
-    evidence = dict(zip(("absolute", "relative"), slopes.values(), strict=True))
+    absolute, relative = log_slope(sizes, rough), log_slope(sizes, rough / curves.loss.mean(axis=2))
     medians = np.median(rough, axis=1)
     text = (
         f"From step to step the loss scatters by {words.number(medians[0])} at batch size "
         f"{curves.batch_sizes[0]} and by {words.number(medians[-1])} at {curves.batch_sizes[-1]}: as "
-        f"B^{slopes['residual s.d.'].value:.2f}. Averaging independent examples gives −0.5."
+        f"B^{absolute.value:.2f}. Averaging independent examples gives −0.5."
     )
 
     def draw(ax: Axes) -> None:
         against_batch(ax, curves.batch_sizes, rough, "residual s.d. of the loss", name="measured")
         reference(ax, sizes, medians[0] * np.sqrt(sizes[0] / sizes), "1/√B from the smallest batch")
 
-    effects = [Effect.of(f"slope of log {name} against log B", e) for name, e in slopes.items()]
-    return Finding(RULE.verdict(evidence), effects[0], rough.size, text, draw, (effects[1],), evidence=evidence)
+    effects = [
+        Effect.of("slope of log residual s.d. against log B", absolute),
+        Effect.of("slope of log residual s.d. / mean loss against log B", relative),
+    ]
+    return Finding.of(RULE, {"absolute": absolute, "relative": relative}, effects, rough.size, text, draw)
 
 
 CLAIM = Claim(

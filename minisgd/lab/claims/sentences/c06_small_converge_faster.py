@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minisgd.lab.claims.claim import Claim, Finding
-from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, fails
+from minisgd.lab.claims.decision import QUARTER, Rule, above, every, fails
 from minisgd.lab.claims.experiments import three_axes
 from minisgd.lab.claims.experiments.measured import StepTimes, TimeSteps
 from minisgd.lab.claims.experiments.to_target import CHOSEN, RunToTarget, TargetRuns
@@ -11,10 +11,8 @@ from minisgd.typing import Generator
 
 RULE = Rule(
     {
-        "examples": Statement(
-            "the largest batch needs at least {margin} more examples than the smallest", "more", QUARTER
-        ),
-        "lags": Statement("the smallest takes at least {margin} more seconds than the fastest", "more", QUARTER),
+        "examples": above("the largest batch needs at least {margin} more examples than the smallest", QUARTER),
+        "lags": above("the smallest takes at least {margin} more seconds than the fastest", QUARTER),
     },
     supported=every("examples", fails("lags")),
     qualified=every("examples"),
@@ -25,18 +23,17 @@ def judge(rng: Generator, runs: TargetRuns, times: StepTimes) -> Finding:
     """Ask whether the smallest batch needs fewer examples than the largest, and no more time than any."""
     axes = three_axes.compare(runs, times)
     evidence = {"examples": axes.examples, "lags": axes.small_slower}
-    text, lags = axes.sentence(), RULE.statements["lags"].holds(axes.small_slower)
-    if RULE.statements["examples"].holds(axes.examples) and lags:
+    text = axes.sentence()
+    if all(RULE.statements[name].holds(effect) for name, effect in evidence.items()):
         text += " The smallest batch needs the fewest examples, but not the least time."
-    return Finding(
-        RULE.verdict(evidence),
-        axes.ratio("examples"),
+    return Finding.of(
+        RULE,
+        evidence,
+        [axes.ratio(axis) for axis in ("examples", "steps", "seconds", "small_slower")],
         runs.training_runs,
         text,
         lambda ax: three_axes.draw(ax, runs, times),
-        (axes.ratio("steps"), axes.ratio("seconds"), axes.ratio("small_slower")),
         runs.cautions(),
-        evidence,
     )
 
 

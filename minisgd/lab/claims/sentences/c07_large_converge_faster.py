@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, fails
+from minisgd.lab.claims.decision import QUARTER, Rule, above, below, every, fails
 from minisgd.lab.claims.experiments import three_axes
 from minisgd.lab.claims.experiments.measured import StepTimes, TimeSteps
 from minisgd.lab.claims.experiments.to_target import CHOSEN, RunToTarget, TargetRuns
@@ -14,9 +14,9 @@ from minisgd.typing import Generator
 
 RULE = Rule(
     {
-        "steps": Statement("the largest batch needs at least {margin} fewer steps than the smallest", "less", QUARTER),
-        "beyond": Statement("the critical batch size lies beyond the largest batch", "more", 0.0),
-        "lags": Statement("the largest batch takes at least {margin} more seconds than the fastest", "more", QUARTER),
+        "steps": below("the largest batch needs at least {margin} fewer steps than the smallest", QUARTER),
+        "beyond": above("the critical batch size lies beyond the largest batch", 0.0),
+        "lags": above("the largest batch takes at least {margin} more seconds than the fastest", QUARTER),
     },
     supported=every("steps", "beyond", fails("lags")),
     qualified=every("steps"),
@@ -27,26 +27,22 @@ def judge(rng: Generator, runs: TargetRuns, times: StepTimes) -> Finding:
     """Ask whether the largest batch needs fewer steps, and whether that goes on and saves time."""
     axes = three_axes.compare(runs, times)
     critical = runs.critical()
-    b_crit = critical.fit.b_crit if critical.fit else float("nan")
+    b_crit = critical.fit.b_crit if critical.fit else math.nan
     beyond = three_axes.log_critical(runs).shifted(-math.log(axes.largest))
-    evidence = {"steps": axes.steps, "beyond": beyond, "lags": axes.slower}
     text = axes.sentence()
     if critical.fit:
         both = critical_with_interval(b_crit, critical.b_crit_low, critical.b_crit_high)
         text += f" Doubling the batch halves the steps well below the critical batch size, here {both}."
-    return Finding(
-        RULE.verdict(evidence),
-        axes.ratio("steps"),
+    effects = [axes.ratio(axis) for axis in ("steps", "examples", "slower")]
+    effects.append(Effect("critical batch size Emin/Smin", b_crit, critical.b_crit_low, critical.b_crit_high))
+    return Finding.of(
+        RULE,
+        {"steps": axes.steps, "beyond": beyond, "lags": axes.slower},
+        effects,
         runs.training_runs,
         text,
         lambda ax: three_axes.draw(ax, runs, times),
-        (
-            axes.ratio("examples"),
-            axes.ratio("slower"),
-            Effect("critical batch size Emin/Smin", b_crit, critical.b_crit_low, critical.b_crit_high),
-        ),
         runs.cautions(),
-        evidence,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minisgd.lab.claims.claim import Claim, Finding
-from minisgd.lab.claims.decision import QUARTER, Rule, Statement, some
+from minisgd.lab.claims.decision import QUARTER, Rule, above, some
 from minisgd.lab.claims.experiments import three_axes
 from minisgd.lab.claims.experiments.measured import StepTimes, TimeSteps
 from minisgd.lab.claims.experiments.to_target import CHOSEN, RunToTarget, TargetRuns
@@ -11,9 +11,9 @@ from minisgd.typing import Generator
 
 RULE = Rule(
     {
-        "steps": Statement("the largest batch needs at least {margin} more steps than the smallest", "more", QUARTER),
-        "examples": Statement("it needs at least {margin} more examples than the smallest", "more", QUARTER),
-        "seconds": Statement("it needs at least {margin} more seconds than the fastest", "more", QUARTER),
+        "steps": above("the largest batch needs at least {margin} more steps than the smallest", QUARTER),
+        "examples": above("it needs at least {margin} more examples than the smallest", QUARTER),
+        "seconds": above("it needs at least {margin} more seconds than the fastest", QUARTER),
     },
     supported=some("steps", "examples", "seconds", least=2),
     qualified=some("steps", "examples", "seconds"),
@@ -26,16 +26,15 @@ def judge(rng: Generator, runs: TargetRuns, times: StepTimes) -> Finding:
     evidence = {"steps": axes.steps, "examples": axes.examples, "seconds": axes.slower}
     slower = [axis for axis, effect in evidence.items() if RULE.statements[axis].holds(effect)]
     where = " and ".join(slower) or "none of the three axes"
-    text = f"{axes.sentence()} It is slower in {where}."
-    return Finding(
-        RULE.verdict(evidence),
-        axes.ratio("slower") if "seconds" in slower else axes.ratio("examples"),
-        runs.training_runs,
-        text,
-        lambda ax: three_axes.draw(ax, runs, times),
-        (axes.ratio("steps"), axes.ratio("examples"), axes.ratio("slower")),
-        runs.cautions(),
+    main = "slower" if "seconds" in slower else "examples"
+    return Finding.of(
+        RULE,
         evidence,
+        [axes.ratio(axis) for axis in (main, "steps", "examples", "slower")],
+        runs.training_runs,
+        f"{axes.sentence()} It is slower in {where}.",
+        lambda ax: three_axes.draw(ax, runs, times),
+        runs.cautions(),
     )
 
 

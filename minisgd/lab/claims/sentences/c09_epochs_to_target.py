@@ -8,14 +8,13 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every
+from minisgd.lab.claims.decision import QUARTER, Rule, below, every
 from minisgd.lab.claims.experiments.to_target import CHOSEN, RunToTarget, TargetRuns
 from minisgd.lab.claims.pictures import Axes, against_batch, reference
-from minisgd.lab.claims.statistics import ratio_of
 from minisgd.typing import Generator
 
 RULE = Rule(
-    {"epochs": Statement("the largest batch needs at least {margin} fewer epochs than the smallest", "less", QUARTER)},
+    {"epochs": below("the largest batch needs at least {margin} fewer epochs than the smallest", QUARTER)},
     supported=every("epochs"),
 )
 
@@ -25,7 +24,6 @@ def judge(rng: Generator, runs: TargetRuns) -> Finding:
     epochs = runs.best_epochs  # (K, S)
     small, large = runs.batch_sizes[0], runs.batch_sizes[-1]
     change = runs.log_ratio(-1, 0).shifted(math.log(large / small))
-    evidence = {"epochs": change}
     few, many = (words.count(float(np.median(row))) for row in (epochs[0], epochs[-1]))
     text = f"Batch size {large} needs {many} epochs to the target, batch size {small} needs {few}."
     fit = runs.critical().fit
@@ -36,9 +34,8 @@ def judge(rng: Generator, runs: TargetRuns) -> Finding:
             at = np.geomspace(small, large, 60)
             reference(ax, at, fit.steps(at) * at / runs.n_train, "(Emin + B·Smin)/N")
 
-    ratio = ratio_of(change)
-    effect = Effect.of(f"epochs to target: batch size {large} / {small}", ratio)
-    return Finding(RULE.verdict(evidence), effect, runs.training_runs, text, draw, (), runs.cautions(), evidence)
+    effects = [Effect.ratio(f"epochs to target: batch size {large} / {small}", change)]
+    return Finding.of(RULE, {"epochs": change}, effects, runs.training_runs, text, draw, runs.cautions())
 
 
 CLAIM = Claim(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import Rule, Statement, every, some
+from minisgd.lab.claims.decision import Rule, above, every, some
 from minisgd.lab.claims.experiments import generalisation_gap as gaps
 from minisgd.lab.claims.experiments.fixed_budget import Endings, edges
 from minisgd.lab.claims.statistics import ratio_of
@@ -12,21 +12,16 @@ from minisgd.typing import Generator
 
 RULE = Rule(
     {
-        "little": Statement(
+        "little": above(
             "with little data, the largest batch has at least {margin} more validation loss than the smallest at its "
             "tuned rate after longer training",
-            "more",
             gaps.HALF,
         ),
-        "all": Statement("so it has with all the data", "more", gaps.HALF),
-        "fixed": Statement("so it has within the fixed epochs at the same rate", "more", gaps.HALF),
-        "tuned": Statement("so it has within the fixed epochs at its tuned rate", "more", gaps.HALF),
-        "little fixed": Statement(
-            "so it has with little data within the fixed epochs at the same rate", "more", gaps.HALF
-        ),
-        "little tuned": Statement(
-            "so it has with little data within the fixed epochs at its tuned rate", "more", gaps.HALF
-        ),
+        "all": above("so it has with all the data", gaps.HALF),
+        "fixed": above("so it has within the fixed epochs at the same rate", gaps.HALF),
+        "tuned": above("so it has within the fixed epochs at its tuned rate", gaps.HALF),
+        "little fixed": above("so it has with little data within the fixed epochs at the same rate", gaps.HALF),
+        "little tuned": above("so it has with little data within the fixed epochs at its tuned rate", gaps.HALF),
     },
     supported=every("little"),
     qualified=some("all", "fixed", "tuned", "little fixed", "little tuned"),
@@ -45,18 +40,17 @@ def judge(rng: Generator, epochs: Endings, steps: Endings, little_epochs: Ending
     learnt = ratio_of(arms[2].train_gap())
     if learnt.low > 1:
         text += f" At the tuned rate its training loss, too, is {words.count(learnt.value)} times: it has learnt less."
-    effects = [arm.effect(gap, ", little data") for arm, gap in zip(little, little_data, strict=True)]
+    *effects, main = [arm.effect(gap, ", little data") for arm, gap in zip(little, little_data, strict=True)]
     others = [arm.effect(gap) for arm, gap in zip(arms, all_data, strict=True)]
     train = Effect.of(others[2].name.replace("validation", "training"), learnt)
-    return Finding(
-        RULE.verdict(evidence),
-        effects[-1],
-        epochs.training_runs + steps.training_runs + little_epochs.training_runs + little_steps.training_runs,
+    return Finding.of(
+        RULE,
+        evidence,
+        [main, *effects, *others, train],
+        sum(runs.training_runs for runs in (epochs, steps, little_epochs, little_steps)),
         text,
         lambda ax: gaps.draw(ax, (arms[0], arms[2], arms[3])),
-        (*effects[:-1], *others, train),
         edges({"epochs": epochs, "longer": steps, "little data": little_steps}),
-        evidence,
     )
 
 

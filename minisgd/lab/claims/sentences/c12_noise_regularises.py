@@ -5,26 +5,24 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.lab.claims.claim import Claim, Finding
-from minisgd.lab.claims.decision import Rule, Statement, every, some
+from minisgd.lab.claims.decision import Rule, above, every, some
 from minisgd.lab.claims.experiments import generalisation_gap as gaps
 from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget, edges
-from minisgd.lab.claims.pictures import Axes, against_batch
+from minisgd.lab.claims.pictures import Axes, against_batch, each_against_batch
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.plots import BLUE, GREEN, ORANGE
-from minisgd.typing import Generator, HostArray
+from minisgd.typing import Generator
 
 DECAY = 1e-3
 
-
 RULE = Rule(
     {
-        "all": Statement(
+        "all": above(
             "after longer training, the largest batch has at least {margin} more validation loss than the smallest",
-            "more",
             gaps.HALF,
         ),
-        "little": Statement("so it has with little data", "more", gaps.HALF),
-        "decay": Statement("so it has there even with weight decay", "more", gaps.HALF),
+        "little": above("so it has with little data", gaps.HALF),
+        "decay": above("so it has there even with weight decay", gaps.HALF),
     },
     supported=every("all", "little", "decay"),
     qualified=some("all", "little"),
@@ -37,12 +35,9 @@ def judge(
     """Ask whether the smallest batch wins on unseen examples after enough training, and whether decay does as well."""
     plenty, little = gaps.longer(epochs, steps), gaps.longer(little_epochs, little_steps)
     with_decay = gaps.known(decayed.at("val_loss", decayed.tuned()))
-    instead = gaps.Arm(
-        "weight decay on the large batch", little.batch_sizes, *[_largest(little.val_loss, with_decay)] * 2
-    )
-    arms = (plenty, little, instead)
-    estimates = [arm.gap() for arm in arms]
-    evidence = dict(zip(RULE.statements, estimates, strict=True))
+    largest_decays = np.concatenate([little.val_loss[:-1], with_decay[-1:]])  # (K, S)
+    instead = gaps.Arm("weight decay on the large batch", little.batch_sizes, largest_decays, largest_decays)
+    estimates = [arm.gap() for arm in (plenty, little, instead)]
     full, few, decay = map(gaps.times, estimates)
     text = (
         f"After enough training at its tuned rate, batch size {plenty.batch_sizes[-1]} has {full} the validation "
@@ -51,32 +46,24 @@ def judge(
     )
 
     def draw(ax: Axes) -> None:
-        against_batch(ax, plenty.batch_sizes, plenty.val_loss, "validation loss", color=GREEN, name="all the data")
-        against_batch(ax, little.batch_sizes, little.val_loss, "validation loss", color=BLUE, name="an eighth of them")
-        name = "an eighth, with weight decay"
-        against_batch(ax, little.batch_sizes, with_decay, "validation loss", color=ORANGE, name=name)
+        label = "validation loss"
+        fewer = {"an eighth of them": little.val_loss, "an eighth, with weight decay": with_decay}
+        against_batch(ax, plenty.batch_sizes, plenty.val_loss, label, color=GREEN, name="all the data")
+        each_against_batch(ax, little.batch_sizes, fewer, label, colors=(BLUE, ORANGE))
 
-    effects = [
-        plenty.effect(estimates[0]),
-        little.effect(estimates[1], ", little data"),
-        instead.effect(estimates[2], ", little data"),
-    ]
-    budgets = (epochs, steps, little_epochs, little_steps, decayed)
-    return Finding(
-        RULE.verdict(evidence),
-        effects[0],
-        sum(runs.training_runs for runs in budgets),
+    return Finding.of(
+        RULE,
+        dict(zip(RULE.statements, estimates, strict=True)),
+        [
+            plenty.effect(estimates[0]),
+            little.effect(estimates[1], ", little data"),
+            instead.effect(estimates[2], ", little data"),
+        ],
+        sum(runs.training_runs for runs in (epochs, steps, little_epochs, little_steps, decayed)),
         text,
         draw,
-        tuple(effects[1:]),
         edges({"longer": steps, "little data": little_steps, "weight decay": decayed}),
-        evidence,
     )
-
-
-def _largest(plain: HostArray, decayed: HostArray) -> HostArray:
-    """Return a table whose largest batch has decay and whose others have none.  (K, S)"""
-    return np.concatenate([plain[:-1], decayed[-1:]])
 
 
 CLAIM = Claim(

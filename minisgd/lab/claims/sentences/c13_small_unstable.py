@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import Rule, Statement, every
+from minisgd.lab.claims.decision import Rule, above, every
 from minisgd.lab.claims.experiments import generalisation_gap as gaps
 from minisgd.lab.claims.experiments import usable_range
 from minisgd.lab.claims.experiments.fixed_budget import Endings
@@ -15,11 +15,10 @@ from minisgd.typing import Generator
 MARGIN = 0.2
 """Decades: ranges within a factor 1.6 of each other are as wide."""
 
-
 RULE = Rule(
     {
-        "narrower": Statement(
-            "the usable range of the smallest batch is narrower by at least {margin} decades", "more", MARGIN, "number"
+        "narrower": above(
+            "the usable range of the smallest batch is narrower by at least {margin} decades", MARGIN, "number"
         )
     },
     supported=every("narrower"),
@@ -31,22 +30,17 @@ def judge(rng: Generator, runs: Endings) -> Finding:
     found = usable_range.usable_range(runs)
     widths = found.decades
     gain = difference(widths[-1], widths[0])
-    evidence = {"narrower": gain}
     small, large = found.batch_sizes[0], found.batch_sizes[-1]
     medians = np.median(widths, axis=1)
-    text = (
-        f"The usable learning rates of batch size {small} span {medians[0]:.2f} decades, those of batch size {large} "
-        f"{medians[-1]:.2f}."
-    )
-    name = f"decades of usable learning rates: batch size {large} − {small}"
-    return Finding(
-        RULE.verdict(evidence),
-        Effect.of(name, gain),
+    return Finding.of(
+        RULE,
+        {"narrower": gain},
+        [Effect.of(f"decades of usable learning rates: batch size {large} − {small}", gain)],
         runs.training_runs,
-        text,
+        f"The usable learning rates of batch size {small} span {medians[0]:.2f} decades, those of batch size {large} "
+        f"{medians[-1]:.2f}.",
         lambda ax: usable_range.draw(ax, found),
-        cautions=found.cautions(),
-        evidence=evidence,
+        found.cautions(),
     )
 
 

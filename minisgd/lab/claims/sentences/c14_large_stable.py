@@ -6,19 +6,15 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every
+from minisgd.lab.claims.decision import QUARTER, Rule, above, every
 from minisgd.lab.claims.experiments import generalisation_gap as gaps
 from minisgd.lab.claims.experiments import usable_range
 from minisgd.lab.claims.experiments.fixed_budget import Endings
-from minisgd.lab.claims.statistics import log_ratio, ratio_of
+from minisgd.lab.claims.statistics import log_ratio
 from minisgd.typing import Generator
 
 RULE = Rule(
-    {
-        "higher": Statement(
-            "the largest batch bears rates at least {margin} higher than the smallest does", "more", QUARTER
-        )
-    },
+    {"higher": above("the largest batch bears rates at least {margin} higher than the smallest does", QUARTER)},
     supported=every("higher"),
 )
 
@@ -26,22 +22,18 @@ RULE = Rule(
 def judge(rng: Generator, runs: Endings) -> Finding:
     """Ask whether there are rates that the largest batch bears and the smallest does not."""
     found = usable_range.usable_range(runs)
-    highest = log_ratio(found.high[-1], found.high[0])
-    evidence = {"higher": highest}
+    highest, lowest = (log_ratio(ends[-1], ends[0]) for ends in (found.high, found.low))
     small, large = found.batch_sizes[0], found.batch_sizes[-1]
     bears = [words.number(float(np.median(row))) for row in (found.high[0], found.high[-1])]
-    text = f"Batch size {small} trains up to a learning rate of {bears[0]}, batch size {large} up to {bears[1]}."
-    ratio, lowest = (ratio_of(e) for e in (highest, log_ratio(found.low[-1], found.low[0])))
     what = f"usable learning rate: batch size {large} / {small}"
-    return Finding(
-        RULE.verdict(evidence),
-        Effect.of(f"highest {what}", ratio),
+    return Finding.of(
+        RULE,
+        {"higher": highest},
+        [Effect.ratio(f"highest {what}", highest), Effect.ratio(f"lowest {what}", lowest)],
         runs.training_runs,
-        text,
+        f"Batch size {small} trains up to a learning rate of {bears[0]}, batch size {large} up to {bears[1]}.",
         lambda ax: usable_range.draw(ax, found),
-        (Effect.of(f"lowest {what}", lowest),),
         found.cautions(),
-        evidence,
     )
 
 

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, side, some
+from minisgd.lab.claims.decision import QUARTER, Rule, above, every, side, some
 from minisgd.lab.claims.experiments.curvature import MEASURES
 from minisgd.lab.claims.experiments.fixed_budget import Endings
 from minisgd.lab.claims.experiments.sharpness_at_target import SharpnessAtTarget
-from minisgd.lab.claims.pictures import Axes, against_batch
+from minisgd.lab.claims.pictures import each_against_batch
 from minisgd.lab.claims.statistics import Estimate, log_ratio, ratio_of
 from minisgd.lab.plots import BLUE, GREEN, ORANGE
 from minisgd.typing import Generator
 
 RULE = Rule(
     {
-        "fixed lr": Statement(
+        "fixed lr": above(
             "λmax of the largest batch is at least {margin} higher than that of the smallest at one rate for all",
-            "more",
             QUARTER,
         ),
-        "fixed lr/B": Statement("so it is where lr/B is fixed", "more", QUARTER),
-        "tuned lr": Statement("so it is at tuned rates", "more", QUARTER),
+        "fixed lr/B": above("so it is where lr/B is fixed", QUARTER),
+        "tuned lr": above("so it is at tuned rates", QUARTER),
     },
     supported=every("fixed lr", "fixed lr/B", "tuned lr"),
     qualified=some("fixed lr", "fixed lr/B", "tuned lr"),
@@ -42,7 +42,7 @@ def judge(rng: Generator, fixed: Endings, per_example: Endings, tuned: Endings) 
     }
     evidence = {rule: ratios[rule, "lambda_max"] for rule in arms}
     small, large = fixed.batch_sizes[0], fixed.batch_sizes[-1]
-    said = [f"{words.count(ratio_of(ratios[rule, 'lambda_max']).value)} times at {rule}" for rule in arms]
+    said = [f"{words.count(ratio_of(ratio).value)} times at {rule}" for rule, ratio in evidence.items()]
     depth = np.nanmedian([runs.at("train_loss", 0) for runs in arms.values()])
     stability = np.median(tuned.at(lambda end: end.lr * end.extra.get("lambda_max", math.nan) / 2, 0)[-1])
     text = (
@@ -50,49 +50,34 @@ def judge(rng: Generator, fixed: Endings, per_example: Endings, tuned: Endings) 
         f"{words.join(said)}. With the tuned rate, λmax at {large} is {words.count(float(stability))} times 2/lr, "
         "beyond which full-batch descent is unstable."
     )
-
-    def draw(ax: Axes) -> None:
-        for (rule, runs), color in zip(arms.items(), (BLUE, GREEN, ORANGE), strict=True):
-            against_batch(ax, runs.batch_sizes, runs.at("lambda_max", 0), "λmax", color=color, name=rule)
-
-    effects = {
-        key: _effect(f"{MEASURES[key[1]]} at {key[0]}: batch size {large} / {small}", ratio)
-        for key, ratio in ratios.items()
-    }
-    main = effects.pop(("fixed lr", "lambda_max"))
-    return Finding(
-        RULE.verdict(evidence),
-        main,
+    tables = {rule: runs.at("lambda_max", 0) for rule, runs in arms.items()}
+    return Finding.of(
+        RULE,
+        evidence,
+        [
+            Effect.ratio(f"{MEASURES[name]} at {rule}: batch size {large} / {small}", ratio)
+            for (rule, name), ratio in ratios.items()
+        ],
         sum(runs.training_runs for runs in arms.values()),
         text,
-        draw,
-        tuple(effects.values()),
-        tuple(_disagreements(arms, ratios)),
-        evidence,
+        lambda ax: each_against_batch(ax, fixed.batch_sizes, tables, "λmax", colors=(BLUE, GREEN, ORANGE)),
+        _disagreements(arms, ratios),
     )
 
 
-def _effect(name: str, log: Estimate) -> Effect:
-    ratio = ratio_of(log)
-    return Effect.of(name, ratio)
-
-
-def _disagreements(arms: dict[str, Endings], ratios: dict[tuple[str, str], Estimate]) -> list[str]:
+def _disagreements(arms: dict[str, Endings], ratios: dict[tuple[str, str], Estimate]) -> Iterator[str]:
     """State where another measure of sharpness goes the other way, and where the loss was never reached."""
-    found = []
     for rule, runs in arms.items():
-        by_lambda = side(ratios[rule, "lambda_max"], QUARTER)
+        opposite = {"more": "less", "less": "more"}.get(side(ratios[rule, "lambda_max"], QUARTER))
         for name in ("keskar", "sam"):
-            opposite = {"more": "less", "less": "more"}.get(by_lambda)
             if opposite and side(ratios[rule, name], QUARTER) == opposite:
-                found.append(
+                yield (
                     f"At {rule}, {MEASURES[name]} says the opposite of λmax: it also rises with the gradient that is "
                     "left, which small batches keep large."
                 )
         missed = [b for b, row in zip(runs.batch_sizes, runs.at("lambda_max", 0), strict=True) if np.isnan(row).any()]
         if missed:
-            found.append(f"At {rule}, batch size {words.join([str(b) for b in missed])} did not reach the loss.")
-    return found
+            yield f"At {rule}, batch size {words.join([str(b) for b in missed])} did not reach the loss."
 
 
 CLAIM = Claim(

@@ -6,23 +6,20 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, some
+from minisgd.lab.claims.decision import QUARTER, Rule, below, every, some
 from minisgd.lab.claims.experiments.escape import Escape, SwitchToSmall
-from minisgd.lab.claims.pictures import Axes
-from minisgd.lab.claims.statistics import Estimate, log_ratio, ratio_of
-from minisgd.lab.plots import BLUE, FAINT, INK, ORANGE, log_axis, spread
-from minisgd.typing import Generator
+from minisgd.lab.claims.experiments.fixed_budget import NOTHING
+from minisgd.lab.claims.pictures import Axes, legend
+from minisgd.lab.claims.statistics import log_ratio, ratio_of
+from minisgd.lab.plots import BLUE, FAINT, ORANGE, log_axis, spread
+from minisgd.typing import Generator, HostArray
 
 MEASURED = {"lambda_max": "λmax", "train_loss": "training loss"}
 
-NOTHING = 1e-6
-"""A loss, or a curvature, below this is rounding."""
-
-
 RULE = Rule(
     {
-        "flatter": Statement("the excursion ends with λmax at least {margin} lower", "less", QUARTER),
-        "lower": Statement("it ends with at least {margin} less training loss", "less", QUARTER),
+        "flatter": below("the excursion ends with λmax at least {margin} lower", QUARTER),
+        "lower": below("it ends with at least {margin} less training loss", QUARTER),
     },
     supported=every("flatter", "lower"),
     qualified=some("flatter", "lower"),
@@ -31,50 +28,36 @@ RULE = Rule(
 
 def judge(rng: Generator, escape: Escape) -> Finding:
     """Ask whether the excursion ends in a flatter place, and whether in a lower one."""
-    flatter, lower = (_ratio(escape, name, -1) for name in MEASURED)
-    evidence = {"flatter": flatter, "lower": lower}
-    sharpness, loss = ratio_of(flatter), ratio_of(lower)
+    both = {name: [np.maximum(runs[name], NOTHING) for runs in (escape.with_, escape.without)] for name in MEASURED}
+    flatter, lower = (log_ratio(with_[-1], without[-1]) for with_, without in both.values())
     during = escape.steps.index(escape.back)
-    while_small = ratio_of(_ratio(escape, "train_loss", during))
+    while_small = log_ratio(*(losses[during] for losses in both["train_loss"]))
+    sharpness, loss, meanwhile = (words.count(ratio_of(e).value) for e in (flatter, lower, while_small))
     text = (
-        f"After an excursion to batch size {escape.small}, training at {escape.large} ends with "
-        f"{words.count(sharpness.value)} times the λmax and {words.count(loss.value)} times the training loss of "
-        f"training that never left {escape.large}; at the end of the excursion itself the loss is "
-        f"{words.count(while_small.value)} times as high."
+        f"After an excursion to batch size {escape.small}, training at {escape.large} ends with {sharpness} times the "
+        f"λmax and {loss} times the training loss of training that never left {escape.large}; at the end of the "
+        f"excursion itself the loss is {meanwhile} times as high."
     )
 
     def draw(ax: Axes) -> None:
-        ratios = {
-            name: np.maximum(escape.with_[name], NOTHING) / np.maximum(escape.without[name], NOTHING)
-            for name in MEASURED
-        }
+        ratios: dict[str, HostArray] = {name: with_ / without for name, (with_, without) in both.items()}
         ax.axvspan(escape.there, escape.back, color=FAINT, lw=0)
         for (name, table), color in zip(ratios.items(), (BLUE, ORANGE), strict=True):
             ax.plot(escape.steps, table, ls="", marker="o", ms=3, color=color, alpha=0.35)
             ax.plot(escape.steps, np.median(table, axis=1), lw=1.8, color=color, label=MEASURED[name])
-        known = [float(x) for table in ratios.values() for x in table.ravel() if np.isfinite(x) and x > 0]
+        known = [float(x) for table in ratios.values() for x in table.ravel()]
         log_axis(ax, *spread([1.0, *known]), words.number, "with / without the excursion (grey)")
-        ax.set_xlabel("steps", fontsize=9.5, color=INK)
-        ax.legend(frameon=False, fontsize=8.8, labelcolor=INK)
+        ax.set_xlabel("steps")
+        legend(ax)
 
-    return Finding(
-        RULE.verdict(evidence),
-        Effect.of("λmax at the end: with / without a small-batch excursion", sharpness),
-        2 * escape.without["train_loss"].shape[1],
-        text,
-        draw,
-        (
-            Effect.of("training loss at the end: with / without", loss),
-            Effect.of("training loss as the excursion ends", while_small),
-        ),
-        cautions=(f"Learning rate {words.number(escape.lr)} throughout; it sets how large the noise is.",),
-        evidence=evidence,
-    )
-
-
-def _ratio(escape: Escape, name: str, look: int) -> Estimate:
-    with_, without = (np.maximum(runs[name][look], NOTHING) for runs in (escape.with_, escape.without))
-    return log_ratio(with_, without)
+    effects = [
+        Effect.ratio("λmax at the end: with / without a small-batch excursion", flatter),
+        Effect.ratio("training loss at the end: with / without", lower),
+        Effect.ratio("training loss as the excursion ends", while_small),
+    ]
+    n = 2 * escape.without["train_loss"].shape[1]
+    caution = f"Learning rate {words.number(escape.lr)} throughout; it sets how large the noise is."
+    return Finding.of(RULE, {"flatter": flatter, "lower": lower}, effects, n, text, draw, [caution])
 
 
 CLAIM = Claim(

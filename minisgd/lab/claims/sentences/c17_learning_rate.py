@@ -5,22 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import Rule, Statement, every, some
+from minisgd.lab.claims.decision import Rule, above, every, some
 from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
-from minisgd.lab.claims.pictures import Axes, against_batch
+from minisgd.lab.claims.pictures import each_against_batch
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.claims.statistics import Estimate, drawn, fit_slopes
-from minisgd.lab.plots import BLUE, ORANGE
 from minisgd.typing import Generator, HostArray
 
 MARGIN = 0.1
 """A slope within ±0.1 is none: over two decades of batch size, less than a factor 1.6 of learning rate."""
 
-
 RULE = Rule(
     {
-        "SGD": Statement("the slope is above {margin} with SGD", "more", MARGIN, "number"),
-        "Adam": Statement("it is above {margin} with Adam", "more", MARGIN, "number"),
+        "SGD": above("the slope is above {margin} with SGD", MARGIN, "number"),
+        "Adam": above("it is above {margin} with Adam", MARGIN, "number"),
     },
     supported=every("SGD", "Adam"),
     qualified=some("SGD", "Adam"),
@@ -29,26 +27,18 @@ RULE = Rule(
 
 def judge(rng: Generator, sgd: TargetRuns, adam: TargetRuns) -> Finding:
     """Fit the slope of log lr* against log B for both optimizers."""
-    slopes = {name: slope(runs, rng) for name, runs in (("SGD", sgd), ("Adam", adam))}
-    text = "The best learning rate goes as " + " and ".join(
-        f"B^{estimate.value:.2f} with {name}" for name, estimate in slopes.items()
-    )
-    text += "; proportional scaling would be 1, the square root 0.5"
-
-    def draw(ax: Axes) -> None:
-        for runs, name, color in ((sgd, "SGD", BLUE), (adam, "Adam", ORANGE)):
-            against_batch(ax, runs.batch_sizes, optima(runs), "best learning rate", color=color, name=name)
-
-    effects = [Effect.of(f"slope of log lr* with {name}", e) for name, e in slopes.items()]
-    return Finding(
-        RULE.verdict(slopes),
-        effects[0],
-        sgd.training_runs + adam.training_runs,
-        text + ".",
-        draw,
-        (effects[1],),
-        (*sgd.cautions(), *(f"Adam: {caution}" for caution in adam.cautions())),
+    runs = {"SGD": sgd, "Adam": adam}
+    slopes = {name: slope(each, rng) for name, each in runs.items()}
+    said = " and ".join(f"B^{estimate.value:.2f} with {name}" for name, estimate in slopes.items())
+    tables = {name: optima(each) for name, each in runs.items()}
+    return Finding.of(
+        RULE,
         slopes,
+        [Effect.of(f"slope of log lr* with {name}", estimate) for name, estimate in slopes.items()],
+        sgd.training_runs + adam.training_runs,
+        f"The best learning rate goes as {said}; proportional scaling would be 1, the square root 0.5.",
+        lambda ax: each_against_batch(ax, sgd.batch_sizes, tables, "best learning rate"),
+        (*sgd.cautions(), *(f"Adam: {caution}" for caution in adam.cautions())),
     )
 
 

@@ -7,12 +7,12 @@ import math
 import numpy as np
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import Rule, Statement, every, fails
+from minisgd.lab.claims.decision import Rule, below, every, fails
 from minisgd.lab.claims.experiments.measured_speed import ComparePowers
-from minisgd.lab.claims.pictures import Axes, batch_axis
+from minisgd.lab.claims.pictures import Axes, batch_axis, legend
 from minisgd.lab.claims.statistics import Estimate, chosen_among, ratio_of
 from minisgd.lab.instruments.throughput.pairs import PowersOfTwo
-from minisgd.lab.plots import BLUE, GREY, INK
+from minisgd.lab.plots import BLUE, GREY
 from minisgd.typing import Generator
 
 FASTER = 0.05
@@ -20,11 +20,10 @@ FASTER = 0.05
 
 MARGIN = -math.log1p(-FASTER)
 
-
 RULE = Rule(
     {
-        "overall": Statement("powers of two take at least {margin} less time on average", "less", MARGIN),
-        "some": Statement("one of them does, chosen among all", "less", MARGIN),
+        "overall": below("powers of two take at least {margin} less time on average", MARGIN),
+        "some": below("one of them does, chosen among all", MARGIN),
     },
     supported=every("overall"),
     qualified=every("some"),
@@ -34,37 +33,33 @@ RULE = Rule(
 
 def judge(rng: Generator, powers: PowersOfTwo) -> Finding:
     """Compare the steps of powers of two with the mean of their neighbours'."""
-    each_log, overall = (
-        [Estimate.mean(row) for row in np.array(powers.builds).T],
-        Estimate.mean(np.mean(powers.builds, axis=1)),
-    )
-    fastest = min((chosen_among(e, len(each_log)) for e in each_log), key=lambda e: e.high)
-    evidence = {"overall": overall, "some": fastest}
-    faster = [p for p, e in zip(powers.powers, each_log, strict=True) if chosen_among(e, len(each_log)).high < -MARGIN]
+    sizes = [power.batch_size for power in powers.powers]
+    each = [Estimate.mean(row) for row in np.array(powers.builds).T]
+    overall = Estimate.mean(np.mean(powers.builds, axis=1))
+    wide = [chosen_among(estimate, len(each)) for estimate in each]
+    evidence = {"overall": overall, "some": min(wide, key=lambda estimate: estimate.high)}
     ratio = ratio_of(overall)
     text = (
         f"A step at a power of two takes {ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f}) of what its "
         f"neighbours one example up and down take on average."
     )
+    faster = [str(b) for b, estimate in zip(sizes, wide, strict=True) if estimate.high < -MARGIN]
     if faster:
-        sizes = ", ".join(str(power.batch_size) for power in faster)
-        text += f" Faster by more than {100 * FASTER:.0f}% for certain: {sizes}."
+        text += f" Faster by more than {100 * FASTER:.0f}% for certain: {', '.join(faster)}."
 
     def draw(ax: Axes) -> None:
-        sizes = [power.batch_size for power in powers.powers]
         ratios = np.array([power.ratio for power in powers.powers])
         ends = np.array([power.interval for power in powers.powers])
         ax.axhspan(1 - FASTER, 1 + FASTER, color=GREY, alpha=0.15, lw=0, label=f"within {100 * FASTER:.0f}%")
         ax.axhline(1, color=GREY, lw=1)
         ax.errorbar(sizes, ratios, np.abs(ends.T - ratios), fmt="o", ms=6, color=BLUE, capsize=3)
-        ax.set_ylabel("step time / that of its neighbours", fontsize=9.5, color=INK)
+        ax.set_ylabel("step time / that of its neighbours")
         batch_axis(ax, sizes)
-        ax.legend(frameon=False, fontsize=8.8, labelcolor=INK)
+        legend(ax)
 
-    each = tuple(Effect.of(f"step time at {p.batch_size} / its neighbours'", ratio_of(e))
-                 for p, e in zip(powers.powers, each_log, strict=True))  # fmt: skip
-    effect = Effect.of("step time: powers of two / their neighbours", ratio)
-    return Finding(RULE.verdict(evidence), effect, 3 * len(powers.powers), text, draw, each, evidence=evidence)
+    effects = [Effect.of("step time: powers of two / their neighbours", ratio)]
+    effects += [Effect.ratio(f"step time at {b} / its neighbours'", e) for b, e in zip(sizes, each, strict=True)]
+    return Finding.of(RULE, evidence, effects, 3 * len(sizes), text, draw)
 
 
 CLAIM = Claim(

@@ -6,24 +6,23 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, fails
+from minisgd.lab.claims.decision import QUARTER, Rule, above, below, every, fails
 from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget, edges, tuned_losses
 from minisgd.lab.claims.experiments.growing import GrowingBudget
-from minisgd.lab.claims.pictures import Axes
+from minisgd.lab.claims.pictures import Axes, legend
 from minisgd.lab.claims.statistics import Estimate, log_ratio, ratio_of
 from minisgd.lab.plots import BLUE, INK, ORANGE, log_axis, spread
 from minisgd.typing import Generator, HostArray
 
 EPOCHS = 10
 
-
 RULE = Rule(
     {
-        "better": Statement(
-            "growing leaves at least {margin} less loss than a constant batch with as many updates", "less", QUARTER
+        "better": below(
+            "growing leaves at least {margin} less loss than a constant batch with as many updates", QUARTER
         ),
-        "fewer": Statement("it takes at least {margin} fewer updates than the smallest batch", "less", QUARTER),
-        "loses": Statement("it leaves at least {margin} more loss than the smallest batch", "more", QUARTER),
+        "fewer": below("it takes at least {margin} fewer updates than the smallest batch", QUARTER),
+        "loses": above("it leaves at least {margin} more loss than the smallest batch", QUARTER),
     },
     supported=every("better"),
     qualified=every("fewer", fails("loses")),
@@ -37,13 +36,12 @@ def judge(rng: Generator, constant: Endings, growing: Endings) -> Finding:
     better = log_ratio(grown, at_equal_steps(steps, losses, grown_steps))
     kept = log_ratio(grown, losses[0])
     saved = float(np.median(grown_steps) / np.median(steps[0]))
-    evidence = {"better": better, "fewer": Estimate.exact(float(np.log(saved))), "loses": kept}
     first, last = constant.batch_sizes[0], constant.batch_sizes[-1]
-    ratio, against_small = ratio_of(better), ratio_of(kept)
     text = (
-        f"After {EPOCHS} epochs, growing the batch from {first} to {last} leaves {words.count(ratio.value)} times the "
-        f"validation loss of a constant batch with as many updates, and {words.count(against_small.value)} times that "
-        f"of {first} throughout, with {words.count(saved)} times the updates."
+        f"After {EPOCHS} epochs, growing the batch from {first} to {last} leaves "
+        f"{words.count(ratio_of(better).value)} times the validation loss of a constant batch with as many updates, "
+        f"and {words.count(ratio_of(kept).value)} times that of {first} throughout, with {words.count(saved)} times "
+        "the updates."
     )
 
     def draw(ax: Axes) -> None:
@@ -57,20 +55,20 @@ def judge(rng: Generator, constant: Endings, growing: Endings) -> Finding:
             ax.annotate(str(b), (x, y), (-11, 8), textcoords="offset points", ha="center", fontsize=8.8, color=INK)
         log_axis(ax, *spread(steps.ravel().tolist()), words.short, "updates", which="x")
         log_axis(ax, *spread([*losses.ravel().tolist(), *grown.tolist()]), words.number, "validation loss")
-        ax.legend(frameon=False, fontsize=8.8, labelcolor=INK)
+        legend(ax)
 
-    return Finding(
-        RULE.verdict(evidence),
-        Effect.of("validation loss: growing / constant with as many updates", ratio),
+    return Finding.of(
+        RULE,
+        {"better": better, "fewer": Estimate.exact(float(np.log(saved))), "loses": kept},
+        [
+            Effect.ratio("validation loss: growing / constant with as many updates", better),
+            Effect.ratio(f"validation loss: growing / batch size {first}", kept),
+            Effect.exact(f"updates: growing / batch size {first}", saved),
+        ],
         constant.training_runs + growing.training_runs,
         text,
         draw,
-        (
-            Effect.of(f"validation loss: growing / batch size {first}", against_small),
-            Effect(f"updates: growing / batch size {first}", saved, saved, saved),
-        ),
         edges({"constant batch": constant, "growing batch": growing}),
-        evidence,
     )
 
 

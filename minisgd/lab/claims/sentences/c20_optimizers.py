@@ -6,25 +6,21 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, some
+from minisgd.lab.claims.decision import QUARTER, Rule, above, every, some
 from minisgd.lab.claims.experiments.critical import describe, trend
 from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
-from minisgd.lab.claims.pictures import Axes, against_batch
+from minisgd.lab.claims.pictures import each_against_batch
 from minisgd.lab.claims.setting import Setting
-from minisgd.lab.claims.statistics import log_slope, ratio_of
-from minisgd.lab.plots import BLUE, ORANGE
+from minisgd.lab.claims.statistics import log_slope
 from minisgd.typing import Generator
 
 MARGIN = 0.05
 """A slope of the gap within ±0.05 is none: over two decades of batch size, less than a factor of 1.26."""
 
-
 RULE = Rule(
     {
-        "critical": Statement("Adam's critical batch size is at least {margin} larger than SGD's", "more", QUARTER),
-        "lead": Statement(
-            "Adam's lead in steps grows with the batch, with a slope above {margin}", "more", MARGIN, "number"
-        ),
+        "critical": above("Adam's critical batch size is at least {margin} larger than SGD's", QUARTER),
+        "lead": above("Adam's lead in steps grows with the batch, with a slope above {margin}", MARGIN, "number"),
     },
     supported=every("critical", "lead"),
     qualified=some("critical", "lead"),
@@ -36,28 +32,24 @@ def judge(rng: Generator, sgd: TargetRuns, adam: TargetRuns) -> Finding:
     ratio = trend((0, 1), (sgd, adam), rng)
     lead = sgd.best_steps / adam.best_steps  # (K, S)
     slope = log_slope(sgd.batch_sizes, lead)
-    evidence = {"critical": ratio, "lead": slope}
-    times = ratio_of(ratio)
     small, large = sgd.batch_sizes[0], sgd.batch_sizes[-1]
     first, last = (words.count(float(x)) for x in np.median(lead, axis=1)[[0, -1]])
     text = (
         f"SGD and Adam have critical batch sizes of {describe((sgd, adam))}. SGD needs {first} times the steps of Adam "
         f"at batch size {small}, and {last} times at {large}."
     )
-
-    def draw(ax: Axes) -> None:
-        for runs, name, color in ((sgd, "SGD", BLUE), (adam, "Adam", ORANGE)):
-            against_batch(ax, runs.batch_sizes, runs.best_steps, "steps to target", color=color, name=name)
-
-    return Finding(
-        RULE.verdict(evidence),
-        Effect.of("critical batch size Emin/Smin: Adam / SGD", times),
+    tables = {"SGD": sgd.best_steps, "Adam": adam.best_steps}
+    return Finding.of(
+        RULE,
+        {"critical": ratio, "lead": slope},
+        [
+            Effect.ratio("critical batch size Emin/Smin: Adam / SGD", ratio),
+            Effect.of("slope of log (steps of SGD / steps of Adam) against log B", slope),
+        ],
         sgd.training_runs + adam.training_runs,
         text,
-        draw,
-        (Effect.of("slope of log (steps of SGD / steps of Adam) against log B", slope),),
+        lambda ax: each_against_batch(ax, sgd.batch_sizes, tables, "steps to target"),
         (*sgd.cautions(), *(f"Adam: {caution}" for caution in adam.cautions())),
-        evidence,
     )
 
 

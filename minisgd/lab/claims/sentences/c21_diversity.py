@@ -6,19 +6,18 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import TEN_PERCENT, Rule, Statement, every, some
+from minisgd.lab.claims.decision import TEN_PERCENT, Rule, above, every, some
 from minisgd.lab.claims.experiments.distinct import CountDistinct, Distinct
-from minisgd.lab.claims.pictures import Axes, against_batch
-from minisgd.lab.claims.statistics import log_ratio, ratio_of
-from minisgd.lab.plots import BLUE, ORANGE
+from minisgd.lab.claims.pictures import each_against_batch
+from minisgd.lab.claims.statistics import log_ratio
 from minisgd.typing import Generator
 
 RULE = Rule(
     {
-        "distinct examples": Statement(
-            "the smallest batch shows at least {margin} more distinct examples than the largest", "more", TEN_PERCENT
+        "distinct examples": above(
+            "the smallest batch shows at least {margin} more distinct examples than the largest", TEN_PERCENT
         ),
-        "classes": Statement("it shows at least {margin} more classes", "more", TEN_PERCENT),
+        "classes": above("it shows at least {margin} more classes", TEN_PERCENT),
     },
     supported=every("distinct examples", "classes"),
     qualified=some("distinct examples", "classes"),
@@ -36,18 +35,13 @@ def judge(rng: Generator, counts: Distinct) -> Finding:
         " and ".join(f"{words.count(float(np.median(table[k])))} {name}" for name, table in tables.items())
         for k in (0, -1)
     )
-    text = f"A batch of {small} shows {first}; a batch of {large} shows {last}."
-
-    def draw(ax: Axes) -> None:
-        for (name, table), color in zip(tables.items(), (BLUE, ORANGE), strict=False):
-            against_batch(ax, counts.batch_sizes, table, "in a batch", color=color, name=name)
-
-    effects = []
-    for name, ratio in ratios.items():
-        r = ratio_of(ratio)
-        effects.append(Effect.of(f"{name} in a batch: batch size {small} / {large}", r))
-    return Finding(
-        RULE.verdict(ratios), effects[0], counts.examples.size, text, draw, tuple(effects[1:]), evidence=ratios
+    return Finding.of(
+        RULE,
+        ratios,
+        [Effect.ratio(f"{name} in a batch: batch size {small} / {large}", ratio) for name, ratio in ratios.items()],
+        counts.examples.size,
+        f"A batch of {small} shows {first}; a batch of {large} shows {last}.",
+        lambda ax: each_against_batch(ax, counts.batch_sizes, tables, "in a batch"),
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, some
+from minisgd.lab.claims.decision import QUARTER, Rule, above, every, some
 from minisgd.lab.claims.experiments.measured import StepTimes, TimeSteps
 from minisgd.lab.claims.experiments.step_flops import CountFlops, StepFlops
 from minisgd.lab.claims.experiments.three_axes import log_seconds_ratio, seconds_to_target
@@ -20,8 +20,8 @@ from minisgd.typing import Generator
 
 RULE = Rule(
     {
-        "FLOPs": Statement("the smallest batch takes at least {margin} more FLOPs than the cheapest", "more", QUARTER),
-        "seconds": Statement("it takes at least {margin} more seconds than the cheapest", "more", QUARTER),
+        "FLOPs": above("the smallest batch takes at least {margin} more FLOPs than the cheapest", QUARTER),
+        "seconds": above("it takes at least {margin} more seconds than the cheapest", QUARTER),
     },
     supported=every("FLOPs", "seconds"),
     qualified=some("FLOPs", "seconds"),
@@ -36,36 +36,37 @@ def judge(rng: Generator, runs: TargetRuns, times: StepTimes, flops: StepFlops) 
         "seconds": seconds_to_target(runs, times),
     }
     cheapest = {name: int(np.median(table, axis=1).argmin()) for name, table in tables.items()}
+    best = {name: runs.batch_sizes[k] for name, k in cheapest.items()}
     small, among = runs.batch_sizes[0], max(1, len(runs.batch_sizes) - 1)
     extra = {name: runs.log_ratio(0, k) for name, k in cheapest.items()}
-    extra["FLOPs"] = extra["FLOPs"].shifted(math.log(each[small] / each[runs.batch_sizes[cheapest["FLOPs"]]]))
-    extra["seconds"] = extra["seconds"].plus(log_seconds_ratio(times, small, runs.batch_sizes[cheapest["seconds"]]))
+    extra["FLOPs"] = extra["FLOPs"].shifted(math.log(each[small] / each[best["FLOPs"]]))
+    extra["seconds"] = extra["seconds"].plus(log_seconds_ratio(times, small, best["seconds"]))
     extra = {name: chosen_among(effect, among) for name, effect in extra.items()}
-    said, effects = [], []
-    for name in tables:
-        best, ratio = runs.batch_sizes[cheapest[name]], ratio_of(extra[name])
-        times_ = f"{words.count(ratio.value)} times the {name} of batch size {best}"
-        said.append(f"the fewest {name}" if best == small else times_)
-        effects.append(Effect.of(f"{name} to target: batch size {small} / the cheapest, {best}", ratio))
-    text = f"To the target, batch size {small} takes {said[0]}, and {said[1]}."
+    said = [
+        f"the fewest {name}"
+        if best[name] == small
+        else f"{words.count(ratio_of(effect).value)} times the {name} of batch size {best[name]}"
+        for name, effect in extra.items()
+    ]
 
     def draw(ax: Axes) -> None:
         for (name, table), color in zip(tables.items(), (BLUE, GREEN), strict=True):
-            medians = np.median(table, axis=1)
-            least = medians[cheapest[name]]
+            least = np.median(table[cheapest[name]])
             if np.isfinite(least):
                 label = "to target, in units of the least"
                 against_batch(ax, runs.batch_sizes, table / least, label, color=color, name=name)
 
-    return Finding(
-        RULE.verdict(extra),
-        effects[0],
-        runs.training_runs,
-        text,
-        draw,
-        (effects[1],),
-        runs.cautions(),
+    return Finding.of(
+        RULE,
         extra,
+        [
+            Effect.ratio(f"{name} to target: batch size {small} / the cheapest, {best[name]}", effect)
+            for name, effect in extra.items()
+        ],
+        runs.training_runs,
+        f"To the target, batch size {small} takes {said[0]}, and {said[1]}.",
+        draw,
+        runs.cautions(),
     )
 
 

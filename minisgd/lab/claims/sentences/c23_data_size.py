@@ -6,11 +6,10 @@ import math
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import Rule, Statement, every, fails
+from minisgd.lab.claims.decision import Rule, above, every, fails
 from minisgd.lab.claims.experiments import critical
 from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
 from minisgd.lab.claims.setting import Setting
-from minisgd.lab.claims.statistics import ratio_of
 from minisgd.typing import Generator
 
 PARTS = (0.25, 0.5, 1.0)
@@ -24,11 +23,10 @@ MARGIN = 0.5
 
 QUARTER, NARROW = Setting(share=0.25), Setting(width=0.25)
 
-
 RULE = Rule(
     {
-        "half": Statement("the slope is above {margin}", "more", MARGIN, "number"),
-        "grows": Statement("the slope is above {margin}", "more", 0.0, "number"),
+        "half": above("the slope is above {margin}", MARGIN, "number"),
+        "grows": above("the slope is above {margin}", 0.0, "number"),
     },
     supported=every("half"),
     qualified=every("grows"),
@@ -51,27 +49,25 @@ def judge(
     by_width = [run for run in (narrow, medium, wide) if run is not None]
     logs = [math.log(part) for part in PARTS]
     slope = critical.trend(logs, by_data, rng)
-    farther = ratio_of(critical.trend((0, 1), (quarter, own), rng))
-    evidence = {"half": slope, "grows": slope}
+    farther = critical.trend((0, 1), (quarter, own), rng)
     names = [f"N = {run.n_train:,}" for run in by_data]
     text = (
         f"Trained to the same target, {words.join([f'{run.n_train:,}' for run in by_data])} examples have critical "
         f"batch sizes of {critical.describe(by_data)}. They go as N^{slope.value:.2f}."
     )
-    more = [Effect.of("Bcrit: N / N/4, each to a target of its own", farther)]
+    effects = [Effect.of("slope of log Bcrit against log N", slope)]
     if len(by_width) == len(PARTS):
         text += f" Networks of a quarter of the width, half of it and all of it have {critical.describe(by_width)}."
-        wider = critical.trend(logs, by_width, rng)
-        more.insert(0, Effect.of("slope of log Bcrit against log width", wider))
-    return Finding(
-        RULE.verdict(evidence),
-        Effect.of("slope of log Bcrit against log N", slope),
+        effects.append(Effect.of("slope of log Bcrit against log width", critical.trend(logs, by_width, rng)))
+    effects.append(Effect.ratio("Bcrit: N / N/4, each to a target of its own", farther))
+    return Finding.of(
+        RULE,
+        {"half": slope, "grows": slope},
+        effects,
         sum(run.training_runs for run in (*by_data, *by_width)),
         text,
         lambda ax: critical.draw(ax, by_data, names),
-        tuple(more),
         critical.cautions(by_data, names),
-        evidence,
     )
 
 

@@ -8,31 +8,24 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, Rule, Statement, some
+from minisgd.lab.claims.decision import QUARTER, Rule, above, some
 from minisgd.lab.claims.experiments import generalisation_gap as gaps
 from minisgd.lab.claims.experiments.fixed_budget import Endings
-from minisgd.lab.claims.pictures import Axes, against_batch
+from minisgd.lab.claims.pictures import each_against_batch
 from minisgd.lab.claims.statistics import Estimate, difference
-from minisgd.lab.plots import BLUE, ORANGE
 from minisgd.typing import Generator, HostArray
 
 POINTS = 0.02
 """Margin of accuracies: 95% of draws of 360 examples, at 97%, are within 1.8 points."""
 
-
 RULE = Rule(
     {
-        "longer": Statement(
-            "after enough training, some batch size is at least {margin} of accuracy behind the best",
-            "more",
-            POINTS,
-            "points",
+        "longer": above(
+            "after enough training, some batch size is at least {margin} of accuracy behind the best", POINTS, "points"
         ),
-        "epochs": Statement("some is so after 10 epochs", "more", POINTS, "points"),
-        "longer loss": Statement(
-            "without classes: after enough training, some has at least {margin} more loss", "more", QUARTER
-        ),
-        "epochs loss": Statement("without classes: some has so after 10 epochs", "more", QUARTER),
+        "epochs": above("some is so after 10 epochs", POINTS, "points"),
+        "longer loss": above("without classes: after enough training, some has at least {margin} more loss", QUARTER),
+        "epochs loss": above("without classes: some has so after 10 epochs", QUARTER),
     },
     supported=some("longer", "longer loss"),
     qualified=some("epochs", "epochs loss"),
@@ -43,49 +36,35 @@ def judge(rng: Generator, epochs: Endings, steps: Endings) -> Finding:
     """Compare every batch size with the best one, within few epochs and after enough training."""
     classes = bool(np.isfinite(epochs.table("val_accuracy")).any())
     by = "val_accuracy" if classes else "val_loss"
+    sizes, unit = epochs.batch_sizes, "accuracy" if classes else "log loss"
+    whens = {"longer": "after enough training", "epochs": "after 10 epochs"}
     tables = {"longer": gaps.longest(epochs, steps, by, by), "epochs": gaps.known(epochs.at(by, epochs.tuned(by)))}
-    cost = {name: _cost(table, classes) for name, table in tables.items()}
-    deficits = {name: _compare(table) for name, table in cost.items()}
-    evidence = {f"{name}{'' if classes else ' loss'}": deficit for name, (_, deficit) in deficits.items()}
-    sizes = epochs.batch_sizes
-    unit = "accuracy" if classes else "log loss"
-    text, effects = [], []
-    for name, when in (("longer", "after enough training"), ("epochs", "after 10 epochs")):
-        worst, deficit = deficits[name]
-        best = int(cost[name].mean(axis=1).argmin())
+    text, effects, evidence = [], [], {}
+    for name, when in whens.items():
+        # what is better the smaller it is, (K, S)
+        best, worst, deficit = _compare(-tables[name] if classes else np.log(tables[name]))
         said = f"{100 * deficit.value:.2g} points" if classes else f"a factor {words.count(math.exp(deficit.value))}"
         text.append(f"{when}, batch size {sizes[worst]} is {said} behind the best one, {sizes[best]}")
-        label = f"{unit} of batch size {sizes[worst]} behind that of {sizes[best]}, {when}"
-        effects.append(Effect.of(label, deficit))
-
-    def draw(ax: Axes) -> None:
-        label = f"validation {'accuracy' if classes else 'loss'} at the tuned rate"
-        for (name, table), color in zip(tables.items(), (BLUE, ORANGE), strict=True):
-            said = "enough training" if name == "longer" else "10 epochs"
-            against_batch(ax, sizes, table, label, color=color, name=said, log=not classes)
-
-    return Finding(
-        RULE.verdict(evidence),
-        effects[0],
+        effects.append(Effect.of(f"{unit} of batch size {sizes[worst]} behind that of {sizes[best]}, {when}", deficit))
+        evidence[name if classes else f"{name} loss"] = deficit
+    shown = {when.removeprefix("after "): tables[name] for name, when in whens.items()}
+    label = f"validation {'accuracy' if classes else 'loss'} at the tuned rate"
+    return Finding.of(
+        RULE,
+        evidence,
+        effects,
         epochs.training_runs + steps.training_runs,
         f"With the learning rate tuned at every batch size: {'; '.join(text)}.",
-        draw,
-        (effects[1],),
-        ("The examples that judge are those that chose the learning rates, for every batch size alike.",),
-        evidence,
+        lambda ax: each_against_batch(ax, sizes, shown, label, log=not classes),
+        ["The examples that judge are those that chose the learning rates, for every batch size alike."],
     )
 
 
-def _cost(table: HostArray, classes: bool) -> HostArray:
-    """Return what is better the smaller it is: minus accuracy, or log loss.  (K, S)"""
-    return -table if classes else np.log(table)
-
-
-def _compare(cost: HostArray) -> tuple[int, Estimate]:
-    """Return the batch size furthest behind the best one, and how far it is: chosen among all pairs."""
+def _compare(cost: HostArray) -> tuple[int, int, Estimate]:
+    """Return the best batch size, the one furthest behind it, and how far it is: chosen among all pairs."""
     means, k = cost.mean(axis=1), len(cost)
     best, worst = int(means.argmin()), int(means.argmax())
-    return worst, difference(cost[worst], cost[best], max(1, k * (k - 1) // 2))
+    return best, worst, difference(cost[worst], cost[best], max(1, k * (k - 1) // 2))
 
 
 CLAIM = Claim(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, side
+from minisgd.lab.claims.decision import QUARTER, Rule, below, every, side
 from minisgd.lab.claims.experiments import critical
 from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
 from minisgd.lab.claims.setting import Setting
-from minisgd.lab.claims.statistics import ratio_of
 from minisgd.typing import Generator
 
 SHARES = (0.0, 0.2, 0.4)
@@ -19,13 +18,8 @@ SIZES = (4, 16, 64, 256)
 
 NOISIEST = Setting(flipped=SHARES[-1])
 
-
 RULE = Rule(
-    {
-        "smaller": Statement(
-            "40% of wrong labels make the critical batch size at least {margin} smaller", "less", QUARTER
-        )
-    },
+    {"smaller": below("40% of wrong labels make the critical batch size at least {margin} smaller", QUARTER)},
     supported=every("smaller"),
 )
 
@@ -33,26 +27,26 @@ RULE = Rule(
 def judge(rng: Generator, clean: TargetRuns, some: TargetRuns, many: TargetRuns, own: TargetRuns) -> Finding:
     """Compare the critical batch sizes with wrong labels and without."""
     runs = (clean, some, many)
-    ratio = critical.trend((0, 1), (clean, many), rng)
-    farther = ratio_of(critical.trend((0, 1), (own, many), rng))
-    evidence = {"smaller": ratio}
-    times = ratio_of(ratio)
-    names = [f"{100 * share:.0f}% wrong labels" for share in SHARES]
+    ratio, farther = (critical.trend((0, 1), (first, many), rng) for first in (clean, own))
+    shares = [f"{100 * share:.0f}%" for share in SHARES]
+    names = [f"{share} wrong labels" for share in shares]
     text = (
-        f"Trained to the same target, {words.join([f'{100 * share:.0f}%' for share in SHARES])} of wrong labels have "
-        f"critical batch sizes of {critical.describe(runs)}."
+        f"Trained to the same target, {words.join(shares)} of wrong labels have critical batch sizes of "
+        f"{critical.describe(runs)}."
     )
     if side(ratio, QUARTER) == "more":
         text += " Noise is what larger batches average away: the noisier the data, the longer they pay."
-    return Finding(
-        RULE.verdict(evidence),
-        Effect.of(f"Bcrit: {names[-1]} / none", times),
+    return Finding.of(
+        RULE,
+        {"smaller": ratio},
+        [
+            Effect.ratio(f"Bcrit: {names[-1]} / none", ratio),
+            Effect.ratio("the same, each to a target of its own", farther),
+        ],
         sum(run.training_runs for run in runs),
         text,
         lambda ax: critical.draw(ax, runs, names),
-        (Effect.of("the same, each to a target of its own", farther),),
         critical.cautions(runs, names),
-        evidence,
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, some
+from minisgd.lab.claims.decision import QUARTER, Rule, above, every, some
 from minisgd.lab.claims.experiments.gradient_error import GradientError, MeasureGradientError
 from minisgd.lab.claims.experiments.step_flops import CountFlops, StepFlops
 from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
@@ -19,14 +19,13 @@ from minisgd.typing import Generator
 TENTH = 0.1
 """An error of less than a tenth of the gradient changes little."""
 
-
 RULE = Rule(
     {
-        "precise": Statement(
-            "the gradient of the smallest batch is off by at least {margin} of its length more", "more", TENTH, "number"
+        "precise": above(
+            "the gradient of the smallest batch is off by at least {margin} of its length more", TENTH, "number"
         ),
-        "expensive": Statement(
-            "the full batch takes at least {margin} more FLOPs to the target than the cheapest", "more", QUARTER
+        "expensive": above(
+            "the full batch takes at least {margin} more FLOPs to the target than the cheapest", QUARTER
         ),
     },
     supported=every("precise", "expensive"),
@@ -42,19 +41,15 @@ def judge(
     each = dict(zip((*flops.batch_sizes, *full_flops.batch_sizes), (*flops.flops, *full_flops.flops), strict=True))
     work = np.concatenate([runs.best_steps, full.best_steps]) * np.array([each[b] for b in sizes])[:, None]  # (K, S)
     cheapest = int(np.median(work, axis=1).argmin())
-    precision, expense = (
-        difference(errors.error[0], errors.error[-1]),
-        log_ratio(work[-1], work[cheapest], max(1, len(work) - 1)),
-    )
-    evidence = {"precise": precision, "expensive": expense}
-    times, small, n = ratio_of(expense), sizes[0], sizes[-1]
+    precision = difference(errors.error[0], errors.error[-1])
+    expense = log_ratio(work[-1], work[cheapest], max(1, len(work) - 1))
+    times, small, n = words.count(ratio_of(expense).value), sizes[0], sizes[-1]
     off, of_full = (float(np.median(errors.error[k])) for k in (0, -1))
     step = each[n] / each[small]
     text = (
         f"The gradient of {small} examples is off by {100 * off:.3g}% of the full gradient, that of all {n:,} by "
         f"{100 * of_full:.2g}%. A full step takes {words.count(step)} times the FLOPs of a step of {small}; to the "
-        f"target the full batch takes {words.count(times.value)} times the FLOPs of batch size {sizes[cheapest]}, "
-        f"the cheapest."
+        f"target the full batch takes {times} times the FLOPs of batch size {sizes[cheapest]}, the cheapest."
     )
 
     def draw(ax: Axes) -> None:
@@ -65,19 +60,19 @@ def judge(
         if np.isfinite(least):
             against_batch(ax, sizes, work / least, "ratio", color=BLUE, name="FLOPs to target, in units of the least")
 
-    return Finding(
-        RULE.verdict(evidence),
-        Effect.of(f"FLOPs to target: full batch / batch size {sizes[cheapest]}", times),
+    return Finding.of(
+        RULE,
+        {"precise": precision, "expensive": expense},
+        [
+            Effect.ratio(f"FLOPs to target: full batch / batch size {sizes[cheapest]}", expense),
+            Effect.of(f"gradient error: batch size {small} less full batch", precision),
+            Effect.exact(f"FLOPs of a step: full batch / batch size {small}", step),
+        ],
         runs.training_runs + full.training_runs,
         text,
         draw,
-        (
-            Effect.of(f"gradient error: batch size {small} less full batch", precision),
-            Effect(f"FLOPs of a step: full batch / batch size {small}", step, step, step),
-        ),
         (*runs.cautions(), *full.cautions()),
-        evidence,
-    )  # fmt: skip
+    )
 
 
 CLAIM = Claim(

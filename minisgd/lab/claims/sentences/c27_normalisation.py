@@ -6,18 +6,14 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding, undecided
-from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, some
+from minisgd.lab.claims.decision import POINT, QUARTER, Rule, differs, every, some
 from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget, Measure, edges
 from minisgd.lab.claims.experiments.measures import TrainingModeLoss
 from minisgd.lab.claims.lab import SMALLEST
-from minisgd.lab.claims.pictures import Axes, against_batch
+from minisgd.lab.claims.pictures import each_against_batch
 from minisgd.lab.claims.setting import Setting
-from minisgd.lab.claims.statistics import Estimate, difference, log_ratio, ratio_of
-from minisgd.lab.plots import BLUE, GREEN, ORANGE
+from minisgd.lab.claims.statistics import difference, log_ratio, ratio_of
 from minisgd.typing import Generator
-
-POINT = 0.01
-"""Less than one percentage point of accuracy is none."""
 
 EPOCHS, GHOST = 10, 16
 
@@ -32,15 +28,16 @@ def trained(norm: str, batch_sizes: tuple[int, ...] = (), measures: tuple[Measur
     )
 
 
+ACCURACY = "gain in accuracy by batch normalisation: largest batch − smallest"
+
 RULE = Rule(
     {
-        "gain": Statement(
+        "gain": differs(
             "what normalisation gains differs by at least {margin} of accuracy between the smallest and largest batch",
-            "differs",
             POINT,
             "points",
         ),
-        "gap": Statement("at the smallest batch, the two losses differ by at least {margin}", "differs", QUARTER),
+        "gap": differs("at the smallest batch, the two losses differ by at least {margin}", QUARTER),
     },
     supported=every("gain", "gap"),
     qualified=some("gain", "gap"),
@@ -49,55 +46,34 @@ RULE = Rule(
 
 def judge(rng: Generator, none: Endings, batch: Endings, ghost: Endings, small: Endings) -> Finding:
     """Ask whether what normalisation gains depends on the batch size, and whether small batches see another network."""
-    accuracy = {
-        name: runs.at("val_accuracy", runs.tuned())  # (K, S)
-        for name, runs in ((NONE, none), ("batch norm", batch), (f"ghost batches of {GHOST}", ghost))
-    }
-    if not np.isfinite(accuracy[NONE]).any():
+    without, with_, with_ghosts = (runs.at("val_accuracy", runs.tuned()) for runs in (none, batch, ghost))  # (K, S)
+    if not np.isfinite(without).any():
         return undecided(ACCURACY, "Accuracy is a matter of classes, and these data have values.")
     first, last = batch.batch_sizes[0], batch.batch_sizes[-1]
-    gain = accuracy["batch norm"] - accuracy[NONE]
+    gain = with_ - without
     change = difference(gain[-1], gain[0])
-    ghost_gain = difference(accuracy[f"ghost batches of {GHOST}"][-1], accuracy["batch norm"][-1])
-    best = small.tuned()
+    best, smallest = small.tuned(), small.batch_sizes[0]
     gap = log_ratio(small.at("training_mode_loss", best)[0], small.at("train_loss", best)[0])
-    evidence = {"gain": change, "gap": gap}
-    ratio = ratio_of(gap)
     text = (
         f"Batch normalisation changes accuracy by {_points(gain[0].mean())} at batch size {first} and by "
-        f"{_points(gain[-1].mean())} at {last}. At batch size {small.batch_sizes[0]} the loss under the "
-        f"statistics of the batch is {words.count(ratio.value)} times that under running statistics."
+        f"{_points(gain[-1].mean())} at {last}. At batch size {smallest} the loss under the "
+        f"statistics of the batch is {words.count(ratio_of(gap).value)} times that under running statistics."
     )
-
-    def draw(ax: Axes) -> None:
-        for (name, table), color in zip(accuracy.items(), (BLUE, ORANGE, GREEN), strict=True):
-            against_batch(ax, batch.batch_sizes, table, "validation accuracy", color=color, name=name, log=False)
-
-    effects = [
-        Effect.of(ACCURACY, change),
-        Effect.of(f"loss in training mode / in evaluation, batch size {small.batch_sizes[0]}", ratio),
-        _plain(f"accuracy of ghost batches − of batch norm, batch size {last}", ghost_gain),
-    ]
-    runs = (none, batch, ghost, small)
-    return Finding(
-        RULE.verdict(evidence),
-        effects[0],
-        sum(each.training_runs for each in runs),
+    accuracy = {"no normalisation": without, "batch norm": with_, f"ghost batches of {GHOST}": with_ghosts}
+    ghost_gain = difference(with_ghosts[-1], with_[-1])
+    return Finding.of(
+        RULE,
+        {"gain": change, "gap": gap},
+        [
+            Effect.of(ACCURACY, change),
+            Effect.ratio(f"loss in training mode / in evaluation, batch size {smallest}", gap),
+            Effect.of(f"accuracy of ghost batches − of batch norm, batch size {last}", ghost_gain),
+        ],
+        sum(runs.training_runs for runs in (none, batch, ghost, small)),
         text,
-        draw,
-        tuple(effects[1:]),
-        edges({NONE: none, "batch norm": batch, "ghost batches": ghost}),
-        evidence,
+        lambda ax: each_against_batch(ax, batch.batch_sizes, accuracy, "validation accuracy", log=False),
+        edges({"no normalisation": none, "batch norm": batch, "ghost batches": ghost}),
     )
-
-
-NONE = "no normalisation"
-
-ACCURACY = "gain in accuracy by batch normalisation: largest batch − smallest"
-
-
-def _plain(name: str, estimate: Estimate) -> Effect:
-    return Effect.of(name, estimate)
 
 
 def _points(share: float) -> str:

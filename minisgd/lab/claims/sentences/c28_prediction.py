@@ -8,10 +8,10 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, some
+from minisgd.lab.claims.decision import QUARTER, Rule, above, every, some
 from minisgd.lab.claims.experiments.measured_speed import TimePredictions
-from minisgd.lab.claims.pictures import Axes, batch_axis
-from minisgd.lab.claims.statistics import Estimate, ratio_of
+from minisgd.lab.claims.pictures import Axes, batch_axis, legend
+from minisgd.lab.claims.statistics import Estimate
 from minisgd.lab.instruments.throughput.latency import LatencyPoint
 from minisgd.lab.instruments.throughput.speed import Speed
 from minisgd.lab.plots import BLUE, INK, log_axis, spread
@@ -21,13 +21,10 @@ from minisgd.typing import Generator
 ENOUGH = 0.9
 """Of the best throughput: what the smallest batch that reaches it is named for."""
 
-
 RULE = Rule(
     {
-        "waits": Statement(
-            "at the largest batch, p99 latency is at least {margin} longer than for one example", "more", QUARTER
-        ),
-        "gains": Statement("it answers at least {margin} more examples per second", "more", QUARTER),
+        "waits": above("at the largest batch, p99 latency is at least {margin} longer than for one example", QUARTER),
+        "gains": above("it answers at least {margin} more examples per second", QUARTER),
     },
     supported=every("waits", "gains"),
     qualified=some("waits", "gains"),
@@ -42,7 +39,6 @@ def judge(rng: Generator, predictions: Speed) -> Finding:
     each = [[point.p50_seconds / point.batch_size, *(end / point.batch_size for end in point.interval)]
             for point in (one, many)]  # fmt: skip
     gain = _log_ratio(each[0][0], (each[0][1], each[0][2]), each[1][0], (each[1][1], each[1][2]))
-    evidence = {"waits": wait, "gains": gain}
     rates = np.array([point.batch_size / point.p50_seconds for point in points])
     enough = points[int(np.argmax(rates >= ENOUGH * rates.max()))].batch_size
     text = (
@@ -57,20 +53,19 @@ def judge(rng: Generator, predictions: Speed) -> Finding:
         middle, slow = [point.p50_seconds for point in points], [point.p99_seconds for point in points]
         ax.plot(sizes, middle, marker="o", ms=6, lw=1.8, color=BLUE, label="p50")
         ax.plot(sizes, slow, marker="^", ms=6, lw=1.2, ls=":", color=BLUE, label="p99")
-        for point in points:
-            rate = f"{words.short(point.batch_size / point.p50_seconds)}/s"
-            at = (point.batch_size, point.p50_seconds)
-            ax.annotate(rate, at, (0, -15), textcoords="offset points", ha="center", fontsize=8.5, color=INK)
+        for b, seconds, rate in zip(sizes, middle, rates.tolist(), strict=True):
+            at = dict(xytext=(0, -15), textcoords="offset points", ha="center", fontsize=8.5, color=INK)
+            ax.annotate(f"{words.short(rate)}/s", (b, seconds), **at)
         batch_axis(ax, sizes)
         log_axis(ax, *spread([0.7 * middle[0], *middle, *slow]), words.seconds, "seconds of a prediction")
-        ax.legend(frameon=False, fontsize=8.8, labelcolor=INK)
+        legend(ax)
 
     effects = [
-        Effect.of(f"{what}: batch {many.batch_size} / {one.batch_size}", ratio_of(log))
+        Effect.ratio(f"{what}: batch {many.batch_size} / {one.batch_size}", log)
         for what, log in (("p99 latency", wait), ("throughput", gain))
     ]
     calls = sum(point.calls for point in points)
-    return Finding(RULE.verdict(evidence), effects[0], calls, text, draw, (effects[1],), evidence=evidence)
+    return Finding.of(RULE, {"waits": wait, "gains": gain}, effects, calls, text, draw)
 
 
 def _log_ratio(top: float, top_ends: Interval, bottom: float, bottom_ends: Interval) -> Estimate:

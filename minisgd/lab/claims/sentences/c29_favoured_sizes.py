@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import TEN_PERCENT, Rule, Statement, every
+from minisgd.lab.claims.decision import TEN_PERCENT, Rule, above, every
 from minisgd.lab.claims.experiments.measured import StepTimes, TimeSteps
-from minisgd.lab.claims.pictures import Axes
+from minisgd.lab.claims.pictures import Axes, legend
 from minisgd.lab.claims.statistics import Estimate, ratio_of
 from minisgd.lab.plots import BLUE, GREY, INK
 from minisgd.typing import Generator, HostArray
@@ -17,8 +17,8 @@ SIZES = tuple(range(8, 200, 8))
 
 RULE = Rule(
     {
-        "stands out": Statement(
-            "a batch size stands out from the middle of its neighbours by at least {margin}", "more", TEN_PERCENT
+        "stands out": above(
+            "a batch size stands out from the middle of its neighbours by at least {margin}", TEN_PERCENT
         )
     },
     supported=every("stands out"),
@@ -32,7 +32,6 @@ def judge(rng: Generator, times: StepTimes) -> Finding:
     at = int(np.argmax(np.abs(np.median(first, axis=0))))
     sign = float(np.sign(np.median(first[:, at])))
     jump = Estimate.mean(sign * second[:, at])
-    evidence = {"stands out": jump}
     b = times.batch_sizes[at + 1]
     ratio = ratio_of(jump if sign > 0 else jump.mapped(lambda x: -x))
     text = (
@@ -43,17 +42,16 @@ def judge(rng: Generator, times: StepTimes) -> Finding:
 
     def draw(ax: Axes) -> None:
         middle = np.exp(np.median(departures(times.seconds), axis=0))
-        inner = times.batch_sizes[1:-1]
         ax.axhspan(0.9, 1.1, color=GREY, alpha=0.15, lw=0, label="within 10%")
         ax.axhline(1, color=GREY, lw=1)
-        ax.plot(inner, middle, marker="o", ms=5, lw=1.2, color=BLUE)
+        ax.plot(times.batch_sizes[1:-1], middle, marker="o", ms=5, lw=1.2, color=BLUE)
         ax.plot([b], [middle[at]], marker="o", ms=11, mfc="none", mec=INK)
-        ax.legend(frameon=False, fontsize=8.8, labelcolor=INK)
-        ax.set_xlabel("batch size", fontsize=9.5, color=INK)
-        ax.set_ylabel("step time / middle of neighbours", fontsize=9.5, color=INK)
+        legend(ax)
+        ax.set_xlabel("batch size")
+        ax.set_ylabel("step time / middle of neighbours")
 
-    effect = Effect.of(f"step time at batch size {b} / middle of its neighbours", ratio)
-    return Finding(RULE.verdict(evidence), effect, times.seconds.size, text, draw, evidence=evidence)
+    effects = [Effect.of(f"step time at batch size {b} / middle of its neighbours", ratio)]
+    return Finding.of(RULE, {"stands out": jump}, effects, times.seconds.size, text, draw)
 
 
 def departures(seconds: HostArray) -> HostArray:

@@ -8,14 +8,14 @@ from time import perf_counter
 import numpy as np
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, TEN_PERCENT, Rule, Statement, every, some
+from minisgd.lab.claims.decision import POINT, QUARTER, TEN_PERCENT, Rule, above, below, every, some
 from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget, edges
 from minisgd.lab.claims.experiments.gradient_variance import GradientVariance, MeasureGradientVariance
 from minisgd.lab.claims.experiments.measured import MeasureMemory, Memory, StepTimes, TimeSteps
 from minisgd.lab.claims.lab import Lab
 from minisgd.lab.claims.pictures import Axes
 from minisgd.lab.claims.setting import Setting
-from minisgd.lab.claims.statistics import Estimate, difference, log_ratio, ratio_of
+from minisgd.lab.claims.statistics import Estimate, difference, log_ratio
 from minisgd.lab.plots import BLUE, GREY, INK
 from minisgd.typing import Generator
 
@@ -26,9 +26,6 @@ SIZES = (10, 100)
 EPOCHS = 3
 
 RATES = (0.01, 0.03, 0.1, 0.3, 1.0)
-
-POINT = 0.01
-"""Less than one percentage point of accuracy is none."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +47,10 @@ class TrainImages(FixedBudget):
 
 RULE = Rule(
     {
-        "seconds of an epoch": Statement(
-            "at batch size 10 an epoch takes at least {margin} more seconds", "more", QUARTER
-        ),
-        "memory": Statement("it takes at least {margin} less memory", "less", TEN_PERCENT),
-        "variance of the gradient": Statement("the gradient has at least {margin} more variance", "more", QUARTER),
-        "accuracy": Statement("it ends with at least {margin} more accuracy", "more", POINT, "points"),
+        "seconds of an epoch": above("at batch size 10 an epoch takes at least {margin} more seconds", QUARTER),
+        "memory": below("it takes at least {margin} less memory", TEN_PERCENT),
+        "variance of the gradient": above("the gradient has at least {margin} more variance", QUARTER),
+        "accuracy": above("it ends with at least {margin} more accuracy", POINT, "points"),
     },
     supported=every("seconds of an epoch", "memory", "variance of the gradient", "accuracy"),
     qualified=some("seconds of an epoch", "memory", "variance of the gradient", "accuracy"),
@@ -67,54 +62,43 @@ def judge(rng: Generator, times: StepTimes, memory: Memory, noise: GradientVaria
     epochs = times.seconds / np.array(times.batch_sizes)  # (V, 2), of one example
     accuracy = runs.at("val_accuracy", runs.tuned("val_accuracy"))  # (2, S)
     small, large = SIZES
-    used = float(np.log(memory.measured[0] / memory.measured[1]))
     ratios = {
         "seconds of an epoch": log_ratio(epochs[:, 0], epochs[:, 1]),
-        "memory": Estimate.exact(used),
+        "memory": Estimate.exact(float(np.log(memory.measured[0] / memory.measured[1]))),
         "variance of the gradient": log_ratio(noise.variance[0], noise.variance[1]),
     }
     better = difference(accuracy[0], accuracy[1])
-    evidence = {**ratios, "accuracy": better}
-    of = {name: ratio_of(estimate) for name, estimate in ratios.items()}
+    effects = [Effect.ratio(f"{name}: batch size {small} / {large}", ratio) for name, ratio in ratios.items()]
     first, second = (f"{100 * float(row.mean()):.1f}%" for row in accuracy)
-    seconds, used_ratio, scatter = (f"{estimate.value:.3g}" for estimate in of.values())
+    seconds, used, scatter = (f"{effect.value:.3g}" for effect in effects)
     text = (
         f"On {runs.n_train:,} images batch size {small} takes {seconds} times the seconds of an epoch at {large}, "
-        f"{used_ratio} times the memory and {scatter} times the variance of the gradient; after {EPOCHS} epochs each "
+        f"{used} times the memory and {scatter} times the variance of the gradient; after {EPOCHS} epochs each "
         f"it has {first} validation accuracy, batch size {large} has {second}."
     )
 
     def draw(ax: Axes) -> None:
-        names = list(of)
-        values = np.array([of[name].value for name in names])
-        ends = np.array([[of[name].low, of[name].high] for name in names]).T
+        values = np.array([effect.value for effect in effects])
+        ends = np.array([[effect.low, effect.high] for effect in effects]).T
         ax.axvline(1, color=GREY, lw=1)
-        ax.errorbar(values, range(len(names)), xerr=np.abs(ends - values), fmt="o", ms=7, color=BLUE, capsize=3)
+        ax.errorbar(values, range(len(values)), xerr=np.abs(ends - values), fmt="o", ms=7, color=BLUE, capsize=3)
         for row, value in enumerate(values):
             at = dict(xytext=(0, 9), textcoords="offset points", ha="center", fontsize=9, color=INK)
             ax.annotate(f"{value:.3g}", (value, row), **at)
-        ax.set_yticks(range(len(names)), labels=["seconds", "memory", "variance"])
-        ax.set_ylim(-0.5, len(names) - 0.4)
+        ax.set_yticks(range(len(values)), labels=["seconds", "memory", "variance"])
+        ax.set_ylim(-0.5, len(values) - 0.4)
         ax.set_xscale("log")
         low, high = min(0.5, values.min() / 2), max(2.0, values.max() * 2)
         ticks = [t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if low <= t <= high]
         ax.set_xlim(low, high)
         ax.set_xticks(ticks, labels=[f"{t:g}" for t in ticks])
         ax.set_xticks([], minor=True)
-        ax.set_xlabel(f"batch size {small} / batch size {large}", fontsize=9.5, color=INK)
+        ax.set_xlabel(f"batch size {small} / batch size {large}")
 
-    effects = [Effect.of(f"{name}: batch size {small} / {large}", e) for name, e in of.items()]
     gain = Effect.of(f"validation accuracy: batch size {small} less {large}", better)
-    return Finding(
-        RULE.verdict(evidence),
-        effects[0],
-        runs.training_runs,
-        text,
-        draw,
-        (*effects[1:], gain),
-        edges({f"{EPOCHS} epochs": runs}, "val_accuracy"),
-        evidence,
-    )
+    evidence = {**ratios, "accuracy": better}
+    cautions = edges({f"{EPOCHS} epochs": runs}, "val_accuracy")
+    return Finding.of(RULE, evidence, [*effects, gain], runs.training_runs, text, draw, cautions)
 
 
 CLAIM = Claim(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, some
+from minisgd.lab.claims.decision import POINT, QUARTER, Rule, above, every, some
 from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget, edges
-from minisgd.lab.claims.pictures import Axes
+from minisgd.lab.claims.pictures import Axes, legend
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.claims.statistics import Estimate, difference, log_ratio
-from minisgd.lab.plots import BLUE, INK, ORANGE
+from minisgd.lab.plots import BLUE, ORANGE
 from minisgd.training.prepare import Sampling
 from minisgd.typing import Generator, HostArray
 
@@ -20,9 +20,6 @@ BATCH, STEPS = 16, 1000
 RATES = (1 / 16, 1 / 4, 1 / 2, 1.0, 2.0, 4.0)
 """Multiples of the pilot's learning rate; far below it there is time to average over an order that is bad."""
 
-POINT = 0.01
-"""Less than one percentage point of accuracy is none."""
-
 
 def trained(setting: Setting, sampling: Sampling = "shuffle") -> FixedBudget:
     """Return training runs of equally many updates."""
@@ -31,16 +28,10 @@ def trained(setting: Setting, sampling: Sampling = "shuffle") -> FixedBudget:
 
 RULE = Rule(
     {
-        "data": Statement("all of the data gain at least {margin} of accuracy over an eighth", "more", POINT, "points"),
-        "shuffling": Statement(
-            "shuffling gains at least {margin} of accuracy over sorted order", "more", POINT, "points"
-        ),
-        "data loss": Statement(
-            "without classes: an eighth of the data has at least {margin} more loss than all", "more", QUARTER
-        ),
-        "shuffling loss": Statement(
-            "without classes: sorted order has at least {margin} more loss than shuffled", "more", QUARTER
-        ),
+        "data": above("all of the data gain at least {margin} of accuracy over an eighth", POINT, "points"),
+        "shuffling": above("shuffling gains at least {margin} of accuracy over sorted order", POINT, "points"),
+        "data loss": above("without classes: an eighth of the data has at least {margin} more loss than all", QUARTER),
+        "shuffling loss": above("without classes: sorted order has at least {margin} more loss than shuffled", QUARTER),
     },
     supported=every("data", "shuffling", "data loss", "shuffling loss"),
     qualified=some("data", "shuffling", "data loss", "shuffling loss"),
@@ -56,7 +47,6 @@ def judge(
     scores, unshuffled = np.stack([score(runs, what) for runs in parts]), score(in_order, what)
     data, shuffling = (gain(what, scores[-1], other) for other in (scores[0], unshuffled))
     suffix = "" if what == "accuracy" else " loss"
-    evidence = {f"data{suffix}": data, f"shuffling{suffix}": shuffling}
     few, many, unordered = (_say(what, float(np.mean(row))) for row in (scores[0], scores[-1], unshuffled))
     text = (
         f"After {STEPS:,} updates validation {what} is {few} with {eighth.n_train:,} examples and {many} with "
@@ -72,21 +62,23 @@ def judge(
         ax.set_xscale("log")
         ax.set_xticks(sizes, labels=[f"{n:,}" for n in sizes])
         ax.set_xticks([], minor=True)
-        ax.set_xlabel("training examples N", fontsize=9.5, color=INK)
-        ax.set_ylabel(f"validation {what}", fontsize=9.5, color=INK)
-        ax.legend(frameon=False, fontsize=8.8, labelcolor=INK)
+        ax.set_xlabel("training examples N")
+        ax.set_ylabel(f"validation {what}")
+        legend(ax)
 
     unit = "validation accuracy: {} less {}" if what == "accuracy" else "log of validation loss: {1} / {0}"
-    return Finding(
-        RULE.verdict(evidence),
-        Effect.of(unit.format("all data", "an eighth"), data),
+    return Finding.of(
+        RULE,
+        {f"data{suffix}": data, f"shuffling{suffix}": shuffling},
+        [
+            Effect.of(unit.format("all data", "an eighth"), data),
+            Effect.of(unit.format("shuffled", "sorted"), shuffling),
+        ],
         sum(runs.training_runs for runs in (*parts, in_order)),
         text,
         draw,
-        (Effect.of(unit.format("shuffled", "sorted"), shuffling),),
         edges({f"{runs.n_train:,} examples": runs for runs in parts}, f"val_{what}"),
-        evidence,
-    )  # fmt: skip
+    )
 
 
 def score(runs: Endings, what: str) -> HostArray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding, undecided
-from minisgd.lab.claims.decision import Rule, Statement, every, fails, some
+from minisgd.lab.claims.decision import Rule, above, every, fails, some
 from minisgd.lab.claims.experiments import generalisation_gap as gaps
 from minisgd.lab.claims.experiments import three_axes
 from minisgd.lab.claims.experiments.fixed_budget import Endings
@@ -26,16 +26,14 @@ FIFTH = math.log(1.2)
 
 RULE = Rule(
     {
-        "slower": Statement(
+        "slower": above(
             "the fastest batch size from 32 to 512 takes at least {margin} more seconds to the target than the fastest "
             "outside",
-            "more",
             FIFTH,
         ),
-        "worse": Statement(
+        "worse": above(
             "after enough training, the best from 32 to 512 has at least {margin} more validation loss than the best "
             "outside",
-            "more",
             FIFTH,
         ),
     },
@@ -51,34 +49,32 @@ def judge(rng: Generator, runs: TargetRuns, times: StepTimes, epochs: Endings, s
     loss = gaps.longest(epochs, steps, "val_loss")
     if any(len(set(map(_common, sizes))) < 2 for sizes in (runs.batch_sizes, epochs.batch_sizes)):
         return undecided("seconds to target", "The batch sizes compared are not both inside and outside 32 to 512.")
-    fast, rival = (_best(runs.batch_sizes, np.median(seconds, axis=1), inside) for inside in (1, 0))
+    medians = np.median(seconds, axis=1)
+    fast, rival = (_best(runs.batch_sizes, medians, inside) for inside in (1, 0))
     good, other = (_best(epochs.batch_sizes, np.median(loss, axis=1), inside) for inside in (1, 0))
     b, c = runs.batch_sizes[fast], runs.batch_sizes[rival]
+    here, there = epochs.batch_sizes[good], epochs.batch_sizes[other]
     pairs = sum(map(_common, runs.batch_sizes)) * sum(not _common(each) for each in runs.batch_sizes)
     slower = runs.log_ratio(fast, rival).plus(three_axes.log_seconds_ratio(times, b, c))
     evidence = {"slower": chosen_among(slower, pairs), "worse": log_ratio(loss[good], loss[other], pairs)}
-    ratios = {name: ratio_of(effect) for name, effect in evidence.items()}
-    medians = np.median(seconds, axis=1)
+    longer, more = (words.count(ratio_of(effect).value) for effect in evidence.values())
     near = [str(size) for size, t in zip(runs.batch_sizes, medians, strict=True) if t <= 1.2 * medians.min()]
     text = (
         f"Within 20% of the fastest to the target: batch size {words.join(near) or 'unknown'}. The fastest common "
-        f"size, {b}, takes {words.count(ratios['slower'].value)} times the seconds of {c}; the best common size, "
-        f"{epochs.batch_sizes[good]}, ends with {words.count(ratios['worse'].value)} times the validation loss of "
-        f"{epochs.batch_sizes[other]}."
+        f"size, {b}, takes {longer} times the seconds of {c}; the best common size, {here}, ends with {more} times "
+        f"the validation loss of {there}."
     )
 
     def draw(ax: Axes) -> None:
-        against_batch(ax, runs.batch_sizes, seconds, "seconds to target", color=BLUE, name="seconds to target")
+        against_batch(ax, runs.batch_sizes, seconds, "seconds to target", name="seconds to target")
         ax.axvspan(*COMMON, color=BLUE, alpha=0.08, lw=0)
 
     effects = [
-        Effect.of(f"seconds to target: batch size {b} / {c}", ratios["slower"]),
-        Effect.of(
-            f"validation loss: batch size {epochs.batch_sizes[good]} / {epochs.batch_sizes[other]}", ratios["worse"]
-        ),
+        Effect.ratio(f"seconds to target: batch size {b} / {c}", evidence["slower"]),
+        Effect.ratio(f"validation loss: batch size {here} / {there}", evidence["worse"]),
     ]
     n = runs.training_runs + epochs.training_runs + steps.training_runs
-    return Finding(RULE.verdict(evidence), effects[0], n, text, draw, (effects[1],), runs.cautions(), evidence)
+    return Finding.of(RULE, evidence, effects, n, text, draw, runs.cautions())
 
 
 def _common(batch_size: int) -> bool:

@@ -9,25 +9,23 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, some
+from minisgd.lab.claims.decision import QUARTER, Rule, above, every, some
 from minisgd.lab.claims.experiments import usable_range
 from minisgd.lab.claims.experiments.fixed_budget import Endings
 from minisgd.lab.claims.experiments.usable_range import UsableRange
-from minisgd.lab.claims.pictures import Axes, against_batch
+from minisgd.lab.claims.pictures import each_against_batch
 from minisgd.lab.claims.sentences.c27_normalisation import EPOCHS, trained
 from minisgd.lab.claims.statistics import Estimate, log_ratio, ratio_of
-from minisgd.lab.plots import BLUE, ORANGE
 from minisgd.typing import Generator
 
 RULE = Rule(
     {
-        "smallest": Statement(
+        "smallest": above(
             "at the smallest batch, the highest usable rate is at least {margin} higher with batch normalisation",
-            "more",
             QUARTER,
         ),
-        "middle": Statement("so it is at a batch size in the middle", "more", QUARTER),
-        "largest": Statement("so it is at the largest batch", "more", QUARTER),
+        "middle": above("so it is at a batch size in the middle", QUARTER),
+        "largest": above("so it is at the largest batch", QUARTER),
     },
     supported=every("smallest", "middle", "largest"),
     qualified=some("smallest", "middle", "largest"),
@@ -40,23 +38,20 @@ def judge(rng: Generator, none: Endings, batch: Endings) -> Finding:
     sizes = with_.batch_sizes
     at = {"smallest": 0, "middle": len(sizes) // 2, "largest": len(sizes) - 1}
     evidence = {name: _higher(with_, without, k) for name, k in at.items()}
-    ratios = {name: ratio_of(effect) for name, effect in evidence.items()}
-    said = [f"{words.count(ratios[name].value)} times at batch size {sizes[k]}" for name, k in at.items()]
-    text = f"With batch normalisation, the highest usable learning rate is {words.join(said)} that without."
-
-    def draw(ax: Axes) -> None:
-        for found, name, color in ((without, "without", BLUE), (with_, "with batch normalisation", ORANGE)):
-            against_batch(ax, sizes, found.high, "highest usable learning rate", color=color, name=name)
-
-    effects = [
-        Effect.of(f"highest usable learning rate at batch size {sizes[k]}: with / without", ratios[name])
-        for name, k in at.items()
-    ]
-    cautions = [
-        f"{name}: {text}" for name, found in (("With", with_), ("Without", without)) for text in found.cautions()
-    ]
-    n = none.training_runs + batch.training_runs
-    return Finding(RULE.verdict(evidence), effects[0], n, text, draw, tuple(effects[1:]), tuple(cautions), evidence)
+    said = [f"{words.count(ratio_of(evidence[name]).value)} times at batch size {sizes[k]}" for name, k in at.items()]
+    tables = {"without": without.high, "with batch normalisation": with_.high}
+    return Finding.of(
+        RULE,
+        evidence,
+        [
+            Effect.ratio(f"highest usable learning rate at batch size {sizes[k]}: with / without", evidence[name])
+            for name, k in at.items()
+        ],
+        none.training_runs + batch.training_runs,
+        f"With batch normalisation, the highest usable learning rate is {words.join(said)} that without.",
+        lambda ax: each_against_batch(ax, sizes, tables, "highest usable learning rate"),
+        [f"{name}: {text}" for name, found in (("With", with_), ("Without", without)) for text in found.cautions()],
+    )
 
 
 def _higher(with_: UsableRange, without: UsableRange, k: int) -> Estimate:

@@ -6,25 +6,24 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, some
+from minisgd.lab.claims.decision import QUARTER, Rule, below, every, some
 from minisgd.lab.claims.experiments.input_shift import BATCH, PROBE, STEPS, FollowInputs, InputShift
-from minisgd.lab.claims.pictures import Axes
+from minisgd.lab.claims.pictures import Axes, legend
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.claims.statistics import log_ratio, ratio_of
-from minisgd.lab.plots import BLUE, GREEN, INK, ORANGE, log_axis, spread
+from minisgd.lab.plots import BLUE, GREEN, ORANGE, log_axis, spread
 from minisgd.typing import Generator
 
 NONE, BATCHED = Setting(norm="none"), Setting(norm="batch")
 
 RULE = Rule(
     {
-        "same": Statement(
+        "same": below(
             "at the same learning rate, the inputs of hidden layers change by at least {margin} less with batch "
             "normalisation",
-            "less",
             QUARTER,
         ),
-        "own": Statement("so they do at the rate that is best with it", "less", QUARTER),
+        "own": below("so they do at the rate that is best with it", QUARTER),
     },
     supported=every("same", "own"),
     qualified=some("same", "own"),
@@ -33,28 +32,34 @@ RULE = Rule(
 
 def judge(rng: Generator, none: InputShift, same: InputShift, own: InputShift) -> Finding:
     """Compare how far the inputs move from step to step with batch normalisation and without."""
-    typical = [np.exp(np.log(shift.change).mean(axis=0)) for shift in (none, same, own)]  # (S,) each
-    evidence = {name: log_ratio(row, typical[0]) for name, row in zip(("same", "own"), typical[1:], strict=True)}
-    ratios = {name: ratio_of(effect) for name, effect in evidence.items()}
+    shifts = {"without": none, "with, at the same rate": same, "with, at its own best rate": own}
+    without, *with_ = (np.exp(np.log(shift.change).mean(axis=0)) for shift in shifts.values())  # (S,) each
+    evidence = {name: log_ratio(row, without) for name, row in zip(("same", "own"), with_, strict=True)}
+    times = {name: words.count(ratio_of(effect).value) for name, effect in evidence.items()}
     text = (
-        f"From step to step the inputs of hidden layers move by {words.number(float(np.median(typical[0])))} of their "
-        f"spread without batch normalisation; with it, by {words.count(ratios['same'].value)} times as much at the "
-        f"same learning rate and {words.count(ratios['own'].value)} times at its own best one."
+        f"From step to step the inputs of hidden layers move by {words.number(float(np.median(without)))} of their "
+        f"spread without batch normalisation; with it, by {times['same']} times as much at the same learning rate and "
+        f"{times['own']} times at its own best one."
     )
 
     def draw(ax: Axes) -> None:
-        names = ("without", "with, at the same rate", "with, at its own best rate")
-        for shift, name, color in zip((none, same, own), names, (BLUE, ORANGE, GREEN), strict=True):
-            ax.plot(np.arange(1, len(shift.change) + 1), np.median(shift.change, axis=1), color=color, label=name)
-        seen = [float(x) for shift in (none, same, own) for x in np.median(shift.change, axis=1)]
+        medians = {name: np.median(shift.change, axis=1) for name, shift in shifts.items()}
+        for (name, row), color in zip(medians.items(), (BLUE, ORANGE, GREEN), strict=True):
+            ax.plot(np.arange(1, len(row) + 1), row, color=color, label=name)
+        seen = np.concatenate(list(medians.values())).tolist()
         log_axis(ax, *spread(seen), words.number, "change of inputs / their spread")
-        ax.set_xlabel("steps", fontsize=9.5, color=INK)
-        ax.legend(frameon=False, fontsize=8.8, labelcolor=INK)
+        ax.set_xlabel("steps")
+        legend(ax)
 
-    effects = [Effect.of(f"change of inputs with / without, at the {name} rate", r) for name, r in ratios.items()]
-    n = sum(shift.seeds for shift in (none, same, own))
-    cautions = ("Whether inputs that move less are why a network trains faster is another question.",)
-    return Finding(RULE.verdict(evidence), effects[0], n, text, draw, (effects[1],), cautions, evidence)
+    return Finding.of(
+        RULE,
+        evidence,
+        [Effect.ratio(f"change of inputs with / without, at the {name} rate", e) for name, e in evidence.items()],
+        sum(shift.seeds for shift in shifts.values()),
+        text,
+        draw,
+        ["Whether inputs that move less are why a network trains faster is another question."],
+    )
 
 
 CLAIM = Claim(

@@ -6,18 +6,18 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every
+from minisgd.lab.claims.decision import QUARTER, Rule, above, every
 from minisgd.lab.claims.experiments.peak import WIDTH, MeasureUtilisation, Utilisation
-from minisgd.lab.claims.pictures import Axes, against_batch
+from minisgd.lab.claims.pictures import against_batch
 from minisgd.lab.claims.statistics import Estimate, log_ratio, ratio_of
 from minisgd.typing import Generator
 
 RULE = Rule(
     {
-        "better": Statement(
-            "the largest batch achieves at least {margin} more of the machine's peak than the smallest", "more", QUARTER
+        "better": above(
+            "the largest batch achieves at least {margin} more of the machine's peak than the smallest", QUARTER
         ),
-        "goes on": Statement("it achieves at least {margin} more than the second largest", "more", QUARTER),
+        "goes on": above("it achieves at least {margin} more than the second largest", QUARTER),
     },
     supported=every("better", "goes on"),
     qualified=every("better"),
@@ -26,26 +26,25 @@ RULE = Rule(
 
 def judge(rng: Generator, use: Utilisation) -> Finding:
     """Ask how much more of the peak the largest batch achieves, and whether the gain goes on to the end."""
-    evidence = {"better": log_ratio(use.share[:, -1], use.share[:, 0]),
-                "goes on": log_ratio(use.share[:, -1], use.share[:, -2])}  # fmt: skip
-    ratios = {name: ratio_of(effect) for name, effect in evidence.items()}
+    better, goes_on = (log_ratio(use.share[:, -1], use.share[:, k]) for k in (0, -2))
     sizes, medians = use.batch_sizes, np.median(use.share, axis=0)
     text = (
         f"Of the {float(np.median(use.peak)) / 1e9:.3g} GFLOP/s that a large matrix product reaches here, a step at "
         f"batch size {sizes[0]} achieves {100 * medians[0]:.2g}%, at {sizes[-1]} {100 * medians[-1]:.2g}%: "
-        f"{words.count(ratios['better'].value)} times as much."
+        f"{words.count(ratio_of(better).value)} times as much."
     )
-
-    def draw(ax: Axes) -> None:
-        against_batch(ax, sizes, 100 * use.share.T, "% of the machine's peak FLOP/s")
-
-    effects = [
-        Effect.of(f"achieved FLOP/s: batch size {sizes[-1]} / {b}", ratios[name])
-        for name, b in (("better", sizes[0]), ("goes on", sizes[-2]))
-    ]
-    peak = ratio_of(Estimate.mean(np.log(use.peak / 1e9)))
-    more = (effects[1], Effect.of("GFLOP/s of the matrix product", peak))
-    return Finding(RULE.verdict(evidence), effects[0], use.share.size, text, draw, more, evidence=evidence)
+    return Finding.of(
+        RULE,
+        {"better": better, "goes on": goes_on},
+        [
+            Effect.ratio(f"achieved FLOP/s: batch size {sizes[-1]} / {sizes[0]}", better),
+            Effect.ratio(f"achieved FLOP/s: batch size {sizes[-1]} / {sizes[-2]}", goes_on),
+            Effect.ratio("GFLOP/s of the matrix product", Estimate.mean(np.log(use.peak / 1e9))),
+        ],
+        use.share.size,
+        text,
+        lambda ax: against_batch(ax, sizes, 100 * use.share.T, "% of the machine's peak FLOP/s"),
+    )
 
 
 CLAIM = Claim(

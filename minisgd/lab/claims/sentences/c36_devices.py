@@ -6,24 +6,23 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, some
+from minisgd.lab.claims.decision import QUARTER, Rule, above, every, some
 from minisgd.lab.claims.experiments.measured import StepTimes, TimeSteps
 from minisgd.lab.claims.experiments.ranks import Exchange, TimeExchange, rank_times
 from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
-from minisgd.lab.claims.pictures import Axes
+from minisgd.lab.claims.pictures import Axes, legend
 from minisgd.lab.claims.statistics import log_ratio, ratio_of
-from minisgd.lab.plots import BLUE, INK, ORANGE, log_axis, spread
+from minisgd.lab.plots import BLUE, ORANGE, log_axis, spread
 from minisgd.typing import Generator
 
 RULE = Rule(
     {
-        "divided": Statement(
+        "divided": above(
             "with one batch size divided among all ranks, one rank takes at least {margin} more seconds to the target "
             "than all of them",
-            "more",
             QUARTER,
         ),
-        "grown": Statement("so it does with one batch size on every rank", "more", QUARTER),
+        "grown": above("so it does with one batch size on every rank", QUARTER),
     },
     supported=every("divided", "grown"),
     qualified=some("divided", "grown"),
@@ -35,9 +34,8 @@ def judge(rng: Generator, runs: TargetRuns, times: StepTimes, exchange: Exchange
     simulated = rank_times(runs, times, exchange)
     tables = {"divided": simulated.fixed_global, "grown": simulated.fixed_each}
     evidence = {name: log_ratio(table[0], table[-1]) for name, table in tables.items()}
-    ratios = {name: ratio_of(effect) for name, effect in evidence.items()}
     most = simulated.ranks[-1]
-    divided, grown = (words.count(ratios[name].value) for name in ("divided", "grown"))
+    divided, grown = (words.count(ratio_of(effect).value) for effect in evidence.values())
     text = (
         f"In a simulation one rank takes {divided} times the seconds of {most} that divide its batch, and {grown} "
         f"times those of {most} with a batch like its own each."
@@ -46,16 +44,16 @@ def judge(rng: Generator, runs: TargetRuns, times: StepTimes, exchange: Exchange
     def draw(ax: Axes) -> None:
         for (name, table), color in zip(tables.items(), (BLUE, ORANGE), strict=True):
             ax.plot(simulated.ranks, np.median(table, axis=1), marker="o", lw=1.8, color=color, label=f"batch {name}")
-        log_axis(
-            ax, *spread([float(x) for t in tables.values() for x in t.ravel()]), words.seconds, "seconds to target"
-        )
-        ax.set_xlabel("ranks, simulated", fontsize=9.5, color=INK)
-        ax.legend(frameon=False, fontsize=8.8, labelcolor=INK)
+        seen = np.concatenate(list(tables.values())).ravel().tolist()
+        log_axis(ax, *spread(seen), words.seconds, "seconds to target")
+        ax.set_xlabel("ranks, simulated")
+        legend(ax)
 
     effects = [
-        Effect.of(f"simulated seconds to target: one rank / {most}, batch {name}", r) for name, r in ratios.items()
+        Effect.ratio(f"simulated seconds to target: one rank / {most}, batch {name}", effect)
+        for name, effect in evidence.items()
     ]
-    return Finding(RULE.verdict(evidence), effects[0], runs.training_runs, text, draw, (effects[1],), evidence=evidence)
+    return Finding.of(RULE, evidence, effects, runs.training_runs, text, draw)
 
 
 CLAIM = Claim(

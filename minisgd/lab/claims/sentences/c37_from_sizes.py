@@ -8,7 +8,7 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, fails, some
+from minisgd.lab.claims.decision import QUARTER, Rule, differs, every, fails, some
 from minisgd.lab.claims.experiments import critical
 from minisgd.lab.claims.experiments.measured import StepTimes, TimeSteps
 from minisgd.lab.claims.experiments.to_target import TargetRuns
@@ -22,15 +22,11 @@ from minisgd.typing import Generator, HostArray
 
 RULE = Rule(
     {
-        "data": Statement(
-            "the time-optimal batch differs by at least {margin} between N examples and N/4", "differs", QUARTER
+        "data": differs("the time-optimal batch differs by at least {margin} between N examples and N/4", QUARTER),
+        "model": differs(
+            "it differs by at least {margin} between the network and one of a quarter of its width", QUARTER
         ),
-        "model": Statement(
-            "it differs by at least {margin} between the network and one of a quarter of its width", "differs", QUARTER
-        ),
-        "target": Statement(
-            "it differs by at least {margin} between two targets on the same data and network", "differs", QUARTER
-        ),
+        "target": differs("it differs by at least {margin} between two targets on the same data and network", QUARTER),
     },
     supported=every(some("data", "model"), fails("target")),
     qualified=some("data", "model"),
@@ -65,9 +61,8 @@ def judge(
     best = np.array([math.sqrt(k * critical.critical_sizes((run,))[0]) for _, _, k, run in problems])
     predicted = _predicted(np.log([[n, width] for n, width, *_ in problems]), best)
     off = math.exp(float(np.sqrt(np.mean(np.square(np.log(best / predicted))))))
-    ratios = {name: ratio_of(effect) for name, effect in evidence.items()}
     said = {"data": "four times the data", "model": "four times the width", "target": "another target on the same data"}
-    parts = [f"{words.count(ratio.value)} times with {said[name]}" for name, ratio in ratios.items()]
+    parts = [f"{words.count(ratio_of(effect).value)} times with {said[name]}" for name, effect in evidence.items()]
     text = (
         f"The time-optimal batch, {words.size(best[3])} here, changes by {words.join(parts)}. A power law in the "
         f"number of examples and the width, fitted to {len(best)} problems, is off by a factor of {words.count(off)}."
@@ -80,11 +75,15 @@ def judge(
         log_axis(ax, *ends, words.short, "predicted from N and width", which="x")
         log_axis(ax, *ends, words.short, "time-optimal batch size")
 
-    effects = [Effect.of(f"time-optimal batch: {said[name]} / without", ratio) for name, ratio in ratios.items()]
-    n = sum(run.training_runs for *_, run in problems)
-    names = ("N/4", "N/2", "N")
-    cautions = critical.cautions((quarter, half, whole), names)
-    return Finding(RULE.verdict(evidence), effects[0], n, text, draw, tuple(effects[1:]), cautions, evidence)
+    return Finding.of(
+        RULE,
+        evidence,
+        [Effect.ratio(f"time-optimal batch: {said[name]} / without", effect) for name, effect in evidence.items()],
+        sum(run.training_runs for *_, run in problems),
+        text,
+        draw,
+        critical.cautions((quarter, half, whole), ("N/4", "N/2", "N")),
+    )
 
 
 def _predicted(logs: HostArray, best: HostArray) -> HostArray:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, some
+from minisgd.lab.claims.decision import QUARTER, Rule, above, every, some
 from minisgd.lab.claims.experiments import critical
 from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
 from minisgd.lab.claims.sentences.c25_wrong_labels import SIZES
 from minisgd.lab.claims.setting import Setting
-from minisgd.lab.claims.statistics import ratio_of
 from minisgd.typing import Generator
 
 RULE = Rule(
     {
-        "muon": Statement("Muon's critical batch size is at least {margin} larger than Adam's", "more", QUARTER),
-        "lion": Statement("Lion's is at least {margin} larger than Adam's", "more", QUARTER),
+        "muon": above("Muon's critical batch size is at least {margin} larger than Adam's", QUARTER),
+        "lion": above("Lion's is at least {margin} larger than Adam's", QUARTER),
     },
     supported=every("muon", "lion"),
     qualified=some("muon", "lion"),
@@ -23,22 +22,17 @@ RULE = Rule(
 
 def judge(rng: Generator, sgd: TargetRuns, adam: TargetRuns, lion: TargetRuns, muon: TargetRuns) -> Finding:
     """Compare the critical batch sizes of Muon and Lion with that of Adam, and Adam's with that of SGD."""
-    runs = {"SGD": sgd, "Adam": adam, "Lion": lion, "Muon": muon}
-    pairs = {"muon": (adam, muon), "lion": (adam, lion), "adam": (sgd, adam)}
+    runs, names = (sgd, adam, lion, muon), ("SGD", "Adam", "Lion", "Muon")
+    pairs = {"Muon / Adam": (adam, muon), "Lion / Adam": (adam, lion), "Adam / SGD": (sgd, adam)}
     ratios = {name: critical.trend((0, 1), pair, rng) for name, pair in pairs.items()}
-    evidence = {name: ratios[name] for name in RULE.statements}
-    said = {"muon": "Muon / Adam", "lion": "Lion / Adam", "adam": "Adam / SGD"}
-    effects = [Effect.of(f"critical batch size Emin/Smin: {said[name]}", ratio_of(r)) for name, r in ratios.items()]
-    shown = tuple(list(runs)[1:])
-    return Finding(
-        RULE.verdict(evidence),
-        effects[0],
-        sum(each.training_runs for each in runs.values()),
-        f"SGD, Adam, Lion and Muon have critical batch sizes of {critical.describe(tuple(runs.values()))}.",
-        lambda ax: critical.draw(ax, (adam, lion, muon), shown),
-        tuple(effects[1:]),
-        critical.cautions(tuple(runs.values()), tuple(runs)),
-        evidence,
+    return Finding.of(
+        RULE,
+        {"muon": ratios["Muon / Adam"], "lion": ratios["Lion / Adam"]},
+        [Effect.ratio(f"critical batch size Emin/Smin: {name}", ratio) for name, ratio in ratios.items()],
+        sum(each.training_runs for each in runs),
+        f"SGD, Adam, Lion and Muon have critical batch sizes of {critical.describe(runs)}.",
+        lambda ax: critical.draw(ax, runs[1:], names[1:]),
+        critical.cautions(runs, names),
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, TEN_PERCENT, Rule, Statement, every, fails
+from minisgd.lab.claims.decision import QUARTER, TEN_PERCENT, Rule, above, every, fails
 from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget, edges, tuned_losses
-from minisgd.lab.claims.pictures import Axes, against_batch
+from minisgd.lab.claims.pictures import each_against_batch
 from minisgd.lab.claims.setting import Setting
 from minisgd.lab.claims.statistics import log_ratio, ratio_of
 from minisgd.lab.plots import BLUE, GREEN, ORANGE
@@ -31,15 +31,11 @@ SHORT, USUAL, LONG = trained("adam-0.99"), trained("adam"), trained("adam-0.9999
 
 RULE = Rule(
     {
-        "worse": Statement(
-            "with β₂ tuned the smallest batch leaves at least {margin} more loss than the best of the others",
-            "more",
-            QUARTER,
+        "worse": above(
+            "with β₂ tuned the smallest batch leaves at least {margin} more loss than the best of the others", QUARTER
         ),
-        "helps": Statement(
-            "at the smallest batch β₂ = 0.999 leaves at least {margin} more loss than the tuned one",
-            "more",
-            TEN_PERCENT,
+        "helps": above(
+            "at the smallest batch β₂ = 0.999 leaves at least {margin} more loss than the tuned one", TEN_PERCENT
         ),
     },
     supported=every(fails("worse"), "helps"),
@@ -49,7 +45,7 @@ RULE = Rule(
 
 def judge(rng: Generator, short: Endings, usual: Endings, long: Endings) -> Finding:
     """Tune β₂ at every batch size, then compare the smallest with the best of the others, and with β₂ = 0.999."""
-    arms = {"0.99": short, "0.999": usual, "0.9999": long}
+    arms = {"β₂ = 0.99": short, "β₂ = 0.999": usual, "β₂ = 0.9999": long}
     losses = np.stack([tuned_losses(runs) for runs in arms.values()])  # (3, K, S)
     best, chosen = best_of(losses)
     others = list(np.nan_to_num(np.median(chosen[1:], axis=1), nan=np.inf))
@@ -57,27 +53,23 @@ def judge(rng: Generator, short: Endings, usual: Endings, long: Endings) -> Find
     sizes = usual.batch_sizes
     worse = log_ratio(chosen[0], chosen[rival], comparisons=len(others))
     helps = log_ratio(losses[1, 0], chosen[0], comparisons=len(arms) - 1)
-    evidence = {"worse": worse, "helps": helps}
-    ratio, gain = ratio_of(worse), ratio_of(helps)
     text = (
-        f"After {EPOCHS} epochs batch size {sizes[0]} with β₂ = {list(arms)[best[0]]} leaves {ratio.value:.2f} times "
-        f"the validation loss of batch size {sizes[rival]} with β₂ = {list(arms)[best[rival]]}; β₂ = 0.999 leaves it "
-        f"{gain.value:.2f} times its own."
+        f"After {EPOCHS} epochs batch size {sizes[0]} with {list(arms)[best[0]]} leaves {ratio_of(worse).value:.2f} "
+        f"times the validation loss of batch size {sizes[rival]} with {list(arms)[best[rival]]}; β₂ = 0.999 leaves it "
+        f"{ratio_of(helps).value:.2f} times its own."
     )
-
-    def draw(ax: Axes) -> None:
-        for table, name, color in zip(losses, arms, (GREEN, BLUE, ORANGE), strict=True):
-            against_batch(ax, sizes, table, "validation loss", color=color, name=f"β₂ = {name}")
-
-    return Finding(
-        RULE.verdict(evidence),
-        Effect.of(f"validation loss with β₂ tuned: batch size {sizes[0]} / {sizes[rival]}", ratio),
+    tables = dict(zip(arms, losses, strict=True))
+    return Finding.of(
+        RULE,
+        {"worse": worse, "helps": helps},
+        [
+            Effect.ratio(f"validation loss with β₂ tuned: batch size {sizes[0]} / {sizes[rival]}", worse),
+            Effect.ratio(f"validation loss at batch size {sizes[0]}: β₂ = 0.999 / tuned", helps),
+        ],
         sum(runs.training_runs for runs in arms.values()),
         text,
-        draw,
-        (Effect.of(f"validation loss at batch size {sizes[0]}: β₂ = 0.999 / tuned", gain),),
-        edges({f"β₂ = {name}": runs for name, runs in arms.items()}),
-        evidence,
+        lambda ax: each_against_batch(ax, sizes, tables, "validation loss", colors=(GREEN, BLUE, ORANGE)),
+        edges(arms),
     )
 
 

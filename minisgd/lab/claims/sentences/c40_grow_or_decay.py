@@ -6,11 +6,11 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, TEN_PERCENT, Rule, Statement, every, fails
+from minisgd.lab.claims.decision import QUARTER, TEN_PERCENT, Rule, above, below, differs, every, fails
 from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget, edges, tuned_losses
 from minisgd.lab.claims.experiments.growing import DecayingBudget, GrowingBudget
 from minisgd.lab.claims.lab import RATIO
-from minisgd.lab.claims.pictures import Axes
+from minisgd.lab.claims.pictures import Axes, legend
 from minisgd.lab.claims.sentences.c19_growing import EPOCHS
 from minisgd.lab.claims.statistics import log_ratio, ratio_of
 from minisgd.lab.plots import BLUE, GREY, ORANGE, log_axis, spread
@@ -18,11 +18,9 @@ from minisgd.typing import Generator
 
 RULE = Rule(
     {
-        "differs": Statement(
-            "growing leaves a loss that differs by at least {margin} from decaying", "differs", QUARTER
-        ),
-        "worse": Statement("growing leaves at least {margin} more loss than decaying", "more", QUARTER),
-        "matters": Statement("decaying leaves at least {margin} less loss than neither", "less", TEN_PERCENT),
+        "differs": differs("growing leaves a loss that differs by at least {margin} from decaying", QUARTER),
+        "worse": above("growing leaves at least {margin} more loss than decaying", QUARTER),
+        "matters": below("decaying leaves at least {margin} less loss than neither", TEN_PERCENT),
     },
     supported=every(fails("differs"), "matters"),
     qualified=fails("worse"),
@@ -36,13 +34,11 @@ def judge(rng: Generator, constant: Endings, decaying: Endings, growing: Endings
     steps = {name: runs.at("steps", runs.tuned())[0] for name, runs in ways.items()}
     grown = log_ratio(losses["batch grows"], losses["lr decays"])
     decayed = log_ratio(losses["lr decays"], losses["neither"])
-    evidence = {"differs": grown, "worse": grown, "matters": decayed}
-    ratio, gain = ratio_of(grown), ratio_of(decayed)
     updates = float(np.median(steps["batch grows"]) / np.median(steps["lr decays"]))
     text = (
-        f"After {EPOCHS} epochs growing the batch {RATIO}-fold at a time leaves {words.count(ratio.value)} times the "
-        f"validation loss of dividing the learning rate by {RATIO} instead, in {words.count(updates)} times the "
-        f"updates; dividing it leaves {words.count(gain.value)} times the loss of doing neither."
+        f"After {EPOCHS} epochs growing the batch {RATIO}-fold at a time leaves {words.count(ratio_of(grown).value)} "
+        f"times the validation loss of dividing the learning rate by {RATIO} instead, in {words.count(updates)} times "
+        f"the updates; dividing it leaves {words.count(ratio_of(decayed).value)} times the loss of doing neither."
     )
 
     def draw(ax: Axes) -> None:
@@ -51,20 +47,20 @@ def judge(rng: Generator, constant: Endings, decaying: Endings, growing: Endings
             ax.plot(np.median(steps[name]), np.median(losses[name]), marker="D", ms=8, mec="white", color=color)
         log_axis(ax, *spread(np.concatenate(list(steps.values())).tolist()), words.short, "updates", which="x")
         log_axis(ax, *spread(np.concatenate(list(losses.values())).tolist()), words.number, "validation loss")
-        ax.legend(frameon=False, fontsize=8.8)
+        legend(ax)
 
-    return Finding(
-        RULE.verdict(evidence),
-        Effect.of("validation loss: batch grows / learning rate decays", ratio),
+    return Finding.of(
+        RULE,
+        {"differs": grown, "worse": grown, "matters": decayed},
+        [
+            Effect.ratio("validation loss: batch grows / learning rate decays", grown),
+            Effect.ratio("validation loss: learning rate decays / neither", decayed),
+            Effect.exact("updates: batch grows / learning rate decays", updates),
+        ],
         sum(runs.training_runs for runs in ways.values()),
         text,
         draw,
-        (
-            Effect.of("validation loss: learning rate decays / neither", gain),
-            Effect("updates: batch grows / learning rate decays", updates, updates, updates),
-        ),
         edges(ways),
-        evidence,
     )
 
 

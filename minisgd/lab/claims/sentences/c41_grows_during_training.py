@@ -6,13 +6,13 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, some
+from minisgd.lab.claims.decision import QUARTER, Rule, above, every, some
 from minisgd.lab.claims.experiments import critical
 from minisgd.lab.claims.experiments.fixed_budget import Endings, FixedBudget
 from minisgd.lab.claims.experiments.measures import NoiseScale
 from minisgd.lab.claims.experiments.to_target import RunToTarget, TargetRuns
 from minisgd.lab.claims.sentences.c23_data_size import CLAIM as DATA_SIZE
-from minisgd.lab.claims.statistics import log_ratio, ratio_of
+from minisgd.lab.claims.statistics import log_ratio
 from minisgd.typing import Generator
 
 EARLY, LATE = 0.25, 10
@@ -22,12 +22,10 @@ SAME = "All of the data allow no farther a target than a quarter: only the noise
 
 RULE = Rule(
     {
-        "noise": Statement(
-            f"the noise scale is at least {{margin}} larger after {LATE} epochs than after {EARLY:g}", "more", QUARTER
+        "noise": above(
+            f"the noise scale is at least {{margin}} larger after {LATE} epochs than after {EARLY:g}", QUARTER
         ),
-        "farther": Statement(
-            "the critical batch size is at least {margin} larger to the farther of two targets", "more", QUARTER
-        ),
+        "farther": above("the critical batch size is at least {margin} larger to the farther of two targets", QUARTER),
     },
     supported=every("noise", "farther"),
     qualified=some("noise", "farther"),
@@ -36,29 +34,30 @@ RULE = Rule(
 
 def judge(rng: Generator, early: Endings, late: Endings, near: TargetRuns, far: TargetRuns) -> Finding:
     """Compare the noise scale early and late, and the critical batch sizes to a near and a far target."""
-    scales = [runs.table("noise_scale")[0, 0] for runs in (early, late)]  # (S,) each
+    scales = [looks.table("noise_scale")[0, 0] for looks in (early, late)]  # (S,) each
     evidence = {"noise": log_ratio(scales[1], scales[0])}
-    growth = ratio_of(evidence["noise"])
     first, last = (words.size(float(np.median(scale))) for scale in scales)
     text = f"The noise scale tr Σ / |G|² goes from {first} after {EARLY:g} epochs to {last} after {LATE}"
-    more, targets = list[Effect](), ("near target", "far target")
-    farther = far.target.value < near.target.value  # validation losses
-    if farther:
-        evidence["farther"] = critical.trend((0, 1), (near, far), rng)
+    effects = [Effect.ratio(f"noise scale tr Σ / |G|²: after {LATE} epochs / after {EARLY:g}", evidence["noise"])]
+    runs, targets = (near, far), ("near target", "far target")
+    cautions = critical.cautions(runs, targets)
+    if far.target.value < near.target.value:  # validation losses
+        evidence["farther"] = critical.trend((0, 1), runs, rng)
         text += (
             f"; to a validation loss of {words.number(near.target.value)} and of {words.number(far.target.value)} the "
-            f"critical batch sizes are {critical.describe((near, far))}"
+            f"critical batch sizes are {critical.describe(runs)}"
         )
-        more.append(Effect.of("Bcrit = Emin/Smin: far / near target", ratio_of(evidence["farther"])))
-    return Finding(
-        RULE.verdict(evidence),
-        Effect.of(f"noise scale tr Σ / |G|²: after {LATE} epochs / after {EARLY:g}", growth),
+        effects.append(Effect.ratio("Bcrit = Emin/Smin: far / near target", evidence["farther"]))
+    else:
+        cautions = (SAME, *cautions)
+    return Finding.of(
+        RULE,
+        evidence,
+        effects,
         early.training_runs + late.training_runs + near.training_runs + far.training_runs,
         f"{text}.",
-        lambda ax: critical.draw(ax, (near, far), targets),
-        tuple(more),
-        (*(() if farther else (SAME,)), *critical.cautions((near, far), targets)),
-        evidence,
+        lambda ax: critical.draw(ax, runs, targets),
+        cautions,
     )
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import QUARTER, Rule, Statement, every, fails
+from minisgd.lab.claims.decision import QUARTER, Rule, above, differs, every, fails
 from minisgd.lab.claims.experiments import critical
 from minisgd.lab.claims.experiments.to_target import TargetRuns
 from minisgd.lab.claims.sentences.c23_data_size import CLAIM as DATA_SIZE
-from minisgd.lab.claims.statistics import ratio_of
 from minisgd.typing import Generator
 
 RULE = Rule(
     {
-        "data": Statement("four times the data have a critical batch size at least {margin} larger", "more", QUARTER),
-        "size": Statement("four times the width have one that differs by at least {margin}", "differs", QUARTER),
+        "data": above("four times the data have a critical batch size at least {margin} larger", QUARTER),
+        "size": differs("four times the width have one that differs by at least {margin}", QUARTER),
     },
     supported=every("data", fails("size")),
     qualified=every("data"),
@@ -22,25 +21,21 @@ RULE = Rule(
 
 def judge(rng: Generator, quarter: TargetRuns, own: TargetRuns, narrow: TargetRuns, wide: TargetRuns) -> Finding:
     """Compare the critical batch sizes of N/4 and N examples, and of a quarter of the width and all of it."""
-    evidence = {
-        "data": critical.trend((0, 1), (quarter, own), rng),
-        "size": critical.trend((0, 1), (narrow, wide), rng),
-    }
-    data, size = (ratio_of(effect) for effect in evidence.values())
-    names = ("N/4", "N", "narrow", "wide")
+    data, size = (critical.trend((0, 1), pair, rng) for pair in ((quarter, own), (narrow, wide)))
     runs = (quarter, own, narrow, wide)
-    return Finding(
-        RULE.verdict(evidence),
-        Effect.of("Bcrit = Emin/Smin: N / N/4 examples, each to a target of its own", data),
+    shown = ("all", "a quarter of the data", "a quarter of the width")
+    return Finding.of(
+        RULE,
+        {"data": data, "size": size},
+        [
+            Effect.ratio("Bcrit = Emin/Smin: N / N/4 examples, each to a target of its own", data),
+            Effect.ratio("Bcrit = Emin/Smin: full / a quarter of the width, to the same target", size),
+        ],
         sum(run.training_runs for run in runs),
         f"A quarter of the examples and all of them have critical batch sizes of {critical.describe(runs[:2])}; a "
         f"quarter of the width and all of it {critical.describe(runs[2:])}.",
-        lambda ax: critical.draw(
-            ax, (own, quarter, narrow), ("all", "a quarter of the data", "a quarter of the width")
-        ),
-        (Effect.of("Bcrit = Emin/Smin: full / a quarter of the width, to the same target", size),),
-        critical.cautions(runs, names),
-        evidence,
+        lambda ax: critical.draw(ax, (own, quarter, narrow), shown),
+        critical.cautions(runs, ("N/4", "N", "narrow", "wide")),
     )
 
 

@@ -5,24 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import TEN_PERCENT, Rule, Statement, every
+from minisgd.lab.claims.decision import TEN_PERCENT, Rule, below, every
 from minisgd.lab.claims.experiments.fixed_budget import Endings, edges, tuned_losses
-from minisgd.lab.claims.pictures import Axes, against_batch
+from minisgd.lab.claims.pictures import each_against_batch
 from minisgd.lab.claims.sentences.c39_tuned_beta2 import EPOCHS, SHORT, USUAL, best_of, trained
 from minisgd.lab.claims.statistics import difference, log_ratio, ratio_of
-from minisgd.lab.plots import BLUE, ORANGE
 from minisgd.typing import Generator
 
 RULE = Rule(
     {
-        "large": Statement(
-            "at the largest batch β₁ nearer to β₂ leaves at least {margin} less loss than (0.9, 0.999)",
-            "less",
-            TEN_PERCENT,
+        "large": below(
+            "at the largest batch β₁ nearer to β₂ leaves at least {margin} less loss than (0.9, 0.999)", TEN_PERCENT
         ),
-        "more": Statement(
+        "more": below(
             "the ratio of these losses is at least {margin} lower at the largest batch than at the smallest",
-            "less",
             TEN_PERCENT,
         ),
     },
@@ -37,28 +33,24 @@ def judge(rng: Generator, usual: Endings, lower: Endings, higher: Endings) -> Fi
     near = best_of(np.stack([tuned_losses(lower), tuned_losses(higher)]))[1]
     large, small = (log_ratio(near[k], plain[k], comparisons=2) for k in (-1, 0))
     ratios = np.log(near) - np.log(plain)
-    evidence = {"large": large, "more": difference(ratios[-1], ratios[0], comparisons=2)}
-    at_large, at_small = ratio_of(large), ratio_of(small)
     sizes = usual.batch_sizes
     text = (
-        f"After {EPOCHS} epochs β₁ nearer to β₂ leaves {at_large.value:.2f} times the validation loss of (0.9, 0.999) "
-        f"at batch size {sizes[-1]}, and {at_small.value:.2f} times at {sizes[0]}."
+        f"After {EPOCHS} epochs β₁ nearer to β₂ leaves {ratio_of(large).value:.2f} times the validation loss of "
+        f"(0.9, 0.999) at batch size {sizes[-1]}, and {ratio_of(small).value:.2f} times at {sizes[0]}."
     )
-
-    def draw(ax: Axes) -> None:
-        for table, name, color in ((plain, "(0.9, 0.999)", BLUE), (near, "the better of two nearer pairs", ORANGE)):
-            against_batch(ax, sizes, table, "validation loss", color=color, name=name)
-
     arms = {"(0.9, 0.999)": usual, "(0.9, 0.99)": lower, "(0.99, 0.999)": higher}
-    return Finding(
-        RULE.verdict(evidence),
-        Effect.of(f"validation loss at batch size {sizes[-1]}: β₁ nearer to β₂ / (0.9, 0.999)", at_large),
+    tables = {"(0.9, 0.999)": plain, "the better of two nearer pairs": near}
+    return Finding.of(
+        RULE,
+        {"large": large, "more": difference(ratios[-1], ratios[0], comparisons=2)},
+        [
+            Effect.ratio(f"validation loss at batch size {sizes[-1]}: β₁ nearer to β₂ / (0.9, 0.999)", large),
+            Effect.ratio(f"the same at batch size {sizes[0]}", small),
+        ],
         sum(runs.training_runs for runs in arms.values()),
         text,
-        draw,
-        (Effect.of(f"the same at batch size {sizes[0]}", at_small),),
+        lambda ax: each_against_batch(ax, sizes, tables, "validation loss"),
         edges(arms),
-        evidence,
     )
 
 

@@ -8,13 +8,13 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.claims.claim import Claim, Effect, Finding
-from minisgd.lab.claims.decision import TEN_PERCENT, Rule, Statement, every, some
+from minisgd.lab.claims.decision import TEN_PERCENT, Rule, below, every, some
+from minisgd.lab.claims.experiments.critical import cautions
 from minisgd.lab.claims.experiments.to_target import TargetRuns
-from minisgd.lab.claims.pictures import Axes, against_batch
+from minisgd.lab.claims.pictures import each_against_batch
 from minisgd.lab.claims.sentences.c17_learning_rate import log_optima, optima
 from minisgd.lab.claims.sentences.c38_newer_optimizers import CLAIM as OPTIMIZERS
-from minisgd.lab.claims.statistics import Estimate, drawn, ratio_of
-from minisgd.lab.plots import BLUE, ORANGE
+from minisgd.lab.claims.statistics import Estimate, drawn
 from minisgd.typing import Generator, HostArray
 
 POWERS = {"linear": 1.0, "square root": 0.5, "none": 0.0}
@@ -24,15 +24,12 @@ EXPECTED = {"SGD": "linear", "Adam": "square root", "Lion": "square root", "Muon
 
 RULE = Rule(
     {
-        "SGD": Statement(
+        "SGD": below(
             "with SGD the linear rule misses the tuned learning rates by at least {margin} less than the square root",
-            "less",
             TEN_PERCENT,
         ),
-        "Adam": Statement(
-            "with Adam the square root misses them by at least {margin} less than the linear rule",
-            "less",
-            TEN_PERCENT,
+        "Adam": below(
+            "with Adam the square root misses them by at least {margin} less than the linear rule", TEN_PERCENT
         ),
     },
     supported=every("SGD", "Adam"),
@@ -44,7 +41,6 @@ def judge(rng: Generator, sgd: TargetRuns, adam: TargetRuns, lion: TargetRuns, m
     """Ask how far each rule is from the tuned learning rates of every optimizer, whatever rate it starts from."""
     runs = {"SGD": sgd, "Adam": adam, "Lion": lion, "Muon": muon}
     ratios = {name: advantage(each, EXPECTED[name], rng) for name, each in runs.items()}
-    evidence = {name: ratios[name] for name in RULE.statements}
     said = []
     for name, each in runs.items():
         tuned = log_optima(each, _mean_logs(each))
@@ -53,25 +49,19 @@ def judge(rng: Generator, sgd: TargetRuns, adam: TargetRuns, lion: TargetRuns, m
         factors = ", ".join(f"{rule} {words.count(factor)}" for rule, factor in off.items())
         rule = "no scaling" if best == "none" else f"the {best} rule"
         said.append(f"{name}: {rule} ({factors})" if math.isfinite(off[best]) else f"{name}: unknown")
-    effects = [
-        Effect.of(f"miss with {name}: {EXPECTED[name]} rule / the other of linear and square root", ratio_of(ratio))
-        for name, ratio in ratios.items()
-    ]
-
-    def draw(ax: Axes) -> None:
-        for name, color in (("SGD", BLUE), ("Adam", ORANGE)):
-            against_batch(ax, runs[name].batch_sizes, optima(runs[name]), "best learning rate", color=color, name=name)
-
-    return Finding(
-        RULE.verdict(evidence),
-        effects[0],
+    rates = {name: optima(runs[name]) for name in ("SGD", "Adam")}
+    return Finding.of(
+        RULE,
+        {name: ratios[name] for name in RULE.statements},
+        [
+            Effect.ratio(f"miss with {name}: {EXPECTED[name]} rule / the other of linear and square root", ratio)
+            for name, ratio in ratios.items()
+        ],
         sum(each.training_runs for each in runs.values()),
         "The rule that comes nearest to the tuned learning rates, with the typical factor by which each misses: "
         f"{'; '.join(said)}.",
-        draw,
-        tuple(effects[1:]),
-        tuple(f"{name}: {caution}" for name, each in runs.items() for caution in each.cautions()),
-        evidence,
+        lambda ax: each_against_batch(ax, sgd.batch_sizes, rates, "best learning rate"),
+        cautions(tuple(runs.values()), tuple(runs)),
     )
 
 
