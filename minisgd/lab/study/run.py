@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -183,13 +183,8 @@ def study(
     # a GPU works on one stack at a time
     cores = choose_threads(math.inf, threads) if free is None else 1
     timed = Trial(network, dataset, optimizer, loss, dtype, ops.device, threads=max(1, cores // CHAINS))
-    timed.prepare(sizes[-1], 0)  # refuses what does not fit together before anything is written
-    if batch_sizes is None:
-        sizes = [b for b in sizes if b > 1 or _trains_on_one(timed)]
     room = half_of_memory() if free is None else free // 2
-    sizes = _fitting(timed, sizes, room, emit)
-    for b in sizes:
-        timed.prepare(b, 0).session(last_batch="drop")
+    sizes = _trainable(timed, sizes, room, emit, chosen=batch_sizes is None)
     metric = goal.metric if goal else usual_metric(dataset, loss)
     trial = replace(timed, data=balanced(dataset)) if metric == "val_balanced_accuracy" else timed
     emit("note", {"text": str(best_constant(trial.data, metric, loss))})
@@ -216,9 +211,9 @@ def study(
     options |= {"device": ops.device} if ops.device != "cpu" else {}
     if dataset is not data:  # held out here, and there by the same seed
         options["validation"] = 0.2 if validation is None else validation
-    with closing(workers), blas_threads(1), quiet_arithmetic():
-        pilot = course.pilot()
-        setting = Setting(
+
+    def setting_of(pilot: Pilot) -> Setting:
+        return Setting(
             data=dataset.name,
             model=model_name or repr(network),
             optimizer=optimizer.describe("lr"),
@@ -235,20 +230,29 @@ def study(
                 optimizer, pilot.target.metric, len(dataset), loss, each[0], train_command, tuple(options.items())
             ),
         )
-        if pilot.trouble and not (goal and pilot.learned):
-            course.note(pilot.trouble)
-            course.journal.close()
-            result = without_comparison(setting, pilot.trouble)
-        else:
-            emit("target", {"text": f"{pilot.target} ({'given' if goal else 'found by the pilot'})"})
-            result = _compare(course, pilot, setting, limit)
-            if is_sign_like(optimizer):
-                result = replace(result, surge=surge_law(result.batch_sizes))
-            if all_reduce is not None:
-                result = _simulate(result, timed, simulated, all_reduce)
+
+    with closing(workers), blas_threads(1), quiet_arithmetic():
+        result = _answer(course, setting_of, limit)
+        if all_reduce is not None:
+            result = _simulate(result, timed, simulated, all_reduce)
     if out is not None:
         result.save(out)
     return Study(result)
+
+
+def _answer(course: Course, setting_of: Callable[[Pilot], Setting], memory_limit: int | None) -> StudyResult:
+    """Run the pilot, and compare the batch sizes where it found something to compare them by."""
+    pilot = course.pilot()
+    setting = setting_of(pilot)
+    if pilot.trouble and not (course.goal and pilot.learned):
+        course.note(pilot.trouble)
+        course.journal.close()
+        return without_comparison(setting, pilot.trouble)
+    course.emit("target", {"text": f"{pilot.target} ({'given' if course.goal else 'found by the pilot'})"})
+    result = _compare(course, pilot, setting, memory_limit)
+    if is_sign_like(course.timed.optimizer):
+        result = replace(result, surge=surge_law(result.batch_sizes))
+    return result
 
 
 def _compare(course: Course, pilot: Pilot, setting: Setting, memory_limit: int | None) -> StudyResult:
@@ -276,12 +280,21 @@ def _simulate(result: StudyResult, trial: Trial, ranks: tuple[int, ...], all_red
     return replace(result, ranks=simulate_ranks(ranks, best, curve, times, all_reduce, gradient_bytes))
 
 
-def _fitting(trial: Trial, sizes: list[int], room: int, emit: EventHook) -> list[int]:
-    """Return the batch sizes at which a single network fits into the room; say which do not.
+def _trainable(trial: Trial, sizes: list[int], room: int, emit: EventHook, *, chosen: bool) -> list[int]:
+    """Return the batch sizes at which a single network trains and fits into the room; say which do not fit.
+
+    chosen: by default; then one example alone is left out where it cannot be normalised
 
     Raises:
-        MemoryLimitError: If none does.
+        MemoryLimitError: If none fits.
+        ShapeError: If network, data and loss do not fit together.
     """
+    trial.prepare(sizes[-1], 0)  # refuses what does not fit together before anything is written
+    if chosen:
+        try:
+            trial.prepare(1, 0).session(last_batch="drop")
+        except ShapeError:
+            sizes = [b for b in sizes if b > 1]
     needed = {b: trial.bytes(b) for b in sizes}
     large = [b for b in sizes if needed[b] > room]
     if len(large) == len(sizes):
@@ -294,13 +307,7 @@ def _fitting(trial: Trial, sizes: list[int], room: int, emit: EventHook) -> list
     for b in large:
         why = f"a step of it needs {format_bytes(needed[b])}, more than half of the memory"
         emit("note", {"text": f"batch size {b} is left out: {why}"})
-    return [b for b in sizes if b not in large]
-
-
-def _trains_on_one(trial: Trial) -> bool:
-    """Tell whether a batch of one example can be normalised, where it is normalised at all."""
-    try:
-        trial.prepare(1, 0).session(last_batch="drop")
-    except ShapeError:
-        return False
-    return True
+    left = [b for b in sizes if b not in large]
+    for b in left:
+        trial.prepare(b, 0).session(last_batch="drop")
+    return left
