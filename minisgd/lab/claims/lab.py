@@ -18,11 +18,12 @@ from minisgd.lab.claims.setting import OPTIMIZERS, PLAIN, Setting
 from minisgd.lab.deadline import Deadline
 from minisgd.lab.environment import half_of_memory
 from minisgd.lab.study.cell import Cell
+from minisgd.lab.study.elsewhere import opened_trial
 from minisgd.lab.study.journal import Journal
 from minisgd.lab.study.pilot import Pilot
 from minisgd.lab.study.pilot_runs import PilotRuns, judge_pilot, train_pilot
 from minisgd.lab.study.stack import Stopped
-from minisgd.lab.study.workers import Workers, opened_trial
+from minisgd.lab.study.workers import Workers
 from minisgd.lab.timing.clock import SECONDS, VISITS
 from minisgd.lab.trial import Trial
 from minisgd.training.arithmetic import quiet_arithmetic

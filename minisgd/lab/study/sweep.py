@@ -14,6 +14,7 @@ import numpy as np
 
 from minisgd.lab import words
 from minisgd.lab.study.cell import Cell
+from minisgd.lab.study.elsewhere import Task
 from minisgd.lab.study.grid import HALF_WINDOW, lattice, nearest, window
 from minisgd.lab.study.journal import Journal
 from minisgd.lab.study.outcome import Outcome
@@ -21,7 +22,7 @@ from minisgd.lab.study.pilot import Pilot
 from minisgd.lab.study.stack import CENSORING_FACTOR, FEW_STEPS, Budget
 from minisgd.lab.study.statistics import best_learning_rate
 from minisgd.lab.study.target import Target
-from minisgd.lab.study.workers import Task, Workers
+from minisgd.lab.study.workers import Workers
 from minisgd.lab.trial import Trial
 
 EVALUATIONS = 40

@@ -9,51 +9,29 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from tempfile import TemporaryDirectory
 from threading import Event, Lock
 from typing import Any
 
-import numpy as np
-
-from minisgd.backend.cpu.threads import available_cores, blas_threads
-from minisgd.data import Dataset, Split
+from minisgd.backend.cpu.threads import available_cores
 from minisgd.errors import ArgumentError, MinisgdError
 from minisgd.lab import words
 from minisgd.lab.deadline import Deadline
 from minisgd.lab.environment import processor_kind
 from minisgd.lab.study.cell import Cell
+from minisgd.lab.study.elsewhere import Task, train_elsewhere
 from minisgd.lab.study.executors import RESPONSE, LargestFirst, awaited, give_up
-from minisgd.lab.study.stack import Budget, Stopped, train_stack
-from minisgd.lab.study.target import Target
+from minisgd.lab.study.stack import Stopped
 from minisgd.lab.trial import Trial
-from minisgd.training.arithmetic import quiet_arithmetic
 
 TRIES = 3
 """How often a stack is given to workers that fail before it is trained in this process."""
 
 PATIENCE = 5.0
 """Seconds between questions whether a cluster has workers."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """A stack to be trained: all that `train_stack` takes but the trial, and whom to tell."""
-
-    batch_size: int
-    cells: Sequence[tuple[float, int]]
-    target: Target
-    budget: Budget
-    best: float
-    finished: Sequence[Cell]
-
-    def train(self, trial: Trial, on_cells: Callable[[list[Cell]], None], stop: Event) -> list[Cell]:
-        """Train the stack here."""
-        given = self.batch_size, self.cells, self.target, self.budget, self.best
-        return train_stack(trial, *given, on_cells, stop, self.finished)
 
 
 class Workers:
@@ -310,40 +288,3 @@ def workers_of(executor: Any, note: Callable[[str], None]) -> Workers:
             fix="for example joblib.externals.loky.get_reusable_executor(max_workers=4)",
         )
     return (DaskWorkers if hasattr(executor, "scatter") else ExecutorWorkers)(executor, note)
-
-
-# -------------------------------------------------------------------- on the worker
-
-
-def train_elsewhere(trial: Trial, task: Task, deadline: float) -> tuple[list[Cell], list[Cell]]:
-    """Train a stack on a worker, with one thread; return the finished training runs, and all.
-
-    deadline: by time.time
-    """
-    trial = opened_trial(trial)
-    left = deadline - time.time()
-    task = replace(task, budget=replace(task.budget, deadline=time.perf_counter() + left))
-    finished: list[Cell] = []
-    with blas_threads(1), quiet_arithmetic():
-        trained = task.train(replace(trial, threads=1), finished.extend, Event())
-    return finished, trained
-
-
-def opened_trial(trial: Trial) -> Trial:
-    """Return a trial that was sent, with its data."""
-    return replace(trial, data=opened(trial.data)) if isinstance(trial.data, str) else trial
-
-
-@lru_cache(maxsize=2)
-def opened(path: str) -> Dataset:
-    """Map a data set into memory, as arrays like any other."""
-    import joblib
-
-    data: Dataset = joblib.load(path, mmap_mode="r")
-
-    def plain(split: Split) -> Split:
-        arrays: list[Any] = [split.x, split.y, split.weight]
-        return Split(*(a.view(np.ndarray) if isinstance(a, np.memmap) else a for a in arrays))
-
-    splits: dict[str, Any] = {name: plain(split) for name, split in data.splits.items()}
-    return replace(data, **splits)

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 import minisgd as ms
-from minisgd.lab.study import workers
+from minisgd.lab.study import elsewhere
+from minisgd.lab.study.elsewhere import Task
 from minisgd.lab.study.executors import Processes
 from minisgd.lab.study.stack import Budget, Stopped
 from minisgd.lab.study.target import Target
-from minisgd.lab.study.workers import DaskWorkers, ExecutorWorkers, Task, Workers, workers_of
+from minisgd.lab.study.workers import DaskWorkers, ExecutorWorkers, Workers, workers_of
 from minisgd.lab.trial import Trial
 
 RNG = np.random.default_rng(0)
@@ -54,7 +55,7 @@ class Here:
     def submit(self, function, *args):
         self.calls += 1
         future: Future = Future()
-        if self.errors and function is workers.train_elsewhere:
+        if self.errors and function is elsewhere.train_elsewhere:
             future.set_exception(self.errors.pop(0))
         else:
             future.set_result(function(*args))
@@ -146,8 +147,8 @@ def test_data_are_mapped_from_one_file(request):
     request.addfinalizer(sender.close)
     sent = sender._send(trial)
     assert sender._send(trial) is sent
-    mapped = workers.opened(sent.data)
-    assert mapped is workers.opened(sent.data)
+    mapped = elsewhere.opened(sent.data)
+    assert mapped is elsewhere.opened(sent.data)
     assert type(mapped.train.x) is np.ndarray and isinstance(mapped.train.x.base, np.memmap)
     np.testing.assert_array_equal(mapped.train.x, trial.data.train.x)
     kept: list = []
@@ -167,7 +168,7 @@ def kill_first(path: str, *args):
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL))
     except FileExistsError:
-        return workers.train_elsewhere(*args)
+        return elsewhere.train_elsewhere(*args)
     os.kill(os.getpid(), signal.SIGKILL)
     return None
 
@@ -217,7 +218,7 @@ def starved(*args):
     used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used, resource.RLIM_INFINITY))
     try:
-        return workers.train_elsewhere(*args)
+        return elsewhere.train_elsewhere(*args)
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 

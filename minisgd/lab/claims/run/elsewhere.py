@@ -11,8 +11,8 @@ from minisgd.backend.cpu.threads import blas_threads
 from minisgd.lab.claims.experiment import Experiment, Unsuitable
 from minisgd.lab.claims.lab import Lab
 from minisgd.lab.deadline import Deadline
+from minisgd.lab.study.elsewhere import opened_trial
 from minisgd.lab.study.stack import Stopped
-from minisgd.lab.study.workers import opened_trial
 from minisgd.lab.trial import Trial
 from minisgd.training.arithmetic import quiet_arithmetic
 
