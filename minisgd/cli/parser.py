@@ -139,7 +139,8 @@ def shape(text: str) -> tuple[int, ...]:
 
 def listed(read: Callable[[str], object]) -> Callable[[str], list[object]]:
     """Return a type that takes several values with commas between; a value that has one stands in double quotes."""
-    return lambda text: [read(part.strip()) for part in next(csv.reader([text], skipinitialspace=True))]
+    # an empty text is one empty value: what reads it says what it should be
+    return lambda text: [read(part.strip()) for part in next(csv.reader([text], skipinitialspace=True)) or [""]]
 
 
 def as_listed(values: Iterable[str]) -> str:
