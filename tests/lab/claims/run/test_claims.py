@@ -17,7 +17,7 @@ from minisgd.lab.claims.experiments.fixed_budget import FixedBudget
 from minisgd.lab.claims.experiments.to_target import RunToTarget
 from minisgd.lab.claims.run.plan import Runner
 from minisgd.lab.claims.setting import Setting
-from minisgd.lab.study import workers
+from minisgd.lab.study import elsewhere
 from minisgd.lab.timing import clock
 from minisgd.training.arithmetic import quiet_arithmetic
 from tests.lab.claims.labs import small_lab
@@ -70,7 +70,7 @@ def test_a_finished_run_is_read_back_from_its_journals(answered, monkeypatch):
     assert (
         len((folder / "training-runs" / "sgd-to-target" / "cells.jsonl").read_text().splitlines()) == found[9].finding.n
     )
-    monkeypatch.setattr(workers, "train_stack", lambda *a, **k: pytest.fail("trained again"))
+    monkeypatch.setattr(elsewhere, "train_stack", lambda *a, **k: pytest.fail("trained again"))
     monkeypatch.setattr(lab, "train_pilot", lambda *a, **k: pytest.fail("searched again"))
     again = ms.claims(NETWORK, DATA, only=[9], seeds=5, out=folder, threads=1)
     assert again[9].finding.effect == found[9].finding.effect
