@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 
-from minisgd.checks import is_number
+from minisgd.checks import is_number, within
 from minisgd.data import Dataset, Split
 from minisgd.data.holdout import divided
 from minisgd.data.labels import Classes
@@ -29,6 +29,7 @@ from minisgd.optim.batch_size import BatchSize, as_batch_schedule
 from minisgd.optim.checks import count, non_negative
 from minisgd.sparse import SparseRows, is_sparse
 from minisgd.training import Callback, Predictor, train
+from minisgd.training.callbacks import require_callbacks
 from minisgd.typing import HostArray
 
 LARGEST_AUTO = 200
@@ -191,6 +192,9 @@ class MinisgdEstimator(BaseEstimator):  # type: ignore[misc]
         count("max_iter", self.max_iter, "use 200, for example")
         count("n_iter_no_change", self.n_iter_no_change, "10 is customary")
         non_negative("alpha", self.alpha, "1e-4 is customary")
+        require_callbacks(self.callbacks)
+        if self.early_stopping and not within("[0, 1)", self.validation_fraction, "validation_fraction", "use 0.1"):
+            raise ArgumentError("validation_fraction", expected="a number in (0, 1)", got=0, fix="use 0.1")
         if not (is_number(self.tol) and self.tol >= 0 and isfinite(self.tol)):
             raise ArgumentError("tol", expected="a number ≥ 0", got=self.tol, fix="1e-4 is customary")
 

@@ -169,7 +169,7 @@ class MinisgdClassifier(ClassifierMixin, MinisgdEstimator):  # type: ignore[misc
                 fix="fit again from the start",
             )
         if len(self.classes_) < 2 and not several:
-            raise DataError("y", expected="of at least two classes", got=f"one class, {found[0]!r}", fix="add examples")
+            raise DataError("y", expected="of at least two classes", got=f"one class, {found[0]}", fix="add examples")
         return y if several else np.searchsorted(self.classes_, y)
 
     def _task(self) -> tuple[Task, Classes | None, int]:

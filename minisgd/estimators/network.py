@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minisgd.checks import as_items
 from minisgd.errors import ArgumentError
 from minisgd.nn import Layer, Linear, Network, ReLU, Sigmoid, Tanh
 from minisgd.nn.initializers import Initializer, XavierUniform
@@ -19,7 +20,8 @@ def build_network(layers: Any, sizes: Any, activation: Any, outputs: int) -> Net
     """Return a network without weights: hidden layers and a dense layer of O outputs, or the network that is given."""
     if isinstance(layers, Network):
         return layers
-    hidden = _hidden(sizes, activation) if layers is None else list(layers)
+    wanted, fix = "a list of layers, or a network", "write layers=[ms.Linear(64), ms.ReLU()]"
+    hidden = _hidden(sizes, activation) if layers is None else as_items(layers, "layers", wanted, fix)
     return Network(*hidden, _dense(outputs, activation))
 
 

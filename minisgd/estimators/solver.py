@@ -9,6 +9,7 @@ from typing import Any
 
 from minisgd.errors import ArgumentError
 from minisgd.optim import SGD, Adam, LearningRateSchedule, Optimizer, Progress
+from minisgd.optim.checks import decay_rate, number, positive
 
 RATES = ("constant", "invscaling", "adaptive")
 
@@ -32,11 +33,16 @@ def build_optimizer(estimator: Any, n: int, counted: float, begun: float) -> Opt
     if isinstance(estimator.solver, Optimizer):
         return estimator.solver
     decay = estimator.alpha / counted
+    if not callable(estimator.learning_rate_init):
+        positive("learning_rate_init", estimator.learning_rate_init, "1e-3 is customary")
     if estimator.solver == "adam":
         lr = later(estimator.learning_rate_init, begun)
-        return Adam(lr, betas=(estimator.beta_1, estimator.beta_2), eps=estimator.epsilon, weight_decay=decay)
+        first = decay_rate("beta_1", estimator.beta_1, "0.9 is customary")
+        second = decay_rate("beta_2", estimator.beta_2, "0.999 is customary")
+        eps = positive("epsilon", estimator.epsilon, "1e-8 is customary")
+        return Adam(lr, betas=(first, second), eps=eps, weight_decay=decay)
     if estimator.solver == "sgd":
-        momentum = estimator.momentum
+        momentum = decay_rate("momentum", estimator.momentum, "0.9 is customary, 0 is none")
         nesterov = bool(estimator.nesterovs_momentum and momentum > 0)
         return SGD(_rate(estimator, n, begun), momentum=momentum, nesterov=nesterov, weight_decay=decay)
     raise ArgumentError(
@@ -45,7 +51,7 @@ def build_optimizer(estimator: Any, n: int, counted: float, begun: float) -> Opt
 
 
 def _rate(estimator: Any, n: int, begun: float) -> float | LearningRateSchedule:
-    lr, power = estimator.learning_rate_init, estimator.power_t
+    lr = estimator.learning_rate_init
     if estimator.learning_rate not in RATES:
         raise ArgumentError(
             "learning_rate",
@@ -56,6 +62,7 @@ def _rate(estimator: Any, n: int, begun: float) -> float | LearningRateSchedule:
     if estimator.learning_rate == "adaptive":
         return AdaptiveRate(lr)
     if estimator.learning_rate == "invscaling":
+        power = number("power_t", estimator.power_t, "a number", "0.5 is customary")
         # scikit-learn's t counts examples, and its rate changes at the end of an epoch; in the first it is lr
         return later(lambda progress: lr / (floor(progress.epoch) * n + 1) ** power, begun)
     return later(lr, begun)

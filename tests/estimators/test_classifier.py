@@ -148,6 +148,17 @@ def test_verbose_prints_a_line_an_epoch(flowers, capsys):
         ({"tol": -1}, "tol"),
         ({"alpha": -1}, "alpha"),
         ({"early_stopping": True, "validation_fraction": 1.5}, "validation"),
+        ({"early_stopping": True, "validation_fraction": 0}, "validation_fraction"),
+        ({"early_stopping": True, "validation_fraction": "much"}, "validation_fraction"),
+        ({"learning_rate_init": -1}, "learning_rate_init"),
+        ({"beta_1": 1}, "beta_1"),
+        ({"beta_2": "x"}, "beta_2"),
+        ({"epsilon": 0}, "epsilon"),
+        ({"momentum": "x", "solver": "sgd"}, "momentum"),
+        ({"power_t": "x", "solver": "sgd", "learning_rate": "invscaling"}, "power_t"),
+        ({"layers": 3}, "layers"),
+        ({"layers": ms.Linear(3)}, "layers"),
+        ({"callbacks": None}, "callbacks"),
     ],
 )
 def test_arguments_out_of_range_are_named(flowers, options, named):
