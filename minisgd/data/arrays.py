@@ -15,6 +15,7 @@ from minisgd.data.holdout import divided
 from minisgd.data.labels import Classes, Encode, target_encoder
 from minisgd.data.split import Split
 from minisgd.data.standardization import Standardization
+from minisgd.data.tables.cells import as_text
 from minisgd.data.tables.columns import TableOptions
 from minisgd.data.tables.encoding import Encoding
 from minisgd.data.tables.frames import as_table, is_frame, read_frame
@@ -95,6 +96,7 @@ def read_arrays(
         if scale is not None:
             raise ArgumentError("scale", expected="left out for a data frame", got=scale, fix="leave it out")
         target = replace(target, names=_names(y))
+        _require_target(train.x, train.y, target.names)
         fields = encoded(
             train.x, encode(train.y), train.weight, name=name, target=target, classes=classes, options=TableOptions(),
             validation=fraction, seed=seed,
@@ -144,6 +146,16 @@ def _names(y: Any) -> tuple[str, ...]:
     columns = getattr(y, "columns", None)
     names = [getattr(y, "name", None)] if columns is None else list(columns)
     return () if None in names else tuple(map(str, names))
+
+
+def _require_target(table: Table, y: HostArray, names: Sequence[str]) -> None:
+    """Refuse a column of features that is called like a target and holds something else: it would be left out."""
+    for k, name in enumerate(names):
+        if name in table.names:
+            own, there = (as_text(t, name) for t in (Table.of("y", {name: y[:, k] if y.ndim > 1 else y}), table))
+            if not np.array_equal(own.strings(), there.strings()):
+                fix = f"leave the column {name!r} out of x, or rename it: it does not hold the target"
+                raise DataError("y", expected="called unlike the columns of x", got=repr(name), fix=fix)
 
 
 def _require_one_order(x: Any, y: Any) -> None:

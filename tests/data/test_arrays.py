@@ -161,3 +161,14 @@ def test_units_of_targets_have_their_digits():
 def test_classes_have_names_unlike_each_other():
     with pytest.raises(ms.DataError, match="classes must be names unlike each other, got a, a"):
         ms.Dataset.from_arrays(np.eye(4), np.array([0, 1, 0, 1]), classes=("a", "a"))
+
+
+def test_a_feature_that_is_called_like_the_target_is_not_left_out():
+    pandas = pytest.importorskip("pandas")
+    x = pandas.DataFrame({"a": np.arange(40.0) % 7, "b": np.arange(40.0) % 5})
+    labels = pandas.Series(np.arange(40) % 2, name="a")
+    with pytest.raises(DataError, match="y must be called unlike the columns of x, got 'a'; leave the column 'a' out"):
+        ms.train(ms.Network(ms.Linear(2)), (x, labels), epochs=1)
+    x["label"] = labels
+    run = ms.train(ms.Network(ms.Linear(2)), (x, x["label"]), epochs=1)
+    assert run.data.columns == ("a", "b")
