@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -186,7 +187,7 @@ def _from_objects(where: str, cells: HostArray) -> HostArray:
             where, expected="one value per cell", got=f"a {type(nested).__name__}", fix="split it into columns"
         )
     missing = np.array([cell is None or str(cell) in ("nan", "<NA>", "NaT") for cell in cells], dtype=bool)
-    present = cells[~missing]
+    present = np.array([_in_utc(cell) for cell in cells[~missing]], dtype=object)
     kinds = {type(cell) for cell in present}
     if kinds and kinds <= {bool, np.bool_} and not missing.any():
         return cells.astype(bool)
@@ -201,3 +202,8 @@ def _from_objects(where: str, cells: HostArray) -> HostArray:
     text = cells.copy()
     text[missing] = None
     return text
+
+
+def _in_utc(cell: Any) -> Any:
+    """Return a time with a zone as one in UTC without, and anything else as it is."""
+    return cell.astimezone(UTC).replace(tzinfo=None) if isinstance(cell, datetime) and cell.tzinfo else cell

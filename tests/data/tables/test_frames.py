@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 
 import numpy as np
@@ -112,3 +112,10 @@ def test_a_name_twice():
     frame.columns = ["a", "b", "a", "c", "d", "e"]
     with pytest.raises(DataError, match="data frame: column 3 must be named unlike the others, got 'a'"):
         read_frame(frame)
+
+
+def test_times_with_a_zone_among_objects_are_those_of_utc():
+    there = timezone(timedelta(hours=2))
+    cells = np.array([datetime(2020, 1, 1, 2, tzinfo=there), None], dtype=object)
+    table = read_frame({"when": cells})  # NumPy's warning about zones is an error in these tests
+    np.testing.assert_array_equal(table.dates["when"], np.array(["2020-01-01T00", "NaT"], dtype="M8[ms]"))
