@@ -15,11 +15,9 @@ from dataclasses import KW_ONLY, dataclass
 from math import ceil, inf, isfinite
 
 from minisgd.errors import ArgumentError, DtypeError
-from minisgd.optim.batch_size import BatchSizeSchedule
+from minisgd.optim.batch_size import COUNT_FIX, BatchSizeSchedule, require_growth
 from minisgd.optim.checks import count, positive
 from minisgd.optim.progress import GradientMeasure, Progress
-
-_COUNT_FIX = "use an integer such as 32"
 
 
 @dataclass(frozen=True)
@@ -38,12 +36,9 @@ class AdaptiveBatch(ABC):
     every: int = 10
 
     def __post_init__(self) -> None:
-        if count("start", self.start, _COUNT_FIX) < 2:
+        if count("start", self.start, COUNT_FIX) < 2:
             raise ArgumentError("start", expected="at least 2", got=self.start, fix="one example alone has no spread")
-        if count("largest", self.largest, _COUNT_FIX) < self.start:
-            raise ArgumentError(
-                "largest", expected=f"at least start = {self.start}", got=self.largest, fix="swap start and largest"
-            )
+        require_growth(self.start, count("largest", self.largest, COUNT_FIX))
         count("every", self.every, "use 10, for example")
 
     @abstractmethod

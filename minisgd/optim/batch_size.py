@@ -16,7 +16,7 @@ from minisgd.errors import ArgumentError, DtypeError
 from minisgd.optim.checks import count, non_negative, number, positive
 from minisgd.optim.progress import Progress
 
-_COUNT_FIX = "use an integer such as 32"
+COUNT_FIX = "use an integer such as 32"
 
 
 @runtime_checkable
@@ -72,7 +72,7 @@ def as_batch_schedule(value: BatchSize, n: int, argument: str = "batch_size") ->
         elif callable(value):
             fix = "pass an instance with a property `largest`, so that memory can be planned"
         else:
-            fix = _COUNT_FIX
+            fix = COUNT_FIX
         raise DtypeError(argument, expected=expected, got=value, fix=fix)
     if not is_integer(value.largest) or not 1 <= value.largest <= n:
         expected = f"an integer of at most {n} at its largest"
@@ -93,6 +93,12 @@ def size_at(schedule: BatchSizeSchedule, progress: Progress) -> int:
     return int(size)
 
 
+def require_growth(start: int, largest: int) -> None:
+    """Refuse a largest batch size below the first one."""
+    if largest < start:
+        raise ArgumentError("largest", expected=f"at least start = {start}", got=largest, fix="swap start and largest")
+
+
 @dataclass(frozen=True)
 class ConstantBatch:
     """Keep the batch size.
@@ -104,7 +110,7 @@ class ConstantBatch:
     size: int
 
     def __post_init__(self) -> None:
-        count("size", self.size, _COUNT_FIX)
+        count("size", self.size, COUNT_FIX)
 
     @property
     def largest(self) -> int:
@@ -135,12 +141,9 @@ class GrowBatch:
     factor: float = 2
 
     def __post_init__(self) -> None:
-        count("start", self.start, _COUNT_FIX)
-        count("largest", self.largest, _COUNT_FIX)
-        if self.largest < self.start:
-            raise ArgumentError(
-                "largest", expected=f"at least start = {self.start}", got=self.largest, fix="swap start and largest"
-            )
+        count("start", self.start, COUNT_FIX)
+        count("largest", self.largest, COUNT_FIX)
+        require_growth(self.start, self.largest)
         positive("every", self.every, "give a number of epochs, such as 5")
         if number("factor", self.factor, "a number above 1", "2 doubles") <= 1:
             raise ArgumentError("factor", expected="a number above 1", got=self.factor, fix="2 doubles")

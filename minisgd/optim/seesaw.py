@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import floor
 
-from minisgd.errors import ArgumentError
-from minisgd.optim.batch_size import BatchSizeSchedule
+from minisgd.optim.batch_size import BatchSizeSchedule, require_growth
 from minisgd.optim.checks import count
 from minisgd.optim.learning_rate import LearningRateSchedule, as_schedule
 from minisgd.optim.progress import Progress
@@ -32,9 +31,7 @@ class InverseToRate:
     def __post_init__(self) -> None:
         as_schedule(self.decay, "decay")
         count("start", self.start, "use an integer such as 32")
-        if count("largest", self.largest, "use an integer such as 512") < self.start:
-            fix = "swap start and largest"
-            raise ArgumentError("largest", expected=f"at least start = {self.start}", got=self.largest, fix=fix)
+        require_growth(self.start, count("largest", self.largest, "use an integer such as 512"))
 
     def __call__(self, progress: Progress) -> int:
         share = self.decay(progress) / self.decay(BEGIN)
