@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -25,8 +25,8 @@ class Initializer(Protocol):
     def __call__(self, rng: Generator, shape: Shape, fan_in: int, fan_out: int) -> HostArray: ...
 
 
-def require_rule(rule: Any, argument: str) -> None:
-    """Refuse what cannot be called to draw a parameter; None stands for the rule by default.
+def require_rule(rule: Initializer | None, argument: str) -> Initializer | None:
+    """Return a rule to draw a parameter, or None, which stands for the default; refuse what cannot be called.
 
     Args:
         rule: What was given.
@@ -38,6 +38,7 @@ def require_rule(rule: Any, argument: str) -> None:
     if rule is not None and (isinstance(rule, type) or not callable(rule)):
         fix = f"call it: {rule.__name__}()" if isinstance(rule, type) else "for example ms.init.HeNormal()"
         raise DtypeError(argument, expected="an initializer of ms.init, or None", got=repr(rule), fix=fix)
+    return rule
 
 
 class _OfNumbers:

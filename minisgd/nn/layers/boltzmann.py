@@ -78,8 +78,7 @@ class RBM(Layer):
                 raise ArgumentError(f"{self.label}: {argument}", expected="0, 1, 2, …", got=value, fix=fix)
         require_one_of(visible, ("binary", "gaussian"), f"{self.label}: visible")
         self.k, self.chains, self.visible = int(k), int(chains), visible
-        require_rule(init, f"{self.label}: init")
-        self.init = init or Normal(0.01)
+        self.init = require_rule(init, f"{self.label}: init") or Normal(0.01)
 
     @property
     def couples_batch(self) -> bool:  # type: ignore[override]

@@ -56,10 +56,8 @@ class Conv2d(Patches):
         self.stride = pair(stride, f"{self.label}: stride", 1)
         self.padding = padding_of(padding, self.kernel, self.stride, f"{self.label}: padding")
         self.bias = require_flag(bias, f"{self.label}: bias")
-        for argument, rule in (("init", init), ("bias_init", bias_init)):
-            require_rule(rule, f"{self.label}: {argument}")
-        self.init = init or HeNormal()
-        self.bias_init = bias_init or Zeros()
+        self.init = require_rule(init, f"{self.label}: init") or HeNormal()
+        self.bias_init = require_rule(bias_init, f"{self.label}: bias_init") or Zeros()
 
     def declare(self, x: Shape) -> Declaration:
         """Ask for the patches of all images, and for images with their padding."""

@@ -62,8 +62,8 @@ class Embedding(Layer):
         super().__init__(name)
         self.vocabulary = positive(vocabulary, f"{self.label}: vocabulary")
         self.features = positive(features, f"{self.label}: features")
-        require_rule(init, f"{self.label}: init")
-        self.init, self.padding = init or Normal(0.02), padding
+        self.init = require_rule(init, f"{self.label}: init") or Normal(0.02)
+        self.padding = padding
         self.sparse = require_flag(sparse, f"{self.label}: sparse")
         if padding is not None and (type(padding) is not int or not 0 <= padding < self.vocabulary):
             expected = f"a token from 0 to {self.vocabulary - 1}"
@@ -141,8 +141,7 @@ class PositionalEmbedding(Layer):
 
     def __init__(self, *, init: Initializer | None = None, name: str | None = None) -> None:
         super().__init__(name)
-        require_rule(init, f"{self.label}: init")
-        self.init = init or Normal(0.02)
+        self.init = require_rule(init, f"{self.label}: init") or Normal(0.02)
 
     def declare(self, x: Shape) -> Declaration:
         if len(x) != 3:

@@ -45,10 +45,8 @@ class Linear(Layer):
         super().__init__(name)
         self.features = positive(features, f"{self.label}: features")
         self.bias = require_flag(bias, f"{self.label}: bias")
-        for argument, rule in (("init", init), ("bias_init", bias_init)):
-            require_rule(rule, f"{self.label}: {argument}")
-        self.init = init or HeNormal()
-        self.bias_init = bias_init or Zeros()
+        self.init = require_rule(init, f"{self.label}: init") or HeNormal()
+        self.bias_init = require_rule(bias_init, f"{self.label}: bias_init") or Zeros()
 
     def declare(self, x: Shape) -> Declaration:
         *batch, fan_in = x

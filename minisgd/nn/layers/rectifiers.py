@@ -93,8 +93,7 @@ class PReLU(Layer):
 
     def __init__(self, *, init: Initializer | None = None, name: str | None = None) -> None:
         super().__init__(name)
-        require_rule(init, f"{self.label}: init")
-        self.init = init or Constant(0.25)
+        self.init = require_rule(init, f"{self.label}: init") or Constant(0.25)
 
     def declare(self, x: Shape) -> Declaration:
         return Declaration(

@@ -40,8 +40,8 @@ class TiedAutoencoder(Layer):
 
     def __init__(self, code: int, *, init: Initializer | None = None, name: str | None = None) -> None:
         super().__init__(name)
-        require_rule(init, f"{self.label}: init")
-        self.code, self.init = positive(code, f"{self.label}: code"), init or XavierNormal()
+        self.code = positive(code, f"{self.label}: code")
+        self.init = require_rule(init, f"{self.label}: init") or XavierNormal()
 
     def declare(self, x: Shape) -> Declaration:
         if len(x) != 2:
