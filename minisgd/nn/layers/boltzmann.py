@@ -7,10 +7,10 @@ from typing import Literal, Self
 
 from minisgd.backend import Ops
 from minisgd.checks import is_integer, positive, require_one_of
-from minisgd.errors import ArgumentError, ShapeError
+from minisgd.errors import ArgumentError
 from minisgd.nn.declaration import Buffer, Declaration, Parameter, Statistic
 from minisgd.nn.initializers import Initializer, Normal, Zeros, require_rule
-from minisgd.nn.layer import Layer, shape_text
+from minisgd.nn.layer import Layer
 from minisgd.nn.layers.activations import sigmoid, softplus
 from minisgd.nn.shapes import transpose
 from minisgd.typing import Array, Shape
@@ -86,9 +86,7 @@ class RBM(Layer):
         return bool(self.chains and self.k)
 
     def declare(self, x: Shape) -> Declaration:
-        if len(x) != 2:
-            fix = "put ms.Flatten() before it"
-            raise ShapeError(f"{self.label}: x", expected="vectors (B, V)", got=shape_text(x), fix=fix)
+        self.require_rank(x, 2, "vectors (B, V)", "put ms.Flatten() before it")
         (B, V), H = x, self.hidden
         made = (self.chains or B) if self.k else 0
         n = B + made

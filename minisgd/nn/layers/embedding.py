@@ -6,10 +6,10 @@ import numpy as np
 
 from minisgd.backend import Ops
 from minisgd.checks import positive, require_flag
-from minisgd.errors import ArgumentError, DataError, ShapeError
+from minisgd.errors import ArgumentError, DataError
 from minisgd.nn.declaration import Buffer, Declaration, Parameter
 from minisgd.nn.initializers import Initializer, Normal, require_rule
-from minisgd.nn.layer import Layer, shape_text
+from minisgd.nn.layer import Layer
 from minisgd.nn.layers.attention import HIDDEN
 from minisgd.typing import Array, HostArray, Shape
 
@@ -144,13 +144,7 @@ class PositionalEmbedding(Layer):
         self.init = require_rule(init, f"{self.label}: init") or Normal(0.02)
 
     def declare(self, x: Shape) -> Declaration:
-        if len(x) != 3:
-            raise ShapeError(
-                f"{self.label}: x",
-                expected="sequences (B, T, D)",
-                got=shape_text(x),
-                fix="put it after ms.Embedding or ms.Linear on sequences",
-            )
+        self.require_rank(x, 3, "sequences (B, T, D)", "put it after ms.Embedding or ms.Linear on sequences")
         return Declaration(y=x, parameters={"P": Parameter(x[1:], self.init)}, y_over_x=True, dx_over_dy=True)
 
     def forward(self, ops: Ops, x: Array) -> Array:

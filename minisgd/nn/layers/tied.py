@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from minisgd.backend import Ops
 from minisgd.checks import positive
-from minisgd.errors import ShapeError
 from minisgd.nn.declaration import Buffer, Declaration, Parameter
 from minisgd.nn.initializers import Initializer, XavierNormal, Zeros, require_rule
-from minisgd.nn.layer import Layer, shape_text
+from minisgd.nn.layer import Layer
 from minisgd.nn.layers.activations import sigmoid
 from minisgd.nn.shapes import transpose
 from minisgd.typing import Array, Shape
@@ -44,9 +43,7 @@ class TiedAutoencoder(Layer):
         self.init = require_rule(init, f"{self.label}: init") or XavierNormal()
 
     def declare(self, x: Shape) -> Declaration:
-        if len(x) != 2:
-            fix = "put ms.Flatten() before it"
-            raise ShapeError(f"{self.label}: x", expected="vectors (B, V)", got=shape_text(x), fix=fix)
+        self.require_rank(x, 2, "vectors (B, V)", "put ms.Flatten() before it")
         (B, V), H = x, self.code
         return Declaration(
             y=x,
