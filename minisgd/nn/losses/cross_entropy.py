@@ -146,8 +146,7 @@ class BinaryCrossEntropy(Loss):
     work: Array
 
     def declare(self, z: Shape, kind: TargetKind) -> LossDeclaration:
-        declared = require_values(self, z, kind)
-        return LossDeclaration(declared.target, None, {"work": Buffer(z, life="scratch")})
+        return require_values(self, z, kind, work=Buffer(z, life="scratch"))
 
     def forward(self, ops: Ops, target: Array) -> None:
         lend(self, "target", target)

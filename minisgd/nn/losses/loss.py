@@ -190,7 +190,7 @@ class Loss(Borrower):
         return f"{type(self).__name__}()"
 
 
-def require_values(loss: Loss, z: Shape, kind: TargetKind) -> LossDeclaration:
+def require_values(loss: Loss, z: Shape, kind: TargetKind, **buffers: Buffer) -> LossDeclaration:
     """Return the declaration of a loss whose target has the shape of the prediction."""
     if kind != "values":
         raise ShapeError(
@@ -199,4 +199,4 @@ def require_values(loss: Loss, z: Shape, kind: TargetKind) -> LossDeclaration:
             got="integer class labels (B)",
             fix="use SoftmaxCrossEntropy for classes, or convert the targets to float",
         )
-    return LossDeclaration(target=z, target_dtype=None)
+    return LossDeclaration(z, None, buffers)

@@ -21,8 +21,7 @@ class RegressionLoss(Loss):
     work: Array
 
     def declare(self, z: Shape, kind: TargetKind) -> LossDeclaration:
-        declared = require_values(self, z, kind)
-        return LossDeclaration(declared.target, None, {"work": Buffer(z, life="scratch")})
+        return require_values(self, z, kind, work=Buffer(z, life="scratch"))
 
     def forward(self, ops: Ops, target: Array) -> None:
         ops.subtract(self.z, target, out=self.dz)
@@ -92,8 +91,7 @@ class Huber(RegressionLoss):
         self.delta = within("(0, inf)", delta, "Huber: delta", "1.0 is customary")
 
     def declare(self, z: Shape, kind: TargetKind) -> LossDeclaration:
-        declared = super().declare(z, kind)
-        return LossDeclaration(z, None, declared.buffers | {"held": Buffer(z, life="scratch")})
+        return require_values(self, z, kind, work=Buffer(z, life="scratch"), held=Buffer(z, life="scratch"))
 
     def penalty(self, ops: Ops, r: Array, out: Array) -> None:
         ops.absolute(r, out=out)
