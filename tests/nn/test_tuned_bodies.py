@@ -109,6 +109,9 @@ def test_a_body_computes_what_the_textbook_computes(
     if device == "cuda":
         request.getfixturevalue("fake_cupy")
     ops: Ops = CupyOps() if device == "cuda" else NumpyOps()
+    bodies, called = dispatch._bodies(device)[kind], set()
+    for name, body in bodies.items():
+        monkeypatch.setitem(bodies, name, lambda *args, name=name, body=body: (called.add(name), body(*args))[1])
     for seed in range(EXAMPLES[device]):
         rng = np.random.default_rng([seed, len(kind.__name__)])
         # blocks of a few images, of one, and of all
@@ -127,6 +130,7 @@ def test_a_body_computes_what_the_textbook_computes(
         x = rng.normal(0, 2, (5, *shape))
         predicted = [bench.network.predict(x, batch_size=3) for bench in (own, textbook)]
         assert_allclose(*predicted, rtol=1e-8, atol=1e-9, err_msg=f"prediction of {layer}, {shape}")
+    assert called == bodies.keys(), "a body that nobody asks for"
 
 
 def test_every_body_is_of_something_that_the_tables_test() -> None:

@@ -71,10 +71,12 @@ def forward(self: Softmax, ops: CupyVocabulary, x: Array) -> Array:
     return self.y
 
 
-@tuned("cuda", Softmax, "differentiate")
-def differentiate(self: Softmax, ops: CupyVocabulary, dy: Array, dx: Array) -> None:
+@tuned("cuda", Softmax, "backward")
+def backward(self: Softmax, ops: CupyVocabulary, dy: Array) -> Array | None:
     """dx = y (dy − Σ dy y)"""
-    _gradient(ops, self.lead, self.y, dy, dx)
+    if self.dx is not None:
+        _gradient(ops, self.lead, self.y, dy, self.dx)
+    return self.dx
 
 
 @tuned("cuda", ScaledDotProduct, "declare")
