@@ -13,32 +13,19 @@ class Activation(Layer):
     """An elementwise map whose derivative is a function of y: stored over x, differentiated over dy."""
 
     def declare(self, x: Shape) -> Declaration:
-        return Declaration(y=x, y_over_x=True, dx_over_dy=True, keeps_y=True, buffers=self.scratch(x))
+        return Declaration(y=x, y_over_x=True, dx_over_dy=True, keeps_y=True, buffers=self._scratch(x))
 
-    def scratch(self, x: Shape) -> dict[str, Buffer]:
-        """Return the work arrays that the activation needs.
-
-        Args:
-            x: The shape of the input, (B, …).
-
-        Returns:
-            The work arrays that the activation needs, by attribute.
-        """
+    def _scratch(self, x: Shape) -> dict[str, Buffer]:
+        """Return the work arrays that the activation needs, by attribute."""
         return {}
 
     def backward(self, ops: Ops, dy: Array) -> Array | None:
         if self.dx is not None:
-            self.differentiate(ops, dy, self.dx)
+            self._differentiate(ops, dy, self.dx)
         return self.dx
 
-    def differentiate(self, ops: Ops, dy: Array, dx: Array) -> None:
-        """Write dx = dy · y′.
-
-        Args:
-            ops: The operations of the device.
-            dy: ∂L/∂y, (…, B, *out).
-            dx: Where ∂L/∂x is written; may be dy.
-        """
+    def _differentiate(self, ops: Ops, dy: Array, dx: Array) -> None:
+        """dx = dy · y′;  dx may be dy"""
         raise NotImplementedError
 
 
@@ -48,14 +35,14 @@ class ReLU(Activation):
     monotone = True
     mask: Array
 
-    def scratch(self, x: Shape) -> dict[str, Buffer]:
+    def _scratch(self, x: Shape) -> dict[str, Buffer]:
         return {"mask": Buffer(x, life="scratch", inference=False, dtype="bool")}
 
     def forward(self, ops: Ops, x: Array) -> Array:
         ops.maximum(x, 0.0, out=self.y)
         return self.y
 
-    def differentiate(self, ops: Ops, dy: Array, dx: Array) -> None:
+    def _differentiate(self, ops: Ops, dy: Array, dx: Array) -> None:
         ops.greater(self.y, 0.0, out=self.mask)
         ops.multiply(dy, self.mask, out=dx)
 
@@ -78,7 +65,7 @@ class LeakyReLU(Activation):
         super().__init__(name)
         self.negative_slope = within("(0, 1)", negative_slope, f"{self.label}: negative_slope", "0.01 is customary")
 
-    def scratch(self, x: Shape) -> dict[str, Buffer]:
+    def _scratch(self, x: Shape) -> dict[str, Buffer]:
         return {"slope": Buffer(x, life="scratch")}
 
     def forward(self, ops: Ops, x: Array) -> Array:
@@ -87,7 +74,7 @@ class LeakyReLU(Activation):
         ops.maximum(x, self.slope, out=self.y)
         return self.y
 
-    def differentiate(self, ops: Ops, dy: Array, dx: Array) -> None:
+    def _differentiate(self, ops: Ops, dy: Array, dx: Array) -> None:
         ops.greater(self.y, 0.0, out=self.slope)
         ops.maximum(self.slope, self.negative_slope, out=self.slope)
         ops.multiply(dy, self.slope, out=dx)
@@ -101,14 +88,14 @@ class Sigmoid(Activation):
 
     slope: Array
 
-    def scratch(self, x: Shape) -> dict[str, Buffer]:
+    def _scratch(self, x: Shape) -> dict[str, Buffer]:
         return {"slope": Buffer(x, life="scratch", inference=False)}
 
     def forward(self, ops: Ops, x: Array) -> Array:
         sigmoid(ops, x, out=self.y)
         return self.y
 
-    def differentiate(self, ops: Ops, dy: Array, dx: Array) -> None:
+    def _differentiate(self, ops: Ops, dy: Array, dx: Array) -> None:
         ops.subtract(1.0, self.y, out=self.slope)
         ops.multiply(self.slope, self.y, out=self.slope)
         ops.multiply(dy, self.slope, out=dx)
@@ -119,14 +106,14 @@ class Tanh(Activation):
 
     slope: Array
 
-    def scratch(self, x: Shape) -> dict[str, Buffer]:
+    def _scratch(self, x: Shape) -> dict[str, Buffer]:
         return {"slope": Buffer(x, life="scratch", inference=False)}
 
     def forward(self, ops: Ops, x: Array) -> Array:
         ops.tanh(x, out=self.y)
         return self.y
 
-    def differentiate(self, ops: Ops, dy: Array, dx: Array) -> None:
+    def _differentiate(self, ops: Ops, dy: Array, dx: Array) -> None:
         ops.square(self.y, out=self.slope)
         ops.subtract(1.0, self.slope, out=self.slope)
         ops.multiply(dy, self.slope, out=dx)
@@ -137,14 +124,14 @@ class Softplus(Activation):
 
     work: Array
 
-    def scratch(self, x: Shape) -> dict[str, Buffer]:
+    def _scratch(self, x: Shape) -> dict[str, Buffer]:
         return {"work": Buffer(x, life="scratch")}
 
     def forward(self, ops: Ops, x: Array) -> Array:
         softplus(ops, x, self.work, out=self.y)
         return self.y
 
-    def differentiate(self, ops: Ops, dy: Array, dx: Array) -> None:
+    def _differentiate(self, ops: Ops, dy: Array, dx: Array) -> None:
         # expm1 keeps the digits that 1 − e^(−y) loses where y is small
         ops.negative(self.y, out=self.work)
         ops.expm1(self.work, out=self.work)

@@ -22,34 +22,23 @@ class Gated(Layer):
         scratch = {name: Buffer(x, life="scratch", inference=False) for name in ("slope", "work")}
         return Declaration(y=x, dx_over_dy=True, buffers={"gate": Buffer(x)} | scratch, infer="over x")
 
-    def open(self, ops: Ops, x: Array, gate: Array) -> None:
-        """Write gate = g(x).
-
-        Args:
-            ops: The operations of the device.
-            x: (…, B, *in).
-            gate: Like x.
-        """
+    def _open(self, ops: Ops, x: Array, gate: Array) -> None:
+        """gate = g(x)"""
         raise NotImplementedError
 
-    def gate_slope(self, ops: Ops, slope: Array) -> None:
-        """Write slope = g′(x), from x and the gate.
-
-        Args:
-            ops: The operations of the device.
-            slope: Like x.
-        """
+    def _gate_slope(self, ops: Ops, slope: Array) -> None:
+        """slope = g′(x), from x and the gate"""
         raise NotImplementedError
 
     def forward(self, ops: Ops, x: Array) -> Array:
-        self.open(ops, x, self.gate)
+        self._open(ops, x, self.gate)
         ops.multiply(x, self.gate, out=self.y)
         return self.y
 
     def backward(self, ops: Ops, dy: Array) -> Array | None:
         """dx = dy (g + x g′)"""
         if self.dx is not None:
-            self.gate_slope(ops, self.slope)
+            self._gate_slope(ops, self.slope)
             ops.multiply(self.slope, self.x, out=self.slope)
             ops.add(self.slope, self.gate, out=self.slope)
             ops.multiply(dy, self.slope, out=self.dx)
@@ -62,13 +51,13 @@ class GELU(Gated):
     Φ(x) = ½ (1 + erf(x/√2)) exactly, as PyTorch's default; φ(x) = e^(−x²/2)/√(2π).
     """
 
-    def open(self, ops: Ops, x: Array, gate: Array) -> None:
+    def _open(self, ops: Ops, x: Array, gate: Array) -> None:
         ops.multiply(x, 1 / sqrt(2), out=gate)
         ops.erf(gate, out=gate)
         ops.add(gate, 1.0, out=gate)
         ops.multiply(gate, 0.5, out=gate)
 
-    def gate_slope(self, ops: Ops, slope: Array) -> None:
+    def _gate_slope(self, ops: Ops, slope: Array) -> None:
         ops.square(self.x, out=slope)
         ops.multiply(slope, -0.5, out=slope)
         ops.exp(slope, out=slope)
@@ -78,10 +67,10 @@ class GELU(Gated):
 class SiLU(Gated):
     """Sigmoid linear unit, or swish: y = x σ(x), σ′ = σ (1 − σ)  (Elfwing, Uchibe and Doya 2017)."""
 
-    def open(self, ops: Ops, x: Array, gate: Array) -> None:
+    def _open(self, ops: Ops, x: Array, gate: Array) -> None:
         sigmoid(ops, x, out=gate)
 
-    def gate_slope(self, ops: Ops, slope: Array) -> None:
+    def _gate_slope(self, ops: Ops, slope: Array) -> None:
         ops.subtract(1.0, self.gate, out=slope)
         ops.multiply(slope, self.gate, out=slope)
 
@@ -89,13 +78,13 @@ class SiLU(Gated):
 class Hardswish(Gated):
     """Piecewise linear gate: y = x g(x), g = min(max(x + 3, 0), 6)/6, g′ = [0 < g < 1]/6  (Howard et al. 2019)."""
 
-    def open(self, ops: Ops, x: Array, gate: Array) -> None:
+    def _open(self, ops: Ops, x: Array, gate: Array) -> None:
         ops.add(x, 3.0, out=gate)
         ops.maximum(gate, 0.0, out=gate)
         ops.minimum(gate, 6.0, out=gate)
         ops.multiply(gate, 1 / 6, out=gate)
 
-    def gate_slope(self, ops: Ops, slope: Array) -> None:
+    def _gate_slope(self, ops: Ops, slope: Array) -> None:
         ops.subtract(1.0, self.gate, out=slope)
         ops.multiply(slope, self.gate, out=slope)  # positive where 0 < g < 1, else 0
         ops.greater(slope, 0.0, out=slope)
@@ -110,11 +99,11 @@ class Mish(Gated):
         declared.buffers["work"] = Buffer(x, life="scratch")
         return declared
 
-    def open(self, ops: Ops, x: Array, gate: Array) -> None:
+    def _open(self, ops: Ops, x: Array, gate: Array) -> None:
         softplus(ops, x, self.work, out=gate)
         ops.tanh(gate, out=gate)
 
-    def gate_slope(self, ops: Ops, slope: Array) -> None:
+    def _gate_slope(self, ops: Ops, slope: Array) -> None:
         sigmoid(ops, self.x, out=slope)
         ops.square(self.gate, out=self.work)
         ops.multiply(self.work, slope, out=self.work)

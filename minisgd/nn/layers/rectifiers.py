@@ -31,7 +31,7 @@ class ELU(Activation):
         super().__init__(name)
         self.alpha = within("(0, inf)", alpha, f"{self.label}: alpha", "1.0 is customary")
 
-    def scratch(self, x: Shape) -> dict[str, Buffer]:
+    def _scratch(self, x: Shape) -> dict[str, Buffer]:
         return {"work": Buffer(x, life="scratch"), "above": Buffer(x, life="scratch", inference=False)}
 
     def forward(self, ops: Ops, x: Array) -> Array:
@@ -44,7 +44,7 @@ class ELU(Activation):
         ops.add(self.y, self.work, out=self.y)
         return self.y
 
-    def differentiate(self, ops: Ops, dy: Array, dx: Array) -> None:
+    def _differentiate(self, ops: Ops, dy: Array, dx: Array) -> None:
         # with s the scale: y′ = min(y, 0) + s α, and s (1 − α) more where y > 0
         ops.minimum(self.y, 0.0, out=self.work)
         ops.add(self.work, self.scale * self.alpha, out=self.work)

@@ -17,14 +17,14 @@ class Softmax(Activation):
     top: Array
     work: Array
 
-    def scratch(self, x: Shape) -> dict[str, Buffer]:
+    def _scratch(self, x: Shape) -> dict[str, Buffer]:
         return {"top": Buffer((*x[:-1], 1), life="scratch"), "work": Buffer(x, life="scratch", inference=False)}
 
     def forward(self, ops: Ops, x: Array) -> Array:
         softmax(ops, x, self.top, out=self.y)
         return self.y
 
-    def differentiate(self, ops: Ops, dy: Array, dx: Array) -> None:
+    def _differentiate(self, ops: Ops, dy: Array, dx: Array) -> None:
         softmax_gradient(ops, self.y, dy, self.top, self.work, dx=dx)
 
 
