@@ -14,7 +14,7 @@ from minisgd.backend import NumpyOps
 from minisgd.backend.dispatch import tuned
 from minisgd.nn.cpu import block_size
 from minisgd.nn.declaration import Buffer, Declaration
-from minisgd.nn.layers.attention import LEAST, ScaledDotProduct, hide_the_future
+from minisgd.nn.layers.attention import LEAST, ScaledDotProduct, by_head, hide_the_future, queries_keys_values
 from minisgd.nn.shapes import transpose
 from minisgd.typing import Array, Shape
 
@@ -55,13 +55,11 @@ def forward(self: Any, ops: NumpyOps, x: Array) -> Array:
     if self.causal:
         hide_the_future(ops, self.mask)
     for some in example_blocks(self, ops, x):
-        (q, k, v), y, log_sum = self.parts_of(x[some]), self.by_head(self.y[some]), self.log_sum[some]
+        (q, k, v), log_sum = queries_keys_values(x[some], self.heads), self.log_sum[some]
+        y = by_head(self.y[some], self.heads)
         for rows, keys in query_blocks(self, x.shape[-2]):
-            P, top, total = (
-                scores(self, ops, q, k, rows, keys, some),
-                part(self, "top", q, rows),
-                part(self, "total", q, rows),
-            )
+            P = scores(self, ops, q, k, rows, keys, some)
+            top, total = (viewed(self, name, (*P.shape[:-1], 1)) for name in ("top", "total"))
             ops.max(P, -1, out=top, keepdims=True)
             if self.padding:
                 ops.maximum(top, LEAST, out=top)
@@ -86,10 +84,11 @@ def backward(self: Any, ops: NumpyOps, dy: Array) -> Array | None:
     if self.causal:
         hide_the_future(ops, self.mask)
     for some in example_blocks(self, ops, dy):
-        (q, k, v), (dq, dk, dv) = self.parts_of(self.x[some]), self.parts_of(self.dx[some])
-        y, slope, log_sum = self.by_head(self.y[some]), self.by_head(dy[some]), self.log_sum[some]
+        (q, k, v), (dq, dk, dv) = (queries_keys_values(a[some], self.heads) for a in (self.x, self.dx))
+        y, slope, log_sum = by_head(self.y[some], self.heads), by_head(dy[some], self.heads), self.log_sum[some]
         for rows, keys in reversed(query_blocks(self, dy.shape[-2])):  # the last block has all keys
-            P, total = scores(self, ops, q, k, rows, keys, some), part(self, "total", q, rows)
+            P = scores(self, ops, q, k, rows, keys, some)
+            total = viewed(self, "total", (*P.shape[:-1], 1))
             ops.subtract(P, log_sum[..., rows, :], out=P)
             ops.exp(P, out=P)
             work = viewed(self, "work", slope[..., rows, :].shape)
@@ -137,11 +136,6 @@ def query_blocks(layer: Any, t: int) -> list[tuple[slice, slice]]:
     step = layer.top.shape[-2]
     rows = [slice(start, min(start + step, t)) for start in range(0, t, step)]
     return [(some, slice(0, some.stop if layer.causal else t)) for some in rows]
-
-
-def part(layer: Any, name: str, q: Array, rows: slice) -> Array:
-    """Return a number for every query of a block, (…, n, H, queries, 1)."""
-    return viewed(layer, name, (*q.shape[:-2], rows.stop - rows.start, 1))
 
 
 def viewed(layer: Any, name: str, shape: Shape) -> Array:

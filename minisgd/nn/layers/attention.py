@@ -77,13 +77,13 @@ class ScaledDotProduct(Layer):
         return Declaration(y=(b, t, x[2] // 3), buffers=buffers)
 
     def forward(self, ops: Ops, x: Array) -> Array:
-        for heads, part in zip((self.q, self.k, self.v), self.parts_of(x), strict=True):
-            ops.copy(part, out=heads)
+        for array, part in zip((self.q, self.k, self.v), queries_keys_values(x, self.heads), strict=True):
+            ops.copy(part, out=array)
         ops.multiply(self.q, 1 / sqrt(self.q.shape[-1]), out=self.q)
         ops.matmul(self.q, transpose(self.k), out=self.P)
         ops.method(self, "weigh")(ops)
         ops.matmul(self.P, self.v, out=self.context)
-        ops.copy(self.context, out=self.by_head(self.y))
+        ops.copy(self.context, out=by_head(self.y, self.heads))
         return self.y
 
     def weigh(self, ops: Ops) -> None:
@@ -103,8 +103,8 @@ class ScaledDotProduct(Layer):
         """dv = Pᵀ dy    dP = dy vᵀ    dS = P (dP − Σ dP P)    dq = dS k / √d    dk = dSᵀ q / √d"""
         if self.dx is None:
             return None
-        dq, dk, dv = self.parts_of(self.dx)
-        ops.copy(self.by_head(dy), out=self.context)
+        dq, dk, dv = queries_keys_values(self.dx, self.heads)
+        ops.copy(by_head(dy, self.heads), out=self.context)
         ops.matmul(transpose(self.P), self.context, out=self.slope)
         ops.copy(self.slope, out=dv)
         ops.matmul(self.context, transpose(self.v), out=self.dS)
@@ -124,33 +124,21 @@ class ScaledDotProduct(Layer):
         """
         softmax_gradient(ops, self.P, self.dS, self.top, self.work, dx=self.dS)
 
-    def by_head(self, a: Array) -> Array:
-        """Return a view of a (…, B, T, D) as (…, B, H, T, d).
-
-        Args:
-            a: Contiguous along its last axis.
-
-        Returns:
-            The same memory.
-        """
-        view: Array = reshaped(a, (*a.shape[:-1], self.heads, a.shape[-1] // self.heads)).swapaxes(-2, -3)
-        return view
-
-    def parts_of(self, x: Array) -> tuple[Array, Array, Array]:
-        """Return views of queries, keys and values in x (…, B, T, 3·D), each (…, B, H, T, d).
-
-        Args:
-            x: Queries, keys and values side by side.
-
-        Returns:
-            Three views.
-        """
-        D = x.shape[-1] // 3
-        q, k, v = (self.by_head(x[..., i * D : (i + 1) * D]) for i in range(3))
-        return q, k, v
-
     def settings(self) -> str:
         return str(self.heads) + self.options(causal=False, padding=False)
+
+
+def by_head(a: Array, heads: int) -> Array:
+    """Return a view of a (…, B, T, D), contiguous along its last axis, as (…, B, H, T, d)."""
+    view: Array = reshaped(a, (*a.shape[:-1], heads, a.shape[-1] // heads)).swapaxes(-2, -3)
+    return view
+
+
+def queries_keys_values(x: Array, heads: int) -> tuple[Array, Array, Array]:
+    """Return views of the three in x (…, B, T, 3·D), each (…, B, H, T, d)."""
+    D = x.shape[-1] // 3
+    q, k, v = (by_head(x[..., i * D : (i + 1) * D], heads) for i in range(3))
+    return q, k, v
 
 
 def hide_the_future(ops: Ops, mask: Array) -> None:
