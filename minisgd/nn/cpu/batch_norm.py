@@ -14,6 +14,7 @@ from minisgd.nn.cpu.block_size import images_per_block
 from minisgd.nn.declaration import Buffer, Declaration
 from minisgd.nn.layers.batch_norm import BatchNorm
 from minisgd.nn.layers.ghost_batches import ghost_batches
+from minisgd.nn.layers.normalise import inverse_std
 from minisgd.nn.shapes import reshaped, rows
 from minisgd.typing import Array, Shape
 
@@ -91,9 +92,7 @@ def _finish_moments(self: Arrays, ops: NumpyOps, of: Ghosts, n: int) -> None:
     ops.multiply(var, 1 / n, out=var)
     ops.square(mean, out=inv)
     ops.subtract(var, inv, out=var)
-    ops.add(var, self.eps, out=inv)
-    ops.sqrt(inv, out=inv)
-    ops.divide(1.0, inv, out=inv)
+    inverse_std(ops, var, self.eps, out=inv)
 
 
 def _scale_and_shift(self: Arrays, ops: NumpyOps, of: Ghosts) -> tuple[Array, Array]:

@@ -7,8 +7,9 @@ from dataclasses import replace
 from minisgd.backend import Ops
 from minisgd.checks import positive, require_flag, within
 from minisgd.nn.declaration import Buffer, Declaration
-from minisgd.nn.layers.frozen import FrozenBatchNorm, scale_and_shift
+from minisgd.nn.layers.frozen import FrozenBatchNorm
 from minisgd.nn.layers.ghost_batches import each_ghost, ghost_batches
+from minisgd.nn.layers.normalise import inverse_std, scale_and_shift
 from minisgd.nn.layers.running import RunningAverages
 from minisgd.nn.shapes import rows
 from minisgd.typing import Array, Shape
@@ -80,18 +81,12 @@ class BatchNorm(RunningAverages):
         """μ = mean(x)    σ² = mean((x − μ)²)    x̂ = (x − μ)/√(σ² + ε)    y = γ x̂ + β"""
         for g, n, x_, xhat, work, y in each_ghost(self, x, self.xhat, self.work, self.y):  # (…, n, C)
             mean, inv = self.mean[g], self.inv[g]  # (…, 1, C)
-            ops.sum_batch(x_, out=mean)
-            ops.multiply(mean, 1 / n, out=mean)
-            self._average(ops, mean)
+            self._mean(ops, x_, out=mean)
             ops.subtract(x_, mean, out=xhat)
             ops.square(xhat, out=work)
-            ops.sum_batch(work, out=inv)
-            ops.multiply(inv, 1 / n, out=inv)  # σ²
-            self._average(ops, inv)
+            self._mean(ops, work, out=inv)  # σ²
             self.update_running(ops, mean, inv, n)
-            ops.add(inv, self.eps, out=inv)
-            ops.sqrt(inv, out=inv)
-            ops.divide(1.0, inv, out=inv)
+            inverse_std(ops, inv, self.eps, out=inv)
             ops.multiply(xhat, inv, out=xhat)
             scale_and_shift(self, ops, xhat, y)
         return self.y
@@ -118,6 +113,12 @@ class BatchNorm(RunningAverages):
             if self.affine:
                 ops.multiply(dx, self.gamma, out=dx)
         return self.dx
+
+    def _mean(self, ops: Ops, x: Array, *, out: Array) -> None:
+        """out (…, 1, C) = the mean of x (…, n, C) over the batch"""
+        ops.sum_batch(x, out=out)
+        ops.multiply(out, 1 / x.shape[-2], out=out)
+        self._average(ops, out)
 
     def _average(self, ops: Ops, *statistics: Array) -> None:
         """Take the mean over all parts of the batch: here there is one, in SyncBatchNorm one a shard."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from minisgd.backend import Ops
 from minisgd.nn.declaration import Buffer, Declaration, Parameter, Statistic
 from minisgd.nn.initializers import Ones, Zeros
 from minisgd.nn.layer import Layer
+from minisgd.nn.layers.normalise import inverse_std, scale_and_shift
 from minisgd.nn.shapes import rows
 from minisgd.typing import Array, Shape
 
@@ -59,9 +58,7 @@ class FrozenBatchNorm(Layer):
     def forward(self, ops: Ops, x: Array) -> Array:
         y = rows(self.y, self.lead)
         xhat = rows(self.xhat, self.lead) if self.affine else y
-        ops.add(self.running_var, self.eps, out=self.inv)
-        ops.sqrt(self.inv, out=self.inv)
-        ops.divide(1.0, self.inv, out=self.inv)
+        inverse_std(ops, self.running_var, self.eps, out=self.inv)
         ops.subtract(rows(x, self.lead), self.running_mean, out=xhat)
         ops.multiply(xhat, self.inv, out=xhat)
         scale_and_shift(self, ops, xhat, y)
@@ -80,15 +77,6 @@ class FrozenBatchNorm(Layer):
         if self.dx is not None:
             ops.multiply(rows(dy, self.lead), scale, out=rows(self.dx, self.lead))
         return self.dx
-
-
-def scale_and_shift(layer: Any, ops: Ops, xhat: Array, y: Array) -> None:
-    """y = γ x̂ + β, or x̂ where nothing is learned; y may be x̂"""
-    if layer.affine:
-        ops.multiply(xhat, layer.gamma, out=y)
-        ops.add(y, layer.beta, out=y)
-    elif y is not xhat:
-        ops.copy(xhat, out=y)
 
 
 class Identity(Layer):

@@ -7,6 +7,7 @@ from minisgd.checks import within
 from minisgd.nn.declaration import Buffer, Declaration, Parameter
 from minisgd.nn.initializers import Ones, Zeros
 from minisgd.nn.layer import Layer
+from minisgd.nn.layers.normalise import inverse_std, mean
 from minisgd.nn.shapes import rows
 from minisgd.typing import Array, Shape
 
@@ -53,16 +54,11 @@ class LayerNorm(Layer):
         )
 
     def forward(self, ops: Ops, x: Array) -> Array:
-        n = x.shape[-1]
-        ops.sum(x, -1, out=self.mean, keepdims=True)
-        ops.multiply(self.mean, 1 / n, out=self.mean)
+        mean(ops, x, out=self.mean)
         ops.subtract(x, self.mean, out=self.xhat)
         ops.square(self.xhat, out=self.work)
-        ops.sum(self.work, -1, out=self.inv, keepdims=True)
-        ops.multiply(self.inv, 1 / n, out=self.inv)
-        ops.add(self.inv, self.eps, out=self.inv)
-        ops.sqrt(self.inv, out=self.inv)
-        ops.divide(1.0, self.inv, out=self.inv)
+        mean(ops, self.work, out=self.inv)
+        inverse_std(ops, self.inv, self.eps, out=self.inv)
         ops.multiply(self.xhat, self.inv, out=self.xhat)
         y = rows(self.y, self.lead)
         ops.multiply(rows(self.xhat, self.lead), self.gamma, out=y)
@@ -77,15 +73,12 @@ class LayerNorm(Layer):
             ops.sum_batch(rows(dy, self.lead), out=self.dbeta)
         if self.dx is None:
             return None
-        n = dy.shape[-1]
         g = self.dx
         ops.multiply(rows(dy, self.lead), self.gamma, out=rows(g, self.lead))
         ops.multiply(g, self.xhat, out=self.work)
-        ops.sum(self.work, -1, out=self.mean, keepdims=True)
-        ops.multiply(self.mean, 1 / n, out=self.mean)
+        mean(ops, self.work, out=self.mean)
         ops.multiply(self.xhat, self.mean, out=self.work)
-        ops.sum(g, -1, out=self.mean, keepdims=True)
-        ops.multiply(self.mean, 1 / n, out=self.mean)
+        mean(ops, g, out=self.mean)
         ops.subtract(g, self.mean, out=g)
         ops.subtract(g, self.work, out=g)
         ops.multiply(g, self.inv, out=g)

@@ -7,6 +7,7 @@ from minisgd.checks import within
 from minisgd.nn.declaration import Buffer, Declaration, Parameter
 from minisgd.nn.initializers import Ones
 from minisgd.nn.layer import Layer
+from minisgd.nn.layers.normalise import inverse_std, mean
 from minisgd.nn.shapes import rows
 from minisgd.typing import Array, Shape
 
@@ -50,11 +51,8 @@ class RMSNorm(Layer):
 
     def forward(self, ops: Ops, x: Array) -> Array:
         ops.square(x, out=self.work)
-        ops.sum(self.work, -1, out=self.inv, keepdims=True)
-        ops.multiply(self.inv, 1 / x.shape[-1], out=self.inv)
-        ops.add(self.inv, self.eps, out=self.inv)
-        ops.sqrt(self.inv, out=self.inv)
-        ops.divide(1.0, self.inv, out=self.inv)
+        mean(ops, self.work, out=self.inv)
+        inverse_std(ops, self.inv, self.eps, out=self.inv)
         ops.multiply(x, self.inv, out=self.xhat)
         ops.multiply(rows(self.xhat, self.lead), self.gamma, out=rows(self.y, self.lead))
         return self.y
@@ -69,8 +67,7 @@ class RMSNorm(Layer):
         g = self.dx
         ops.multiply(rows(dy, self.lead), self.gamma, out=rows(g, self.lead))
         ops.multiply(g, self.xhat, out=self.work)
-        ops.sum(self.work, -1, out=self.mean, keepdims=True)
-        ops.multiply(self.mean, 1 / g.shape[-1], out=self.mean)
+        mean(ops, self.work, out=self.mean)
         ops.multiply(self.xhat, self.mean, out=self.work)
         ops.subtract(g, self.work, out=g)
         ops.multiply(g, self.inv, out=g)
