@@ -8,7 +8,7 @@ from functools import partial
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
 from minisgd.backend.cuda.kernels.affine import ACTIVATIONS as OF_THE_OUTPUT
 from minisgd.backend.cuda.kernels.shapes import blocks, require_rows, require_shape, stride
-from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, scalar, variants
+from minisgd.backend.cuda.launcher import KernelLibrary, definition, variants
 from minisgd.backend.cuda.workload import REAL, Device, Floor, Workload, Workloads
 from minisgd.backend.dispatch import tuned
 from minisgd.errors import ArgumentError
@@ -25,16 +25,9 @@ BLOCK = 256
 VARIANTS = variants(BLOCK=(BLOCK,), ACTIVATION=tuple(range(1, len(ACTIVATIONS))))
 
 
-def _definition(name: str, arrays: str) -> Definition:
-    pointers = [array(a, "real", strided=True) for a in arrays.split()]
-    distances = [scalar(f"{a}_replica", "int64") for a in arrays.split()]
-    return Definition(
-        "activation", Signature(name, (*pointers, scalar("n", "int64"), *distances, scalar("slope", "real"))), VARIANTS
-    )
-
-
-FORWARD = _definition("activation", "x y")
-DX = _definition("activation_dx", "at dy dx")
+_define = partial(definition, "activation", VARIANTS)
+FORWARD = _define("activation", "x~ y~", "n:int64", "x_replica y_replica", "slope")
+DX = _define("activation_dx", "at~ dy~ dx~", "n:int64", "at_replica dy_replica dx_replica", "slope")
 
 DEFINITIONS = (FORWARD, DX)
 

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
-from minisgd.backend.cuda.kernels.shapes import blocks, power_of_two, require_int32, require_rows, require_shape, stride
-from minisgd.backend.cuda.launcher import MAX_GRID, Definition, Extent, KernelLibrary, Macros, Signature, array, scalar
+from minisgd.backend.cuda.kernels.shapes import (
+    blocks,
+    halves,
+    power_of_two,
+   
+    require_int32,
+    require_rows,
+    require_shape,
+    stride,
+)
+from minisgd.backend.cuda.launcher import MAX_GRID, Extent, KernelLibrary, Macros, definition
 from minisgd.backend.cuda.workload import REAL, Device, Floor, Workload, Workloads
 from minisgd.errors import ShapeError
 from minisgd.typing import Array
@@ -21,40 +31,37 @@ PASS = 64
 """Rows that one block reads and writes where there is nothing to merge."""
 
 
-def _definition(name: str, arrays: str, scalars: str, reals: str = "") -> Definition:
-    pointers = [array(a.rstrip("?~"), "real", optional="?" in a, strided="~" in a) for a in arrays.split()]
-    widths = [scalar(s, "int64" if s.endswith("_replica") else "int32") for s in scalars.split()]
-    return Definition(
-        "batch_norm", Signature(name, (*pointers, *widths, *(scalar(s, "real") for s in reals.split()))), VARIANTS
-    )
-
-
-MOMENTS = _definition("moments", "x~ partial_mean partial_squares", "n C G ghost x_replica")
-MOMENTS_FINISH = _definition(
+_define = partial(definition, "batch_norm", VARIANTS)
+MOMENTS = _define("moments", "x~ partial_mean partial_squares", "n C G ghost", "x_replica")
+MOMENTS_FINISH = _define(
     "moments_finish",
     "partial_mean partial_squares mean inv running_mean~ running_var~ running_weight~",
-    "n C G ghost slabs running_replica",
+    "n C G ghost slabs",
+    "running_replica",
     "rate eps",
 )
-NORMALISE = _definition(
-    "normalise", "x~ mean inv gamma?~ beta?~ y~", "n C G ghost x_replica y_replica gamma_replica beta_replica"
+NORMALISE = _define(
+    "normalise", "x~ mean inv gamma?~ beta?~ y~", "n C G ghost", "x_replica y_replica gamma_replica beta_replica"
 )
-INFER = _definition(
+INFER = _define(
     "infer",
     "x~ running_mean~ running_var~ gamma?~ beta?~ y~",
-    "n C x_replica y_replica running_replica gamma_replica beta_replica",
+    "n C",
+    "x_replica y_replica running_replica gamma_replica beta_replica",
     "eps",
 )
-SUMS = _definition("gradient_sums", "x~ dy~ mean inv partial_dy partial_dy_xhat", "n C G ghost x_replica dy_replica")
-SUMS_FINISH = _definition(
+SUMS = _define("gradient_sums", "x~ dy~ mean inv partial_dy partial_dy_xhat", "n C G ghost", "x_replica dy_replica")
+SUMS_FINISH = _define(
     "gradient_sums_finish",
     "partial_dy partial_dy_xhat sum_dy sum_dy_xhat dgamma?~ dbeta?~",
-    "C G slabs dgamma_replica dbeta_replica",
+    "C G slabs",
+    "dgamma_replica dbeta_replica",
 )
-DX = _definition(
+DX = _define(
     "input_gradient",
     "x~ dy~ mean inv gamma?~ sum_dy sum_dy_xhat dx~",
-    "n C G ghost x_replica dy_replica dx_replica gamma_replica",
+    "n C G ghost",
+    "x_replica dy_replica dx_replica gamma_replica",
 )
 
 DEFINITIONS = (MOMENTS, MOMENTS_FINISH, NORMALISE, INFER, SUMS, SUMS_FINISH, DX)
@@ -134,7 +141,7 @@ class BatchNormKernels:
         G, size, slabs, macros = ghosts.count, ghosts.size, ghosts.slabs(n), self._macros(C)
         for statistic in (mean, inv):
             require_shape(statistic, "batch_norm: mean, inv", (R, G, C))
-        first, second = _halves(workspace, ghosts.workspace(R, n, C))
+        first, second = halves(workspace, ghosts.workspace(R, n, C), "batch_norm: workspace")
         self.library.kernel(MOMENTS, **macros)(
             *_shape(C, macros, slabs, R * G),
             x, first, second, n, C, G, size, stride(x, 0),
@@ -146,7 +153,7 @@ class BatchNormKernels:
         )  # fmt: skip
         self.library.kernel(NORMALISE, **macros)(
             *_shape(C, macros, ghosts.parts(n), R * G),
-            x, mean, inv, gamma, beta, y, n, C, G, size, *map(_replica, (x, y, gamma, beta)),
+            x, mean, inv, gamma, beta, y, n, C, G, size, *(stride(a, 0) for a in (x, y, gamma, beta)),
         )  # fmt: skip
 
     def infer(
@@ -165,7 +172,8 @@ class BatchNormKernels:
         macros = self._macros(C)
         self.library.kernel(INFER, **macros)(
             *_shape(C, macros, Ghosts(1, n).parts(n), R),
-            x, running_mean, running_var, gamma, beta, y, n, C, *map(_replica, (x, y, running_mean, gamma, beta)), eps,
+            x, running_mean, running_var, gamma, beta, y, n, C,
+            *(stride(a, 0) for a in (x, y, running_mean, gamma, beta)), eps,
         )  # fmt: skip
 
     def backward(
@@ -189,21 +197,22 @@ class BatchNormKernels:
         G, size, slabs, macros = ghosts.count, ghosts.size, ghosts.slabs(n), self._macros(C)
         for statistic in (mean, inv, sum_dy, sum_dy_xhat):
             require_shape(statistic, "batch_norm: mean, inv, sums", (R, G, C))
-        first, second = _halves(workspace, ghosts.workspace(R, n, C))
+        first, second = halves(workspace, ghosts.workspace(R, n, C), "batch_norm: workspace")
         self.library.kernel(SUMS, **macros)(
             *_shape(C, macros, slabs, R * G),
             x, dy, mean, inv, first, second, n, C, G, size, stride(x, 0), stride(dy, 0),
         )  # fmt: skip
         self.library.kernel(SUMS_FINISH, **macros)(
             (blocks(C, BLOCK), R, 1), (BLOCK, 1, 1),
-            first, second, sum_dy, sum_dy_xhat, dgamma, dbeta, C, G, slabs, _replica(dgamma), _replica(dbeta),
+            first, second, sum_dy, sum_dy_xhat, dgamma, dbeta, C, G, slabs, stride(dgamma, 0), stride(dbeta, 0),
         )  # fmt: skip
         if dx is None:
             return
         self._check(dy, dx)
         self.library.kernel(DX, **macros)(
             *_shape(C, macros, ghosts.parts(n), R * G),
-            x, dy, mean, inv, gamma, sum_dy, sum_dy_xhat, dx, n, C, G, size, *map(_replica, (x, dy, dx, gamma)),
+            x, dy, mean, inv, gamma, sum_dy, sum_dy_xhat, dx, n, C, G, size,
+            *(stride(a, 0) for a in (x, dy, dx, gamma)),
         )  # fmt: skip
 
     def _macros(self, C: int) -> Macros:
@@ -233,23 +242,6 @@ def _shape(C: int, macros: Macros, slabs: int, ghosts: int) -> tuple[Extent, Ext
     """Return grid and block of the kernels that go down columns."""
     channels, deep = int(macros["CHANNELS"]), int(macros["DEEP"])
     return (blocks(C, channels), slabs, ghosts), (channels, deep, 1)
-
-
-def _replica(parameter: Array | None) -> int:
-    return 0 if parameter is None else stride(parameter, 0)
-
-
-def _halves(workspace: Array, elements: int) -> tuple[Array, Array]:
-    if workspace.size < elements:
-        raise ShapeError(
-            "batch_norm: workspace",
-            expected=f"at least {elements} elements",
-            got=workspace.shape,
-            fix="size it with Ghosts.workspace()",
-        )
-    flat = workspace.reshape(-1)
-    return flat[: elements // 2], flat[elements // 2 : elements]
-
 
 # ------------------------------------------------ what is timed
 

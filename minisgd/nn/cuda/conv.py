@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
 from minisgd.backend.cuda.kernels.shapes import blocks, require_int32, require_shape, stride
 from minisgd.backend.cuda.kernels.splits import Room, Workspace, workspace_elements
 from minisgd.backend.cuda.kernels.tiles import MEDIUM, NARROW, SMALL, Cut, choose_cut
-from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, launch_all, scalar
+from minisgd.backend.cuda.launcher import KernelLibrary, definition, launch_all
 from minisgd.backend.cuda.workload import Device, Floor, Workload, Workloads
 from minisgd.backend.dispatch import tuned
 from minisgd.errors import ShapeError
@@ -20,22 +21,17 @@ from minisgd.typing import Array, Shape
 TILES = (MEDIUM, SMALL, NARROW)
 VARIANTS = tuple({**tile.macros, "WIDE_LOADS": wide} for tile in TILES for wide in (0, 1))
 BYTES_A_LOAD = 16
-_GEOMETRY = tuple(scalar(s, "int32") for s in "B H W C O OH OW KH KW SH SW PH PW".split())
+GEOMETRY = "B H W C O OH OW KH KW SH SW PH PW"
 
-
-def _definition(name: str, arrays: str, strides: str, splits: bool = False) -> Definition:
-    pointers = [array(a.rstrip("?"), "real", optional="?" in a, strided=True) for a in arrays.split()]
-    numbers = [array("arrived", "int32", optional=True), scalar("splits", "int32")] if splits else []
-    return Definition(
-        "conv",
-        Signature(name, (*pointers, *numbers, *_GEOMETRY, *(scalar(s, "int64") for s in strides.split()))),
-        VARIANTS,
-    )
-
-
-CONV = _definition("conv", "x W bias? y", "x_replica W_replica bias_replica y_replica")
-DX = _definition("conv_dx", "dy W dx", "dy_replica W_replica dx_replica")
-DW = _definition("conv_dW", "x dy dW db? results? columns?", "x_replica dy_replica dW_replica db_replica", splits=True)
+_define = partial(definition, "conv", VARIANTS)
+CONV = _define("conv", "x~ W~ bias?~ y~", GEOMETRY, "x_replica W_replica bias_replica y_replica")
+DX = _define("conv_dx", "dy~ W~ dx~", GEOMETRY, "dy_replica W_replica dx_replica")
+DW = _define(
+    "conv_dW",
+    "x~ dy~ dW~ db?~ results?~ columns?~ arrived?:int32",
+    f"splits {GEOMETRY}",
+    "x_replica dy_replica dW_replica db_replica",
+)
 
 DEFINITIONS = (CONV, DX, DW)
 
@@ -96,7 +92,7 @@ class ConvKernels:
         cut = cut or self._cut(R, B * OH * OW, O, KH * KW * C)
         self.library.kernel(CONV, **self._macros(cut, x, W))(
             (blocks(O, cut.tile.n), blocks(B * OH * OW, cut.tile.m), R), (cut.tile.threads, 1, 1),
-            x, W, b, y, *g.numbers(B), *map(_replica, (x, W, b, y)),
+            x, W, b, y, *g.numbers(B), *(stride(a, 0) for a in (x, W, b, y)),
         )  # fmt: skip
 
     def input_gradient(self, dy: Array, W: Array, dx: Array, *, cut: Cut | None = None) -> None:
@@ -107,7 +103,7 @@ class ConvKernels:
         cut = cut or self._cut(R, B * H * Wd, C, KH * KW * O)
         self.library.kernel(DX, **self._macros(cut, dy, W))(
             (blocks(C, cut.tile.n), blocks(B * H * Wd, cut.tile.m), R), (cut.tile.threads, 1, 1),
-            dy, W, dx, *g.numbers(B), *map(_replica, (dy, W, dx)),
+            dy, W, dx, *g.numbers(B), *(stride(a, 0) for a in (dy, W, dx)),
         )  # fmt: skip
 
     def weight_gradient(
@@ -128,7 +124,7 @@ class ConvKernels:
         room = Room("conv_dW", workspace).take(cut, R, M, O, columns=O)
         self.library.kernel(DW, **self._macros(cut, x, dy))(
             (blocks(O, cut.tile.n), blocks(M, cut.tile.m), R * cut.splits), (cut.tile.threads, 1, 1),
-            x, dy, dW, db, *room, cut.splits, *g.numbers(B), *map(_replica, (x, dy, dW, db)),
+            x, dy, dW, db, *room, cut.splits, *g.numbers(B), *(stride(a, 0) for a in (x, dy, dW, db)),
         )  # fmt: skip
 
     def _macros(self, cut: Cut, *operands: Array) -> dict[str, str | int]:
@@ -159,11 +155,6 @@ class ConvKernels:
                     got=f"strides {operand.strides}",
                     fix="copy it into a contiguous buffer first",
                 )
-
-
-def _replica(operand: Array | None) -> int:
-    return 0 if operand is None else stride(operand, 0)
-
 
 # ------------------------------------------------ the methods
 

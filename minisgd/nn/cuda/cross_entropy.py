@@ -8,7 +8,7 @@ import numpy as np
 
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
 from minisgd.backend.cuda.kernels.shapes import blocks, power_of_two, require_shape
-from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, scalar, variants
+from minisgd.backend.cuda.launcher import KernelLibrary, definition, variants
 from minisgd.backend.cuda.workload import LONG, REAL, Device, Floor, Workload, Workloads
 from minisgd.backend.dispatch import tuned
 from minisgd.errors import ShapeError
@@ -18,25 +18,11 @@ from minisgd.typing import Array
 
 BLOCK = 128
 VARIANTS = variants(BLOCK=(BLOCK,), LANES=(4, 16, 32))
-_NUMBERS = (scalar("B", "int32"), scalar("C", "int32"), scalar("smoothing", "real"))
-_RESULTS = (
-    array("weight", "real", optional=True),
-    array("loss", "real"),
-    array("dz", "real"),
-    array("value", "real", optional=True),
-    array("total", "float64", optional=True),
-    array("arrived", "int32", optional=True),
-)
+_results = "weight? loss dz value? total?:float64 arrived?:int32"
 
-LABELS = Definition(
-    "cross_entropy",
-    Signature("cross_entropy", (array("z", "real"), array("label", "int64"), *_RESULTS, *_NUMBERS)),
-    VARIANTS,
-)
-PROBABILITIES = Definition(
-    "cross_entropy",
-    Signature("soft_cross_entropy", (array("z", "real"), array("target", "real"), *_RESULTS, *_NUMBERS)),
-    VARIANTS,
+LABELS = definition("cross_entropy", VARIANTS, "cross_entropy", f"z label:int64 {_results}", "B C", reals="smoothing")
+PROBABILITIES = definition(
+    "cross_entropy", VARIANTS, "soft_cross_entropy", f"z target {_results}", "B C", reals="smoothing"
 )
 
 DEFINITIONS = (LABELS, PROBABILITIES)
@@ -68,26 +54,26 @@ class CrossEntropyKernels:
         dz may be z.
         """
         R, B, C = z.shape
-        definition = LABELS if target.ndim == 2 else PROBABILITIES
-        require_shape(target, f"{definition.name}: target", (R, B) if target.ndim == 2 else z.shape)
-        require_shape(loss, f"{definition.name}: loss", (R, B))
-        require_shape(dz, f"{definition.name}: dz", z.shape)
+        kernel = LABELS if target.ndim == 2 else PROBABILITIES
+        require_shape(target, f"{kernel.name}: target", (R, B) if target.ndim == 2 else z.shape)
+        require_shape(loss, f"{kernel.name}: loss", (R, B))
+        require_shape(dz, f"{kernel.name}: dz", z.shape)
         if weight is not None:
-            require_shape(weight, f"{definition.name}: weight", (R, B))
+            require_shape(weight, f"{kernel.name}: weight", (R, B))
         for name, each in (("value", value), ("total", total)):
             if each is not None:
-                require_shape(each, f"{definition.name}: {name}", (R,))
+                require_shape(each, f"{kernel.name}: {name}", (R,))
         if value is not None and (arrived is None or arrived.size < R):
             raise ShapeError(
-                f"{definition.name}: arrived",
+                f"{kernel.name}: arrived",
                 expected=f"{R} numbers at least",
                 got="none" if arrived is None else arrived.shape,
                 fix="take them from the kernels' workspace",
             )
         lanes = lanes_for(C)
-        kernel = self.library.kernel(definition, BLOCK=BLOCK, LANES=lanes)
-        grid = (blocks(B, BLOCK // lanes), R, 1)
-        kernel(grid, (BLOCK, 1, 1), z, target, weight, loss, dz, value, total, arrived, B, C, smoothing)
+        grid, results = (blocks(B, BLOCK // lanes), R, 1), (weight, loss, dz, value, total, arrived)
+        launch = self.library.kernel(kernel, BLOCK=BLOCK, LANES=lanes)
+        launch(grid, (BLOCK, 1, 1), z, target, *results, B, C, smoothing)
 
 
 def lanes_for(C: int) -> int:
@@ -118,17 +104,8 @@ def _launch(loss: SoftmaxCrossEntropy, ops: CupyVocabulary, target: Array, out: 
 
     def emit() -> None:
         for z, t, losses, dz, weight, value, total in dense(loss.lead, *operands):
-            kernel(
-                z,
-                t,
-                losses,
-                dz,
-                weight=weight,
-                value=value,
-                total=total,
-                arrived=arrived,
-                smoothing=loss.label_smoothing,
-            )
+            results = {"weight": weight, "value": value, "total": total, "arrived": arrived}
+            kernel(z, t, losses, dz, **results, smoothing=loss.label_smoothing)
 
     ops.launch("cross_entropy", emit, (loss.z, target), out)
 

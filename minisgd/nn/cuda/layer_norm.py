@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
-from minisgd.backend.cuda.kernels.shapes import blocks, require_rows, require_shape, stride
-from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, scalar, variants
+from minisgd.backend.cuda.kernels.shapes import blocks, halves, require_rows, require_shape, stride
+from minisgd.backend.cuda.launcher import KernelLibrary, definition, variants
 from minisgd.backend.cuda.workload import REAL, Device, Floor, Workload, Workloads
 from minisgd.backend.dispatch import tuned
-from minisgd.errors import ShapeError
 from minisgd.nn.cuda.replicas import dense, stacked
 from minisgd.nn.layers.layer_norm import LayerNorm
 from minisgd.nn.layers.rms_norm import RMSNorm
@@ -21,21 +21,12 @@ WARPS = 8
 SLAB, MOST_SLABS = 256, 64
 
 
-def _definition(name: str, arrays: str, scalars: str, reals: str = "") -> Definition:
-    pointers = [array(a.rstrip("~?"), "real", strided="~" in a, optional="?" in a) for a in arrays.split()]
-    widths = [scalar(s, "int64" if s.endswith("_replica") else "int32") for s in scalars.split()]
-    return Definition(
-        "layer_norm",
-        Signature(name, (*pointers, *widths, *(scalar(s, "real") for s in reals.split()))),
-        variants(WARPS=(WARPS,), CENTRED=(1, 0)),
-    )
-
-
-FORWARD = _definition("layer_norm", "x gamma~ beta~? y mean? inv", "n F gamma_replica beta_replica", "eps")
-DX = _definition("layer_norm_dx", "x dy gamma~ mean? inv dx", "n F gamma_replica")
-SUMS = _definition("layer_norm_sums", "x dy mean? inv partial_dgamma partial_dbeta", "n F")
-SUMS_FINISH = _definition(
-    "layer_norm_sums_finish", "partial_dgamma partial_dbeta dgamma~ dbeta~?", "F slabs dgamma_replica dbeta_replica"
+_define = partial(definition, "layer_norm", variants(WARPS=(WARPS,), CENTRED=(1, 0)))
+FORWARD = _define("layer_norm", "x gamma~ beta~? y mean? inv", "n F", "gamma_replica beta_replica", "eps")
+DX = _define("layer_norm_dx", "x dy gamma~ mean? inv dx", "n F", "gamma_replica")
+SUMS = _define("layer_norm_sums", "x dy mean? inv partial_dgamma partial_dbeta", "n F")
+SUMS_FINISH = _define(
+    "layer_norm_sums_finish", "partial_dgamma partial_dbeta dgamma~ dbeta~?", "F slabs", "dgamma_replica dbeta_replica"
 )
 
 DEFINITIONS = (FORWARD, DX, SUMS, SUMS_FINISH)
@@ -66,7 +57,7 @@ class LayerNormKernels:
                 require_shape(a, f"layer_norm: {name}", (R, n))
         self._kernels["layer_norm"](
             (blocks(n, WARPS), R, 1), (32 * WARPS, 1, 1),
-            x, gamma, beta, y, mean, inv, n, F, stride(gamma, 0), _replica(beta), eps,
+            x, gamma, beta, y, mean, inv, n, F, stride(gamma, 0), stride(beta, 0), eps,
         )  # fmt: skip
 
     def backward(
@@ -108,21 +99,13 @@ class LayerNormKernels:
         """dγ = Σ dy x̂    dβ = Σ dy"""
         R, n, F = self._check(x, dy, dgamma, dbeta)
         slabs, elements = _slabs(n), self.workspace(R, n, F)
-        if workspace.size < elements:
-            raise ShapeError(
-                "layer_norm: workspace",
-                expected=f"at least {elements} elements",
-                got=workspace.shape,
-                fix="size it with workspace()",
-            )
-        flat = workspace.reshape(-1)
-        first, second = flat[: elements // 2], flat[elements // 2 : elements]
+        first, second = halves(workspace, elements, "layer_norm: workspace")
         self._kernels["layer_norm_sums"](
             (blocks(F, 32), slabs, R), (32, WARPS, 1), x, dy, mean, inv, first, second, n, F
         )
         self._kernels["layer_norm_sums_finish"](
             (blocks(F, 32 * WARPS), R, 1), (32 * WARPS, 1, 1),
-            first, second, dgamma, dbeta, F, slabs, stride(dgamma, 0), _replica(dbeta),
+            first, second, dgamma, dbeta, F, slabs, stride(dgamma, 0), stride(dbeta, 0),
         )  # fmt: skip
 
     def _check(self, x: Array, y: Array, *parameters: Array | None) -> tuple[int, int, int]:
@@ -139,11 +122,6 @@ class RMSNormKernels(LayerNormKernels):
     """The same without centring, with the formulas of `minisgd.RMSNorm`: no mean, no beta."""
 
     centred = False
-
-
-def _replica(parameter: Array | None) -> int:
-    return 0 if parameter is None else stride(parameter, 0)
-
 
 def _slabs(n: int) -> int:
     return max(1, min(MOST_SLABS, blocks(n, SLAB)))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
 from minisgd.backend.cuda.kernels.shapes import blocks, require_shape
-from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Signature, array, scalar
+from minisgd.backend.cuda.launcher import KernelLibrary, definition
 from minisgd.backend.cuda.workload import REAL, Device, Floor, Workload, Workloads
 from minisgd.backend.dispatch import tuned
 from minisgd.nn.cuda.replicas import dense
@@ -18,16 +19,13 @@ BLOCK = 256
 MACROS = {"BLOCK": BLOCK}
 
 
-def _definition(name: str, arrays: str) -> Definition:
-    sizes = [scalar(s, "int32") for s in "H W C OH OW KH KW SH SW".split()]
-    pointers = [array(a, "real") for a in arrays.split()]
-    return Definition("pool", Signature(name, (*pointers, scalar("elements", "int32"), *sizes)), (MACROS,))
+SIZES = "elements H W C OH OW KH KW SH SW"
 
-
-MAX = _definition("max_pool", "x y")
-MAX_DX = _definition("max_pool_dx", "x dy dx")
-AVG = _definition("avg_pool", "x y")
-AVG_DX = _definition("avg_pool_dx", "dy dx")
+_define = partial(definition, "pool", (MACROS,))
+MAX = _define("max_pool", "x y", SIZES)
+MAX_DX = _define("max_pool_dx", "x dy dx", SIZES)
+AVG = _define("avg_pool", "x y", SIZES)
+AVG_DX = _define("avg_pool_dx", "dy dx", SIZES)
 
 DEFINITIONS = (MAX, MAX_DX, AVG, AVG_DX)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
 from minisgd.backend.cuda.kernels.shapes import blocks, require_shape
-from minisgd.backend.cuda.launcher import Definition, KernelLibrary, Macros, Signature, array, scalar
+from minisgd.backend.cuda.launcher import KernelLibrary, Macros, definition
 from minisgd.backend.cuda.workload import REAL, Device, Floor, Workload, Workloads
 from minisgd.backend.dispatch import tuned
 from minisgd.nn.cuda.replicas import dense
@@ -21,14 +22,9 @@ WARPS = 8
 MACROS: Macros = {"WARPS": WARPS, "LEAST": str(LEAST)}
 
 
-def _definition(name: str, *arguments: str) -> Definition:
-    arrays = [array(a.rstrip("?"), "real", optional="?" in a) for a in arguments[0].split()]
-    sizes = [scalar(s, "int32") for s in arguments[1].split()]
-    return Definition("softmax", Signature(name, (*arrays, *sizes)), (MACROS,))
-
-
-FORWARD = _definition("softmax", "S hidden? P", "n F rows_of_example causal")
-DX = _definition("softmax_dx", "P dP dS", "n F")
+_define = partial(definition, "softmax", (MACROS,))
+FORWARD = _define("softmax", "S hidden? P", "n F rows_of_example causal")
+DX = _define("softmax_dx", "P dP dS", "n F")
 
 DEFINITIONS = (FORWARD, DX)
 

@@ -19,6 +19,15 @@ def stride(array: Array | None, axis: int) -> int:
     return 0 if array is None else int(array.strides[axis]) // array.itemsize
 
 
+def halves(workspace: Array, elements: int, argument: str) -> tuple[Array, Array]:
+    """Return two halves of the first elements of a workspace."""
+    if workspace.size < elements:
+        expected = f"at least {elements} elements"
+        raise ShapeError(argument, expected=expected, got=workspace.shape, fix="size it with workspace()")
+    flat = workspace.reshape(-1)
+    return flat[: elements // 2], flat[elements // 2 : elements]
+
+
 def require_shape(array: Array, argument: str, expected: Shape) -> None:
     """Refuse an array of another shape."""
     if array.shape != expected:
