@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minisgd.backend import Ops
 from minisgd.checks import positive, require_kind, within
 from minisgd.nn.declaration import Buffer, Declaration, Parameter
-from minisgd.nn.freezing import chosen, exchange, frozen, leaves_of, with_tensors
+from minisgd.nn.freezing import NetworkT, chosen, exchange, frozen, leaves_of, with_tensors
 from minisgd.nn.initializers import HeNormal, Zeros
 from minisgd.nn.layer import Layer
 from minisgd.nn.layers.gates import GELU
@@ -19,9 +19,6 @@ from minisgd.nn.lending import without_lent
 from minisgd.nn.sequential import Residual, Sequential
 from minisgd.nn.shapes import rows, transpose
 from minisgd.typing import Array, Shape
-
-if TYPE_CHECKING:
-    from minisgd.nn.network import Network
 
 
 class LoRA(Layer):
@@ -56,7 +53,7 @@ class LoRA(Layer):
     def __init__(self, layer: Linear, rank: int = 4, *, alpha: float | None = None, name: str | None = None) -> None:
         require_kind(layer, Linear, "LoRA: layer", "an ms.Linear", "wrap the dense layers inside a block one by one")
         super().__init__(name or layer.name)
-        self.layer: Linear = without_lent(layer)
+        self.layer = without_lent(layer)
         self.rank = positive(rank, f"{self.label}: rank")
         self.alpha = None if alpha is None else within("(0, inf)", alpha, f"{self.label}: alpha", "16 is customary")
 
@@ -158,7 +155,7 @@ def _fixed(layer: Layer) -> Layer:
     return inner
 
 
-def adapt(network: Network, names: str | Sequence[str], kind: Any, **options: Any) -> Network:
+def adapt(network: NetworkT, names: str | Sequence[str], kind: Any, **options: Any) -> NetworkT:
     """Return a copy with its dense layers of these names inside adapters (see `Network.adapt`)."""
     paths, duplicate = chosen(network, names), network.copy()
     dense = {path for path, layer in leaves_of(network) if path in paths and isinstance(layer, Linear)}
@@ -166,7 +163,7 @@ def adapt(network: Network, names: str | Sequence[str], kind: Any, **options: An
     return with_tensors(duplicate, network)
 
 
-def merged(network: Network) -> Network:
+def merged(network: NetworkT) -> NetworkT:
     """Return a copy in which every LoRA is a dense layer of weights W + s A B (see `Network.merged`)."""
     low_rank = {path: layer for path, layer in leaves_of(network) if isinstance(layer, LoRA)}
     duplicate, tensors = network.copy(), network.to_numpy() if network.is_built else {}

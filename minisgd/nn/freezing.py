@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -18,8 +18,10 @@ from minisgd.typing import HostArray
 if TYPE_CHECKING:
     from minisgd.nn.network import Network
 
+NetworkT = TypeVar("NetworkT", bound="Network")
 
-def freeze(network: Network, names: str | Sequence[str]) -> Network:
+
+def freeze(network: NetworkT, names: str | Sequence[str]) -> NetworkT:
     """Return a copy in which the layers of these names do not learn (see `Network.freeze`)."""
     duplicate = network.copy()
     exchange(duplicate, chosen(network, names), frozen)
@@ -28,7 +30,7 @@ def freeze(network: Network, names: str | Sequence[str]) -> Network:
 
 def frozen(layer: Layer) -> Layer:
     """Return a layer as it is in evaluation, whose parameters do not learn."""
-    duplicate: Layer = without_lent(layer.frozen())
+    duplicate = without_lent(layer.frozen())
     duplicate.learns = False
     return duplicate
 
@@ -72,7 +74,7 @@ def exchange(chain: Sequential, paths: set[str], by: Callable[[Layer], Layer], p
     chain.layers = chain._trained = tuple(layers)
 
 
-def with_tensors(network: Network, source: Network, changed: dict[str, HostArray] | None = None) -> Network:
+def with_tensors(network: NetworkT, source: Network, changed: dict[str, HostArray] | None = None) -> NetworkT:
     """Return the network with the weights of another one by name, and drawn ones for what is new.
 
     changed: weights by name that take the place of the other's

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,9 @@ class Borrower:
         return own_attributes(self)
 
 
+BorrowerT = TypeVar("BorrowerT", bound=Borrower)
+
+
 def lend(owner: Any, name: str, array: Any) -> None:
     """Set an attribute of a layer or loss to an array that its copies shall not have."""
     setattr(owner, name, array)
@@ -34,7 +37,7 @@ def own_attributes(owner: Borrower) -> dict[str, Any]:
     return {name: value for name, value in vars(owner).items() if name not in owner._lent and name != "_lent"}
 
 
-def without_lent(owner: Any) -> Any:
+def without_lent(owner: BorrowerT) -> BorrowerT:
     """Return a copy of a layer or loss without the arrays lent to it; arrays of its own are copied."""
     duplicate = object.__new__(type(owner))
     for name, value in own_attributes(owner).items():

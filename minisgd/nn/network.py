@@ -79,13 +79,10 @@ class Network(Sequential):
         return hasattr(self, "vector")
 
     def describe(self, input_shape: Shape) -> list[Leaf]:
-        """Return every layer with its declaration for a batch of one; refuse a shape that does not fit.
+        """Return every layer that has none inside, declared for a batch of one; refuse a shape that does not fit.
 
         Args:
             input_shape: The shape of one example.
-
-        Returns:
-            A leaf for every layer without layers inside.
 
         Raises:
             ShapeError: If a layer does not fit the one before it.
@@ -102,7 +99,7 @@ class Network(Sequential):
         ops: Ops | None = None,
         init: Initializer | None = None,
     ) -> Self:
-        """Infer all shapes from the shape of one example and draw the weights.
+        """Infer all shapes from the shape of one example and draw the weights; return the network itself.
 
         The weights of a seed are the same whatever the device, the dtype and the number of replicas.
 
@@ -112,9 +109,6 @@ class Network(Sequential):
             dtype: "float32" or "float64".
             ops: The operations of a device; those of the CPU by default.
             init: A rule for all weights instead of each layer's own; biases are then zero, norms as they are.
-
-        Returns:
-            The network itself.
 
         Raises:
             ShapeError: If a layer does not fit the one before it.
@@ -129,20 +123,17 @@ class Network(Sequential):
         single = isinstance(seeds, int | np.integer)
         drawn = [draw(leaves, seed, init) for seed in as_seeds([seeds] if single else seeds)]
         self.lead = () if single else (len(drawn),)
-        self.vector = self._place([v for v, _ in drawn], self.layout.size)
-        self.statistics = self._place([s for _, s in drawn], self.statistics_layout.size)
+        stacks = (np.stack(rows) if self.lead else rows[0] for rows in zip(*drawn, strict=True))  # (…, P) and (…, S)
+        self.vector, self.statistics = (self._duplicate(rows.astype(self.dtype)) for rows in stacks)
         return self
 
     def shape_only(self, input_shape: Shape, dtype: str, ops: Ops | None = None) -> Self:
-        """Infer all shapes without drawing weights: enough to plan a training run, on the CPU or with ops.
+        """Infer all shapes without drawing weights, enough to plan a training run; return the network itself.
 
         Args:
             input_shape: The shape of one example.
             dtype: "float32" or "float64".
             ops: The operations of a device; the CPU's by default.
-
-        Returns:
-            This network.
 
         Raises:
             ArgumentError: For another dtype.
@@ -167,16 +158,11 @@ class Network(Sequential):
             leaf.layer.largest_image = max(images, default=None)
         return self
 
-    def _place(self, rows: list[HostArray], size: int) -> Array:
-        array = self.ops.zeros((*self.lead, size), self.dtype)
-        self.ops.upload(np.stack(rows).reshape(array.shape).astype(self.dtype), out=array)
-        return array
-
     def copy(self) -> Self:
         """Return a network of the same layers and its own copy of the weights, if it has any."""
-        duplicate: Self = clone(self)
+        duplicate = clone(self)
         if self.is_built:
-            duplicate.vector, duplicate.statistics = self._duplicate(self.vector), self._duplicate(self.statistics)
+            duplicate.vector, duplicate.statistics = map(self._duplicate, (self.vector, self.statistics))
         return duplicate
 
     def moved(self, ops: Ops) -> Self:
@@ -184,16 +170,12 @@ class Network(Sequential):
 
         Args:
             ops: The operations of the device.
-
-        Returns:
-            A copy on it.
         """
         self.require_built()
         assert self.input_shape is not None
-        duplicate: Self = clone(self).shape_only(self.input_shape, self.dtype, ops)
-        duplicate.vector, duplicate.statistics = (
-            duplicate._duplicate(self.ops.to_host(a)) for a in (self.vector, self.statistics)
-        )
+        duplicate = clone(self).shape_only(self.input_shape, self.dtype, ops)
+        host = map(self.ops.to_host, (self.vector, self.statistics))
+        duplicate.vector, duplicate.statistics = map(duplicate._duplicate, host)
         return duplicate
 
     def to(self, device: str) -> Self:
@@ -201,9 +183,6 @@ class Network(Sequential):
 
         Args:
             device: "cpu", "cuda" or "auto".
-
-        Returns:
-            A copy there.
 
         Raises:
             ArgumentError: If the network has no weights, or the device another name.
@@ -222,9 +201,6 @@ class Network(Sequential):
         Args:
             index: From 0 to R − 1.
 
-        Returns:
-            A network without a replica axis.
-
         Raises:
             ArgumentError: If there is no such replica.
         """
@@ -236,7 +212,7 @@ class Network(Sequential):
                 got=index,
                 fix=f"choose from 0 to {self.lead[0] - 1}" if self.lead else "this network is a single one: copy it",
             )
-        duplicate: Self = clone(self)
+        duplicate = clone(self)
         duplicate.lead = ()
         duplicate.vector, duplicate.statistics = (self._duplicate(a[index]) for a in (self.vector, self.statistics))
         return duplicate
@@ -248,7 +224,7 @@ class Network(Sequential):
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         if self.is_built:
-            self.vector, self.statistics = self._duplicate(self.vector), self._duplicate(self.statistics)
+            self.vector, self.statistics = map(self._duplicate, (self.vector, self.statistics))
 
     def _duplicate(self, array: Array) -> Array:
         """Return a copy on the network's device of an array there or on the host."""
@@ -259,7 +235,7 @@ class Network(Sequential):
     # ------------------------------------------------ parts that do not train
 
     def freeze(self, names: str | Sequence[str]) -> Self:
-        """Return a copy in which the layers of these names do not learn.
+        """Return a copy with the same weights in which the layers of these names do not learn.
 
         They compute what they compute in evaluation (no dropout, batch normalisation by its running statistics), and
         their weights are constants: no gradient, no state of an optimizer, no backward pass below the first layer that
@@ -268,51 +244,40 @@ class Network(Sequential):
         Args:
             names: Of layers or of blocks of layers, ``*`` for any characters: "hidden*", or ["block1", "norm"].
 
-        Returns:
-            A copy with the same weights.
-
         Raises:
             ArgumentError: If a name matches no layer.
         """
-        duplicate: Self = freeze(self, names)  # type: ignore[assignment]
-        return duplicate
+        return freeze(self, names)
 
     def adapt(self, names: str | Sequence[str], kind: type[LoRA | Adapter], **options: Any) -> Self:
         """Return a copy with its dense layers of these names inside adapters, which learn in their place.
 
-        Other layers stay as they are: ``net.freeze("*").adapt("hidden*", ms.LoRA, rank=4)`` trains the adapters alone.
+        It computes the same until it is trained. Other layers stay as they are:
+        ``net.freeze("*").adapt("hidden*", ms.LoRA, rank=4)`` trains the adapters alone.
 
         Args:
             names: Of layers or of blocks of layers, ``*`` for any characters.
             kind: `LoRA` or `Adapter`.
             options: Of the adapter, such as rank=4 or width=8.
 
-        Returns:
-            A copy that computes the same, until it is trained.
-
         Raises:
             ArgumentError: If a name matches no layer.
         """
-        duplicate: Self = adapt(self, names, kind, **options)  # type: ignore[assignment]
-        return duplicate
+        return adapt(self, names, kind, **options)
 
     def merged(self) -> Self:
         """Return a copy in which every `LoRA` is one dense layer, W + s A B: the same outputs at the old price."""
-        duplicate: Self = merged(self)  # type: ignore[assignment]
-        return duplicate
+        return merged(self)
 
     # ------------------------------------------------ files
 
     def save(self, path: str | Path, *, learned_only: bool = False) -> Path:
-        """Write the weights as a safetensors file, whole or not at all.
+        """Write the weights as a safetensors file, whole or not at all; return its path.
 
         Args:
             path: Where to write it.
             learned_only: Leave out the weights of frozen layers, which another file has: that of the network they are
                 from. `load` on a network with those weights adds these.
-
-        Returns:
-            The path.
 
         Raises:
             OutputError: If the file cannot be written.
@@ -332,8 +297,7 @@ class Network(Sequential):
         Raises:
             CheckpointError: If the file is missing, damaged or belongs to another network.
         """
-        duplicate: Self = load_weights(self, path)  # type: ignore[assignment]
-        return duplicate
+        return load_weights(self, path)
 
     # ------------------------------------------------ looking inside
 
@@ -419,7 +383,7 @@ class Network(Sequential):
         batch_size = positive(batch_size, "batch_size")
         inference: Inference | None = getattr(self, "_inference", None)
         if inference is None or not inference.serves(self, batch_size):
-            own: Self = clone(self)  # binding changes layers, and another thread may be predicting as well
+            own = clone(self)  # binding changes layers, and another thread may be predicting as well
             own.vector, own.statistics = self.vector, self.statistics
             inference = Inference(own, batch_size)
             lend(self, "_inference", inference)  # for the next call; copies record their own

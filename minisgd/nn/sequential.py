@@ -12,7 +12,7 @@ from minisgd.errors import ArgumentError, ShapeError
 from minisgd.nn.binding import Binder, Place
 from minisgd.nn.declaration import Declaration
 from minisgd.nn.layer import Layer, Leaf, shape_text
-from minisgd.nn.lending import without_lent
+from minisgd.nn.lending import BorrowerT, without_lent
 from minisgd.typing import Array, HostArray, Shape
 
 
@@ -229,12 +229,11 @@ def in_order(layers: tuple[Layer, ...]) -> list[tuple[int, Layer]]:
     return order
 
 
-def clone(layer: Any) -> Any:
-    """Return a copy of a layer and of those inside it, without weights and the arrays lent to them."""
+def clone(layer: BorrowerT) -> BorrowerT:
+    """Return a copy of a layer and of those inside it, or of a loss, without weights and the arrays lent to them."""
     duplicate = without_lent(layer)
     if isinstance(duplicate, Sequential):
-        duplicate.layers = tuple(clone(inner) for inner in duplicate.layers)
-        duplicate._trained = duplicate.layers
-    if hasattr(duplicate, "ops"):
-        duplicate.ops = duplicate.ops.apart()
+        duplicate.layers = duplicate._trained = tuple(map(clone, duplicate.layers))
+    if isinstance(ops := getattr(duplicate, "ops", None), Ops):
+        vars(duplicate)["ops"] = ops.apart()
     return duplicate

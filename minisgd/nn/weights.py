@@ -13,6 +13,7 @@ import numpy as np
 from minisgd.checks import as_path
 from minisgd.errors import CheckpointError, ShapeError
 from minisgd.files import write_atomically
+from minisgd.nn.freezing import NetworkT
 from minisgd.nn.tensor_file import read_tensors
 from minisgd.typing import HostArray, Shape
 
@@ -62,7 +63,7 @@ def save_weights(
     return write_atomically(path, save(tensors | dict(settings or {}), metadata=metadata), "path")
 
 
-def load_weights(network: Network, path: str | Path) -> Network:
+def load_weights(network: NetworkT, path: str | Path) -> NetworkT:
     """Return a copy of the network with the weights of a file, on the network's device.
 
     Raises:
@@ -72,7 +73,7 @@ def load_weights(network: Network, path: str | Path) -> Network:
     return with_weights(network, tensors, about, f"weights file {str(path)!r}")
 
 
-def with_weights(network: Network, tensors: Mapping[str, HostArray], about: Mapping[str, str], where: str) -> Network:
+def with_weights(network: NetworkT, tensors: Mapping[str, HostArray], about: Mapping[str, str], where: str) -> NetworkT:
     """Return a copy of the network with weights by name: a stack, where they are those of replicas.
 
     about: the metadata   where: they come from, for messages
@@ -124,7 +125,7 @@ def with_weights(network: Network, tensors: Mapping[str, HostArray], about: Mapp
     return duplicate
 
 
-def require_single(network: Network, where: str) -> Network:
+def require_single(network: NetworkT, where: str) -> NetworkT:
     """Return a network that was loaded, or refuse a stack of replicas.
 
     Raises:

@@ -10,7 +10,6 @@ from minisgd.backend.cuda.kernels.shapes import (
     blocks,
     halves,
     power_of_two,
-   
     require_int32,
     require_rows,
     require_shape,
@@ -242,6 +241,7 @@ def _shape(C: int, macros: Macros, slabs: int, ghosts: int) -> tuple[Extent, Ext
     """Return grid and block of the kernels that go down columns."""
     channels, deep = int(macros["CHANNELS"]), int(macros["DEEP"])
     return (blocks(C, channels), slabs, ghosts), (channels, deep, 1)
+
 
 # ------------------------------------------------ what is timed
 

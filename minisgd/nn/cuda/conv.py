@@ -156,6 +156,7 @@ class ConvKernels:
                     fix="copy it into a contiguous buffer first",
                 )
 
+
 # ------------------------------------------------ the methods
 
 

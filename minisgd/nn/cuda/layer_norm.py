@@ -123,6 +123,7 @@ class RMSNormKernels(LayerNormKernels):
 
     centred = False
 
+
 def _slabs(n: int) -> int:
     return max(1, min(MOST_SLABS, blocks(n, SLAB)))
 

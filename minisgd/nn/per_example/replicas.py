@@ -19,7 +19,7 @@ def by_replicas(layer: Layer, path: str, ops: Ops, x: Array, delta: Array) -> di
     delta (n, *out): the gradient with respect to its output
     """
     n, dtype = len(delta), delta.dtype.name
-    duplicate: Layer = clone(layer)
+    duplicate = clone(layer)
     one: Shape = (1, *x.shape[1:])
     binder = Binder(dtype, training=True, method=ops.method)
     one_x = Request("replicas.x", one, dtype, "data")

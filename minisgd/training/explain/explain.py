@@ -13,7 +13,7 @@ from minisgd.data.sampling import Sequential
 from minisgd.errors import ArgumentError
 from minisgd.nn import Loss, Network, SoftmaxCrossEntropy
 from minisgd.nn.layer import Layer, Leaf
-from minisgd.nn.network import require_network
+from minisgd.nn.network import as_input_shape, require_network
 from minisgd.nn.sequential import clone
 from minisgd.optim import ConstantBatch, Optimizer
 from minisgd.training.cost import bytes_moved, flops, formula
@@ -103,16 +103,16 @@ def explain(
 
 def _session(network: Network, b: int, input_shape: Shape, optimizer: Optimizer, loss: Loss, dtype: str) -> Session:
     """Return a session on b made-up examples."""
-    net = clone(network).build(input_shape, dtype=dtype)
+    net, input_shape = clone(network).build(input_shape, dtype=dtype), as_input_shape(input_shape)
     loss, rng = clone(loss), np.random.default_rng(0)
     outputs = net.output_shape
     if isinstance(loss, SoftmaxCrossEntropy):
-        spec = ExampleSpec(net.input_shape, dtype, "labels", ())
+        spec = ExampleSpec(input_shape, dtype, "labels", ())
         y = rng.integers(outputs[-1], size=b)
     else:
-        spec = ExampleSpec(net.input_shape, dtype, "values", outputs)
+        spec = ExampleSpec(input_shape, dtype, "values", outputs)
         y = rng.random((b, *outputs)).astype(dtype)
-    x = rng.standard_normal((b, *net.input_shape)).astype(dtype)
+    x = rng.standard_normal((b, *input_shape)).astype(dtype)
     data = HostData(x, y, None)
     recipe = Recipe(net, loss, optimizer, Feed(spec, dtype), b, b)
     return Session(recipe, data, Sequential(b, [0]), ConstantBatch(b), seeds=(0,))
