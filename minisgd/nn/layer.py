@@ -194,23 +194,17 @@ class Layer(Borrower):
             binder: Collects the requests.
             path: Of this layer in the network.
             x: Where the input lies.
-
-        Returns:
-            Where y will lie.
         """
         return binder.leaf_forward(self, path, x, self.declared(binder.method(self, "declare")(x.shape)))
 
     def bind_backward(self, binder: Binder, path: str, dy: Place, needs_dx: bool) -> Place | None:
-        """Request the arrays of the backward pass; return the place of dx.
+        """Request the arrays of the backward pass; return the place of dx, or None where nobody needs it.
 
         Args:
             binder: Collects the requests.
             path: Of this layer in the network.
             dy: Where ∂L/∂y lies.
             needs_dx: Whether somebody below needs ∂L/∂x.
-
-        Returns:
-            Where dx will lie, or None where nobody needs it.
         """
         return binder.leaf_backward(self, path, dy, needs_dx)
 

@@ -98,14 +98,11 @@ class Loss(Borrower):
     hit: Array
 
     def hit_requests(self, z: Shape, kind: TargetKind) -> dict[str, Request]:
-        """Return the arrays that ``hits`` needs, by attribute.
+        """Return the arrays that ``hits`` needs, by attribute; none where no example can be right or wrong.
 
         Args:
             z: The shape of the prediction, (B, *output).
             kind: Whether targets are labels or values.
-
-        Returns:
-            Requests by attribute; empty where no example can be right or wrong.
         """
         return {}
 
@@ -163,13 +160,10 @@ class Loss(Borrower):
         ops.multiply(self.value, 1 / self.losses.shape[-1], out=self.value)
 
     def gradient(self, ops: Ops) -> Array:
-        """Return dz = w_i/B ∂ℓ_i/∂z_i, after ``total`` and once.
+        """Return dz (like z) = w_i/B ∂ℓ_i/∂z_i, after ``total`` and once.
 
         Args:
             ops: The operations of the device.
-
-        Returns:
-            dz, like z.
         """
         ops.method(self, "weighted_gradient")(ops)
         return self.dz
