@@ -37,7 +37,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "layers",
         "losses",
         "sequential inference weights network transformer freezing adapters boltzmann",
-        "models architecture per_example cpu cuda",
+        "models architecture imported per_example cpu cuda",
         "__init__",
     ),
     "lab": ("instruments", "study explorer", "claims runs"),

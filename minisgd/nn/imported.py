@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from minisgd.errors import ArgumentError
+from minisgd.errors import ArgumentError, MinisgdError
+from minisgd.nn.network import Network
+from minisgd.typing import Shape
 
 
 def imported(name: str, argument: str) -> Any:
@@ -51,6 +55,50 @@ def run_file(path: Path, argument: str) -> ModuleType:
     except Exception as problem:
         raise _failed(argument, "a Python file that can be run", problem) from problem
     return module
+
+
+def network_of(name: str, input_shape: Shape, outputs: int) -> Network:
+    """Return the network that a function of one's own makes.  name: ``FILE.py:function``"""
+    path, _, function = name.partition(":")
+    if not function:
+        raise ArgumentError(
+            "model", expected="FILE.py:function", got=repr(name), fix=f"name the function too: {path}:build"
+        )
+    build = _function(name, Path(path), function)
+    try:
+        network = build(input_shape, outputs)
+    except MinisgdError:
+        raise
+    except Exception as problem:
+        raise ArgumentError(
+            f"model {name!r}",
+            expected=f"a function that takes (input_shape, outputs), here {(input_shape, outputs)}",
+            got=f"{type(problem).__name__}: {problem}",
+            fix="correct the function",
+        ) from problem
+    if not isinstance(network, Network):
+        raise ArgumentError(
+            f"model {name!r}",
+            expected="a function that returns a minisgd Network",
+            got=type(network).__name__,
+            fix="end it with: return Network(...)",
+        )
+    return network
+
+
+def _function(name: str, path: Path, function: str) -> Callable[[Shape, int], Any]:
+    module = run_file(path, f"model {name!r}" if path.is_file() else "model")
+    found = getattr(module, function, None)
+    if not callable(found):
+        own = [n for n, value in vars(module).items() if callable(value) and value.__module__ == module.__name__]
+        near = get_close_matches(function, own, n=1)
+        raise ArgumentError(
+            f"model {name!r}",
+            expected=f"a file that defines a function {function}(input_shape, outputs)",
+            got=f"one that defines {', '.join(own) or 'none'}",
+            fix=f"did you mean {near[0]!r}?" if near else "define it, or name another function",
+        )
+    return found  # type: ignore[no-any-return]
 
 
 def _module(name: str, argument: str) -> ModuleType:

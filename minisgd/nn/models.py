@@ -6,12 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from math import prod
-from pathlib import Path
-from typing import Any
 
 from minisgd.checks import positive
-from minisgd.errors import ArgumentError, DtypeError, MinisgdError, ShapeError
-from minisgd.nn.imported import run_file
+from minisgd.errors import ArgumentError, DtypeError, ShapeError
+from minisgd.nn.imported import network_of
 from minisgd.nn.initializers import XavierNormal
 from minisgd.nn.layer import Layer
 from minisgd.nn.layers.activations import LeakyReLU, ReLU, Sigmoid, Softplus, Tanh
@@ -66,7 +64,7 @@ def model(name: str, input_shape: Shape, outputs: int) -> Network:
     input_shape, outputs = as_input_shape(input_shape), positive(outputs, "outputs")
     kind, _, detail = name.partition(":")
     if kind.endswith(".py"):
-        return _from_file(name, input_shape, outputs)
+        return network_of(name, input_shape, outputs)
     if kind not in MODELS or (detail and ":" not in MODELS[kind].form):
         raise _unknown(name, kind, detail)
     return Network(*MODELS[kind].hidden(name, input_shape), Linear(outputs, name="output"))
@@ -222,66 +220,13 @@ FORMS = f"{', '.join(row.form for row in MODELS.values())} or FILE.py:function"
 ACTIVATION_FORM = "an mlp's activation follows its widths, mlp:128,gelu, and is ReLU by default"
 
 
-# ------------------------------------------------ models of one's own
-
-
-def _from_file(name: str, input_shape: Shape, outputs: int) -> Network:
-    path, _, function = name.partition(":")
-    if not function:
-        raise ArgumentError(
-            "model", expected="FILE.py:function", got=repr(name), fix=f"name the function too: {path}:build"
-        )
-    build = _function(name, Path(path), function)
-    try:
-        network = build(input_shape, outputs)
-    except MinisgdError:
-        raise
-    except Exception as problem:
-        raise ArgumentError(
-            f"model {name!r}",
-            expected=f"a function that takes (input_shape, outputs), here {(input_shape, outputs)}",
-            got=f"{type(problem).__name__}: {problem}",
-            fix="correct the function",
-        ) from problem
-    if not isinstance(network, Network):
-        raise ArgumentError(
-            f"model {name!r}",
-            expected="a function that returns a minisgd Network",
-            got=type(network).__name__,
-            fix="end it with: return Network(...)",
-        )
-    return network
-
-
-def _function(name: str, path: Path, function: str) -> Callable[[Shape, int], Any]:
-    module = run_file(path, f"model {name!r}" if path.is_file() else "model")
-    found = getattr(module, function, None)
-    if not callable(found):
-        own = [n for n, value in vars(module).items() if callable(value) and value.__module__ == module.__name__]
-        raise ArgumentError(
-            f"model {name!r}",
-            expected=f"a file that defines a function {function}(input_shape, outputs)",
-            got=f"one that defines {', '.join(own) or 'none'}",
-            fix=_did_you_mean(function, own) or "define it, or name another function",
-        )
-    return found  # type: ignore[no-any-return]
-
-
-# ------------------------------------------------ names of no known form
-
-
 def _unknown(name: str, kind: str, detail: str) -> ArgumentError:
+    near = get_close_matches(kind, MODELS, n=1)
     if kind in MODELS:
         fix = f"{kind} takes no widths; write {kind!r}, or mlp:{detail}"
-    else:
-        fix = _did_you_mean(kind, list(MODELS), detail) or "choose one of them"
-    return ArgumentError("model", expected=f"one of {FORMS}", got=repr(name), fix=fix)
-
-
-def _did_you_mean(name: str, known: list[str], detail: str = "") -> str:
-    near = get_close_matches(name, known, n=1)
-    if not near:
-        return ""
-    if near[0] in MODELS:
+    elif near:
         detail = detail or MODELS[near[0]].form.partition(":")[2]
-    return f"did you mean {':'.join(filter(None, [near[0], detail]))!r}?"
+        fix = f"did you mean {':'.join(filter(None, [near[0], detail]))!r}?"
+    else:
+        fix = "choose one of them"
+    return ArgumentError("model", expected=f"one of {FORMS}", got=repr(name), fix=fix)

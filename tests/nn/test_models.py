@@ -98,6 +98,7 @@ def own(tmp_path: Path) -> Path:
         "def build(input_shape, outputs):\n    return Network(Linear(7), Linear(outputs))\n"
         "def nothing(input_shape, outputs):\n    return None\n"
         "def picky(input_shape):\n    return None\n"
+        "def mlp(input_shape, outputs):\n    return Network(Linear(outputs))\n"
     )
     return file
 
@@ -111,6 +112,8 @@ def test_runs_a_function_of_a_file(own: Path) -> None:
 def test_says_what_is_wrong_with_a_file(own: Path, tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match=r"did you mean 'build'\?"):
         model(f"{own}:biuld", (5,), 2)
+    with pytest.raises(ArgumentError, match=r"did you mean 'mlp'\?"):  # and not the model of that name
+        model(f"{own}:mpl", (5,), 2)
     with pytest.raises(ArgumentError, match="return Network"):
         model(f"{own}:nothing", (5,), 2)
     with pytest.raises(ArgumentError, match=r"takes \(input_shape, outputs\).*TypeError"):
