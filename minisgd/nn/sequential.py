@@ -128,7 +128,8 @@ class Sequential(Layer):
         return x
 
     def bind_backward(self, binder: Binder, path: str, dy: Place, needs_dx: bool) -> Place | None:
-        first = 0 if needs_dx else self._first_that_learns(binder)
+        learning = (position for position, layer in enumerate(self.layers) if binder.learns(layer))
+        first = 0 if needs_dx else next(learning, len(self.layers))
         self._trained = self.layers[first:]
         place: Place | None = dy
         for position, layer in reversed(in_order(self.layers)):
@@ -136,12 +137,6 @@ class Sequential(Layer):
                 own = self.path_of(path, position, layer)
                 place = layer.bind_backward(binder, own, place, needs_dx or position > first)
         return place if needs_dx else None
-
-    def _first_that_learns(self, binder: Binder) -> int:
-        for position, layer in enumerate(self.layers):
-            if binder.learns(layer):
-                return position
-        return len(self.layers)
 
     def path_of(self, path: str, position: int, layer: Layer) -> str:
         """Return the path of a layer of this chain: its name, or its position, after that of the chain.
