@@ -110,19 +110,23 @@ def with_weights(network: NetworkT, tensors: Mapping[str, HostArray], about: Map
     duplicate = network.copy().build(shape, seeds=range(*lead) if lead else 0, dtype=dtype, ops=ops)
     for name, view in (duplicate.parameters() | duplicate.running_statistics()).items():
         duplicate.ops.upload(tensors[name].astype(dtype), out=view)
-    outputs = duplicate.output_shape[-1]
+    _set_units(duplicate, about, where)
+    return duplicate
+
+
+def _set_units(network: Network, about: Mapping[str, str], where: str) -> None:
+    """Let a network know what the metadata say of its inputs and outputs."""
+    outputs = network.output_shape[-1]
     scale = _said(about, "input_scale", where, "a positive number", lambda scale: _is_number(scale) and scale > 0)
-    duplicate.input_scale = 1.0 if scale is None else float(scale)
-    names = _said(
-        about, "classes", where, f"at most {outputs} names, each once", lambda names: _are_names(names, outputs)
-    )
-    duplicate.classes = None if names is None else tuple(names)
+    network.input_scale = 1.0 if scale is None else float(scale)
+    expected = f"at most {outputs} names, each once"
+    names = _said(about, "classes", where, expected, lambda names: _are_names(names, outputs))
+    network.classes = None if names is None else tuple(names)
     expected = f"means and standard deviations of {outputs} outputs"
     scales = _said(about, "output_scale", where, expected, lambda scales: _are_scales(scales, outputs))
     if scales is not None:
         mean, std = (np.array(each, dtype=np.float64) for each in scales)
-        duplicate.output_scale = mean, std
-    return duplicate
+        network.output_scale = mean, std
 
 
 def require_single(network: NetworkT, where: str) -> NetworkT:
@@ -182,27 +186,22 @@ def _replicas(network: Network, tensors: Mapping[str, HostArray]) -> Shape:
 def _require_alike(network: Network, tensors: Mapping[str, HostArray], lead: Shape, where: str) -> None:
     """Refuse tensors that are not the network's by name, shape and kind, and values that are not finite."""
     own = {segment.name: (*lead, *segment.shape) for segment in (*network.layout, *network.statistics_layout)}
+    fix = "load it into the network it was saved from"
     if own.keys() != tensors.keys():
         missing, extra = sorted(own.keys() - tensors.keys()), sorted(tensors.keys() - own.keys())
         found = [f"no {', '.join(missing)}"] * bool(missing) + [f"unknown {', '.join(extra)}"] * bool(extra)
-        raise CheckpointError(
-            where,
-            expected=f"a file that holds {', '.join(own)}",
-            got=f"one with {' and '.join(found)}",
-            fix="load it into the network it was saved from",
-        )
+        got = f"one with {' and '.join(found)}"
+        raise CheckpointError(where, expected=f"a file that holds {', '.join(own)}", got=got, fix=fix)
     for name, shape in own.items():
-        tensor, fix = tensors[name], "load it into the network it was saved from"
+        tensor, argument = tensors[name], f"{where}: {name}"
         if tensor.shape != shape:
-            raise CheckpointError(f"{where}: {name}", expected=f"of shape {shape}", got=tensor.shape, fix=fix)
+            raise CheckpointError(argument, expected=f"of shape {shape}", got=tensor.shape, fix=fix)
         if tensor.dtype.kind != "f":
-            raise CheckpointError(
-                f"{where}: {name}", expected="an array of floats", got=f"dtype {tensor.dtype}", fix=fix
-            )
+            raise CheckpointError(argument, expected="an array of floats", got=f"dtype {tensor.dtype}", fix=fix)
         if not np.isfinite(tensor).all():
             bad = tensor[~np.isfinite(tensor)]
             raise CheckpointError(
-                f"{where}: {name}",
+                argument,
                 expected="finite everywhere",
                 got=f"{len(bad):,} of {tensor.size:,} values like {bad[0]}",
                 fix="load weights from before the training run diverged",
