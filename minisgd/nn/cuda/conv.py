@@ -213,10 +213,7 @@ def images(device: Device, B: int) -> Iterator[Workload]:
     cut = choose_cut(1, M, O, pixels, device.multiprocessors, tiles=TILES)
     workspace = device.workspace(cut.splits * (M + 1) * O)
     yield Workload(
-        "conv_dW",
-        lambda: conv.weight_gradient(x, dy, dW, db, workspace=workspace, cut=cut),
-        floor,
-        {"conv_dW": floor},
+        "conv_dW", lambda: conv.weight_gradient(x, dy, dW, db, workspace=workspace, cut=cut), floor, {"conv_dW": floor}
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
@@ -43,40 +43,31 @@ class PoolKernels:
 
     def max(self, x: Array, y: Array) -> None:
         """y = the largest of each window; NaN wins"""
-        self._launch("max_pool", y.size, {"x": x}, {"y": y})
+        self._launch("max_pool", x=x, y=y)
 
     def max_dx(self, x: Array, dy: Array, dx: Array) -> None:
         """dx = dy at the first maximum of each window, 0 elsewhere; windows that overlap add up"""
-        self._launch("max_pool_dx", x.size, {"x": x}, {"dy": dy}, {"dx": dx})
+        self._launch("max_pool_dx", x=x, dy=dy, dx=dx)
 
     def avg(self, x: Array, y: Array) -> None:
         """y = the mean of each window"""
-        self._launch("avg_pool", y.size, {"x": x}, {"y": y})
+        self._launch("avg_pool", x=x, y=y)
 
     def avg_dx(self, dy: Array, dx: Array) -> None:
         """dx = dy / K² in every pixel of the window; windows that overlap add up"""
-        self._launch("avg_pool_dx", dx.size, {}, {"dy": dy}, {"dx": dx})
+        self._launch("avg_pool_dx", dy=dy, dx=dx)
 
-    def _launch(
-        self,
-        name: str,
-        elements: int,
-        images: Mapping[str, Array],
-        pooled: Mapping[str, Array],
-        gradients: Mapping[str, Array] | None = None,
-    ) -> None:
-        whole = {**images, **(gradients or {})}
-        shape = next(iter(whole.values())).shape
-        (*lead, H, W, C), (KH, KW), (SH, SW) = shape, self.kernel, self.stride
+    def _launch(self, name: str, **arrays: Array) -> None:
+        """Launch a thread for every number of the last array.  x, dx: images; y, dy: of their windows"""
+        result = [*arrays.values()][-1]
+        *lead, H, W, C = arrays.get("x", result).shape
+        (KH, KW), (SH, SW) = self.kernel, self.stride
         OH, OW = (H - KH) // SH + 1, (W - KW) // SW + 1
-        for argument, a in whole.items():
-            require_shape(a, f"{name}: {argument}", shape)
-        for argument, a in pooled.items():
-            require_shape(a, f"{name}: {argument}", (*lead, OH, OW, C))
-        arrays = (*images.values(), *pooled.values(), *(gradients or {}).values())
-        self._kernels[name](
-            (blocks(elements, BLOCK), 1, 1), (BLOCK, 1, 1), *arrays, elements, H, W, C, OH, OW, KH, KW, SH, SW
-        )
+        for argument, a in arrays.items():
+            size = (H, W) if "x" in argument else (OH, OW)
+            require_shape(a, f"{name}: {argument}", (*lead, *size, C))
+        sizes = (result.size, H, W, C, OH, OW, KH, KW, SH, SW)
+        self._kernels[name]((blocks(result.size, BLOCK), 1, 1), (BLOCK, 1, 1), *arrays.values(), *sizes)
 
 
 # ------------------------------------------------ the methods
