@@ -119,13 +119,13 @@ def _shape(network: Network) -> Shape:
     return network.input_shape
 
 
-def checked_examples(network: Network, x: Any) -> HostArray:
+def checked_examples(network: Network, x: HostArray) -> HostArray:
     """Return examples that a network can predict, or refuse them.  x (N, …)"""
     if not (isinstance(x, np.ndarray) or type(x) is SparseRows):
         fix = "move it first: cupy.asnumpy(x)" if on_a_device(x) else "convert it with np.asarray(x)"
         fix = "call run.predict(x), which reads it by batches" if is_sparse(x) else fix
         raise DtypeError("x", expected="a NumPy array", got=f"{type(x).__module__}.{type(x).__name__}", fix=fix)
-    if x.dtype != np.uint8 and x.dtype.kind not in "fiub":
+    if x.dtype.kind not in "fiub":
         raise DtypeError("x", expected="an array of numbers", got=f"dtype {x.dtype}", fix="convert the values")
     if x.shape[1:] != network.input_shape:
         assert network.input_shape is not None
@@ -135,11 +135,9 @@ def checked_examples(network: Network, x: Any) -> HostArray:
             got=x.shape,
             fix="give examples along the first axis, x[None] for a single one",
         )
-    rows: Any = x
-    if rows.size:
-        network.check_input(rows, network.input_scale if rows.dtype == np.uint8 else 1.0)
-    checked: HostArray = rows
-    return checked
+    if x.size:
+        network.check_input(x, network.input_scale if x.dtype == np.uint8 else 1.0)
+    return x
 
 
 def on_a_device(value: Any) -> bool:

@@ -64,7 +64,7 @@ class PoolKernels:
         (KH, KW), (SH, SW) = self.kernel, self.stride
         OH, OW = (H - KH) // SH + 1, (W - KW) // SW + 1
         for argument, a in arrays.items():
-            size = (H, W) if "x" in argument else (OH, OW)
+            size = (H, W) if argument.endswith("x") else (OH, OW)
             require_shape(a, f"{name}: {argument}", (*lead, *size, C))
         sizes = (result.size, H, W, C, OH, OW, KH, KW, SH, SW)
         self._kernels[name]((blocks(result.size, BLOCK), 1, 1), (BLOCK, 1, 1), *arrays.values(), *sizes)
