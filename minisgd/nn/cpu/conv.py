@@ -13,7 +13,6 @@ from minisgd.nn.cpu import block_size
 from minisgd.nn.cpu.block_size import blocks, images_per_block
 from minisgd.nn.declaration import Buffer, Declaration
 from minisgd.nn.layers.conv import Conv2d
-from minisgd.nn.layers.windows import offsets, strided
 from minisgd.nn.shapes import reshaped, rows, transpose
 from minisgd.typing import Array, Shape
 
@@ -68,8 +67,8 @@ def declare(self: Arrays, x: Shape) -> Declaration:
 def forward(self: Arrays, ops: NumpyOps, x: Array) -> Array:
     W = reshaped(self.W, (*self.lead, -1, self.channels))  # (…, K·K·C, O)
     for images in _chunks(self, ops):
-        y = _matrices(self, self.y[images])
-        _multiply(self, ops, _unroll(self, ops, x[images]), W, out=y)
+        y = _matrices(self.y[images])
+        _multiply(ops, _unroll(self, ops, x[images]), W, out=y)
         if self.bias:
             y = rows(self.y[images], self.lead)
             ops.add(y, self.b, out=y)
@@ -88,7 +87,7 @@ def backward(self: Arrays, ops: NumpyOps, dy: Array) -> Array | None:
         else:
             if self.learns:
                 patches, dW = _unroll(self, ops, self.x[images]), reshaped(self.dW, (*self.lead, -1, self.channels))
-                _weight_gradient(self, ops, patches, _matrices(self, dy[images]), dW, first=not position)
+                _weight_gradient(self, ops, patches, _matrices(dy[images]), dW, first=not position)
             if self.dx is not None:
                 _add_overlaps(self, ops, dy[images], self.dx[images])
         if self.learns and self.bias:
@@ -106,7 +105,7 @@ def _weight_gradient(self: Arrays, ops: NumpyOps, patches: Array, other: Array, 
     patches (…, n, pixels, K·K·C)   other (…, n, pixels, O)   total (…, K·K·C, O), or with C and O exchanged
     """
     out = total if first else reshaped(self.part, total.shape)
-    if _apart(self, patches, other.shape[-1]):
+    if _apart(patches, other.shape[-1]):
         products = reshaped(self.products[_first(self, patches.shape[-3])], (*patches.shape[:-2], *out.shape[-2:]))
         ops.matmul(transpose(patches), other, out=products)
         ops.sum(products, -3, out=out)
@@ -116,20 +115,20 @@ def _weight_gradient(self: Arrays, ops: NumpyOps, patches: Array, other: Array, 
         ops.add(total, out, out=total)
 
 
-def _multiply(self: Arrays, ops: NumpyOps, a: Array, b: Array, *, out: Array) -> None:
+def _multiply(ops: NumpyOps, a: Array, b: Array, *, out: Array) -> None:
     """out = a b.  a (…, n, pixels, K)   b (…, K, O)   out (…, n, pixels, O)"""
-    if _apart(self, a, b.shape[-1]):
+    if _apart(a, b.shape[-1]):
         ops.matmul(a, b[..., None, :, :], out=out)
     else:
         ops.matmul(joined(a), b, out=joined(out))
 
 
-def _apart(self: Arrays, patches: Array, columns: int) -> bool:
+def _apart(patches: Array, columns: int) -> bool:
     """Tell whether every image is a product of its own."""
     return int(prod(patches.shape[-2:])) * columns <= block_size.CACHED.product
 
 
-def _matrices(self: Arrays, x: Array) -> Array:
+def _matrices(x: Array) -> Array:
     """Return x (…, n, H, W, C) as one matrix an image, (…, n, H·W, C)."""
     return reshaped(x, (*x.shape[:-3], x.shape[-3] * x.shape[-2], x.shape[-1]))
 
@@ -154,7 +153,7 @@ def _correlate(self: Arrays, ops: NumpyOps, dy: Array, images: tuple[Any, ...], 
     dW[K−1−k, K−1−l, c, o] = Σ_{h,w} dy[h+k−Q, w+l−Q, o] x[h,w,c]
     """
     assert self.dx is not None
-    x, dx = _matrices(self, self.x[images]), _matrices(self, self.dx[images])
+    x, dx = _matrices(self.x[images]), _matrices(self.dx[images])
     some = _first(self, dx.shape[-3])
     padded, (qh, qw) = self.dy_padded[some], _complement(self)
     h, w = padded.shape[-3:-1]
@@ -164,7 +163,7 @@ def _correlate(self: Arrays, ops: NumpyOps, dy: Array, images: tuple[Any, ...], 
     patches = reshaped(self.dy_patches[some], (*dx.shape[:-1], flipped.shape[-2]))
     if self.learns:
         _weight_gradient(self, ops, patches, x, dflipped, first=first)
-    _multiply(self, ops, patches, flipped, out=dx)
+    _multiply(ops, patches, flipped, out=dx)
 
 
 def _add_overlaps(self: Arrays, ops: NumpyOps, dy: Array, dx: Array) -> None:
@@ -173,10 +172,7 @@ def _add_overlaps(self: Arrays, ops: NumpyOps, dy: Array, dx: Array) -> None:
     dpatches, dpadded = self.dpatches[some], self.dpadded[some]
     W, dy_rows = reshaped(self.W, (*self.lead, -1, self.channels)), rows(dy, self.lead)
     ops.matmul(dy_rows, transpose(W), out=reshaped(dpatches, (*dy_rows.shape[:-1], W.shape[-2])))
-    ops.fill(0.0, out=dpadded)
-    for i, j in offsets(self.kernel):
-        window = dpadded[strided(i, j, self.stride, self.y.shape[-3:-1])]
-        ops.add(window, dpatches[..., i, j, :], out=window)
+    self.fold(ops, dpatches, dpadded)
     ops.copy(self.interior(dpadded), out=dx)
 
 

@@ -94,9 +94,9 @@ class Conv2d(Patches):
             return None
         ops.matmul(dy_, transpose(self._matrix(self.W)), out=self.as_rows(self.patches))
         if self.padding == (0, 0):
-            self.fold(ops, self.dx)
+            self.fold(ops, self.patches, self.dx)
         else:
-            self.fold(ops, self.dpadded)
+            self.fold(ops, self.patches, self.dpadded)
             ops.copy(self.interior(self.dpadded), out=self.dx)
         return self.dx
 

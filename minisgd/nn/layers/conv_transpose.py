@@ -49,7 +49,7 @@ class ConvTranspose2d(Conv2d):
         """U = x W, and y the sum of U over the patches that hold a pixel, + b"""
         whole = self.y if self.padding == (0, 0) else self.canvas
         ops.matmul(rows(x, self.lead), self._matrix(self.W), out=self.as_rows(self.patches))
-        self.fold(ops, whole)
+        self.fold(ops, self.patches, whole)
         if whole is not self.y:
             ops.copy(self.interior(whole), out=self.y)
         if self.bias:

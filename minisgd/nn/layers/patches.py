@@ -27,12 +27,12 @@ class Patches(Layer):
         ops.copy(ops.windows(image, self.kernel, self.stride), out=self.patches)
         return self.as_rows(self.patches)
 
-    def fold(self, ops: Ops, image: Array) -> None:
+    def fold(self, ops: Ops, patches: Array, image: Array) -> None:
         """Let every pixel be the sum of the patches over it.  image (…, B, H, W, C), with its padding"""
         ops.fill(0.0, out=image)
         for i, j in offsets(self.kernel):
-            pixels = image[strided(i, j, self.stride, self.patches.shape[-5:-3])]
-            ops.add(pixels, self.patches[..., i, j, :], out=pixels)
+            pixels = image[strided(i, j, self.stride, patches.shape[-5:-3])]
+            ops.add(pixels, patches[..., i, j, :], out=pixels)
 
     def as_rows(self, patches: Array) -> Array:
         """Return patches as U."""
