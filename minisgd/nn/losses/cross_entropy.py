@@ -11,7 +11,7 @@ from minisgd.nn.declaration import Buffer
 from minisgd.nn.layer import shape_text
 from minisgd.nn.layers.activations import sigmoid, softplus
 from minisgd.nn.lending import lend
-from minisgd.nn.losses.loss import Loss, LossDeclaration, TargetKind, require_values
+from minisgd.nn.losses.loss import Loss, LossDeclaration, TargetKind, hit_arrays, require_values
 from minisgd.nn.shapes import transpose
 from minisgd.typing import Array, Shape
 
@@ -117,8 +117,7 @@ class SoftmaxCrossEntropy(Loss):
     right: Array
 
     def hit_requests(self, z: Shape, kind: TargetKind) -> dict[str, Request]:
-        names = {"chosen": "int64", "right": "int64", "hit": "bool"}
-        return {name: Request(f"hits.{name}", z[:1], dtype, "workspaces") for name, dtype in names.items()}
+        return hit_arrays(chosen=(z[:1], "int64"), right=(z[:1], "int64"), hit=(z[:1], "bool"))
 
     def hits(self, ops: Ops, target: Array) -> None:
         """hit = [argmax z = the class]"""
@@ -166,12 +165,7 @@ class BinaryCrossEntropy(Loss):
     share: Array
 
     def hit_requests(self, z: Shape, kind: TargetKind) -> dict[str, Request]:
-        return {
-            "said": Request("hits.said", z, "bool", "workspaces"),
-            "true": Request("hits.true", z, "bool", "workspaces"),
-            "share": Request("hits.share", z, "float64", "workspaces"),
-            "hit": Request("hits.hit", z[:1], "float64", "workspaces"),
-        }
+        return hit_arrays(said=(z, "bool"), true=(z, "bool"), share=(z, "float64"), hit=(z[:1], "float64"))
 
     def hits(self, ops: Ops, target: Array) -> None:
         """hit = 1/O Σ_o [z_o > 0 exactly where t_o > ½]"""

@@ -194,3 +194,8 @@ def require_values(loss: Loss, z: Shape, kind: TargetKind, **buffers: Buffer) ->
             fix="use SoftmaxCrossEntropy for classes, or convert the targets to float",
         )
     return LossDeclaration(z, None, buffers)
+
+
+def hit_arrays(**arrays: tuple[Shape, str]) -> dict[str, Request]:
+    """Return requests for arrays of a shape and a dtype, by the attribute that holds them."""
+    return {name: Request(f"hits.{name}", shape, dtype, "workspaces") for name, (shape, dtype) in arrays.items()}

@@ -9,7 +9,7 @@ from minisgd.errors import DataError, ShapeError
 from minisgd.nn.declaration import Buffer
 from minisgd.nn.layer import shape_text
 from minisgd.nn.losses.cross_entropy import SoftmaxCrossEntropy
-from minisgd.nn.losses.loss import LossDeclaration, TargetKind
+from minisgd.nn.losses.loss import LossDeclaration, TargetKind, hit_arrays
 from minisgd.nn.shapes import rows, transpose
 from minisgd.typing import Array, Shape
 
@@ -72,9 +72,7 @@ class TokenCrossEntropy(SoftmaxCrossEntropy):
     share: Array
 
     def hit_requests(self, z: Shape, kind: TargetKind) -> dict[str, Request]:
-        arrays = {"chosen": "int64", "share": "float64"}
-        found = {name: Request(f"hits.{name}", z[:-1], dtype, "workspaces") for name, dtype in arrays.items()}
-        return found | {"hit": Request("hits.hit", z[:1], "float64", "workspaces")}
+        return hit_arrays(chosen=(z[:-1], "int64"), share=(z[:-1], "float64"), hit=(z[:1], "float64"))
 
     def hits(self, ops: Ops, target: Array) -> None:
         """hit = 1/n Σ_t [argmax z_t = the class]"""
