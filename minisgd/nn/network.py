@@ -406,21 +406,18 @@ class Network(Sequential):
         if shape is None:
             fix = "pass the shape of one example, such as net.summary((64,)), or train the network first"
             raise ArgumentError("input_shape", expected="given for a network without shapes", got=None, fix=fix)
+        leaves = self.describe(shape)
+        learned = [sum(prod(p.shape) for p in leaf.declaration.parameters.values()) for leaf in leaves]
         rows = [
             (
                 f"{leaf.path}  {type(leaf.layer).__name__}{'' if leaf.layer.learns else ', frozen'}",
                 "×".join(map(str, leaf.declaration.y[1:])),
-                f"{sum(prod(p.shape) for p in leaf.declaration.parameters.values()):,}",
+                f"{n:,}",
             )
-            for leaf in self.describe(shape)
+            for leaf, n in zip(leaves, learned, strict=True)
         ]
-        total = sum(int(row[2].replace(",", "")) for row in rows)
-        whole = ("in all", "", f"{total:,}")
-        return Table(
-            ("layer", "output", "parameters"),
-            [*rows, whole],
-            f"Network, input {'×'.join(map(str, as_input_shape(shape)))}",
-        )
+        title = f"Network, input {'×'.join(map(str, as_input_shape(shape)))}"
+        return Table(("layer", "output", "parameters"), [*rows, ("in all", "", f"{sum(learned):,}")], title)
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(repr(self))}</pre>" if self.input_shape is None else self.summary()._repr_html_()
