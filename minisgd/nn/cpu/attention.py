@@ -14,7 +14,7 @@ from minisgd.backend import NumpyOps
 from minisgd.backend.dispatch import tuned
 from minisgd.nn.cpu import block_size
 from minisgd.nn.declaration import Buffer, Declaration
-from minisgd.nn.layers.attention import LEAST, ScaledDotProduct, by_head, hide_the_future, queries_keys_values
+from minisgd.nn.layers.attention import LEAST, ScaledDotProduct, by_head, causal_mask, queries_keys_values
 from minisgd.nn.shapes import transpose
 from minisgd.typing import Array, Shape
 
@@ -53,7 +53,7 @@ def declare(self: ScaledDotProduct, x: Shape) -> Declaration:
 def forward(self: Any, ops: NumpyOps, x: Array) -> Array:
     """m = max S    l = Σ e^(S − m)    y = e^(S − m) v / l    log Σ eˢ = m + ln l"""
     if self.causal:
-        hide_the_future(ops, self.mask)
+        causal_mask(ops, self.mask)
     for some in example_blocks(self, ops, x):
         (q, k, v), log_sum = queries_keys_values(x[some], self.heads), self.log_sum[some]
         y = by_head(self.y[some], self.heads)
@@ -82,7 +82,7 @@ def backward(self: Any, ops: NumpyOps, dy: Array) -> Array | None:
     if self.dx is None:
         return None
     if self.causal:
-        hide_the_future(ops, self.mask)
+        causal_mask(ops, self.mask)
     for some in example_blocks(self, ops, dy):
         (q, k, v), (dq, dk, dv) = (queries_keys_values(a[some], self.heads) for a in (self.x, self.dx))
         y, slope, log_sum = by_head(self.y[some], self.heads), by_head(dy[some], self.heads), self.log_sum[some]

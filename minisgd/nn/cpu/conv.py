@@ -105,7 +105,7 @@ def _weight_gradient(self: Arrays, ops: NumpyOps, patches: Array, other: Array, 
     patches (…, n, pixels, K·K·C)   other (…, n, pixels, O)   total (…, K·K·C, O), or with C and O exchanged
     """
     out = total if first else reshaped(self.part, total.shape)
-    if _apart(patches, other.shape[-1]):
+    if _is_small(patches, other.shape[-1]):
         products = reshaped(self.products[_first(self, patches.shape[-3])], (*patches.shape[:-2], *out.shape[-2:]))
         ops.matmul(transpose(patches), other, out=products)
         ops.sum(products, -3, out=out)
@@ -117,14 +117,14 @@ def _weight_gradient(self: Arrays, ops: NumpyOps, patches: Array, other: Array, 
 
 def _multiply(ops: NumpyOps, a: Array, b: Array, *, out: Array) -> None:
     """out = a b.  a (…, n, pixels, K)   b (…, K, O)   out (…, n, pixels, O)"""
-    if _apart(a, b.shape[-1]):
+    if _is_small(a, b.shape[-1]):
         ops.matmul(a, b[..., None, :, :], out=out)
     else:
         ops.matmul(joined(a), b, out=joined(out))
 
 
-def _apart(patches: Array, columns: int) -> bool:
-    """Tell whether every image is a product of its own."""
+def _is_small(patches: Array, columns: int) -> bool:
+    """Tell whether a matrix product of each image is faster than one of all together."""
     return int(prod(patches.shape[-2:])) * columns <= block_size.CACHED.product
 
 

@@ -114,7 +114,7 @@ def backward(self: Arrays, ops: NumpyOps, dy: Array) -> Array | None:
     """dx = dy at the first maximum of each window, 0 elsewhere; windows that overlap add up"""
     if self.dx is None:
         return None
-    if not (_apart(self) and _covers(self, self.dx)):
+    if not (_is_disjoint(self) and _covers(self, self.dx)):
         ops.fill(0.0, out=self.dx)
     for some, n in blocks(self, ops, self.dx):
         _to_first_maximum(self, ops, dy[some], self.right[some], self.below[some], n, out=self.dx[some])
@@ -137,7 +137,7 @@ def _to_first_maximum(
                 exceeds = right[..., j - 1, :, :, :][strided(i, 0, (self.stride[0], 1), counts)]
                 pixel, row = _split(ops, row, exceeds, self.of_pixel[n], self.of_pixels[n])
             dx = out[strided(i, j, self.stride, counts)]
-            if _apart(self):
+            if _is_disjoint(self):
                 ops.copy(pixel, out=dx)
             else:
                 ops.add(dx, pixel, out=dx)
@@ -150,7 +150,7 @@ def _split(ops: NumpyOps, d: Array, mask: Array, inside: Array, outside: Array) 
     return inside, outside
 
 
-def _apart(layer: MaxPool2d) -> bool:
+def _is_disjoint(layer: MaxPool2d) -> bool:
     """True if no two windows overlap."""
     return layer.stride[0] >= layer.kernel[0] and layer.stride[1] >= layer.kernel[1]
 

@@ -93,7 +93,7 @@ class ScaledDotProduct(Layer):
             ops: The operations of the device.
         """
         if self.causal:
-            hide_the_future(ops, self.mask)
+            causal_mask(ops, self.mask)
             ops.add(self.P, self.mask[..., None, None, :, :], out=self.P)
         if self.padding:
             ops.add(self.P, self.hidden[..., None, None, :], out=self.P)
@@ -141,7 +141,7 @@ def queries_keys_values(x: Array, heads: int) -> tuple[Array, Array, Array]:
     return q, k, v
 
 
-def hide_the_future(ops: Ops, mask: Array) -> None:
+def causal_mask(ops: Ops, mask: Array) -> None:
     """mask (…, T, T) = HIDDEN where key s comes after query t, else 0"""
     positions = ops.arange(mask.shape[-1])
     ops.greater(positions, positions[:, None], out=mask)

@@ -22,7 +22,7 @@ class Gated(Layer):
         scratch = {name: Buffer(x, life="scratch", inference=False) for name in ("slope", "work")}
         return Declaration(y=x, dx_over_dy=True, buffers={"gate": Buffer(x)} | scratch, infer="over x")
 
-    def _open(self, ops: Ops, x: Array, gate: Array) -> None:
+    def _compute_gate(self, ops: Ops, x: Array, gate: Array) -> None:
         """gate = g(x)"""
         raise NotImplementedError
 
@@ -31,7 +31,7 @@ class Gated(Layer):
         raise NotImplementedError
 
     def forward(self, ops: Ops, x: Array) -> Array:
-        self._open(ops, x, self.gate)
+        self._compute_gate(ops, x, self.gate)
         ops.multiply(x, self.gate, out=self.y)
         return self.y
 
@@ -51,7 +51,7 @@ class GELU(Gated):
     Φ(x) = ½ (1 + erf(x/√2)) exactly, as PyTorch's default; φ(x) = e^(−x²/2)/√(2π).
     """
 
-    def _open(self, ops: Ops, x: Array, gate: Array) -> None:
+    def _compute_gate(self, ops: Ops, x: Array, gate: Array) -> None:
         ops.multiply(x, 1 / sqrt(2), out=gate)
         ops.erf(gate, out=gate)
         ops.add(gate, 1.0, out=gate)
@@ -67,7 +67,7 @@ class GELU(Gated):
 class SiLU(Gated):
     """Sigmoid linear unit, or swish: y = x σ(x), σ′ = σ (1 − σ)  (Elfwing, Uchibe and Doya 2017)."""
 
-    def _open(self, ops: Ops, x: Array, gate: Array) -> None:
+    def _compute_gate(self, ops: Ops, x: Array, gate: Array) -> None:
         sigmoid(ops, x, out=gate)
 
     def _gate_slope(self, ops: Ops, slope: Array) -> None:
@@ -78,7 +78,7 @@ class SiLU(Gated):
 class Hardswish(Gated):
     """Piecewise linear gate: y = x g(x), g = min(max(x + 3, 0), 6)/6, g′ = [0 < g < 1]/6  (Howard et al. 2019)."""
 
-    def _open(self, ops: Ops, x: Array, gate: Array) -> None:
+    def _compute_gate(self, ops: Ops, x: Array, gate: Array) -> None:
         ops.add(x, 3.0, out=gate)
         ops.maximum(gate, 0.0, out=gate)
         ops.minimum(gate, 6.0, out=gate)
@@ -99,7 +99,7 @@ class Mish(Gated):
         declared.buffers["work"] = Buffer(x, life="scratch")
         return declared
 
-    def _open(self, ops: Ops, x: Array, gate: Array) -> None:
+    def _compute_gate(self, ops: Ops, x: Array, gate: Array) -> None:
         softplus(ops, x, self.work, out=gate)
         ops.tanh(gate, out=gate)
 
