@@ -7,15 +7,15 @@ from dataclasses import replace
 from minisgd.backend import Ops
 from minisgd.checks import positive, require_flag, within
 from minisgd.nn.declaration import Buffer, Declaration
+from minisgd.nn.layer import Layer
 from minisgd.nn.layers.frozen import FrozenBatchNorm
 from minisgd.nn.layers.ghost_batches import each_ghost, ghost_batches
 from minisgd.nn.layers.normalise import inverse_std, scale_and_shift
-from minisgd.nn.layers.running import RunningAverages
 from minisgd.nn.shapes import rows
 from minisgd.typing import Array, Shape
 
 
-class BatchNorm(RunningAverages):
+class BatchNorm(Layer):
     """Batch normalisation: x̂ = (x − μ) / √(σ² + ε), y = γ x̂ + β  (Ioffe and Szegedy 2015, algorithm 1).
 
     x (…, B, C) or (…, B, H, W, C); μ and σ² over everything but C, σ² with denominator n. Evaluation takes running
@@ -41,12 +41,17 @@ class BatchNorm(RunningAverages):
     dgamma: Array
     beta: Array
     dbeta: Array
+    running_mean: Array
+    running_var: Array
+    running_weight: Array
     xhat: Array
     work: Array
     mean: Array
     inv: Array
     sum_dy: Array
     sum_dy_xhat: Array
+    weight: Array
+    row: Array
 
     def __init__(
         self,
@@ -122,6 +127,40 @@ class BatchNorm(RunningAverages):
 
     def _average(self, ops: Ops, *statistics: Array) -> None:
         """Take the mean over all parts of the batch: here there is one, in SyncBatchNorm one a shard."""
+
+    # ------------------------------------------------ running averages, and evaluation
+
+    def update_running(self, ops: Ops, mean: Array, var: Array, n: int) -> None:
+        """r ← ((1 − η) w r + η s) / w′    w ← w′ = (1 − η) w + η    w = 0 at first, or 1, and then it stays 1
+
+        Args:
+            ops: The operations of the device.
+            mean: Of the batch, (…, 1, C): one of the statistics s.
+            var: The other, (…, 1, C), with denominator n.
+            n: Values per channel.
+        """
+        eta, w, row = self.averaging_rate, self.weight, self.row
+        averages = (self.running_mean, mean, eta), (self.running_var, var, eta * n / (n - 1))
+        ops.multiply(self.running_weight, 1 - eta, out=w)
+        for r, s, factor in averages:
+            ops.multiply(r, w, out=r)
+            ops.multiply(s, factor, out=row)
+            ops.add(r, row, out=r)
+        ops.add(w, eta, out=w)
+        for r, _, _ in averages:
+            ops.divide(r, w, out=r)
+        ops.copy(w, out=self.running_weight)
+
+    @property
+    def averaging_rate(self) -> float:
+        """η: 1 − 0.9^(n/32) for n examples that are normalised together, and 0.1 at least; or the momentum."""
+        n = min(self.ghost or self.batch, self.batch)
+        return 1 - 0.9 ** max(1.0, n / 32) if self.momentum is None else self.momentum
+
+    @property
+    def batch(self) -> int:
+        """B: the examples of a batch."""
+        return int(self.y.shape[len(self.lead)])
 
     def infer(self, ops: Ops, x: Array) -> Array:
         """x̂ = (x − r_mean)/√(r_var + ε)    y = γ x̂ + β"""

@@ -50,14 +50,7 @@ class SyncBatchNorm(BatchNorm):
                 ops.run(ALL_REDUCE, _between_programs, (), (a,), a)
 
     def update_running(self, ops: Ops, mean: Array, var: Array, n: int) -> None:
-        """Take the statistics of all shards into the running averages.
-
-        Args:
-            ops: The operations of the device.
-            mean: Of the whole batch, (…, 1, C).
-            var: Likewise, (…, 1, C).
-            n: Values per channel here.
-        """
+        """Take the statistics of all shards into the running averages."""
         super().update_running(ops, mean, var, n // super().batch * self.batch)
 
     def settings(self) -> str:
