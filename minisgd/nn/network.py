@@ -344,14 +344,13 @@ class Network(Sequential):
             gradient: Where the gradient is written, (…, P), or None where no backward pass follows.
         """
         layers = {leaf.path: leaf.layer for leaf in self.describe(input_shape)}
-        for segment in self.layout:
-            path, _, name = segment.name.rpartition(".")
-            lend(layers[path], name, row(segment.view(vector), segment.shape))
-            if gradient is not None:
-                lend(layers[path], f"d{name}", row(segment.view(gradient), segment.shape))
-        for segment in self.statistics_layout:
-            path, _, name = segment.name.rpartition(".")
-            lend(layers[path], name, row(segment.view(statistics), segment.shape))
+        held = [(self.layout, vector, ""), (self.statistics_layout, statistics, "")]
+        if gradient is not None:
+            held.append((self.layout, gradient, "d"))
+        for layout, array, prefix in held:
+            for segment in layout:
+                path, _, name = segment.name.rpartition(".")
+                lend(layers[path], prefix + name, row(segment.view(array), segment.shape))
 
     def binder(self, training: bool) -> Binder:
         """Return a binder for this network's dtype and device.

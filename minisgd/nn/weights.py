@@ -46,8 +46,8 @@ def save_weights(
     network.require_built()
     constant = {segment.name for segment in network.statistics_layout if segment.kind == "constant"}
     tensors = {
-        name: np.ascontiguousarray(network.ops.to_host(array))
-        for name, array in (network.parameters() | network.running_statistics()).items()
+        name: np.ascontiguousarray(array)
+        for name, array in network.to_numpy().items()
         if not (learned_only and name in constant)
     }
     scale = network.output_scale
