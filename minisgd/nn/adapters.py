@@ -107,9 +107,6 @@ class LoRA(Layer):
             ops.add(dx, work, out=dx)
         return self.dx
 
-    def settings(self) -> str:
-        return f"{self.layer!r}, {self.rank}" + self.options(alpha=None)
-
 
 class Adapter(Sequential):
     """Bottleneck after a frozen layer: u = f(x), y = u + GELU(u W₁ + b₁) W₂ + b₂  (Houlsby et al. 2019, section 2.1).
@@ -141,9 +138,6 @@ class Adapter(Sequential):
 
     def path_of(self, path: str, position: int, layer: Layer) -> str:
         return f"{path}.adapter" if position else path
-
-    def settings(self) -> str:
-        return f"{self.layer!r}, {self.width}"
 
 
 def _fixed(layer: Layer) -> Layer:

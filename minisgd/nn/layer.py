@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from inspect import signature
 from typing import TYPE_CHECKING
 
 from minisgd.backend import Ops
@@ -217,8 +218,24 @@ class Layer(Borrower):
         return f"{kind} {self.name!r}" if self.name else kind
 
     def settings(self) -> str:
-        """The hyper-parameters, as the constructor would be written."""
-        return ""
+        """The hyper-parameters, as the constructor would be written: by position, or where not at their default.
+
+        Each is an attribute of the same name. A class outside minisgd has those of the class that it is derived from.
+        """
+        ours = (kind for kind in type(self).__mro__ if kind.__module__.startswith("minisgd."))
+        constructor = signature(next(kind for kind in ours if "__init__" in vars(kind)))
+        written: list[str] = []
+        for argument in constructor.parameters.values():
+            if argument.name in ("name", "init", "bias_init"):
+                continue
+            value = getattr(self, argument.name)
+            if argument.kind is argument.VAR_POSITIONAL:
+                written += map(repr, value)
+            elif argument.kind is not argument.KEYWORD_ONLY:
+                written.append(repr(value))
+            elif value != argument.default:
+                written.append(f"{argument.name}={value!r}")
+        return ", ".join(written)
 
     def options(self, **defaults: object) -> str:
         """Return those keyword arguments that are not at their default, as they would be written.

@@ -149,9 +149,6 @@ class Sequential(Layer):
         own = layer.name or str(position)
         return f"{path}.{own}" if path else own
 
-    def settings(self) -> str:
-        return ", ".join(map(repr, self.layers))
-
 
 class Residual(Sequential):
     """Short cut around a chain: y = x + f(x)  (He et al. 2016, equation 1)."""

@@ -52,9 +52,6 @@ class Attention(Sequential):
                 f"{self.label}: heads", expected=f"a divisor of {features} features", got=heads, fix="use 1, 2 or 4"
             )
 
-    def settings(self) -> str:
-        return f"{self.features}, {self.heads}" + self.options(causal=False, padding=False)
-
 
 class TransformerBlock(Sequential):
     """Attention and an MLP, each around a short cut: u = x + attention(norm x), y = u + MLP(norm u).
@@ -91,6 +88,3 @@ class TransformerBlock(Sequential):
             Residual(LayerNorm(), Linear(hidden or 4 * features), GELU(), Linear(features)),
             name=name,
         )
-
-    def settings(self) -> str:
-        return f"{self.features}, {self.heads}" + self.options(hidden=None, causal=False, padding=False)

@@ -124,9 +124,6 @@ class ScaledDotProduct(Layer):
         """
         softmax_gradient(ops, self.P, self.dS, self.top, self.work, dx=self.dS)
 
-    def settings(self) -> str:
-        return str(self.heads) + self.options(causal=False, padding=False)
-
 
 def by_head(a: Array, heads: int) -> Array:
     """Return a view of a (…, B, T, D), contiguous along its last axis, as (…, B, H, T, d)."""

@@ -175,6 +175,3 @@ class BatchNorm(Layer):
     def frozen(self) -> FrozenBatchNorm:
         """Return the layer that normalises by the running averages."""
         return FrozenBatchNorm(eps=self.eps, affine=self.affine, momentum=self.momentum, name=self.name)
-
-    def settings(self) -> str:
-        return self.options(momentum=None, eps=1e-5, affine=True, ghost=None)

@@ -218,6 +218,3 @@ class RBM(Layer):
         duplicate = copy(self)
         duplicate.k = 0
         return duplicate
-
-    def settings(self) -> str:
-        return str(self.hidden) + self.options(k=1, chains=0, visible="binary")

@@ -57,6 +57,3 @@ class Dropout(Layer):
 
     def frozen(self) -> Identity:
         return Identity(self.name)
-
-    def settings(self) -> str:
-        return str(self.p)

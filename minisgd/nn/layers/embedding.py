@@ -122,9 +122,6 @@ class Embedding(Layer):
                 fix=f"number the tokens from 0, or make the vocabulary {int(high) + 1}",
             )
 
-    def settings(self) -> str:
-        return f"{self.vocabulary}, {self.features}" + self.options(padding=None, sparse=False)
-
 
 class PositionalEmbedding(Layer):
     """A learned row for every position: y_t = x_t + P_t  (Vaswani et al. 2017, section 3.5, the learned form).

@@ -50,6 +50,3 @@ class Reshape(Flatten):
                 fix="change the shape, or the layer before it",
             )
         return Declaration(y=(x[0], *self.shape), reshapes=True)
-
-    def settings(self) -> str:
-        return ", ".join(map(str, self.shape))

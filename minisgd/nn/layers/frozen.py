@@ -35,6 +35,9 @@ class FrozenBatchNorm(Layer):
         super().__init__(name)
         self.eps, self.affine, self.momentum = eps, affine, momentum
 
+    def settings(self) -> str:
+        return ""
+
     def declare(self, x: Shape) -> Declaration:
         c = x[-1]
         parameters, buffers = {}, {"inv": Buffer((1, c)), "scale": Buffer((1, c), life="scratch")}

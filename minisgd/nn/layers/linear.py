@@ -74,6 +74,3 @@ class Linear(Layer):
         if self.dx is not None:
             ops.matmul(dy, transpose(self.W), out=rows(self.dx, self.lead))
         return self.dx
-
-    def settings(self) -> str:
-        return str(self.features) + self.options(bias=True)

@@ -72,6 +72,3 @@ class RMSNorm(Layer):
         ops.subtract(g, self.work, out=g)
         ops.multiply(g, self.inv, out=g)
         return self.dx
-
-    def settings(self) -> str:
-        return self.options(eps=1e-5)

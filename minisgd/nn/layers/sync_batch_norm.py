@@ -53,9 +53,6 @@ class SyncBatchNorm(BatchNorm):
         """Take the statistics of all shards into the running averages."""
         super().update_running(ops, mean, var, n // super().batch * self.batch)
 
-    def settings(self) -> str:
-        return self.options(momentum=None, eps=1e-5, affine=True)
-
 
 def _between_programs() -> None:
     """Stand for what no program does: a program is cut here, and whoever replays the parts adds up in between."""

@@ -82,6 +82,3 @@ class TiedAutoencoder(Layer):
         if self.dx is not None:
             ops.matmul(self.dz, transpose(self.W), out=self.dx)
         return self.dx
-
-    def settings(self) -> str:
-        return str(self.code)

@@ -47,6 +47,3 @@ class Upsample(Layer):
     def _copies(self, y: Array) -> list[Array]:
         """Return S·S views of y like x, one for each copy of a pixel."""
         return [y[strided(i, j, self.factor, self.x.shape[-3:-1])] for i, j in offsets(self.factor)]
-
-    def settings(self) -> str:
-        return f"{self.factor}"
