@@ -33,7 +33,7 @@ __all__ = ["model"]
 
 
 def model(name: str, input_shape: Shape, outputs: int) -> Network:
-    """Return the network of a name, for examples of a shape and so many outputs.
+    """Return the network of a name, without weights, for examples of a shape and so many outputs.
 
     linear            one dense layer
     mlp:128,64        a dense layer and ReLU for every width, then a dense layer
@@ -51,9 +51,6 @@ def model(name: str, input_shape: Shape, outputs: int) -> Network:
         name: One of the forms above.
         input_shape: Shape of one example.
         outputs: Width of the last layer: classes, or values to predict.
-
-    Returns:
-        The network, without weights.
 
     Raises:
         ArgumentError: For a name of no known form, and outputs that are no positive integer.

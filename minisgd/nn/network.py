@@ -389,13 +389,10 @@ class Network(Sequential):
         return inference.predict(checked_examples(self, x))
 
     def summary(self, input_shape: Shape | None = None) -> Table:
-        """Return a table of the layers: their outputs and how many values they learn.
+        """Return a table of the layers, as text or in a notebook: their outputs and how many values they learn.
 
         Args:
             input_shape: Shape of one example; a network that was trained or built knows its own.
-
-        Returns:
-            A table, which prints as text and shows in notebooks.
 
         Raises:
             ArgumentError: If the shape of an example is not known.
