@@ -10,6 +10,7 @@ from minisgd.backend.cuda.kernels.shapes import (
     blocks,
     halves,
     power_of_two,
+    require_dense_replicas,
     require_int32,
     require_rows,
     require_shape,
@@ -223,14 +224,7 @@ class BatchNormKernels:
         require_int32(n * C, "batch_norm: x")
         require_shape(y, "batch_norm: y, dy, dx", x.shape)
         for a in (x, y):
-            require_rows(a, "batch_norm: x, y, dy, dx")
-            if n > 1 and stride(a, 1) != C:
-                raise ShapeError(
-                    "batch_norm: x, y, dy, dx",
-                    expected="contiguous within a replica",
-                    got=f"strides {a.strides}",
-                    fix="copy into contiguous buffers",
-                )
+            require_dense_replicas(a, "batch_norm: x, y, dy, dx")
         for statistic in statistics:
             require_shape(statistic, "batch_norm: running statistics", (R, 1, C))
             require_rows(statistic, "batch_norm: running statistics")

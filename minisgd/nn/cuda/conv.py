@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from minisgd.backend.cuda.cupy_vocabulary import CupyVocabulary
-from minisgd.backend.cuda.kernels.shapes import blocks, require_int32, require_shape, stride
+from minisgd.backend.cuda.kernels.shapes import blocks, require_dense_replicas, require_int32, require_shape, stride
 from minisgd.backend.cuda.kernels.splits import Room, Workspace, workspace_elements
 from minisgd.backend.cuda.kernels.tiles import MEDIUM, NARROW, SMALL, Cut, choose_cut
 from minisgd.backend.cuda.launcher import KernelLibrary, definition, launch_all
 from minisgd.backend.cuda.workload import Device, Floor, Workload, Workloads
 from minisgd.backend.dispatch import tuned
-from minisgd.errors import ShapeError
 from minisgd.nn.cuda.replicas import stacked
 from minisgd.nn.layers.conv import Conv2d
 from minisgd.typing import Array, Shape
@@ -148,13 +147,7 @@ class ConvKernels:
         for name, (operand, shape) in operands.items():
             require_shape(operand, f"{kernel}: {name}", shape)
             require_int32(operand.size // R, f"{kernel}: {name}")
-            if not operand[0].flags.c_contiguous:
-                raise ShapeError(
-                    f"{kernel}: {name}",
-                    expected="contiguous within a replica",
-                    got=f"strides {operand.strides}",
-                    fix="copy it into a contiguous buffer first",
-                )
+            require_dense_replicas(operand, f"{kernel}: {name}")
 
 
 # ------------------------------------------------ the methods

@@ -41,6 +41,13 @@ def require_rows(array: Array, argument: str) -> None:
         raise ShapeError(argument, expected="contiguous along the last axis", got=got, fix=fix)
 
 
+def require_dense_replicas(array: Array, argument: str) -> None:
+    """Refuse an array (R, …) of which a replica is not contiguous; replicas may lie any distance apart."""
+    if not array[0].flags.c_contiguous:
+        got, fix = f"strides {array.strides}", "copy it into a contiguous buffer first"
+        raise ShapeError(argument, expected="contiguous within a replica", got=got, fix=fix)
+
+
 def require_int32(elements: int, argument: str) -> None:
     """Refuse an array whose elements a kernel could not number in 32 bits, which it divides far faster than 64."""
     if elements >= 2**31:
