@@ -97,12 +97,9 @@ def _arguments(kind: type) -> dict[str, Any]:
     try:
         given = signature(kind).parameters
     except (TypeError, ValueError) as error:
-        raise ArgumentError(
-            kind.__name__,
-            expected="a layer, a loss, an initializer, a number, text or an array, so that it can be saved",
-            got=f"an object of {_path(kind)}",
-            fix="make it in the __init__ of the layer, from arguments that are one of these",
-        ) from error
+        expected = "a layer, a loss, an initializer, a number, text or an array, so that it can be saved"
+        fix = "make it in the __init__ of the layer, from arguments that are one of these"
+        raise ArgumentError(kind.__name__, expected=expected, got=f"an object of {_path(kind)}", fix=fix) from error
     found = {name: each for name, each in given.items() if each.kind is not Parameter.VAR_KEYWORD}
     if len(found) < len(given):
         inherited = _arguments(next(base for base in kind.__mro__[1:] if "__init__" in vars(base)))
@@ -202,12 +199,9 @@ class _Known:
         namesakes = [item for item in self.allowed.values() if origin and item.__qualname__ == name]
         found = self.classes.get(str(path)) or self.allowed.get(str(path)) or next(iter(namesakes), None)
         if found is None:
-            raise CheckpointError(
-                "architecture",
-                expected="made of minisgd's layers, or of what is allowed besides",
-                got=path,
-                fix=f"if you trust its code, allow it: allow=[{name}]",
-            )
+            expected = "made of minisgd's layers, or of what is allowed besides"
+            fix = f"if you trust its code, allow it: allow=[{name}]"
+            raise CheckpointError("architecture", expected=expected, got=path, fix=fix)
         return found
 
 

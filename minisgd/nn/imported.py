@@ -77,12 +77,8 @@ def network_of(name: str, input_shape: Shape, outputs: int) -> Network:
             fix="correct the function",
         ) from problem
     if not isinstance(network, Network):
-        raise ArgumentError(
-            f"model {name!r}",
-            expected="a function that returns a minisgd Network",
-            got=type(network).__name__,
-            fix="end it with: return Network(...)",
-        )
+        expected, fix = "a function that returns a minisgd Network", "end it with: return Network(...)"
+        raise ArgumentError(f"model {name!r}", expected=expected, got=type(network).__name__, fix=fix)
     return network
 
 

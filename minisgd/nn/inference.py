@@ -129,12 +129,8 @@ def checked_examples(network: Network, x: HostArray) -> HostArray:
         raise DtypeError("x", expected="an array of numbers", got=f"dtype {x.dtype}", fix="convert the values")
     if x.shape[1:] != network.input_shape:
         assert network.input_shape is not None
-        raise ShapeError(
-            "x",
-            expected=f"(N, {', '.join(map(str, network.input_shape))})",
-            got=x.shape,
-            fix="give examples along the first axis, x[None] for a single one",
-        )
+        fix = "give examples along the first axis, x[None] for a single one"
+        raise ShapeError("x", expected=f"(N, {', '.join(map(str, network.input_shape))})", got=x.shape, fix=fix)
     if x.size:
         network.check_input(x, network.input_scale if x.dtype == np.uint8 else 1.0)
     return x

@@ -155,12 +155,9 @@ class Layer(Borrower):
             ArgumentError: If the layer has an ``infer`` of its own and does not say what it is frozen.
         """
         if type(self).infer is not Layer.infer:
-            raise ArgumentError(
-                self.label,
-                expected="a layer that can be differentiated as in evaluation",
-                got="infer() without frozen()",
-                fix="override frozen() to return a layer whose forward is this one's infer",
-            )
+            expected = "a layer that can be differentiated as in evaluation"
+            fix = "override frozen() to return a layer whose forward is this one's infer"
+            raise ArgumentError(self.label, expected=expected, got="infer() without frozen()", fix=fix)
         return self
 
     # ------------------------------------------------ how layers compose

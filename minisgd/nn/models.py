@@ -106,12 +106,9 @@ def _widths(name: str, detail: str) -> list[int]:
     if min(widths) < 1:
         word = detail.rpartition(",")[2].strip()
         near = get_close_matches(word, ACTIVATIONS, n=1) if word and not word.isdecimal() else []
-        raise ArgumentError(
-            "model",
-            expected="a name with positive integers as widths, and after them an activation or none",
-            got=repr(name),
-            fix=f"write {kind}:128, {kind}:128,64 or {kind}:128,{near[0] if near else 'gelu'}",
-        )
+        expected = "a name with positive integers as widths, and after them an activation or none"
+        fix = f"write {kind}:128, {kind}:128,64 or {kind}:128,{near[0] if near else 'gelu'}"
+        raise ArgumentError("model", expected=expected, got=repr(name), fix=fix)
     return widths
 
 
@@ -131,12 +128,9 @@ def _integers(detail: str) -> list[int]:
 
 def _cnn(name: str, input_shape: Shape) -> list[Layer]:
     if len(input_shape) != 3 or min(input_shape[:2]) < SMALLEST_IMAGE:
-        raise ShapeError(
-            "model 'cnn': input",
-            expected=f"images (H, W, C) of at least {SMALLEST_IMAGE}×{SMALLEST_IMAGE}",
-            got=input_shape,
-            fix="give images with channels last, such as (28, 28, 1), or use mlp:128",
-        )
+        expected = f"images (H, W, C) of at least {SMALLEST_IMAGE}×{SMALLEST_IMAGE}"
+        fix = "give images with channels last, such as (28, 28, 1), or use mlp:128"
+        raise ShapeError("model 'cnn': input", expected=expected, got=input_shape, fix=fix)
     layers: list[Layer] = []
     for position, channels in enumerate((16, 32), 1):
         layers += [
@@ -151,12 +145,8 @@ def _cnn(name: str, input_shape: Shape) -> list[Layer]:
 def _transformer(name: str, input_shape: Shape) -> list[Layer]:
     numbers = _integers(name.partition(":")[2])
     if len(numbers) != 3 or min(numbers) < 1 or numbers[0] % numbers[1]:
-        raise ArgumentError(
-            "model",
-            expected="transformer:WIDTH,HEADS,BLOCKS, where the heads divide the width",
-            got=repr(name),
-            fix="write transformer:32,4,2",
-        )
+        expected = "transformer:WIDTH,HEADS,BLOCKS, where the heads divide the width"
+        raise ArgumentError("model", expected=expected, got=repr(name), fix="write transformer:32,4,2")
     width, heads, blocks = numbers
     positions = input_shape[0] if len(input_shape) > 1 else prod(input_shape)
     return [

@@ -206,12 +206,8 @@ class Network(Sequential):
         """
         self.require_built()
         if not self.lead or not 0 <= index < self.lead[0]:
-            raise ArgumentError(
-                "index",
-                expected="the number of a replica",
-                got=index,
-                fix=f"choose from 0 to {self.lead[0] - 1}" if self.lead else "this network is a single one: copy it",
-            )
+            fix = f"choose from 0 to {self.lead[0] - 1}" if self.lead else "this network is a single one: copy it"
+            raise ArgumentError("index", expected="the number of a replica", got=index, fix=fix)
         duplicate = clone(self)
         duplicate.lead = ()
         duplicate.vector, duplicate.statistics = (self._duplicate(a[index]) for a in (self.vector, self.statistics))
@@ -325,12 +321,8 @@ class Network(Sequential):
     def require_built(self) -> None:
         """Refuse to go on without weights."""
         if not self.is_built:
-            raise ArgumentError(
-                "network",
-                expected="built, with weights",
-                got="a description without weights",
-                fix="train it with ms.train, load weights with network.load(file), or call network.build(input_shape)",
-            )
+            fix = "train it with ms.train, load weights with network.load(file), or call network.build(input_shape)"
+            raise ArgumentError("network", expected="built, with weights", got="a description without weights", fix=fix)
 
     # ------------------------------------------------ attaching memory to layers
 

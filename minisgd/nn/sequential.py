@@ -31,21 +31,13 @@ class Sequential(Layer):
         super().__init__(name)
         for position, layer in enumerate(layers):
             if not isinstance(layer, Layer):
-                raise ArgumentError(
-                    f"{type(self).__name__}: layer {position}",
-                    expected="a layer such as ms.Linear(10)",
-                    got=layer,
-                    fix=_how_to_pass(layer),
-                )
+                expected, fix = "a layer such as ms.Linear(10)", _how_to_pass(layer)
+                raise ArgumentError(f"{type(self).__name__}: layer {position}", expected=expected, got=layer, fix=fix)
         seen: set[int] = set()
         for inner in (inner for layer in layers for inner in layer.walk()):
             if id(inner) in seen:
-                raise ArgumentError(
-                    f"{type(self).__name__}: layers",
-                    expected="different objects",
-                    got=f"the same {inner.label} twice",
-                    fix="make a second layer; layers do not share weights",
-                )
+                got, fix = f"the same {inner.label} twice", "make a second layer; layers do not share weights"
+                raise ArgumentError(f"{type(self).__name__}: layers", expected="different objects", got=got, fix=fix)
             seen.add(id(inner))
         if not layers:
             raise ArgumentError(

@@ -42,12 +42,9 @@ def read_tensors(path: Path, where: str) -> tuple[dict[str, HostArray], dict[str
                 elif entry["dtype"] in _AS_STORED:
                     tensors[name] = file.get_tensor(name)
                 else:
-                    raise CheckpointError(
-                        f"{where}: {name}",
-                        expected=f"of {', '.join(_AS_STORED[:3])} or BF16",
-                        got=entry["dtype"],
-                        fix="convert it to float32 and save the file again",
-                    )
+                    expected = f"of {', '.join(_AS_STORED[:3])} or BF16"
+                    fix = "convert it to float32 and save the file again"
+                    raise CheckpointError(f"{where}: {name}", expected=expected, got=entry["dtype"], fix=fix)
             return tensors, metadata
     except (OSError, SafetensorError, ValueError) as problem:
         if isinstance(problem, CheckpointError):

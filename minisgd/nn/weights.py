@@ -91,12 +91,8 @@ def with_weights(network: NetworkT, tensors: Mapping[str, HostArray], about: Map
     own = _said(about, "input_shape", where, "the shape of one example", _is_shape)
     shape = network.input_shape if own is None else tuple(own)
     if shape is None:
-        raise CheckpointError(
-            where,
-            expected="written by minisgd, with the input shape in it",
-            got="a file without an input shape",
-            fix="call network.build(input_shape) first",
-        )
+        expected, fix = "written by minisgd, with the input shape in it", "call network.build(input_shape) first"
+        raise CheckpointError(where, expected=expected, got="a file without an input shape", fix=fix)
     dtype = "float64" if any(t.dtype == np.float64 for t in tensors.values()) else "float32"
     ops = network.ops if network.is_built else None
     try:
@@ -136,12 +132,9 @@ def require_single(network: NetworkT, where: str) -> NetworkT:
         CheckpointError: If it is a stack.
     """
     if network.lead:
-        raise CheckpointError(
-            where,
-            expected="the weights of one network",
-            got=f"those of a stack of {network.lead[0]} replicas",
-            fix="load them with stack = network.load(path), and write one replica: stack.replica(0).save(path)",
-        )
+        expected = "the weights of one network"
+        fix = "load them with stack = network.load(path), and write one replica: stack.replica(0).save(path)"
+        raise CheckpointError(where, expected=expected, got=f"those of a stack of {network.lead[0]} replicas", fix=fix)
     return network
 
 

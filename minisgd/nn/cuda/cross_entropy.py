@@ -64,12 +64,8 @@ class CrossEntropyKernels:
             if each is not None:
                 require_shape(each, f"{kernel.name}: {name}", (R,))
         if value is not None and (arrived is None or arrived.size < R):
-            raise ShapeError(
-                f"{kernel.name}: arrived",
-                expected=f"{R} numbers at least",
-                got="none" if arrived is None else arrived.shape,
-                fix="take them from the kernels' workspace",
-            )
+            got, fix = "none" if arrived is None else arrived.shape, "take them from the kernels' workspace"
+            raise ShapeError(f"{kernel.name}: arrived", expected=f"{R} numbers at least", got=got, fix=fix)
         lanes = lanes_for(C)
         grid, results = (blocks(B, BLOCK // lanes), R, 1), (weight, loss, dz, value, total, arrived)
         launch = self.library.kernel(kernel, BLOCK=BLOCK, LANES=lanes)

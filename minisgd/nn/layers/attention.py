@@ -54,12 +54,9 @@ class ScaledDotProduct(Layer):
 
     def declare(self, x: Shape) -> Declaration:
         if len(x) != 3 or x[2] % (3 * self.heads):
-            raise ShapeError(
-                f"{self.label}: x",
-                expected=f"queries, keys and values (B, T, 3·D), D a multiple of {self.heads} heads",
-                got=shape_text(x),
-                fix="use ms.Attention, which computes them, and a width that the heads divide",
-            )
+            expected = f"queries, keys and values (B, T, 3·D), D a multiple of {self.heads} heads"
+            fix = "use ms.Attention, which computes them, and a width that the heads divide"
+            raise ShapeError(f"{self.label}: x", expected=expected, got=shape_text(x), fix=fix)
         b, t, d = x[0], x[1], x[2] // (3 * self.heads)
         heads, scores = (b, self.heads, t, d), (b, self.heads, t, t)
         buffers = {name: Buffer(heads) for name in ("q", "k", "v")} | {

@@ -30,12 +30,9 @@ class ConvTranspose2d(Conv2d):
         canvas = (batch, (h - 1) * sh + kh, (w - 1) * sw + kw, o)
         y = (batch, canvas[1] - 2 * ph, canvas[2] - 2 * pw, o)
         if min(y) < 1:
-            raise ShapeError(
-                f"{self.label}: padding",
-                expected=f"less than half of {canvas[1]}×{canvas[2]}, the image without it",
-                got=self.padding,
-                fix=f"use a smaller padding or a larger kernel for {shape_text(x)}",
-            )
+            expected = f"less than half of {canvas[1]}×{canvas[2]}, the image without it"
+            fix = f"use a smaller padding or a larger kernel for {shape_text(x)}"
+            raise ShapeError(f"{self.label}: padding", expected=expected, got=self.padding, fix=fix)
         taps = kh * kw // (min(kh, sh) * min(kw, sw))  # how many products a pixel of y is the sum of
         parameters = {"W": Parameter((c, kh, kw, o), self.init, "weight", c * taps, kh * kw * o)}
         if self.bias:

@@ -69,12 +69,8 @@ class Embedding(Layer):
             expected = f"a token from 0 to {self.vocabulary - 1}"
             raise ArgumentError(f"{self.label}: padding", expected=expected, got=padding, fix="0 is customary")
         if self.vocabulary > LARGEST_VOCABULARY:
-            raise ArgumentError(
-                f"{self.label}: vocabulary",
-                expected=f"at most {LARGEST_VOCABULARY}, which float32 can count",
-                got=vocabulary,
-                fix="join rare tokens into one",
-            )
+            expected, fix = f"at most {LARGEST_VOCABULARY}, which float32 can count", "join rare tokens into one"
+            raise ArgumentError(f"{self.label}: vocabulary", expected=expected, got=vocabulary, fix=fix)
 
     def declare(self, x: Shape) -> Declaration:
         V, D = self.vocabulary, self.features
@@ -115,12 +111,9 @@ class Embedding(Layer):
             )
         low, high = x.min(), x.max()
         if low < 0 or high >= self.vocabulary or not np.array_equal(x, np.round(x)):
-            raise DataError(
-                f"{self.label}: tokens",
-                expected=f"integers from 0 to {self.vocabulary - 1}",
-                got=f"values from {low:g} to {high:g}",
-                fix=f"number the tokens from 0, or make the vocabulary {int(high) + 1}",
-            )
+            expected = f"integers from 0 to {self.vocabulary - 1}"
+            fix = f"number the tokens from 0, or make the vocabulary {int(high) + 1}"
+            raise DataError(f"{self.label}: tokens", expected=expected, got=f"values from {low:g} to {high:g}", fix=fix)
 
 
 class PositionalEmbedding(Layer):

@@ -43,10 +43,7 @@ class Reshape(Flatten):
 
     def declare(self, x: Shape) -> Declaration:
         if prod(self.shape) != prod(x[1:]):
-            raise ShapeError(
-                f"{self.label}: x",
-                expected=f"examples of {prod(self.shape)} numbers, as {shape_text((0, *self.shape))} has",
-                got=shape_text(x),
-                fix="change the shape, or the layer before it",
-            )
+            expected = f"examples of {prod(self.shape)} numbers, as {shape_text((0, *self.shape))} has"
+            fix = "change the shape, or the layer before it"
+            raise ShapeError(f"{self.label}: x", expected=expected, got=shape_text(x), fix=fix)
         return Declaration(y=(x[0], *self.shape), reshapes=True)

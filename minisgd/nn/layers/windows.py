@@ -27,12 +27,8 @@ def padding_of(value: int | Pair | str, kernel: Pair, stride: Pair, argument: st
     """Return the rows and columns of zeros at each edge; "same" keeps the size of the image."""
     if value == "same":
         if stride != (1, 1) or any(k % 2 == 0 for k in kernel):
-            raise ArgumentError(
-                argument,
-                expected="a number when the stride is not 1 or the kernel is even",
-                got="'same'",
-                fix="give the padding as a number",
-            )
+            expected = "a number when the stride is not 1 or the kernel is even"
+            raise ArgumentError(argument, expected=expected, got="'same'", fix="give the padding as a number")
         return (kernel[0] // 2, kernel[1] // 2)
     if isinstance(value, str):
         raise ArgumentError(argument, expected="a number or 'same'", got=value, fix="use padding='same'")
@@ -47,12 +43,9 @@ def require_images(layer: Layer, x: Shape) -> None:
 def window_counts(layer: Layer, size: Pair, kernel: Pair, stride: Pair) -> Pair:
     """Return (OH, OW), or refuse a kernel larger than the image."""
     if kernel[0] > size[0] or kernel[1] > size[1]:
-        raise ShapeError(
-            f"{layer.label}: kernel",
-            expected=f"at most the (padded) image, {size[0]}×{size[1]}",
-            got=f"{kernel[0]}×{kernel[1]}",
-            fix="use a smaller kernel, more padding or less pooling before it",
-        )
+        expected = f"at most the (padded) image, {size[0]}×{size[1]}"
+        fix = "use a smaller kernel, more padding or less pooling before it"
+        raise ShapeError(f"{layer.label}: kernel", expected=expected, got=f"{kernel[0]}×{kernel[1]}", fix=fix)
     return ((size[0] - kernel[0]) // stride[0] + 1, (size[1] - kernel[1]) // stride[1] + 1)
 
 

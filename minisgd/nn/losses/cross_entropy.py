@@ -177,12 +177,8 @@ class BinaryCrossEntropy(Loss):
     def check_target(self, labels_or_values: Array) -> None:
         low, high = labels_or_values.min(), labels_or_values.max()
         if not (low >= 0 and high <= 1):  # NaN included
-            raise DataError(
-                "BinaryCrossEntropy: targets",
-                expected="probabilities in [0, 1]",
-                got=f"values from {low:.4g} to {high:.4g}",
-                fix="scale them, or use MeanSquaredError",
-            )
+            got, fix = f"values from {low:.4g} to {high:.4g}", "scale them, or use MeanSquaredError"
+            raise DataError("BinaryCrossEntropy: targets", expected="probabilities in [0, 1]", got=got, fix=fix)
 
 
 def outputs(z: Array, losses: Array) -> int:

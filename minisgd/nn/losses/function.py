@@ -68,12 +68,9 @@ class FunctionLoss(Loss):
     def _values(self, z: HostArray, target: HostArray, shape: Shape) -> HostArray:
         values = np.asarray(self.function(read_only(z), read_only(target)))
         if values.shape != shape:
-            raise ArgumentError(
-                "loss",
-                expected=f"a function (z, target) → losses of shape {shape}, one for every example",
-                got=f"shape {values.shape}",
-                fix="average over outputs with .mean(axis=-1), and leave the mean over examples to minisgd",
-            )
+            expected = f"a function (z, target) → losses of shape {shape}, one for every example"
+            fix = "average over outputs with .mean(axis=-1), and leave the mean over examples to minisgd"
+            raise ArgumentError("loss", expected=expected, got=f"shape {values.shape}", fix=fix)
         return values
 
     def __repr__(self) -> str:

@@ -187,12 +187,8 @@ class Loss(Borrower):
 def require_values(loss: Loss, z: Shape, kind: TargetKind, **buffers: Buffer) -> LossDeclaration:
     """Return the declaration of a loss whose target has the shape of the prediction."""
     if kind != "values":
-        raise ShapeError(
-            f"{type(loss).__name__}: target",
-            expected=f"float values {shape_text(z)}",
-            got="integer class labels (B)",
-            fix="use SoftmaxCrossEntropy for classes, or convert the targets to float",
-        )
+        got, fix = "integer class labels (B)", "use SoftmaxCrossEntropy for classes, or convert the targets to float"
+        raise ShapeError(f"{type(loss).__name__}: target", expected=f"float values {shape_text(z)}", got=got, fix=fix)
     return LossDeclaration(z, None, buffers)
 
 

@@ -60,12 +60,8 @@ class TokenCrossEntropy(SoftmaxCrossEntropy):
 
     def check_target(self, labels_or_values: Array) -> None:
         if not (labels_or_values >= 0).any():
-            raise DataError(
-                "TokenCrossEntropy: labels",
-                expected="a class from 0 at some position",
-                got="negative ones only",
-                fix="mark with −1 only the positions that do not count",
-            )
+            expected, fix = "a class from 0 at some position", "mark with −1 only the positions that do not count"
+            raise DataError("TokenCrossEntropy: labels", expected=expected, got="negative ones only", fix=fix)
 
     # ------------------------------------------------ accuracy
 
