@@ -24,8 +24,10 @@ def require_gradient(network: Network, loss: Loss, x: Shape, program: Program) -
         layer = leaf.layer
         if not _is_own(layer) or leaf.declaration.reshapes:
             continue
-        backward = [*(f"d{name}" for name in leaf.declaration.parameters), *(["dx"] * (layer.dx is not None))]
-        for name in ("y", *backward):
+        written = ["y", *(f"d{name}" for name in leaf.declaration.parameters)]
+        if getattr(layer, "dx", None) is not None:  # below the first layer that learns there is none
+            written.append("dx")
+        for name in written:
             method = "forward" if name == "y" else "backward"
             _require(layer.label, method, name, getattr(layer, name), program, {method}, layer.label)
     if _is_own(loss):
