@@ -51,9 +51,9 @@ def find(claim: Claim, outcomes: Mapping[str, Outcome | None], rng: Generator) -
         return undecided(claim.effect, f"Its results cannot be judged: {problem}.")
     text = f"While seconds were measured, the processor worked {100 * min(busy):.0f}% of the time for them"
     if other.verdict == found.verdict:
-        caution = f"{text}; by its own seconds the verdict is the same."
+        caution = f"{text}; by processor time the verdict is the same."
         return replace(found, cautions=(*found.cautions, caution))
-    why = f"{text}: by the clock the verdict were {found.verdict!r}, by the seconds it worked {other.verdict!r}."
+    why = f"{text}: by the clock the verdict would be {found.verdict!r}, by processor time {other.verdict!r}."
     return replace(found, verdict="not decided", words=f"{found.words} Not decided: {why[0].lower()}{why[1:]}")
 
 
