@@ -12,6 +12,9 @@ from minisgd.errors import MinisgdError
 _SETTING = re.compile(r"\b([a-z_]+)=(?:'([^']*)'|([\w.]+))")
 """An argument as Python code gives it: last_batch='drop', clip_norm=1.0."""
 
+_TWICE = re.compile(r"(--[\w-]+)( \S+)? \(\1(?: [^)]*)?\)|\b(\w+) \((--\3)\)")
+"""An option beside itself, or beside the argument of its name: --missing impute (--missing impute), drop (--drop)."""
+
 
 @contextmanager
 def options_named_as_typed(parser: Parser) -> Iterator[None]:
@@ -47,7 +50,7 @@ def _fix(text: str, options: Mapping[str, str]) -> str:
         name, word, plain = setting.groups()
         return as_typed(options[name], word or plain) if name in options else setting[0]
 
-    return _SETTING.sub(typed, text)
+    return _TWICE.sub(lambda twice: twice[4] or twice[1] + (twice[2] or ""), _SETTING.sub(typed, text))
 
 
 def as_typed(option: str, value: str) -> str:

@@ -25,6 +25,13 @@ def parser() -> Parser:
         ("model size", "use 1", "model size must be good, got 3; use 1"),
         ("x", "drop it (last_batch='drop')", "x must be good, got 3; drop it (--last-batch drop)"),
         ("loss", "clip it (clip_norm=1.0).", "loss must be good, got 3; clip it (--clip-norm 1.0)."),
+        (
+            "loss",
+            "keep it with last_batch=True (--last-batch) or",
+            "loss must be good, got 3; keep it with --last-batch or",
+        ),
+        ("loss", "use last_batch='drop' (--last-batch drop)", "loss must be good, got 3; use --last-batch drop"),
+        ("loss", "name one with loss (--loss)", "loss must be good, got 3; name one with --loss"),
         ("y", "name all with classes=, or seeds=[0]", "y must be good, got 3; name all with classes=, or seeds=[0]"),
     ],
 )
