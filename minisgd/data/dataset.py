@@ -11,10 +11,9 @@ import numpy as np
 from minisgd.checks import is_integer, is_number, require_kind
 from minisgd.data.arrays import given_part, read_arrays
 from minisgd.data.checks import about
-from minisgd.data.holdout import generator, strata
+from minisgd.data.holdout import generator, sample, strata
 from minisgd.data.labels import Classes, label_encoder
 from minisgd.data.split import Split, require_alike, require_codes
-from minisgd.data.splitting import sample
 from minisgd.data.standardization import Standardization
 from minisgd.data.tables.columns import Decision
 from minisgd.data.tables.encoding import Encoding

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from minisgd.data.checks import about
-from minisgd.data.holdout import generator, require_fraction
+from minisgd.data.holdout import generator, hold_out, require_fraction
 from minisgd.data.labels import Classes
 from minisgd.data.split import Split, require_length
-from minisgd.data.splitting import hold_out
 from minisgd.data.tables.columns import TableOptions, decide
 from minisgd.data.tables.encoding import Encoding
 from minisgd.data.tables.table import Table

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minisgd.data.splitting import allocate, hold_out, sample
+from minisgd.data.holdout import allocate, hold_out, sample
 from minisgd.errors import DataError
 
 groups = st.lists(st.integers(0, 6), min_size=2, max_size=80).map(np.array)
