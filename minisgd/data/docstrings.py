@@ -6,8 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from minisgd.data.dataset import Dataset
-from minisgd.data.readers import READERS
-from minisgd.data.readers.reader import TableReader
+from minisgd.data.readers.csv import read_csv
 from minisgd.data.tables.columns import TableOptions
 from minisgd.data.tabular import dataset_of
 from minisgd.typing import Seed
@@ -27,9 +26,6 @@ def docstrings(*, validation: float | None = 0.2, seed: Seed = 0) -> Dataset:
 
     Source: CPython 3.11.7, Python Software Foundation License Version 2; see docstrings.LICENSE.md.
     """
-    reader = next(reader for reader in READERS if reader.takes(str(_FILE)))
-    assert isinstance(reader, TableReader)
-    table = reader.read(str(_FILE), True)
-    options = TableOptions(text="text")
+    table, options = read_csv(_FILE, header=True), TableOptions(text="text")
     data = dataset_of(table, target="topic", options=options, validation=validation, seed=seed)
     return replace(data, name="docstrings")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import re
 import struct
+from collections.abc import Container
 from math import prod
 from pathlib import Path
 from typing import IO
@@ -89,10 +90,11 @@ def read_idx_folder(folder: str | Path) -> Arrays:
             raise DataError(
                 str(folder),
                 expected=f"a folder with one {role} pair",
-                got=f"{', '.join(files)}",
+                got=", ".join(files),
                 fix="keep one pair per split",
             )
-        arrays[role] = (_images(pair["images"]), _labels(pair["labels"]), None)
+        images = _read_array(pair["images"], range(2, _MOST_AXES + 1), "images (N, H, W)")
+        arrays[role] = (as_images(images), _read_array(pair["labels"], (1,), "labels (N,)"), None)
     if "train" not in arrays:
         raise DataError(
             str(folder),
@@ -136,28 +138,13 @@ def _read(stream: IO[bytes], limit: int) -> bytearray:
     return values
 
 
-def _images(path: Path) -> HostArray:
-    images = read_idx(path)
-    if images.ndim < 2:
-        raise DataError(
-            str(path),
-            expected="images (N, H, W)",
-            got=f"shape {images.shape}",
-            fix="check that the two files are not swapped",
-        )
-    return as_images(images)
-
-
-def _labels(path: Path) -> HostArray:
-    labels = read_idx(path)
-    if labels.ndim != 1:
-        raise DataError(
-            str(path),
-            expected="labels (N,)",
-            got=f"shape {labels.shape}",
-            fix="check that the two files are not swapped",
-        )
-    return labels
+def _read_array(path: Path, axes: Container[int], expected: str) -> HostArray:
+    """Read one file of a pair, whose array has so many axes."""
+    array = read_idx(path)
+    if array.ndim not in axes:
+        fix = "check that the two files are not swapped"
+        raise DataError(str(path), expected=expected, got=f"shape {array.shape}", fix=fix)
+    return array
 
 
 def _role(stem: str, folder: Path) -> str:

@@ -30,16 +30,7 @@ def read_npy_pair(x: str | Path, y: str | Path) -> Arrays:
     Raises:
         DataError: For a file that cannot be read.
     """
-    return {"train": (as_images(_read(Path(x), mapped=True)), _read(Path(y)), None)}
-
-
-def read_npy(path: Path) -> HostArray:
-    """Read one .npy file.
-
-    Raises:
-        DataError: For a file that cannot be read.
-    """
-    return _read(path)
+    return {"train": (as_images(read_npy(Path(x), mapped=True)), read_npy(Path(y)), None)}
 
 
 class Header(NamedTuple):
@@ -90,7 +81,12 @@ class Header(NamedTuple):
         return flat.reshape(self.shape, order=self.order)
 
 
-def _read(path: Path, *, mapped: bool = False) -> HostArray:
+def read_npy(path: Path, *, mapped: bool = False) -> HostArray:
+    """Read one .npy file, or map it into memory.
+
+    Raises:
+        DataError: For a file that cannot be read.
+    """
     existing(path)
     with refusing(path, _EXPECTED, _FIX), path.open("rb") as stream:
         if stream.read(2) == b"PK":
