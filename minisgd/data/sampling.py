@@ -104,23 +104,9 @@ class Sampler(ABC):
         self._at = 0
         self._shuffle()
 
-    def keep(self, rows: Any) -> None:
-        """Keep only these replicas: a mask (R,) or their numbers; the others leave, the kept go on unchanged.
-
-        Raises:
-            ArgumentError: For a mask of another length or numbers out of range.
-        """
-        chosen = np.asarray(rows)
-        try:
-            kept = np.arange(len(self.seeds))[chosen if chosen.size else chosen.astype(np.int64)]
-        except IndexError as error:
-            raise ArgumentError(
-                "rows",
-                expected=f"a mask of length {len(self.seeds)}, or replica numbers below it",
-                got=rows,
-                fix="select among the replicas that are left",
-            ) from error
-        self._reset([self.seeds[row] for row in kept])
+    def keep(self, rows: Sequence[int] | HostArray) -> None:
+        """Keep only these replicas, by number; the others leave, the kept go on unchanged."""
+        self._reset([self.seeds[row] for row in rows])
         self._shuffle()
 
     def state(self) -> dict[str, Any]:
