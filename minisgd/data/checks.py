@@ -77,7 +77,7 @@ def as_features(x: Any, name: str = "x") -> HostArray:
         raise DataError(
             name, expected="an array of real numbers", got=f"dtype {x.dtype}", fix="encode every feature as a number"
         )
-    dtype = _feature_dtype(x.dtype)
+    dtype = x.dtype if x.dtype == np.uint8 else _float_dtype(x.dtype)
     if isinstance(x, np.memmap):
         if x.dtype != dtype or not x.flags.c_contiguous:
             raise DataError(
@@ -93,7 +93,7 @@ def as_features(x: Any, name: str = "x") -> HostArray:
 def as_sparse(x: Any) -> Any:
     """Return a sparse matrix as rows of float32 or float64."""
     rows = x if isinstance(x, SparseRows) else SparseRows(x)
-    return rows.astype(np.float64 if rows.dtype.kind == "f" and rows.dtype.itemsize >= 8 else np.float32, copy=False)
+    return rows.astype(_float_dtype(rows.dtype), copy=False)
 
 
 def as_weight(weight: Any, name: str = "weight") -> HostArray:
@@ -133,7 +133,6 @@ def check_finite(array: HostArray, name: str) -> None:
             )
 
 
-def _feature_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    if dtype == np.uint8:
-        return np.dtype(np.uint8)
+def _float_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype of features as floats: float64 where they are, else float32."""
     return np.dtype(np.float64 if dtype.kind == "f" and dtype.itemsize >= 8 else np.float32)

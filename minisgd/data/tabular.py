@@ -12,18 +12,18 @@ from minisgd.data.tables.cells import as_text
 from minisgd.data.tables.columns import TableOptions, decide, require_columns
 from minisgd.data.tables.learnable import TableTarget, find_target, usable
 from minisgd.data.tables.table import Table
-from minisgd.data.target import LabelKind, Target, Task, require_task
+from minisgd.data.target import LabelKind, Target, Task
 from minisgd.typing import Seed
 
 
 def dataset_of(
     table: Table,
     *,
-    target: str | Sequence[str] | None = None,
+    target: str | Sequence[str] | None,
     task: Task | None = None,
-    options: TableOptions | None = None,
-    validation: float | None = 0.2,
-    seed: Seed = 0,
+    options: TableOptions,
+    validation: float | None,
+    seed: Seed,
 ) -> Dataset:
     """Return a table as a data set: numbers standardized, categories one-hot, regression targets standardized.
 
@@ -31,8 +31,6 @@ def dataset_of(
         DataError: For a table that nothing can be learned from.
         ArgumentError: For options that do not fit it.
     """
-    options = options or TableOptions()
-    require_task(task)
     found = find_target(table, target, task)
     if options.text is None:
         rough = decide(table, found.rows, found.names, options)  # which columns count, where rows with gaps do not

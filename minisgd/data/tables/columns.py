@@ -230,11 +230,7 @@ def _unlike_a_number(values: Sequence[str]) -> str:
 
 def date_format(values: Sequence[str]) -> str:
     """Return the format in which all texts are dates, or "" where there is none."""
-    return next((written for written in _FORMATS if _fits(values[0], written) and _all_fit(values, written)), "")
-
-
-def _all_fit(values: Sequence[str], written: str) -> bool:
-    return all(_fits(value, written) for value in values)
+    return next((written for written in _FORMATS if all(_fits(value, written) for value in values)), "")
 
 
 def _fits(value: str, written: str) -> bool:

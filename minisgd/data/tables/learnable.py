@@ -36,11 +36,8 @@ class TableTarget:
         """Say what was decided about the target, of n rows."""
         gone = n - len(self.rows)
         left_out = f"; {gone:,} rows without it left out" if gone else ""
-        what = f"{self.guess.task}"
-        return [
-            Decision(name, "target", f"{what}: {self.guess.reason}{left_out}", "--target, --task")
-            for name in self.names
-        ]
+        reason = f"{self.guess.task}: {self.guess.reason}{left_out}"
+        return [Decision(name, "target", reason, "--target, --task") for name in self.names]
 
 
 def find_target(table: Table, target: str | Sequence[str] | None, task: Task | None) -> TableTarget:
