@@ -88,27 +88,28 @@ def acts_on_steps(callback: Callback) -> bool:
     return kind.on_step is not Callback.on_step or kind.on_gradient is not Callback.on_gradient
 
 
-class _Improvement:
-    """Tell whether a metric of the records has improved."""
+class _MetricCallback(Callback):
+    """Follow a recorded metric, and tell whether it has improved."""
 
-    def __init__(self, metric: str, mode: Mode | None, min_delta: float, training: TrainingState) -> None:
-        self.metric, self.min_delta = metric, min_delta
-        self.sign = -1.0 if _direction(metric, mode, training) == "max" else 1.0
-        self.best = inf
+    def __init__(self, metric: str, mode: Mode | None, min_delta: float = 0.0) -> None:
+        if mode not in ("min", "max", None):
+            raise ArgumentError("mode", expected="'min', 'max' or None", got=repr(mode), fix="'max' if more is better")
+        if not isinstance(metric, str) or not metric:
+            fix = "for example 'val_loss'"
+            raise ArgumentError("metric", expected="the name of what is recorded", got=repr(metric), fix=fix)
+        self.metric, self.mode, self.min_delta = metric, mode, min_delta
 
-    def improved(self, record: Record) -> bool:
-        value = record.get(self.metric)
-        if value is None:
-            raise ArgumentError(
-                "metric",
-                expected="one that the training run records",
-                got=self.metric,
-                fix=f"choose among {', '.join(k for k, v in record.items() if v is not None)}",
-            )
-        signed = self.sign * value
-        if isnan(signed) or signed > self.best - self.min_delta:
+    def on_start(self, training: TrainingState) -> None:
+        self._sign = -1.0 if _direction(self.metric, self.mode, training) == "max" else 1.0
+        self._best = inf
+
+    def _improved(self, record: Record) -> bool:
+        value = record[self.metric]
+        assert value is not None, "what is recorded at all is measured in every evaluation"
+        signed = self._sign * value
+        if isnan(signed) or signed > self._best - self.min_delta:
             return False
-        self.best = signed
+        self._best = signed
         return True
 
 
@@ -139,12 +140,7 @@ def _direction(metric: str, mode: Mode | None, training: TrainingState) -> Mode:
     return mode or known or "min"
 
 
-def _require_mode(mode: Mode | None) -> None:
-    if mode not in ("min", "max", None):
-        raise ArgumentError("mode", expected="'min', 'max' or None", got=repr(mode), fix="'max' if more is better")
-
-
-class EarlyStopping(Callback):
+class EarlyStopping(_MetricCallback):
     """End the training run when a metric has not improved for ``patience`` evaluations.
 
     Args:
@@ -161,26 +157,25 @@ class EarlyStopping(Callback):
     def __init__(
         self, patience: int = 5, *, metric: str = "val_loss", mode: Mode | None = None, min_delta: float = 0.0
     ) -> None:
-        _require_mode(mode)
-        _require_metric(metric)
-        self.patience, self.metric, self.mode, self.min_delta = positive(patience, "patience"), metric, mode, min_delta
+        super().__init__(metric, mode, min_delta)
+        self.patience = positive(patience, "patience")
 
     def on_start(self, training: TrainingState) -> None:
-        self._improvement = _Improvement(self.metric, self.mode, self.min_delta, training)
+        super().on_start(training)
         self._waited = 0
 
     def on_evaluation(self, training: TrainingState, record: Record) -> bool:
-        self._waited = 0 if self._improvement.improved(record) else self._waited + 1
+        self._waited = 0 if self._improved(record) else self._waited + 1
         return self._waited >= self.patience
 
     def state(self) -> Mapping[str, Any]:
-        return {"best": self._improvement.best, "waited": self._waited}
+        return {"best": self._best, "waited": self._waited}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._improvement.best, self._waited = state["best"], state["waited"]
+        self._best, self._waited = state["best"], state["waited"]
 
 
-class BestWeights(Callback):
+class BestWeights(_MetricCallback):
     """Put back the weights of the best evaluation when the training run ends.
 
     Args:
@@ -192,26 +187,23 @@ class BestWeights(Callback):
     """
 
     def __init__(self, *, metric: str = "val_loss", mode: Mode | None = None) -> None:
-        _require_mode(mode)
-        _require_metric(metric)
-        self.metric, self.mode = metric, mode
-        self._saved: tuple[HostArray, HostArray] | None = None
+        super().__init__(metric, mode)
 
     def on_start(self, training: TrainingState) -> None:
-        self._improvement = _Improvement(self.metric, self.mode, 0.0, training)
-        self._saved = None
+        super().on_start(training)
+        self._saved: tuple[HostArray, HostArray] | None = None
 
     def on_evaluation(self, training: TrainingState, record: Record) -> bool:
-        if self._improvement.improved(record):
+        if self._improved(record):
             net = training.session.network
             self._saved = net.ops.to_host(net.vector), net.ops.to_host(net.statistics)
         return False
 
     def state(self) -> Mapping[str, Any]:
-        return {"best": self._improvement.best, "saved": self._saved}
+        return {"best": self._best, "saved": self._saved}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._improvement.best = state["best"]
+        self._best = state["best"]
         self._saved = None if state["saved"] is None else tuple(state["saved"])
 
     def on_end(self, training: TrainingState) -> None:
@@ -219,13 +211,6 @@ class BestWeights(Callback):
             net = training.session.network
             net.ops.upload(self._saved[0], out=net.vector)
             net.ops.upload(self._saved[1], out=net.statistics)
-
-
-def _require_metric(metric: Any) -> None:
-    if not isinstance(metric, str) or not metric:
-        raise ArgumentError(
-            "metric", expected="the name of what is recorded", got=repr(metric), fix="for example 'val_loss'"
-        )
 
 
 def require_callbacks(callbacks: Any) -> None:
