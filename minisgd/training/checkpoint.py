@@ -61,9 +61,7 @@ class CheckpointFolder:
         here, there = self.path / f"{name}.json", self.path / f"{name}.safetensors"
         if name not in self._own:
             with output_errors(self.argument, "a folder that can be written to"):
-                here.unlink(
-                    missing_ok=True
-                )  # of an earlier training run: it must not stand beside the tensors of this one
+                here.unlink(missing_ok=True)  # an earlier run's: it must not stand beside the tensors of this one
         write_atomically(there, content, self.argument)
         text = json.dumps({"format": FORMAT, "sha256": digest, "state": document}, allow_nan=False)
         write_atomically(here, text.encode(), self.argument)
@@ -76,11 +74,9 @@ class CheckpointFolder:
         Raises:
             CheckpointError: If there is none.
         """
-        problem = "no such folder"
-        if self.path.exists():
-            problem = (
-                "no checkpoint in it" if self.path.is_dir() else f"a file: its folder is {str(self.path.parent)!r}"
-            )
+        problem = f"a file: its folder is {str(self.path.parent)!r}" if self.path.exists() else "no such folder"
+        if self.path.is_dir():
+            problem = "no checkpoint in it"
         for document in sorted(self.path.glob(f"{_PREFIX}*.json"), reverse=True):
             try:
                 state = _read(document)

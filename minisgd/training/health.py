@@ -6,10 +6,9 @@ import warnings
 
 import numpy as np
 
-from minisgd.data import Split
 from minisgd.training.history import Record
+from minisgd.training.scoring import scaled
 from minisgd.training.state import TrainingState
-from minisgd.typing import HostArray
 
 BARELY = 0.98
 """A training loss of more than this share of that of the best constant answer has learned next to nothing."""
@@ -64,7 +63,7 @@ def constant_loss(training: TrainingState) -> float | None:
 def diagnosis(training: TrainingState, loss: float, constant: float) -> str:
     """Say what the outputs show, and the likely cause."""
     few = training.data.train.take(slice(0, PROBED))
-    outputs = training.network.predict(_as_read(few, training.data.scale)).reshape(len(few), -1)  # (n, O)
+    outputs = training.network.predict(scaled(few.x, training.data.scale)).reshape(len(few), -1)  # (n, O)
     said = f"after {training.session.epochs:.3g} epochs the training loss is {loss:.4g}"
     said += f", no better than {constant:.4g} for one answer to all examples"
     if np.ptp(outputs, axis=0).max() <= 1e-4 * max(float(np.abs(outputs).max()), 1e-6):
@@ -89,8 +88,3 @@ def unscaled(training: TrainingState) -> str:
     if target > WIDE:
         return f"targets reach {target:.4g}: standardize them with standardize_target=True"
     return ""
-
-
-def _as_read(split: Split, scale: float) -> HostArray:
-    """Return examples as ``network.predict`` takes them."""
-    return split.x if split.x.dtype == np.uint8 or scale == 1 else split.x * np.asarray(scale, split.x.dtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import prod
 
 from minisgd.backend import Ops, Plan
 from minisgd.errors import MemoryLimitError, MinisgdError
@@ -55,10 +56,7 @@ def planned_memory(network: Network, plan: Callable[[], Plan]) -> Iterator[None]
     except MinisgdError:
         raise
     except MemoryError as problem:
-        replicas = 1
-        for n in network.lead:
-            replicas *= n
-        asked, free = plan(), network.ops.free_memory()
+        replicas, asked, free = prod(network.lead), plan(), network.ops.free_memory()
         left = "" if free is None else f"; {format_bytes(free)} are free"
         raise MemoryLimitError(
             f"memory of device {network.ops.device!r}",

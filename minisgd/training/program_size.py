@@ -22,7 +22,7 @@ EXAMPLES = 32
 def program_bytes(recipe: Recipe) -> int:
     """Return about the most bytes that a step takes besides its arrays while it is recorded and translated.
 
-    It is recorded on arrays that nobody writes, and so need not be in memory.
+    It is recorded on arrays that are never written, and so need not be in memory.
     """
     b = min(recipe.batch_size, EXAMPLES)
     spec, labels = recipe.feed.spec, recipe.feed.spec.kind == "labels"

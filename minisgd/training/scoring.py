@@ -85,8 +85,7 @@ def measure(network: Network, data: Dataset, split: Split, metrics: Mapping[str,
 def answers_of(network: Network, data: Dataset, split: Split) -> tuple[HostArray, dict[str, HostArray]]:
     """Return the targets as they were, and the predictions as metrics need them."""
     model = Predictor(network, Preprocessing.of(data))
-    x = split.x if split.x.dtype == np.uint8 or data.scale == 1 else split.x * np.asarray(data.scale, split.x.dtype)
-    answers, y = model.of(x), split.y
+    answers, y = model.of(scaled(split.x, data.scale)), split.y
     if data.task == "regression":
         scale = data.target.scale if data.target is not None else None
         y = y if scale is None else scale.restore(y.reshape(len(y), -1)).reshape(y.shape)
@@ -94,3 +93,8 @@ def answers_of(network: Network, data: Dataset, split: Split) -> tuple[HostArray
     if data.task == "classification" and y.dtype.kind == "f":  # soft labels: the likeliest class
         y = y.argmax(axis=1)
     return y, {"scores": model.probabilities(answers), "labels": model.codes(answers)}
+
+
+def scaled(x: HostArray, scale: float) -> HostArray:
+    """Return features as ``network.predict`` takes them: bytes, which it scales, as they are, and floats scaled."""
+    return x if x.dtype == np.uint8 or scale == 1 else x * np.asarray(scale, x.dtype)

@@ -28,8 +28,6 @@ from minisgd.training.session import Session
 from minisgd.training.trace import TraceResult
 from minisgd.typing import Array, Shape
 
-__all__ = ["explain"]
-
 
 def explain(
     network: Network,

@@ -39,8 +39,6 @@ def require_layers(trace: TraceResult, layers: Sequence[str]) -> None:
     Raises:
         ArgumentError: If a layer of the trace is not in the network.
     """
-    if not isinstance(trace, TraceResult):
-        raise ArgumentError("trace", expected="a TraceResult", got=type(trace).__name__, fix="pass trace.result")
     if unknown := [layer for layer in trace.layers if layer not in layers]:
         raise ArgumentError(
             "trace",
