@@ -25,29 +25,17 @@ from minisgd.typing import HostArray
 ClassWeight: TypeAlias = Literal["balanced"] | Mapping[Any, float]
 
 BATCH_SIZE = 32
-"""Examples of a batch where nobody said."""
+"""Examples of a batch by default."""
 EPOCHS = 10.0
-"""Passes over the data where nobody said; over tables more, if they are small."""
+"""Passes over the data by default; more over small tables."""
 FEWEST_UPDATES, MOST_UPDATES = 400, 3500
 """A table of N rows gets N updates, held to these bounds."""
 MOST_EPOCHS = 200.0
-"""Values of a few dozen rows are learned by heart in more passes, at the cost of all others."""
+"""With more passes, regression on a few dozen rows overfits."""
 
 
-def as_dataset(
-    data: Any,
-    validation: Any,
-    seed: int,
-    *,
-    task: Task | None = None,
-    loss: Loss | None = None,
-    class_weight: ClassWeight | None = None,
-) -> Dataset:
-    """Return a Dataset from a Dataset, a data frame or (x, y), with a validation split if one is asked for."""
-    return weighted(_dataset(data, validation, seed, task, loss), class_weight)
-
-
-def _dataset(data: Any, validation: Any, seed: int, task: Task | None, loss: Loss | None) -> Dataset:
+def as_dataset(data: Any, validation: Any, seed: int, *, task: Task | None = None, loss: Loss | None = None) -> Dataset:
+    """Return a Dataset from a Dataset, a data frame, (x, y) or batches, with a validation split if one is asked for."""
     if isinstance(data, Dataset):
         if task is not None and task != data.task:
             raise ArgumentError(
@@ -68,7 +56,7 @@ def _dataset(data: Any, validation: Any, seed: int, task: Task | None, loss: Los
         if more:
             fix = "pass arrays or a memory-mapped file: only ms.train reads streams"
             raise DataError("data", expected=f"a stream of at most {len(rows[0]):,} examples", got="more", fix=fix)
-        return _dataset(rows, validation, seed, task, loss)
+        return as_dataset(rows, validation, seed, task=task, loss=loss)
     raise DtypeError(
         "data",
         expected="a Dataset, a data frame, a pair (x, y), or batches of a function or an ms.Stream",
@@ -138,7 +126,7 @@ def weighted(data: Dataset, class_weight: ClassWeight | None) -> Dataset:
 
 
 def default_batch_size(n: int, couples_batch: bool = False) -> int:
-    """Return the batch size of N examples where nobody said: 32, or what there is, and no single example left over."""
+    """Return the default batch size for N examples: 32 or N, such that no single example is left over for BatchNorm."""
     size = min(BATCH_SIZE, n)
     while couples_batch and size > 2 and n % size == 1:
         size -= 1
@@ -146,7 +134,7 @@ def default_batch_size(n: int, couples_batch: bool = False) -> int:
 
 
 def default_epochs(data: Dataset, batch_size: int) -> float:
-    """Return the passes over a data set where nobody said: 10; over a table of N rows, as make about N updates."""
+    """Return the default number of epochs: 10; over a table of N rows, as many as make about N updates."""
     if data.encoding is None:
         return EPOCHS
     updates = min(max(len(data), FEWEST_UPDATES), MOST_UPDATES)
@@ -155,7 +143,7 @@ def default_epochs(data: Dataset, batch_size: int) -> float:
 
 
 def default_optimizer(data: Dataset, network: Network) -> Optimizer:
-    """Return the optimizer where nobody said: SGD for classes, and Adam for values, whose errors may be of any size.
+    """Return the default optimizer: SGD for classes, and Adam for values, whose errors may be of any size.
 
     One dense layer alone is a convex problem, on which Adam may take larger steps.
     """

@@ -31,6 +31,7 @@ from minisgd.training.intake import (
     default_batch_size,
     default_epochs,
     default_optimizer,
+    weighted,
 )
 from minisgd.training.interruption import Interruption
 from minisgd.training.keeper import Keeper
@@ -151,7 +152,7 @@ def train(
     data, stream = opened(data)
     if stream is not None:
         check_streamed(stream, validation, class_weight, sampling, epochs, resume)
-    raw = as_dataset(data, validation, seed, task=task, loss=loss, class_weight=class_weight)
+    raw = weighted(as_dataset(data, validation, seed, task=task, loss=loss), class_weight)
     dataset = with_soft_labels(raw, transforms := as_transforms(transform))
     if stream is not None:
         dataset = in_buffer(dataset, dtype, sampling)

@@ -35,7 +35,7 @@ def test_weights_by_name_multiply_those_of_examples():
 )
 def test_class_weights_that_are_refused(data, class_weight, message):
     with pytest.raises(ms.ArgumentError, match=message):
-        as_dataset(data, None, 0, class_weight=class_weight)
+        weighted(as_dataset(data, None, 0), class_weight)
 
 
 def test_class_weights_help_the_rare_class():
@@ -99,7 +99,7 @@ def test_small_tables_train_by_default(n):
 def test_classes_may_be_numbers_in_weights_as_they_are_in_the_labels():
     y = np.arange(30) % 2
     weights = [
-        as_dataset((np.eye(30), labels), None, 0, class_weight={label: 3.0}).train.weight
+        weighted(as_dataset((np.eye(30), labels), None, 0), {label: 3.0}).train.weight
         for labels, label in ((y, 1), (y.astype(float), 1.0), (y.astype(np.float32), np.float32(1)), (y > 0, True))
     ]
     for weight in weights:
