@@ -116,7 +116,7 @@ def read_arrays(
 
 
 def given_part(part: Any, role: str) -> Part:
-    """Return (x, y) or (x, y, weight) that somebody gave as a split."""
+    """Return a split given as (x, y) or (x, y, weight), or as a Split."""
     part = (part.x, part.y, part.weight) if isinstance(part, Split) else part
     if not isinstance(part, tuple) or len(part) not in (2, 3):
         raise ArgumentError(role, expected="(x, y) or (x, y, weight)", got=type(part), fix="pass a tuple")

@@ -17,7 +17,7 @@ Source: TypeAlias = Iterable[Any] | Callable[[], Iterable[Any]]
 Rows: TypeAlias = tuple[HostArray, HostArray]
 
 BUFFER_BYTES = 64 << 20
-"""How many bytes of examples the buffer holds where nobody said how many examples."""
+"""Bytes of examples that the buffer holds by default."""
 
 
 class Stream:

@@ -13,7 +13,7 @@ from minisgd.optim import Optimizer, as_optimizer
 from minisgd.training.intake import default_batch_size, default_optimizer
 
 BUDGET = "20s"
-"""What the study may take where nobody said: "auto:1min" is a minute."""
+"""What the study may take by default; "auto:1min" is a minute."""
 
 SEEDS = 2
 """Training runs at every batch size and learning rate: enough to choose by, not to say how sure it is."""

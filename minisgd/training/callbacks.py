@@ -151,7 +151,7 @@ class EarlyStopping(_MetricCallback):
 
     Raises:
         ArgumentError: If patience is not a positive integer; before the first step, for a metric that is not recorded,
-            or whose direction nobody said.
+            or whose direction is not known.
     """
 
     def __init__(
@@ -183,7 +183,7 @@ class BestWeights(_MetricCallback):
         mode: "max" if more is better, "min" if less is; known for losses, accuracy and metrics that have a name.
 
     Raises:
-        ArgumentError: Before the first step, for a metric that is not recorded, or whose direction nobody said.
+        ArgumentError: Before the first step, for a metric that is not recorded, or whose direction is not known.
     """
 
     def __init__(self, *, metric: str = "val_loss", mode: Mode | None = None) -> None:

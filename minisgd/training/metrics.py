@@ -34,7 +34,7 @@ class Metric:
     Args:
         function: Called with targets and predictions, and with the weights of the examples if it has a parameter
             ``weight``.
-        mode: "max" where more is better, "min" where less is, None where nobody said.
+        mode: "max" where more is better, "min" where less is, None where it is not known.
         needs: "values", predictions in the shape and units of regression targets; "labels", class codes (N,); or
             "scores", probabilities (N, C), or (N, O) for several labels. None: labels for classes, values otherwise.
 

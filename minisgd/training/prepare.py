@@ -99,7 +99,7 @@ class Prepared:
         return session
 
     def _session_type(self) -> type[Session]:
-        """Return how updates are taken: one by one where somebody has to look or to add up in between."""
+        """Return how updates are taken: one by one where something is measured or added up in between."""
         recipe = self.recipe
         if recipe.communicator is not None:
             return SynchronisedSession if recipe.synchronised else DistributedSession

@@ -18,7 +18,7 @@ class ProgressLine:
     """Rewrites one line: a bar, the share done, the time left, and the loss of the last evaluation."""
 
     def __init__(self, wanted: bool | None) -> None:
-        self.on = somebody_looks() if wanted is None else wanted
+        self.on = is_watched() if wanted is None else wanted
         self._begun = self._shown = perf_counter()
         self._delay = SHOWN_AFTER if wanted is None else 0.0
         self._width = 0
@@ -54,7 +54,7 @@ class ProgressLine:
         self._width = len(text)
 
 
-def somebody_looks() -> bool:
+def is_watched() -> bool:
     """Tell whether stderr is a terminal or the output of a notebook's cell."""
     try:
         return "ipykernel" in sys.modules or sys.stderr.isatty()

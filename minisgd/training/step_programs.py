@@ -95,7 +95,7 @@ class StepPrograms:
                 x, y = batch["x"], batch["target"]
                 given = (self.recipe.transforms, self.seeds, len(net.lead), x, y, self.clock)
                 ops.run("function", augment, given, (x, y), x)
-                ops.run("function", _nothing, (), (x, y), y)  # so that nobody reads the targets before
+                ops.run("function", _nothing, (), (x, y), y)  # so that the targets are not read before
         with ops.record() as gradient:
             with ops.scope("forward"):
                 net.forward(ops, batch["x"])

@@ -17,7 +17,7 @@ from minisgd.errors import ArgumentError
 from minisgd.typing import Array, HostArray
 
 SHARDS = 8
-"""Shards of a batch where nobody says otherwise: the same bits on 1, 2, 4 and 8 ranks. Other numbers of ranks n take
+"""Shards of a batch by default: the same bits on 1, 2, 4 and 8 ranks. Other numbers of ranks n take
 the least n·2^k that is not below it."""
 
 

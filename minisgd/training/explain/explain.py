@@ -160,9 +160,9 @@ def _read(
     given[type(loss).__name__] = arrays_of(loss)
     calls = [call for program in programs for call in program]
     owners = {layer: Names(ops, arrays) for layer, arrays in given.items()}
-    nobody = Names(ops, {})
+    unnamed = Names(ops, {})
     return [
-        _line(call, owners.get(call.layer, nobody), memory, micros[position] if micros else None)
+        _line(call, owners.get(call.layer, unnamed), memory, micros[position] if micros else None)
         for position, call in enumerate(calls)
     ]
 

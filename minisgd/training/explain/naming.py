@@ -75,7 +75,7 @@ class Names:
         self._written: list[str] = []
 
     def read(self, array: Array) -> str | None:
-        """Return the name of an operand, or None where it belongs to nobody here."""
+        """Return the name of an operand, or None where it is a view of none of these arrays."""
         found = self._find(View.of(self.ops, array))
         latest = [name for name in reversed(self._written) if name in found]
         first = [*latest, *(name for name in found if name in INPUTS), *found]
@@ -109,7 +109,7 @@ class Names:
 
 
 def constant(array: Array) -> str:
-    """Name an array that nobody declared: a number by its value, the classes as a range, or padding."""
+    """Name an array that no layer declared: a number by its value, the classes as a range, or padding."""
     if array.size == 1:
         return f"{array.item():.4g}"
     return f"0…{array.size - 1}" if array.dtype.kind == "i" else "padded"

@@ -24,8 +24,8 @@ def time_calls(programs: Sequence[Program]) -> list[float]:
     """Return the median microseconds of every call, over replays of all programs in turn.
 
     The calls are executed in the order of a replay and listed in the order in which they were recorded. One that
-    takes less than about a microsecond is mostly the cost of calling it. Each is replayed by itself, by whoever
-    executes the program.
+    takes less than about a microsecond is mostly the cost of calling it. Each is replayed by itself, by the
+    executor of the program.
     """
     calls = list(_in_order(programs))
     with blas_threads(choose_threads(largest_product(programs))), quiet_arithmetic():
