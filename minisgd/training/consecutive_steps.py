@@ -53,7 +53,7 @@ class ConsecutiveStepsSession(Session):
         self._move(done - n, b)
         self._loss_count += done * b
         if self.steps % FLUSH_EVERY == 0:
-            self._flush().replay()
+            self._flush.replay()
         self._pace = (perf_counter() - begun) / done
 
     def _affordable(self) -> int:
@@ -106,7 +106,7 @@ class ConsecutiveStepsSession(Session):
         if b not in self._updates:
             gather, gradient, index = self._gradient(b)
             gathered = [] if self.recipe.feed.shared else [gather]
-            update = self.ops.join(*gathered, self._interpolation(), gradient, self._update(b))
+            update = self.ops.join(*gathered, self.interpolation, gradient, self._update(b))
             update.forget_calls()
             del self._gradients[b]  # recorded again should a single step be asked for
             self._updates[b] = update, gather, index

@@ -44,7 +44,7 @@ class MultiStepSession(Session):
             for _ in range(n):
                 one.replay()
         if self.steps % FLUSH_EVERY == 0:
-            self._flush().replay()
+            self._flush.replay()
 
     def _draw(self, until: Callable[[], bool]) -> tuple[int, int]:
         """Draw batches of one size b for the coming n updates; return b and n."""
@@ -112,7 +112,7 @@ class MultiStepSession(Session):
                 ops.take_next(step, rates, indices)
             # a batch that all replicas share is gathered once, before the first update
             gathered = [] if self.recipe.feed.shared else [gather]
-            one = ops.join(take, *gathered, self._interpolation(), gradient, self._update(b))
+            one = ops.join(take, *gathered, self.interpolation, gradient, self._update(b))
             self._joined[b] = one, ops.join(*[one] * self.recipe.steps_per_launch)
         return self._joined[b]
 

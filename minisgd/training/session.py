@@ -80,8 +80,8 @@ class Session(StepPrograms):
         """
         self._follow_schedules()
         index = self.sampler.next(self.size)
-        if interpolation := self._interpolation():
-            interpolation.replay()
+        if self.interpolation:
+            self.interpolation.replay()
         gradient = self.compute_gradient(index)
         if between is not None:
             between(index, gradient)
@@ -92,7 +92,7 @@ class Session(StepPrograms):
         self.steps += 1
         self.examples += index.shape[-1]
         if self.steps % FLUSH_EVERY == 0:
-            self._flush().replay()
+            self._flush.replay()
 
     def _follow_schedules(self) -> None:
         """Set the batch size and the learning rate of the coming update."""
@@ -136,7 +136,7 @@ class Session(StepPrograms):
             n = part.shape[-1]
             self.ops.upload(n / b, out=self.share)
             self._replay(part, n)
-            self._accumulate().replay()
+            self._accumulate.replay()
         return self.total
 
     def _replay(self, index: HostArray, n: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from math import prod
 
 from minisgd.backend import Arena, Plan, Program
@@ -55,10 +56,9 @@ class StepPrograms:
             self.total = self.arena.view(self.recipe.total_request(), lead)
         self._gradients: dict[int, tuple[Program, Program, Array]] = {}
         self._rows: dict[str, Array] = {}
-        self._interpolation_program: Program | None = None
         self._update_programs: dict[int, Program] = {}
-        self._accumulate_program: Program | None = None
-        self._flush_program: Program | None = None
+        for recorded_once in ("interpolation", "_accumulate", "_flush"):
+            vars(self).pop(recorded_once, None)
 
     def _gradient(self, b: int) -> tuple[Program, Program, Array]:
         if b not in self._gradients:
@@ -115,13 +115,9 @@ class StepPrograms:
             require_gradient(net, loss, (b, *net.input_shape), gradient)
         return gather, gradient, feed.index(self.arena, b, net.lead)
 
-    def _interpolation(self) -> Program:
-        if self._interpolation_program is None:
-            self._interpolation_program = self.record_interpolation()
-        return self._interpolation_program
-
-    def record_interpolation(self) -> Program:
-        """Record the way to where the optimizer takes the gradient: nothing, where that is at the weights."""
+    @cached_property
+    def interpolation(self) -> Program:
+        """The way to where the optimizer takes the gradient: nothing, where that is at the weights."""
         optimizer, buffers = self.recipe.optimizer, self._update_buffers()
         with self.ops.record() as program, self.ops.scope("interpolate", type(optimizer).__name__):
             self.ops.method(optimizer, "interpolate")(self.ops, buffers)
@@ -147,25 +143,23 @@ class StepPrograms:
             require_update(recipe.optimizer, buffers.w, update)
         return update
 
+    @cached_property
     def _flush(self) -> Program:
-        if self._flush_program is None:
-            with self.ops.record() as program, self.ops.scope("flush"):
-                self.recipe.optimizer.flush(self.ops, self._update_buffers())
-            self._flush_program = program
-        return self._flush_program
+        with self.ops.record() as program, self.ops.scope("flush"):
+            self.recipe.optimizer.flush(self.ops, self._update_buffers())
+        return program
 
     def _update_buffers(self) -> UpdateBuffers:
         recipe, net = self.recipe, self.network
         g = self.total if recipe.accumulates else self.gradient
         return recipe.optimizer.buffers(self.arena, net.layout, net.vector, g, self.lr_array, self._rows)
 
+    @cached_property
     def _accumulate(self) -> Program:
-        if self._accumulate_program is None:
-            with self.ops.record() as program, self.ops.scope("accumulate", "micro-batch"):
-                self.ops.multiply(self.gradient, self.share, out=self.gradient)
-                self.ops.add(self.total, self.gradient, out=self.total)
-            self._accumulate_program = program
-        return self._accumulate_program
+        with self.ops.record() as program, self.ops.scope("accumulate", "micro-batch"):
+            self.ops.multiply(self.gradient, self.share, out=self.gradient)
+            self.ops.add(self.total, self.gradient, out=self.total)
+        return program
 
     def largest_product(self) -> int:
         """Return the FLOPs of the largest matrix product recorded so far, by which threads are chosen."""

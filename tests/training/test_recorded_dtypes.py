@@ -62,7 +62,7 @@ def programs(prepared: Prepared) -> Iterator[Program]:
     session.step()
     for gather, gradient, _ in session._gradients.values():
         yield from (gather, gradient)
-    yield from (session._update(), session._flush(), session._accumulate() if session.recipe.accumulates else Program())
+    yield from (session._update(), session._flush, session._accumulate if session.recipe.accumulates else Program())
     if evaluator is not None:
         evaluator.score()
         yield from (program for program, _ in evaluator._programs.values())

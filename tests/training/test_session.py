@@ -176,7 +176,7 @@ def test_no_array_changes_its_dtype(model, optimizer):
     for key, request in session.plan.largest.items():
         assert session.arena.storage[key].dtype == request.dtype, key
     gather, gradient, _ = session._gradient(32)
-    for call in [*gather, *session.record_interpolation(), *gradient, *session.record_update()]:
+    for call in [*gather, *session.interpolation, *gradient, *session.record_update()]:
         floats = {a.dtype for a in (*call.reads, call.out) if a.dtype.kind == "f"}
         own = {np.dtype("float32")}
         bookkeeping = call.layer == type(session.recipe.loss).__name__ or call.phase == "update"
@@ -278,13 +278,13 @@ def test_velocities_of_dead_weights_do_not_linger_among_the_denormals():
         session._update().replay()
         session.steps += 1
         if session.steps % 256 == 0:
-            session._flush().replay()
+            session._flush.replay()
     assert not ((velocity != 0) & (np.abs(velocity) < np.finfo("float32").tiny)).any()
 
 
 def test_flushing_changes_nothing_that_counts():
     flushed, kept = begin("plain", dtype="float32"), begin("plain", dtype="float32")
-    kept._flush = Program
+    kept._flush = Program()
     for _ in range(300):
         flushed.step()
         kept.step()

@@ -78,7 +78,7 @@ def explain(
     with session.ops.observed_by(announcer):
         gather, gradient, index = session.record_gradient(batch_size)
     session.ops.upload(np.arange(batch_size), out=index)
-    programs = [gather, session.record_interpolation(), gradient, session.record_update()]
+    programs = [gather, session.interpolation, gradient, session.record_update()]
     micros = time_calls(programs) if time else None
     lines = _read(session, programs, announcer.arrays, micros)
     recipe, net = session.recipe, session.network

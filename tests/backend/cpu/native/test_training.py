@@ -41,7 +41,7 @@ def trained(make: Any, steps: int = STEPS) -> Trained:
         found.append(session.network.copy().predict(prepared.data.train.x[:7]))
     found += [np.array(session.network.vector), np.array(session.network.statistics)]
     programs = [p for gather, gradient, _ in session._gradients.values() for p in (gather, gradient)]
-    more = (session._interpolation_program, session._flush_program, session._accumulate_program)
+    more = (vars(session).get(name) for name in ("interpolation", "_flush", "_accumulate"))
     programs += [p for p in (*session._update_programs.values(), *more) if p]
     if evaluator is not None:
         programs += [program for program, _ in evaluator._programs.values()]
