@@ -41,12 +41,10 @@ class ConsecutiveStepsSession(Session):
         sampler.skip(-n * b)
         order = sampler.next(n * b)  # (R, n b)
         update, gather, index = self._full_update(b)
-        if not self.recipe.feed.shared:
+        if self.recipe.feed.shared:
+            self._gather_shared(gather, b, index)
+        else:
             inputs.append((order.reshape(-1, n, b).swapaxes(0, 1).reshape(n, *index.shape), index))
-        elif self._shared_batch != b:
-            self.data.choose(self.ops, np.arange(b), out=index)
-            gather.replay()
-            self._shared_batch = b
         self.held = b
         # a training run of its own ends where its loss is not finite; a stack goes on, for the sake of the others
         done = update.replay(n, inputs, watched=None if self.network.lead else self.loss_sum)
@@ -102,7 +100,7 @@ class ConsecutiveStepsSession(Session):
     # ------------------------------------------------ recording
 
     def _full_update(self, b: int) -> tuple[Program, Program, Array]:
-        """Return the program of an update, that of gathering, for a batch that all replicas share, and the indices."""
+        """Return the program of an update, that of gathering and the indices."""
         if b not in self._updates:
             gather, gradient, index = self._gradient(b)
             gathered = [] if self.recipe.feed.shared else [gather]

@@ -27,16 +27,13 @@ class MultiStepSession(Session):
     def advance(self, until: Callable[[], bool]) -> None:
         """Take updates, at most K and at least one, and none after which ``until`` holds is passed."""
         b, n = self._draw(until)
-        ops = self.ops
         gather, _, index = self._gradient(b)
-        if not self.recipe.feed.shared:
+        if self.recipe.feed.shared:
+            self._gather_shared(gather, b, index)
+        else:
             self._upload_rows("indices", self._largest_index(), self._indices[:n])
-        elif self._shared_batch != b:
-            self.data.choose(ops, np.arange(b), out=index)
-            gather.replay()
-            self._shared_batch = b
         self._upload_rows("rates", self.lr_array, self._rates[:n])
-        ops.upload(0, out=self._step)
+        self.ops.upload(0, out=self._step)
         one, several = self._updates(b)
         if n == self.recipe.steps_per_launch:
             several.replay()

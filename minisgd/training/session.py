@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from minisgd.backend import Program
 from minisgd.data.sampling import Sampler
 from minisgd.errors import ArgumentError
 from minisgd.optim import BatchSizeSchedule, ConstantBatch, GradientMeasure, Progress
@@ -142,15 +143,19 @@ class Session(StepPrograms):
     def _replay(self, index: HostArray, n: int) -> None:
         gather, gradient, target = self._gradient(n)
         self.held = n
-        if not self.recipe.feed.shared:
+        if self.recipe.feed.shared:
+            self._gather_shared(gather, n, target)
+        else:
             self.data.choose(self.ops, index, out=target)
             gather.replay()
-        elif self._shared_batch != n:
-            # every replica sees the whole set in every step: it is gathered once
-            self.data.choose(self.ops, np.arange(n), out=target)
-            gather.replay()
-            self._shared_batch = n
         gradient.replay()
+
+    def _gather_shared(self, gather: Program, b: int, index: Array) -> None:
+        """Gather the b examples that every replica sees in every step, unless they are there already."""
+        if self._shared_batch != b:
+            self.data.choose(self.ops, np.arange(b), out=index)
+            gather.replay()
+            self._shared_batch = b
 
     def agree(self, *flags: bool) -> tuple[bool, ...]:
         """Return which flags are set in any process of this training run: here there is one."""
