@@ -63,7 +63,7 @@ def without_objects(array: HostArray) -> HostArray:
     return np.array(array.tolist()) if whole else array.astype(np.float64)
 
 
-def as_features(x: Any, name: str = "x") -> HostArray:
+def as_features(x: Any) -> HostArray:
     """Return features (N, …) as float32, float64 or uint8, in C order; one that already is so is not copied.
 
     Sparse matrices become ``SparseRows``. Booleans, other integers and float16 become float32. A memory-mapped array is
@@ -72,16 +72,16 @@ def as_features(x: Any, name: str = "x") -> HostArray:
     if isinstance(x, SparseRows) or is_sparse(x):
         rows: HostArray = as_sparse(x)
         return rows
-    x = as_host(x, name)
+    x = as_host(x, "x")
     if x.dtype.kind not in "biuf":
         raise DataError(
-            name, expected="an array of real numbers", got=f"dtype {x.dtype}", fix="encode every feature as a number"
+            "x", expected="an array of real numbers", got=f"dtype {x.dtype}", fix="encode every feature as a number"
         )
     dtype = x.dtype if x.dtype == np.uint8 else _float_dtype(x.dtype)
     if isinstance(x, np.memmap):
         if x.dtype != dtype or not x.flags.c_contiguous:
             raise DataError(
-                name,
+                "x",
                 expected="float32, float64 or uint8 in C order when memory-mapped",
                 got=f"{x.dtype.str}, {'C' if x.flags.c_contiguous else 'not C'} order",
                 fix=f"convert the file once: np.save(path, np.ascontiguousarray(x, dtype=np.{dtype}))",
@@ -96,11 +96,11 @@ def as_sparse(x: Any) -> Any:
     return rows.astype(_float_dtype(rows.dtype), copy=False)
 
 
-def as_weight(weight: Any, name: str = "weight") -> HostArray:
+def as_weight(weight: Any) -> HostArray:
     """Return per-example weights (N,) as floating point."""
-    array = as_host(weight, name)
+    array = as_host(weight, "weight")
     if array.dtype.kind not in "biuf":
-        raise DataError(name, expected="an array of numbers", got=f"dtype {array.dtype}", fix="pass floats")
+        raise DataError("weight", expected="an array of numbers", got=f"dtype {array.dtype}", fix="pass floats")
     return as_float(array)
 
 

@@ -155,8 +155,9 @@ class MinisgdEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _split(self, X: Any, y: Any, sample_weight: Any, again: bool, partial: bool) -> Split:
         """Return the examples, checked as scikit-learn does."""
+        dtype = np.dtype(self.model_.network.dtype) if again else NUMBERS  # a network goes on in its own
         X, y = validate_data(
-            self, X, y, accept_sparse="csr", dtype=self._dtypes(again), order="C", multi_output=True,
+            self, X, y, accept_sparse="csr", dtype=dtype, order="C", multi_output=True,
             y_numeric=is_regressor(self), reset=not again,
         )  # fmt: skip
         y = y.toarray() if is_sparse(y) else y  # indicators of labels
@@ -171,10 +172,6 @@ class MinisgdEstimator(BaseEstimator):  # type: ignore[misc]
             y if y.ndim == 1 and y.dtype == np.int64 and not is_regressor(self) else y.astype(X.dtype),
             weight,
         ).present()
-
-    def _dtypes(self, again: bool) -> Any:
-        """Return the dtypes that features may have: a network goes on in its own."""
-        return np.dtype(self.model_.network.dtype) if again else NUMBERS
 
     def _network(self, outputs: int) -> Network:
         return build_network(self.layers, self.hidden_layer_sizes, self.activation, outputs)

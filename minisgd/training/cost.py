@@ -101,13 +101,13 @@ def largest_product(programs: Iterable[Program]) -> int:
 
 def bytes_moved(call: Call) -> int:
     """Return the bytes that a call reads and writes."""
-    distinct = {id(a): a for a in call.reads}
     if call.op == "take":  # of the array it gathers from, only the rows that the index names
         source, index = call.reads
         return int(call.out.size) * int(source.itemsize) + stored_bytes(index) + stored_bytes(call.out)
     if call.op in ("add_rows", "put_rows") and call.out is call.reads[-1]:  # the other rows stay as they are
         rows, index = call.reads[:2]
         return 2 * stored_bytes(rows) + stored_bytes(index)
+    distinct = {id(a): a for a in call.reads}
     return sum(map(stored_bytes, distinct.values())) + stored_bytes(call.out)
 
 

@@ -60,12 +60,12 @@ class MemoryPlan(Shown):
         return asdict(self)
 
     def __str__(self) -> str:
-        lines = [f"batch size {self.batch_size}: {format_bytes(self.bytes)}"]
-        lines += [
+        lines = [
+            f"batch size {self.batch_size}: {format_bytes(self.bytes)}",
             owners_text(self.by_owner),
             f"  bytes(B) = {format_bytes(self.bytes_fixed)} + B · {format_bytes(self.bytes_per_example)}",
+            f"  and about {format_bytes(self.recorded_program)} for the recorded program, at any batch size",
         ]
-        lines.append(f"  and about {format_bytes(self.recorded_program)} for the recorded program, at any batch size")
         if self.limit is not None:
             lines.append(f"  largest batch under {format_bytes(self.limit)}: {self.largest_batch or 'none'}")
             if self.micro_batch is not None and self.micro_batch < self.batch_size:
@@ -183,13 +183,12 @@ class StepSize:
         """Return the largest batch that fits in one piece, or None."""
         return _largest(lambda b: self._bytes(b, self.at_once(b)) <= limit, LARGEST_BATCH)
 
-    def micro_batch(self, batch_size: int, limit: int, most: int | None = None) -> int:
+    def micro_batch(self, batch_size: int, limit: int, most: int) -> int:
         """Return the most examples at a time with which a batch fits, ``most`` at most: the batch itself, or less.
 
         Raises:
             MemoryLimitError: If a single example does not fit.
         """
-        most = most or batch_size
         if self._bytes(batch_size, most) <= limit:
             return most
         found = _largest(lambda m: self._bytes(batch_size, m) <= limit, most - 1)

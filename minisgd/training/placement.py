@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from math import prod
 
 from minisgd.backend import Ops, Plan
+from minisgd.data import Split
 from minisgd.errors import MemoryLimitError, MinisgdError
 from minisgd.nn import Network
 from minisgd.training.feeds.device_feeds import ResidentFeed, StreamedFeed
@@ -36,11 +37,12 @@ def place(ops: Ops, room: int | None, needed: Callable[[type[Feed]], int]) -> ty
     return ResidentFeed if room is None or needed(ResidentFeed) <= room else StreamedFeed
 
 
-def evaluation_feed(ops: Ops, spec: ExampleSpec, dtype: str, n: int, kind: type[Feed] | None = None) -> Feed:
-    """Return the feed of an evaluation of n examples, of a kind or of the one that fits."""
+def evaluation_feed(network: Network, split: Split, scale: float, kind: type[Feed] | None = None) -> Feed:
+    """Return the feed of an evaluation on a split, of a kind or of the one that fits.  scale: factor on x"""
+    ops, spec = network.ops, ExampleSpec.of(split, scale, network.dtype)
 
     def feed(kind: type[Feed]) -> Feed:
-        return kind(spec, dtype, shared=True, prefix="evaluation", n=n)
+        return kind(spec, network.dtype, shared=True, prefix="evaluation", n=len(split))
 
     return feed(kind or place(ops, room(ops, None), lambda kind: Plan(feed(kind).held().values()).bytes()))
 

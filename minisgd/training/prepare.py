@@ -113,10 +113,9 @@ class Prepared:
         part = self.data.splits.get(split)
         if part is None:
             return None
-        net, loss, n = self.recipe.network, self.recipe.loss, len(part)
-        spec = ExampleSpec.of(part, self.data.scale, net.dtype)
-        feed = evaluation_feed(net.ops, spec, net.dtype, n, type(self.recipe.feed))
-        with planned_memory(net, lambda: evaluation_plan(net, loss, feed, n)):
+        net, loss = self.recipe.network, self.recipe.loss
+        feed = evaluation_feed(net, part, self.data.scale, type(self.recipe.feed))
+        with planned_memory(net, lambda: evaluation_plan(net, loss, feed, len(part))):
             return Evaluator(net, loss, HostData.of(part, net.dtype), feed)
 
 
@@ -181,8 +180,7 @@ def prepare(
         part = data.validation
         if part is None:
             return 0
-        spec = ExampleSpec.of(part, data.scale, dtype)
-        feed = evaluation_feed(net.ops, spec, dtype, len(part), kind)
+        feed = evaluation_feed(net, part, data.scale, kind)
         return evaluation_plan(net, loss_fn, feed, len(part)).bytes(len(each))
 
     def training(kind: type[Feed]) -> int:

@@ -16,7 +16,7 @@ from minisgd.nn.network import require_network
 from minisgd.nn.sequential import clone
 from minisgd.optim.checks import positive
 from minisgd.training.evaluation import Evaluator, evaluation_plan
-from minisgd.training.feeds.feed import ExampleSpec, HostData
+from minisgd.training.feeds.feed import HostData
 from minisgd.training.metrics import Metric, as_metrics
 from minisgd.training.placement import evaluation_feed, planned_memory
 from minisgd.training.predictor import Predictor
@@ -57,12 +57,10 @@ def evaluate(
     require_kind(loss, Loss, "loss", "a loss object", "for example run.loss")
     require_kind(split, Split, "split", "an ms.Split", "for example data.validation")
     positive("scale", scale, "use 1.0, or 1/255 for bytes")
-    network, loss = network.copy(), clone(loss)  # binding changes them
-    ops, dtype = network.ops, network.dtype
-    split = split.normalized()
-    feed = evaluation_feed(ops, ExampleSpec.of(split, scale, dtype), dtype, len(split))
+    network, loss, split = network.copy(), clone(loss), split.normalized()  # binding changes network and loss
+    feed = evaluation_feed(network, split, scale)
     with planned_memory(network, lambda: evaluation_plan(network, loss, feed, len(split))):
-        score = Evaluator(network, loss, HostData.of(split, dtype), feed).score()
+        score = Evaluator(network, loss, HostData.of(split, network.dtype), feed).score()
     result = {"loss": float(score.loss[0])}
     if score.accuracy is not None:
         result["accuracy"] = float(score.accuracy[0])

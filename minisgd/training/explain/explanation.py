@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 from minisgd.tables import Shown, bars
@@ -33,13 +34,6 @@ class Line:
     norm: tuple[float, float] | None = None
     dead: tuple[float, float] | None = None
     ratio: tuple[float, float] | None = None
-
-    def repeats(self, other: Line) -> bool:
-        """True if the other line differs in its costs at most."""
-        return self._what() == other._what()
-
-    def _what(self) -> tuple[Any, ...]:
-        return self.phase, self.layer, self.formula, self.shapes, self.count
 
 
 @dataclass(frozen=True)
@@ -161,6 +155,9 @@ class Explanation(Shown):
 LONGEST_PERIOD = 24
 """Lines that a repeated block may have: a chunk of a convolution's backward pass is shorter."""
 
+_identity = attrgetter("phase", "layer", "formula", "shapes", "count")
+"""What lines have in common that differ in their costs at most."""
+
 
 def fold(lines: Sequence[Line]) -> tuple[Line, ...]:
     """Fold repetitions: equal lines in a row, and then blocks of lines that come again, into lines with counts."""
@@ -186,7 +183,7 @@ def _copies(lines: Sequence[Line], period: int) -> int:
     """Return how many times the first ``period`` lines come, one after the other."""
     n = 1
     while len(lines) >= (n + 1) * period and all(
-        line.repeats(again) for line, again in zip(lines[:period], lines[n * period :], strict=False)
+        _identity(line) == _identity(again) for line, again in zip(lines[:period], lines[n * period :], strict=False)
     ):
         n += 1
     return n
