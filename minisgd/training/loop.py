@@ -12,7 +12,6 @@ from minisgd.training.health import watch_health
 from minisgd.training.history import Record
 from minisgd.training.interruption import Interruption
 from minisgd.training.keeper import Keeper
-from minisgd.training.session import Session
 from minisgd.training.state import TrainingState
 from minisgd.typing import Array, HostArray
 
@@ -22,8 +21,6 @@ ProgressHook = Callable[[float, Record | None], None]
 def run_to_end(
     training: TrainingState,
     callbacks: Sequence[Callback],
-    epochs: float | None,
-    steps: int | None,
     evaluate_every: float,
     on_progress: ProgressHook,
     keeper: Keeper,
@@ -45,15 +42,10 @@ def run_to_end(
     intervals = {callback.step_interval for callback in callbacks if acts_on_steps(callback)}
 
     def due_now() -> bool:
-        return (
-            session.steps == 1
-            or session.epochs >= training.due
-            or _share_done(session, epochs, steps) >= 1
-            or keeper.is_due
-        )
+        return session.steps == 1 or session.epochs >= training.due or session.share_done >= 1 or keeper.is_due
 
     try:
-        done = _share_done(session, epochs, steps)
+        done = session.share_done
         while not (done >= 1 and training.is_evaluated):
             if done < 1:
                 sound, begun = False, perf_counter()
@@ -62,7 +54,7 @@ def run_to_end(
                 else:
                     watched = min(((session.steps // k + 1) * k for k in intervals), default=inf)
                     session.advance(lambda: due_now() or session.steps >= watched)  # noqa: B023 - it is called here
-                done = _share_done(session, epochs, steps)
+                done = session.share_done
                 if done >= 1 or session.epochs >= training.due:
                     session.ops.synchronize()  # a device may still be at work, and that is training time
                 training.train_seconds += perf_counter() - begun
@@ -107,9 +99,3 @@ def run_to_end(
             callback.on_end(training)
         training.seconds = perf_counter() - start
     return stopped
-
-
-def _share_done(session: Session, epochs: float | None, steps: int | None) -> float:
-    by_steps = session.steps / steps if steps is not None else 0.0
-    by_epochs = session.epochs / epochs if epochs is not None else 0.0
-    return max(by_steps, by_epochs)

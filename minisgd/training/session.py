@@ -111,18 +111,17 @@ class Session(StepPrograms):
 
     def progress(self) -> Progress:
         """Return how far the training run has come."""
-        by_epochs = self.epochs / self.total_epochs if self.total_epochs else 0.0
-        by_steps = self.steps / self.total_steps if self.total_steps else 0.0
         step_by_epochs = self.size / (self.sampler.n * self.total_epochs) if self.total_epochs else 0.0
         step_by_steps = 1 / self.total_steps if self.total_steps else 0.0
-        return Progress(
-            self.steps,
-            self.epochs,
-            min(max(by_epochs, by_steps), 1.0),
-            self.size,
-            self.measured,
-            min(max(step_by_epochs, step_by_steps), 1.0),
-        )
+        step = min(max(step_by_epochs, step_by_steps), 1.0)
+        return Progress(self.steps, self.epochs, min(self.share_done, 1.0), self.size, self.measured, step)
+
+    @property
+    def share_done(self) -> float:
+        """The share of the training run that is done, by epochs or by updates; 1 or more at its end."""
+        by_epochs = self.epochs / self.total_epochs if self.total_epochs else 0.0
+        by_steps = self.steps / self.total_steps if self.total_steps else 0.0
+        return max(by_epochs, by_steps)
 
     def compute_gradient(self, index: HostArray) -> Array:
         """Compute the gradient of the mean loss over a batch.  index (R, b)   result (…, P)"""

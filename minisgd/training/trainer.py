@@ -223,9 +223,7 @@ def train(
         Interruption() as interruption,
     ):
         try:
-            stopped = run_to_end(
-                training, callbacks, epochs, steps, evaluate_every, on_progress or line, keeper, interruption
-            )
+            stopped = run_to_end(training, callbacks, evaluate_every, on_progress or line, keeper, interruption)
         except DivergedError as error:
             error.run = _finished(training, "diverged")
             raise
