@@ -60,8 +60,7 @@ class Keeper:
             self._folder = None
         if self._folder is None and self._resumed is None:
             return
-        own = {"callbacks": [type(callback).__name__ for callback in callbacks], "metrics": list(training.metrics)}
-        self._identity = identity(training.session, training.data, settings | own)
+        self._identity = identity(training.session, training.data, settings)
         self._horizon = {"epochs": training.session.total_epochs, "steps": training.session.total_steps}
 
     def start(self) -> None:

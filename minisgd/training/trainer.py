@@ -209,10 +209,12 @@ def train(
         "transform": transforms,
         "seed": seed,
         "evaluate_every": evaluate_every,
+        "callbacks": [type(callback).__name__ for callback in callbacks],
+        "metrics": list(measured),
     }
     writes = True
     if communicator is not None:
-        require_same_everywhere(communicator, training, decisive, callbacks)
+        require_same_everywhere(communicator, training, decisive)
         writes, threads = communicator.rank == 0, threads or 1
     line = ProgressLine(progress if on_progress is None and writes else False)
     keeper = Keeper(training, callbacks, checkpoint, checkpoint_every, resume, decisive, writes)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from minisgd.training.callbacks import Callback
 from minisgd.training.digest import settings_of
 from minisgd.training.distributed.communicator import Communicator
 from minisgd.training.identity import identity
@@ -15,9 +14,7 @@ from minisgd.training.state import TrainingState
 from minisgd.version import __version__
 
 
-def require_same_everywhere(
-    communicator: Communicator, training: TrainingState, settings: Mapping[str, Any], callbacks: Sequence[Callback]
-) -> None:
+def require_same_everywhere(communicator: Communicator, training: TrainingState, settings: Mapping[str, Any]) -> None:
     """Refuse ranks with other data, weights, arguments or versions.
 
     Raises:
@@ -27,8 +24,6 @@ def require_same_everywhere(
     more = {
         "epochs": session.total_epochs,
         "steps": session.total_steps,
-        "callbacks": [type(callback).__name__ for callback in callbacks],
-        "metrics": list(training.metrics),
         "version of minisgd": __version__,
         "version of NumPy": np.__version__,
         "weights": settings_of(session.ops.to_host(session.network.vector)),
