@@ -85,7 +85,7 @@ class Preprocessing:
         if x.dtype.kind not in "biuf":
             raise DataError("x", expected="an array of real numbers", got=f"dtype {x.dtype}", fix="convert the values")
         if x.shape[1:] != self.input_shape:
-            x = _reshaped(x, self.input_shape)
+            raise _unlike(x, self.input_shape)
         check_finite(x, "x")
         if x.dtype == np.uint8 and self.standardization is None:
             return x  # which the network scales by itself
@@ -133,9 +133,9 @@ def _block(table: Table, shape: Shape) -> HostArray:
     return table.numbers
 
 
-def _reshaped(x: HostArray, shape: Shape) -> HostArray:
+def _unlike(x: HostArray, shape: Shape) -> ShapeError:
     if x.shape == shape or (x.ndim == 1 and shape == (1,)):
         fix = "pass examples along the first axis: x[None] for a single one"
     else:
         fix = "pass rows like those that the model was trained on"
-    raise ShapeError("x", expected=f"(N, {', '.join(map(str, shape))})", got=x.shape, fix=fix)
+    return ShapeError("x", expected=f"(N, {', '.join(map(str, shape))})", got=x.shape, fix=fix)

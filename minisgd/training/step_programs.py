@@ -47,10 +47,10 @@ class StepPrograms:
     def _forget_programs(self) -> None:
         """Attach all arrays for the current number of replicas; programs are recorded again when needed."""
         lead = self.network.lead
-        fixed = {name: self.arena.view(r, lead) for name, r in self.recipe.fixed_requests().items()}
-        shared = {name: self.arena.view(r, ()) for name, r in self.recipe.fixed_requests().items() if r.shared}
+        requests = self.recipe.fixed_requests()
+        fixed = {name: self.arena.view(r, () if r.shared else lead) for name, r in requests.items()}
         self.gradient, self.lr_array, self.loss_sum = fixed["gradient"], fixed["lr"], fixed["loss_sum"]
-        self.share, self.clock = shared["share"], shared["clock"]
+        self.share, self.clock = fixed["share"], fixed["clock"]
         self.network.vector, self.network.statistics = fixed["vector"], fixed["statistics"]
         if self.recipe.accumulates:
             self.total = self.arena.view(self.recipe.total_request(), lead)

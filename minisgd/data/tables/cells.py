@@ -23,10 +23,7 @@ def as_text(table: Table, name: str) -> Text:
         return Text.of([None if np.isnat(day) else str(day) for day in table.dates[name]])
     column = table.number(name)
     values, codes = np.unique(column, return_inverse=True)
-    if name in table.booleans:
-        written = ["True" if value else "False" for value in values]
-    else:
-        written = [as_typed(value) for value in values]
+    written = [str(bool(value)) if name in table.booleans else as_typed(value) for value in values]
     return Text(np.where(np.isnan(column), -1, codes).astype(np.int32), tuple(written))
 
 
