@@ -1,4 +1,4 @@
-"""What a training run is made of, as text: a checkpoint goes on only with the same data, network and settings."""
+"""What a training run is made of, as text: alike in a checkpoint and the run that goes on with it, and on all ranks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from minisgd.nn.sequential import clone
 from minisgd.optim import BatchSizeSchedule, Progress
 from minisgd.optim.learning_rate import LearningRateSchedule
 from minisgd.training.digest import settings_of
+from minisgd.training.distributed.communicator import Communicator
 from minisgd.training.session import Session
+from minisgd.version import __version__
 
 BLOCK = 1 << 24
 """Bytes of the data that are digested at a time."""
@@ -58,6 +60,22 @@ def require_same(saved: Mapping[str, str], now: Mapping[str, str], where: str) -
                 got=value,
                 fix="resume with the arguments that the training run began with, or start a new one",
             )
+
+
+def require_same_everywhere(ranks: Communicator, session: Session, data: Dataset, settings: Mapping[str, Any]) -> None:
+    """Refuse ranks with other data, weights, arguments or versions, before the first step.
+
+    Raises:
+        ArgumentError: Names the first difference; on every rank.
+    """
+    more = {
+        "epochs": session.total_epochs,
+        "steps": session.total_steps,
+        "version of minisgd": __version__,
+        "version of NumPy": np.__version__,
+        "weights": settings_of(session.ops.to_host(session.network.vector)),
+    }
+    ranks.require_same(identity(session, data, {**settings, **more}))
 
 
 def require_horizon(

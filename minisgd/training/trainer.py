@@ -23,7 +23,7 @@ from minisgd.training.arithmetic import quiet_arithmetic
 from minisgd.training.automatic import chosen, is_auto
 from minisgd.training.callbacks import Callback, require_callbacks
 from minisgd.training.distributed.communicator import Communicator
-from minisgd.training.distributed.start import require_same_everywhere
+from minisgd.training.identity import require_same_everywhere
 from minisgd.training.intake import (
     ClassWeight,
     as_dataset,
@@ -214,7 +214,7 @@ def train(
     }
     writes = True
     if communicator is not None:
-        require_same_everywhere(communicator, training, decisive)
+        require_same_everywhere(communicator, session, dataset, decisive)
         writes, threads = communicator.rank == 0, threads or 1
     line = ProgressLine(progress if on_progress is None and writes else False)
     keeper = Keeper(training, callbacks, checkpoint, checkpoint_every, resume, decisive, writes)
