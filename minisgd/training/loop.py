@@ -34,34 +34,38 @@ def run_to_end(
     keeper.start()
     start = perf_counter() - training.seconds
     watch = DivergenceWatch(training)
+    intervals = {callback.step_interval for callback in callbacks if acts_on_steps(callback)}
 
     def between(index: HostArray, gradient: Array) -> None:
         for callback in callbacks:
             callback.on_gradient(training, index, gradient)
 
-    intervals = {callback.step_interval for callback in callbacks if acts_on_steps(callback)}
-
     def due_now() -> bool:
         return session.steps == 1 or session.epochs >= training.due or session.share_done >= 1 or keeper.is_due
+
+    def update() -> None:
+        """Take one update where a callback looks at it, else all until something is due."""
+        begun = perf_counter()
+        if any(session.steps % interval == 0 for interval in intervals):
+            session.step(between)
+        else:
+            watched = min(((session.steps // k + 1) * k for k in intervals), default=inf)
+            session.advance(lambda: due_now() or session.steps >= watched)
+        if session.share_done >= 1 or session.epochs >= training.due:
+            session.ops.synchronize()  # a device may still be at work, and that is training time
+        training.train_seconds += perf_counter() - begun
+        for callback in callbacks:
+            callback.on_step(training)
+        if session.steps == 1:
+            training.first_loss = float(session.train_loss()[0])
 
     try:
         done = session.share_done
         while not (done >= 1 and training.is_evaluated):
             if done < 1:
-                sound, begun = False, perf_counter()
-                if any(session.steps % interval == 0 for interval in intervals):
-                    session.step(between)
-                else:
-                    watched = min(((session.steps // k + 1) * k for k in intervals), default=inf)
-                    session.advance(lambda: due_now() or session.steps >= watched)  # noqa: B023 - it is called here
+                sound = False
+                update()
                 done = session.share_done
-                if done >= 1 or session.epochs >= training.due:
-                    session.ops.synchronize()  # a device may still be at work, and that is training time
-                training.train_seconds += perf_counter() - begun
-                for callback in callbacks:
-                    callback.on_step(training)
-                if session.steps == 1:
-                    training.first_loss = float(session.train_loss()[0])
             training.seconds = perf_counter() - start
             regular = session.epochs >= training.due
             watch.check(now=regular or done >= 1, last=done >= 1)
