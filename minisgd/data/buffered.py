@@ -51,7 +51,7 @@ class Buffered(Sampler):
 
     @property
     def n(self) -> int:
-        """N, the examples of an epoch; 1 as long as nobody knows."""
+        """N, the examples of an epoch; 1 as long as their number is not known."""
         return self.length or 1
 
     @n.setter
@@ -65,7 +65,7 @@ class Buffered(Sampler):
 
     @property
     def left(self) -> int:
-        """Examples of this epoch not yet handed out; all of them as long as nobody knows how many these are."""
+        """Examples of this epoch not yet handed out; 1 as long as their number is not known."""
         return 1 if self.length is None else max(self.length - self.handed_out - self._at, 0)
 
     def batches_left(self, batch_size: int) -> int:

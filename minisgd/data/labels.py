@@ -66,7 +66,7 @@ def target_encoder(
 def label_encoder(y: HostArray, classes: Classes | None, kind: LabelKind) -> Encode:
     """Return how further targets are read, where the training targets y became codes, or stayed floats.
 
-    kind: what the labels were; codes of classes that somebody named are "text"
+    kind: what the labels were; "text" for codes of named classes
     """
     if classes is None or y.ndim > 1:
         return _numbers if classes is None else partial(_soft_labels, classes=classes)

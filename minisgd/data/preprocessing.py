@@ -96,7 +96,7 @@ class Preprocessing:
         return x if self.scale == 1 else self._scaled(x)
 
     def _scaled(self, x: HostArray) -> HostArray:
-        """Return floats scaled like the bytes of the training data, or refuse what somebody has scaled already."""
+        """Return floats scaled like the bytes of the training data, or refuse those that are scaled already."""
         if isinstance(x, SparseRows):
             return SparseRows(x.matrix * self.scale)
         if self.scale < 1 and x.size and 0 <= x.min() and x.max() <= 1 and (x != np.round(x)).any():

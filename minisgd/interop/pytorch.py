@@ -302,7 +302,7 @@ def _naturally(name: str) -> list[tuple[int, str]]:
 
 
 def _unlike(where: str, expected: str, left: Mapping[str, Shapes]) -> CheckpointError:
-    got = f"{_listed(left.values(), left)}" if left else "none"
+    got = _listed(left.values(), left) if left else "none"
     return CheckpointError(
         where, expected=f"weights with {expected}", got=f"these left over: {got}", fix="check the layers' sizes"
     )

@@ -32,7 +32,7 @@ class CheckpointFolder:
         self.path, self.argument = path, f"{argument} {str(path)!r}"
         self._own: list[str] = []
         self.close: Callable[[], Any] = lambda: None
-        """Let another process have the folder; done anyhow when this object or the process is gone."""
+        """Let another process have the folder; done in any case when this object or the process is gone."""
 
     def open_for_writing(self) -> None:
         """Take the folder for this process, and remove what processes that were killed have left in it.

@@ -22,7 +22,7 @@ def interrupt() -> None:
 class Interruption:
     """Note SIGINT instead of raising KeyboardInterrupt; a second one is raised.
 
-    Only in the main thread, and only where nobody else has taken the signal.
+    Only in the main thread, and only where nothing else handles the signal.
     """
 
     def __init__(self) -> None:

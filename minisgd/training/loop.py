@@ -44,7 +44,7 @@ def run_to_end(
         return session.steps == 1 or session.epochs >= training.due or session.share_done >= 1 or keeper.is_due
 
     def update() -> None:
-        """Take one update where a callback looks at it, else all until something is due."""
+        """Take one update that callbacks look at, or several, up to the first after which something is due."""
         begun = perf_counter()
         if any(session.steps % interval == 0 for interval in intervals):
             session.step(between)

@@ -38,7 +38,7 @@ def check_streamed(
 
 
 def check_schedules(source: Opened, buffer: int, size: BatchSizeSchedule, rate: Any, steps: int | None) -> None:
-    """Refuse batches that half of the buffer does not hold, and schedules over epochs of a length that nobody knows.
+    """Refuse batches that half of the buffer does not hold, and schedules over epochs of unknown length.
 
     Raises:
         ArgumentError: Names the argument.

@@ -21,7 +21,7 @@ GRACE = 0.5
 class MPICommunicator(Communicator):
     """Ranks that exchange host arrays by MPI.
 
-    An exception that nobody catches ends all ranks: they would wait for this one for ever.
+    An uncaught exception ends all ranks: they would wait for this one for ever.
     """
 
     def __init__(self, shards: int | None) -> None:

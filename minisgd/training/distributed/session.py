@@ -38,7 +38,7 @@ class DistributedSession(Session):
             ops.synchronize()
             ranks.all_gather(added, out=total)
         ops.copy(self.joined[self.total.size :], out=self.network.statistics)
-        # every shard's loss on its own, so that their sum, too, is the same whoever has computed them
+        # every shard's loss on its own, so that their sum, too, is the same whichever rank has computed them
         ops.upload(loss + float(ranks.gather(losses).sum()), out=self.loss_sum)
         return self.total
 

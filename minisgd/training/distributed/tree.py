@@ -11,8 +11,8 @@ T = TypeVar("T")
 def pairwise_sum(add: Callable[[T, T], T], terms: Iterable[T]) -> T:
     """Add up terms as they come, in the order of a binary tree: ((0 + 1) + (2 + 3)) + …
 
-    The sums of aligned runs of 2^k terms are nodes of the tree. So whoever adds up such a run on its own, and then the
-    runs' sums likewise, gets the same bits. When term k is asked for, as many sums are waiting as k has binary ones.
+    The sums of aligned runs of 2^k terms are nodes of the tree: added up one by one first, and then with one another,
+    they give the same bits. When term k is asked for, as many sums are waiting as k has binary ones.
     """
     waiting: list[tuple[int, T]] = []  # (terms, their sum), each of fewer terms than the one before
     for term in terms:

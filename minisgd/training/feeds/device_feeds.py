@@ -39,7 +39,7 @@ class StreamedFeed(Feed):
         return batch | slots
 
     def index(self, arena: Arena, b: int, lead: Shape) -> Array:
-        """Return a host array: nobody on the device asks which examples these are."""
+        """Return a host array: the device never reads the indices."""
         return np.empty((*(() if self.shared else lead), b), np.int64)
 
     def place(self, ops: Ops, arena: Arena, data: HostData) -> DeviceData:
