@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, get_args
 
 import numpy as np
@@ -20,23 +21,11 @@ VERSION = 1
 
 def written(preprocessing: Preprocessing) -> str:
     """Return preprocessing as text."""
-    rule = preprocessing.standardization
-    return json.dumps(
-        {
-            "version": VERSION,
-            "task": preprocessing.task,
-            "input_shape": preprocessing.input_shape,
-            "scalar": preprocessing.scalar,
-            "scale": preprocessing.scale,
-            "classes": preprocessing.classes,
-            "labels": preprocessing.labels,
-            "standardization": rule and {"mean": rule.mean.tolist(), "std": rule.std.tolist()},
-            "encoding": preprocessing.encoding and preprocessing.encoding.to_dict(),
-            "columns": preprocessing.columns,
-            "targets": preprocessing.targets,
-            "outputs": preprocessing.outputs,
-        }
-    )
+    values = {field.name: getattr(preprocessing, field.name) for field in fields(preprocessing)}
+    rule, encoding = preprocessing.standardization, preprocessing.encoding
+    values["standardization"] = rule and {"mean": rule.mean.tolist(), "std": rule.std.tolist()}
+    values["encoding"] = encoding and encoding.to_dict()
+    return json.dumps({"version": VERSION, **values})
 
 
 def read_preprocessing(text: str) -> Preprocessing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -132,16 +132,9 @@ class Table:
 
     def take(self, rows: HostArray) -> Table:
         """Return a table of these rows, by number or mask; copies."""
-        return Table(
-            self.source,
-            self.names,
-            self.numbers[rows],
-            self.numeric,
-            {name: Text(column.codes[rows], column.values) for name, column in self.text.items()},
-            {name: column[rows] for name, column in self.dates.items()},
-            self.booleans,
-            self.notes,
-        )
+        text = {name: Text(column.codes[rows], column.values) for name, column in self.text.items()}
+        dates = {name: column[rows] for name, column in self.dates.items()}
+        return replace(self, numbers=self.numbers[rows], text=text, dates=dates)
 
 
 def require_distinct(names: Sequence[str], source: str) -> None:

@@ -190,16 +190,9 @@ def _copies(lines: Sequence[Line], period: int) -> int:
 
 
 def _merged(lines: Sequence[Line]) -> Line:
-    return replace(
-        lines[0],
-        flops=sum(line.flops for line in lines),
-        bytes=sum(line.bytes for line in lines),
-        microseconds=_sum(lines),
-        count=sum(line.count for line in lines),
-        norm=lines[-1].norm,
-        dead=lines[-1].dead,
-        ratio=lines[-1].ratio,
-    )
+    total, last = _total(lines), lines[-1]
+    costs: dict[str, Any] = {"flops": total.flops, "bytes": total.bytes, "microseconds": total.microseconds}
+    return replace(lines[0], **costs, count=total.calls, norm=last.norm, dead=last.dead, ratio=last.ratio)
 
 
 # ------------------------------------------------ writing
