@@ -171,20 +171,10 @@ class Run:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures of the last evaluation and the cost as plain numbers."""
+        measured = "train_loss", "val_loss", "val_accuracy", *(f"val_{name}" for name in self.metrics)
+        cost = "steps", "epochs", "examples", "seconds", "samples_per_second", "memory_bytes", "device"
         last = self.history[-1] if len(self.history) else {}
-        return {
-            "train_loss": last.get("train_loss"),
-            "val_loss": last.get("val_loss"),
-            "val_accuracy": last.get("val_accuracy"),
-            **{f"val_{name}": last.get(f"val_{name}") for name in self.metrics},
-            "steps": self.steps,
-            "epochs": self.epochs,
-            "examples": self.examples,
-            "seconds": self.seconds,
-            "samples_per_second": self.samples_per_second,
-            "memory_bytes": self.memory_bytes,
-            "device": self.device,
-        }
+        return {name: last.get(name) for name in measured} | {name: getattr(self, name) for name in cost}
 
     def __str__(self) -> str:
         return str(self._table())

@@ -130,33 +130,21 @@ class TraceResult(Shown):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the arrays as lists, those of layers by name; what is not finite is None."""
-        by_layer = self._by_what()
-        return {
-            "every": self.every,
-            "steps": self.steps.tolist(),
-            "epochs": self.epochs.tolist(),
-            "lr": self.lr.tolist(),
-            "batch_sizes": self.batch_sizes.tolist(),
-            "layers": {
-                layer: {what: [_finite(x) for x in norms[:, k]] for what, norms in by_layer.items()}
-                for k, layer in enumerate(self.layers)
-            },
+        by_layer = self._of_layers()
+        layers = {
+            layer: {what: [_finite(x) for x in norms[:, k]] for what, norms in by_layer.items()}
+            for k, layer in enumerate(self.layers)
         }
+        steps = {name: getattr(self, name).tolist() for name in ("steps", "epochs", "lr", "batch_sizes")}
+        return {"every": self.every, **steps, "layers": layers}
 
-    def _by_what(self) -> dict[str, HostArray]:
+    def _of_layers(self) -> dict[str, HostArray]:
         """Return what is known of layers, each (T, L)."""
-        return {
-            "activation": self.activation,
-            "gradient": self.gradient,
-            "update": self.update,
-            "weight": self.weight,
-            "ratio": self.ratio,
-            "dead": self.dead,
-        }
+        return {what: getattr(self, what) for what in ("activation", "gradient", "update", "weight", "ratio", "dead")}
 
     def to_jsonl(self) -> str:
         """Return a JSON document a step, one to a line; what is not finite is null."""
-        by_layer = self._by_what()
+        by_layer = self._of_layers()
         return "".join(json.dumps(self._record(t, by_layer), ensure_ascii=False) + "\n" for t in range(len(self)))
 
     def _record(self, t: int, by_layer: dict[str, HostArray]) -> dict[str, Any]:
