@@ -52,12 +52,7 @@ def gaussian_blobs(
 
 
 def linear_regression(
-    n: int = 1000,
-    features: int = 10,
-    noise: float = 0.1,
-    *,
-    validation: float | None = 0.2,
-    seed: Seed = 0,
+    n: int = 1000, features: int = 10, noise: float = 0.1, *, validation: float | None = 0.2, seed: Seed = 0
 ) -> Dataset:
     """Draw a noisy linear function: y = x·w + σ ε, with x, ε ~ N(0, 1) and |w| = 1.
 
@@ -85,11 +80,7 @@ def linear_regression(
     x = rng.normal(size=(n, features))
     y = x @ w + noise * rng.normal(size=(n, 1))
     return Dataset.from_arrays(
-        x.astype(np.float32),
-        y.astype(np.float32),
-        validation=validation,
-        seed=seed,
-        name=f"linear, noise {noise:g}",
+        x.astype(np.float32), y.astype(np.float32), validation=validation, seed=seed, name=f"linear, noise {noise:g}"
     )
 
 

@@ -157,10 +157,7 @@ class TargetScale:
         std[(columns == columns[0]).all(axis=0) | (std == 0)] = 1.0
         if not np.isfinite(mean + std).all():
             raise DataError(
-                "y",
-                expected="targets of finite variance",
-                got="values near 1e308",
-                fix="divide them by a power of 10",
+                "y", expected="targets of finite variance", got="values near 1e308", fix="divide them by a power of 10"
             )
         return cls(mean, std)
 

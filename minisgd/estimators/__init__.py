@@ -10,11 +10,7 @@ if TYPE_CHECKING:
     from minisgd.estimators.regressor import MinisgdRegressor
     from minisgd.estimators.search import BatchSizeSearch
 
-__all__ = [
-    "BatchSizeSearch",
-    "MinisgdClassifier",
-    "MinisgdRegressor",
-]
+__all__ = ["BatchSizeSearch", "MinisgdClassifier", "MinisgdRegressor"]
 
 _FILES = {"BatchSizeSearch": "search", "MinisgdClassifier": "classifier", "MinisgdRegressor": "regressor"}
 

@@ -18,14 +18,7 @@ from minisgd.nn import Loss, Network
 from minisgd.nn.losses import LossLike
 from minisgd.nn.network import require_network
 from minisgd.nn.sequential import clone
-from minisgd.optim import (
-    BatchSizeSchedule,
-    ConstantBatch,
-    Optimizer,
-    as_batch_schedule,
-    as_optimizer,
-    measures_every,
-)
+from minisgd.optim import BatchSizeSchedule, ConstantBatch, Optimizer, as_batch_schedule, as_optimizer, measures_every
 from minisgd.optim.batch_size import BatchSize
 from minisgd.optim.rows import require_rows
 from minisgd.sparse import SparseRows
@@ -44,11 +37,7 @@ from minisgd.training.session import Session
 
 Sampling: TypeAlias = Literal["shuffle", "sequential", "replacement"]
 
-SAMPLERS: dict[str, type[Sampler]] = {
-    "shuffle": Shuffled,
-    "sequential": Sequential,
-    "replacement": WithReplacement,
-}
+SAMPLERS: dict[str, type[Sampler]] = {"shuffle": Shuffled, "sequential": Sequential, "replacement": WithReplacement}
 
 
 @dataclass(frozen=True)

@@ -72,12 +72,7 @@ class Header(NamedTuple):
         while len(rest) and (n := stream.readinto(rest)):  # type: ignore[attr-defined]
             rest = rest[n:]
         if len(rest) or stream.read(1):  # which also compares the checksum of an entry
-            raise DataError(
-                where,
-                expected=f"a .npy file of {flat.nbytes:,} bytes of values",
-                got="others",
-                fix=_FIX,
-            )
+            raise DataError(where, expected=f"a .npy file of {flat.nbytes:,} bytes of values", got="others", fix=_FIX)
         return flat.reshape(self.shape, order=self.order)
 
 
