@@ -11,7 +11,7 @@ import secrets
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,7 @@ def require_writable(folder: Path, argument: str) -> None:
                 pass
     finally:
         for path in missing:
-            if path.is_dir():
+            with suppress(OSError):  # of somebody who has written into it meanwhile, or removed it
                 path.rmdir()
 
 

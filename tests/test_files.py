@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 import numpy as np
 import pytest
 
 from minisgd.errors import OutputError
-from minisgd.files import output_errors, to_json, write_atomically
+from minisgd.files import output_errors, require_writable, to_json, write_atomically
 
 
 def test_json_has_null_for_what_is_not_finite() -> None:
@@ -50,3 +52,13 @@ def test_a_folder_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, na
     with pytest.raises(OutputError, match="must be the path of a file, got a folder; name a file in it"):
         write_atomically(name, b"x")
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_folder_that_another_writes_into_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def another(dir: Path) -> IO[bytes]:
+        (dir / "theirs").write_text("x")
+        return TemporaryFile(dir=dir)
+
+    monkeypatch.setattr("minisgd.files.tempfile.TemporaryFile", another)
+    require_writable(tmp_path / "a" / "b", "out")
+    assert (tmp_path / "a" / "b" / "theirs").exists()
