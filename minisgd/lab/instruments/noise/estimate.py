@@ -117,9 +117,9 @@ def gradient_noise(
 
     Over all examples |G|², tr Σ and B_simple are exact; tr(HΣ) is exact for one dense layer, and up to 1024 dimensions
     of noise. From a sample of n, drawn without replacement, all are estimates, and B_simple has an interval; GᵀHG and
-    tr(HΣ) have a bias of order 1/n, since their H and their gradients are of the same examples: 15% of tr(HΣ) with 64
-    digits. Cost: two gradients with per-example norms; where tr(HΣ) is estimated, or computed direction by direction,
-    also a gradient and a Hessian-vector product (about four gradients) for each direction.
+    tr(HΣ) have a bias of order 1/n, since their H and their gradients are of the same examples: about a fifth of
+    tr(HΣ) with 64 images of digits. Cost: two gradients with per-example norms; where tr(HΣ) is estimated, or computed
+    direction by direction, also a gradient and a Hessian-vector product (about four gradients) for each direction.
 
     Everything is as in evaluation: dropout off, batch normalisation by running statistics. Weight decay, which
     belongs to the optimizer, is not included.
