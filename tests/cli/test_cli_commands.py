@@ -402,3 +402,8 @@ def test_ctrl_c_ends_a_real_process_with_130_and_its_files(tmp_path: Path) -> No
     files = ["history.jsonl", "run.toml", "train.json", "weights.safetensors"]
     assert [history, settings, figures, weights] == files
     assert [name.partition(".")[2] for name in checkpoint] == ["json", "safetensors"]
+
+
+def test_letters_that_a_terminal_lacks_are_written_out() -> None:
+    done = process("explain --model mlp:4 --input 3 --quiet", PYTHONIOENCODING="ascii:surrogateescape")
+    assert done.returncode == 0 and "\\xd7" in done.stdout and done.stdout.isascii()

@@ -10,6 +10,7 @@ import numpy as np
 from minisgd.backend import NumpyOps, Ops
 from minisgd.backend.cpu.complex_step import STEP, ComplexStepOps
 from minisgd.data import Dataset, Split
+from minisgd.errors import ArgumentError
 from minisgd.lab.instruments.full_pass import FullPass
 from minisgd.lab.instruments.subject import as_vector, require_single, training_part
 from minisgd.nn import Loss, Network
@@ -62,7 +63,10 @@ class Objective:
         require_single(network)
         dataset = training_part(network, data, split)
         if examples is not None:
-            dataset = dataset.subset(count("examples", examples, "use 500, for example"), seed)
+            n, expected = count("examples", examples, "use 500, for example"), f"from 1 to N = {len(dataset)}"
+            if n > len(dataset):
+                raise ArgumentError("examples", expected=expected, got=n, fix="leave it out for all")
+            dataset = dataset.subset(n, seed)
         self.network, self.data, self.dtype = network, dataset, dtype
         self.loss = loss_for(loss, dataset.task)
         self._chunk = min(len(dataset), chunk or evaluation_batch(network, len(dataset)))

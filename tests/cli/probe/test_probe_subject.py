@@ -81,3 +81,8 @@ def test_wrong_weights_are_refused(tmp_path: Path) -> None:
 def test_an_unknown_probe_is_guessed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["probe", "memroy"]) == 2
     assert "did you mean 'memory'?" in capsys.readouterr().err
+
+
+def test_more_examples_than_there_are(capsys):
+    assert main(["probe", "sharpness", "--data", "digits", "--model", "linear", "--examples", "100000"]) == 2
+    assert "--examples must be from 1 to N = 1797, got 100000" in capsys.readouterr().err
