@@ -14,7 +14,7 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 from minisgd.checks import is_integer
 from minisgd.errors import ArgumentError, DtypeError
 from minisgd.optim.checks import count, non_negative, number, positive
-from minisgd.optim.progress import Progress
+from minisgd.optim.progress import Progress, periods
 
 COUNT_FIX = "use an integer such as 32"
 
@@ -150,7 +150,7 @@ class GrowBatch:
 
     def __call__(self, progress: Progress) -> int:
         enough = ceil(log(self.largest / self.start) / log(self.factor)) + 1  # beyond it the power may overflow
-        growths = min(floor(progress.epoch / self.every), enough)
+        growths = min(periods(progress.epoch, self.every), enough)
         return min(self.largest, floor(self.start * self.factor**growths))
 
 

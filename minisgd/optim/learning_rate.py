@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
-from math import cos, floor, pi
+from math import cos, pi
 from typing import TypeAlias
 
 from minisgd.errors import ArgumentError, DtypeError
 from minisgd.optim.checks import decay_rate, non_negative, number, positive, share
-from minisgd.optim.progress import Progress
+from minisgd.optim.progress import Progress, periods
 
 LearningRateSchedule: TypeAlias = Callable[[Progress], float]
 
@@ -93,7 +93,7 @@ class StepDecay:
         positive("every", self.every, _EVERY_FIX)
 
     def __call__(self, progress: Progress) -> float:
-        return self.lr * self.factor ** floor(progress.epoch / self.every)
+        return self.lr * self.factor ** periods(progress.epoch, self.every)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import floor
 
 
 @dataclass(frozen=True)
@@ -47,3 +48,8 @@ class Progress:
     batch_size: int
     measured: GradientMeasure | None = None
     step_share: float = 0.0
+
+
+def periods(epoch: float, every: float) -> int:
+    """Return ⌊epoch / every⌋, where 0.6 epochs are six times 0.1, which as floats they are not quite."""
+    return floor(round(epoch / every, 9))

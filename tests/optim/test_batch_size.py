@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minisgd.errors import ArgumentError, DtypeError
-from minisgd.optim import BatchMilestones, ConstantBatch, GrowBatch, Progress, as_batch_schedule
+from minisgd.optim import BatchMilestones, ConstantBatch, GrowBatch, Progress, StepDecay, as_batch_schedule
 from minisgd.optim.batch_size import size_at
 
 N = 1000
@@ -31,6 +31,12 @@ def test_grow(epoch, size):
     assert grow.largest == 1000
     assert grow(at(epoch)) == size
     assert as_batch_schedule(grow, N) is grow
+
+
+def test_parts_of_epochs_are_counted_as_they_are_written():
+    """As floats 0.6 / 0.1 and 0.3 / 0.1 lie just below 6 and 3."""
+    assert [GrowBatch(1, 1000, every=0.1)(at(k / 10)) for k in range(8)] == [2**k for k in range(8)]
+    assert [StepDecay(1.0, factor=0.5, every=0.1)(at(k / 10)) for k in range(8)] == [0.5**k for k in range(8)]
 
 
 def test_growth_need_not_be_whole():
