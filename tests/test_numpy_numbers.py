@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -69,3 +70,8 @@ def test_a_history_takes_the_index_of_a_best_record() -> None:
     best = np.argmin(history["val_loss"])
     assert history[best]["val_loss"] == min(history["val_loss"])
     assert history[1:] == history.records[1:]
+
+
+def test_epochs_may_be_any_number(tmp_path: Path) -> None:
+    ms.train(NET, DATA, epochs=Fraction(3, 2), checkpoint=tmp_path)
+    assert ms.train(NET, DATA, epochs=np.float32(2.0), resume=tmp_path).epochs == 2

@@ -175,7 +175,7 @@ def train(
         once = stream is not None and not stream.stream.repeats
         epochs = 1.0 if once else default_epochs(dataset, as_batch_schedule(size, len(dataset)).largest)
     check_duration(epochs, steps, evaluate_every)
-    epochs, steps = (None if epochs is None else float(epochs)), (None if steps is None else int(steps))
+    epochs = epochs if isinstance(epochs, int | float | None) else float(epochs)  # which a checkpoint can hold
     prepared = prepare(
         network,
         dataset,
