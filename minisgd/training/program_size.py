@@ -10,7 +10,7 @@ from minisgd.training.feeds.feed import HostData
 from minisgd.training.recipe import Recipe
 from minisgd.training.step_programs import StepPrograms
 
-CALL, SESSION = 2_600, 94_000
+CALL, SESSION = 2_450, 94_000
 """Bytes of an array call: views, arguments and loop, recorded and translated. Bytes of a session without any. Measured
 by tracemalloc (CPython 3.11, native executor), as the most that is there at once: a fifth more where an epoch ends with
 a shorter batch, whose program is another, a fifth less where none does."""
