@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.harness.machine import describe, provenance
 from benchmarks.harness.worker import pin
 
-PAIRS, SECONDS, FEW = 9, 1.2, 500
+PAIRS, SECONDS, FEW = 7, 1.2, 500
 BATCH_SIZES = (32, 128)
 
 
