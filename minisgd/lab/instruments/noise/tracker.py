@@ -167,8 +167,8 @@ class NormalisationNoise(NoiseTracker):
     seeds each), and which are 0.46 to 0.70 of them: follow the trend, not the level.
 
     A sample is a forward and backward pass over ``examples``, without gradients of weights. On one core, an MLP of two
-    layers of 128 takes about as long for it as for one update at B = 32, and a third of one at B = 128; so it is about
-    1% of the time, by the defaults. The estimates are read as those of ``NoiseTracker``, ``by_layer`` for each layer.
+    layers of 128 takes about as long for it as for two updates at B = 32; so it is about 1% of the time, by the
+    defaults. The estimates are read as those of ``NoiseTracker``, ``by_layer`` for each layer.
 
     Args:
         every: Updates between samples.
@@ -179,7 +179,7 @@ class NormalisationNoise(NoiseTracker):
         ArgumentError: An argument is out of range; before the first step, for a network without such a layer.
     """
 
-    def __init__(self, every: int = 100, *, examples: int = 8, decay: float = 0.95) -> None:
+    def __init__(self, every: int = 200, *, examples: int = 8, decay: float = 0.95) -> None:
         super().__init__(every, examples=examples, decay=decay)
 
     def reads(self, layer: Layer) -> bool:
