@@ -2,9 +2,8 @@
 
 python -m benchmarks.cpu.trackers [--json FILE] [--quick]
 
-Training runs with and without a callback take turns on one core, short and long ones; what the long ones take more is
-steps without the cost of starting, and each pair gives a ratio of these processor times. Printed are the mean of the
-ratios, its 95% interval by Student's t, and what the callback adds to the start.
+The time that samples take in a training run on one core is divided by that of the steps between them. Printed are the
+mean of several runs, its 95% interval by Student's t, and what a sample takes.
 """
 
 from __future__ import annotations
@@ -13,13 +12,13 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from time import process_time
+from time import perf_counter
 from typing import Any
 
 from benchmarks.harness.machine import describe, provenance
 from benchmarks.harness.worker import pin
 
-PAIRS, SECONDS, FEW = 7, 1.2, 500
+RUNS, SECONDS, FEW = 5, 1.0, 500
 BATCH_SIZES = (32, 128)
 
 
@@ -39,34 +38,41 @@ def networks() -> dict[str, Any]:
     }
 
 
-def measure(network: Any, batch_size: int, tracker: type, pairs: int, seconds: float) -> dict[str, Any]:
-    """Return what a tracker adds by its defaults: the share of a step with its interval, and seconds at the start."""
+def measure(network: Any, batch_size: int, tracker: type, runs: int, seconds: float) -> dict[str, Any]:
+    """Return what a tracker adds by its defaults: the share of a step with its interval, and seconds of a sample."""
     import numpy as np
 
     import minisgd as ms
     from minisgd.lab.statistics import mean_interval
 
+    class Timed(tracker):  # type: ignore[misc]
+        """The tracker, with the time that its samples take."""
+
+        def on_start(self, training: Any) -> None:
+            super().on_start(training)
+            self.spent: list[float] = []
+
+        def on_gradient(self, training: Any, index: Any, gradient: Any) -> None:
+            begun = perf_counter()
+            super().on_gradient(training, index, gradient)
+            if training.session.steps % self.every == 0:
+                self.spent.append(perf_counter() - begun)
+
     data = ms.datasets.digits(validation=None)
     settings = {"optimizer": ms.Adam(0.001), "batch_size": batch_size, "last_batch": "drop"}
-
-    def spent(steps: int, callbacks: list[Any]) -> float:
-        begun = process_time()
-        ms.train(network, data, steps=steps, callbacks=callbacks, **settings)
-        return process_time() - begun
-
-    spent(FEW, [tracker()])
-    steps = FEW + max(FEW, round(FEW * seconds / spent(FEW, [])))
-    added, first = [], []
-    for turn in range(pairs):
-        of_few, of_all = {}, {}
-        for watched in (False, True) if turn % 2 == 0 else (True, False):
-            of_few[watched] = spent(FEW, [tracker()] if watched else [])
-            of_all[watched] = spent(steps, [tracker()] if watched else [])
-        added.append((of_all[True] - of_few[True]) / (of_all[False] - of_few[False]) - 1)
-        first.append(of_few[True] - of_few[False])
+    few = ms.train(network, data, steps=FEW, **settings)
+    steps = max(FEW, round(FEW * seconds / few.train_seconds))
+    added, samples = [], []
+    for _ in range(runs):
+        callback = Timed()
+        run = ms.train(network, data, steps=steps, callbacks=[callback], **settings)
+        sample = float(np.mean(callback.spent[1:]))  # the first prepares the others
+        step = (run.train_seconds - sum(callback.spent)) / steps
+        added.append(sample / callback.every / step)
+        samples.append(sample)
     low, high = mean_interval(np.array(added))
     found = {"added": float(np.mean(added)), "low": low, "high": high, "all": added}
-    return {"steps": steps, **found, "seconds_at_first": float(np.median(first))}
+    return {"steps": steps, "every": callback.every, **found, "seconds_of_a_sample": float(np.median(samples))}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -79,19 +85,19 @@ def main(arguments: list[str] | None = None) -> int:
     from benchmarks.cpu.frameworks import write
 
     document = {"benchmark": "trackers", **provenance(), "quick": args.quick, "cores": 1}
-    pairs, seconds = (3, 0.02) if args.quick else (PAIRS, SECONDS)
+    runs, seconds = (3, 0.02) if args.quick else (RUNS, SECONDS)
     rows = []
     print(describe(document))
-    print(f"\n{'network':<40}{'B':>5}  {'callback':<20}{'added to a step':>24}{'at the start':>15}")
+    print(f"\n{'network':<40}{'B':>5}  {'callback':<20}{'added to a step':>24}{'a sample':>15}")
     for name, network in networks().items():
         for b in BATCH_SIZES:
             for tracker in (ms.NormalisationNoise, ms.NoiseTracker):
-                found = measure(network, b, tracker, pairs, seconds)
+                found = measure(network, b, tracker, runs, seconds)
                 rows.append({"network": name, "batch_size": b, "callback": tracker.__name__, **found})
                 added, low, high = (100 * found[key] for key in ("added", "low", "high"))
                 figures = f"{added:.1f}% ({low:.1f} – {high:.1f})"
-                start = f"{1e3 * found['seconds_at_first']:.0f} ms"
-                print(f"{name:<40}{b:>5}  {tracker.__name__:<20}{figures:>24}{start:>15}", flush=True)
+                sample = f"{1e6 * found['seconds_of_a_sample']:.0f} µs"
+                print(f"{name:<40}{b:>5}  {tracker.__name__:<20}{figures:>24}{sample:>15}", flush=True)
     if args.json:
         write(args.json, document | {"results": rows})
     return 0
