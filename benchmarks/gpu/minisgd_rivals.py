@@ -62,6 +62,4 @@ class MinisgdGpu(OnGpu):
         return (session.examples - before) * session.replicas
 
     def _advance(self, steps: int) -> None:
-        session, last = self.session, self.session.steps + steps
-        while session.steps < last:
-            session.advance(lambda: session.steps >= last)
+        self.session.take(steps)

@@ -53,13 +53,7 @@ class ReplicaThreads:
 
     def advance(self, updates: int) -> None:
         """Take so many updates, as many at once as the device likes."""
-        last = self.steps + updates
-
-        def go(session: Session) -> None:
-            while session.steps < last:
-                session.advance(lambda: session.steps >= last)
-
-        self._each(go, self.sessions)
+        self._each(lambda session: session.take(updates), self.sessions)
 
     def take_train_loss(self) -> HostArray:
         """Return every replica's mean training loss since the last call, (R,), and start anew."""

@@ -74,6 +74,12 @@ class Session(StepPrograms):
         """Take updates, at least one; none after which ``until`` holds is passed. Here it is always one."""
         self.step()
 
+    def take(self, updates: int) -> None:
+        """Take so many updates, as many at once as the device likes."""
+        last = self.steps + updates
+        while self.steps < last:
+            self.advance(lambda: self.steps >= last)
+
     def step(self, between: Between | None = None) -> None:
         """Take one update: draw a batch, compute its gradient, move the weights.
 

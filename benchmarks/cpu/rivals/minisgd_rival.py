@@ -113,9 +113,7 @@ class Minisgd(Rival):
             self.replica_threads.advance(steps)
         else:
             (session,) = self.sessions
-            last = session.steps + steps
-            while session.steps < last:
-                session.advance(lambda: session.steps >= last)
+            session.take(steps)
 
     def _examples(self) -> int:
         return sum(session.examples * session.replicas for session in self.sessions)

@@ -19,7 +19,6 @@ from minisgd.optim import Optimizer, scaled
 from minisgd.optim.checks import count
 from minisgd.tables import Shown
 from minisgd.training.prepare import prepare
-from minisgd.training.session import Session
 from minisgd.typing import HostArray, Seed
 
 FACTORS = "1, 2, 4 and 8, for example"
@@ -156,7 +155,7 @@ def local_critical_batch_size(
         assert evaluator is not None
         point.enter(session)
         begin = float(evaluator.score().loss[0])
-        _advance(session, seen // size)
+        session.take(seen // size)
         ends.append(np.asarray(evaluator.score().loss, float))
         rates.append(float(session.lr))
     return _judged(sizes, rates, np.stack(ends), begin, tolerance, seen)
@@ -174,11 +173,6 @@ def check_branches(factors: Sequence[int] | None, examples: int | None, seeds: i
         raise ArgumentError("seeds", expected="at least 2, as one has no scatter", got=seeds, fix="8, for example")
     within("(0, 1)", tolerance, "tolerance", "0.1, for example")
     return steps
-
-
-def _advance(session: Session, updates: int) -> None:
-    while session.steps < updates:
-        session.advance(lambda: session.steps >= updates)
 
 
 def _judged(
