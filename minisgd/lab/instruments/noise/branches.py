@@ -138,7 +138,8 @@ def local_critical_batch_size(
         raise ArgumentError(
             "examples", expected=f"at least one batch of {sizes[-1]}", got=examples, fix="or leave it out"
         )
-    seen -= seen % lcm(*sizes) if seen >= lcm(*sizes) else 0  # or the last batch of some branch is left out
+    if seen >= (multiple := lcm(*sizes)):
+        seen -= seen % multiple  # or the last batch of some branch is left out
     begin, ends, rates = float("nan"), [], []
     for size in sizes:
         prepared = prepare(
