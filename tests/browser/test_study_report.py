@@ -63,6 +63,18 @@ def test_arrow_keys_walk_over_the_cells_and_light_their_curves(page, study):
     assert page.locator('[data-name="heatmap"] .lit').count() == 2  # the cell and its curve
 
 
+def test_what_scrolls_away_from_a_resting_pointer_darkens_nothing(page):
+    race, cells = page.locator('[data-name="race-0"]'), page.locator('[data-name="heatmap"] [tabindex="0"].point')
+    race.scroll_into_view_if_needed()
+    box = race.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.evaluate("document.activeElement.blur()")
+    cells.focus()  # far below
+    page.wait_for_timeout(300)  # the browser says only with its next frame that the pointer has left the race
+    assert page.locator('[data-name="heatmap"] .lit').count() == 2
+    page.keyboard.press("Escape")
+
+
 def test_switch_changes_the_unit(page):
     shown = page.locator("section:has(#race) .view:visible svg")
     assert shown.get_attribute("data-name") == "race-0"

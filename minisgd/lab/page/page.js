@@ -54,6 +54,11 @@ function nearest(svg, x, y) {
   return best;
 }
 
+/* A page that scrolls under a resting pointer sends pointer events too; what the keyboard has lit then stays lit. */
+let place = "";
+const where = (event) => `${event.screenX} ${event.screenY}`;
+addEventListener("pointermove", (event) => { place = where(event); }); // after the pictures have had the event
+
 function prepare(svg) {
   // the browser would show a title as a second, slower tip
   for (const title of all(".point > title", svg)) title.remove();
@@ -67,9 +72,12 @@ function prepare(svg) {
     if (point) show(point, event.clientX, event.clientY);
     else hide();
   };
-  svg.addEventListener("pointermove", pointed);
+  const moved = (then) => (event) => {
+    if (where(event) !== place) then(event);
+  };
+  svg.addEventListener("pointermove", moved(pointed));
   svg.addEventListener("click", pointed);
-  svg.addEventListener("pointerleave", hide);
+  svg.addEventListener("pointerleave", moved(hide));
   walkable(svg);
 }
 
