@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property, partial
 from threading import Event
 from time import perf_counter, process_time
 from typing import Any
@@ -19,11 +20,11 @@ from minisgd.lab.study.grid import HALF_WINDOW
 from minisgd.lab.study.journal import Journal
 from minisgd.lab.study.outcome import Outcome, too_short
 from minisgd.lab.study.pilot import Pilot
-from minisgd.lab.study.pilot_runs import run_pilot
+from minisgd.lab.study.pilot_runs import run_pilot, seconds_of_pilot
 from minisgd.lab.study.stack import Stopped
 from minisgd.lab.study.sweep import FIRST_SEEDS, Search
 from minisgd.lab.study.target import Target
-from minisgd.lab.study.workers import Workers
+from minisgd.lab.study.workers import Threads, Workers
 from minisgd.lab.timing.clock import StepTimes, measure_steps
 from minisgd.lab.timing.fit import falling
 from minisgd.lab.trial import Trial
@@ -35,6 +36,12 @@ EventHook = Callable[[str, Mapping[str, Any]], None]
 
 CHAINS = 2
 """Searches side by side: upwards and downwards from the pilot's batch size."""
+
+AT_ONCE = CHAINS * FIRST_SEEDS
+"""Stacks that a long search trains at once, where there are the cores: each learning rate's first seeds."""
+
+LONG = 2.0
+"""Seconds of work from which on several threads are worth what it takes to prepare each of them."""
 
 SHARE_OF_PILOT = 0.25
 """Share of the budget by which the pilot is over."""
@@ -100,12 +107,18 @@ class Course:
             return Pilot.from_dict(self.journal.facts["pilot"])
         self.note("pilot: short training runs to find a target and where to search")
         deadline = self.begun + SHARE_OF_PILOT * self.seconds
+        trial = replace(self.trial, threads=self._threads_of_pilot)
         try:
-            pilot = run_pilot(self.trial, self.sizes, self.goal, self.rates, self.seeds, self.stop, deadline=deadline)
+            pilot = run_pilot(trial, self.sizes, self.goal, self.rates, self.seeds, self.stop, deadline=deadline)
         except Stopped:
             raise too_short(self.budget) from None
         self.journal.remember(pilot=asdict(pilot))
         return pilot
+
+    @cached_property
+    def _threads_of_pilot(self) -> int:
+        long = self.cores > 1 and seconds_of_pilot(self.trial, self.sizes, self.rates) > LONG
+        return self.cores if long else 1
 
     # ---------------------------------------------------------------- the search
 
@@ -113,14 +126,20 @@ class Course:
         """Search the learning rate at every batch size, within the time that is left."""
         first = min(FIRST_SEEDS, len(self.seeds))
         racing = first * (len(self.rates) if self.rates else 2 * HALF_WINDOW + 1)
-        expected = self._estimate(pilot, racing + 3 * (len(self.seeds) - first))
-        rough = {}
+        per_size = racing + 3 * (len(self.seeds) - first)
+        work, at_once, rough = self._work(pilot, per_size), self._chains, {}
+        workers, trial = self.workers, self.trial
+        if work > LONG and self.cores > 1 and not workers.several:
+            at_once = min(self.cores, AT_ONCE)
+            workers, trial = Threads(at_once), replace(trial, threads=self.cores // at_once)
+        expected = work / at_once
+        self._estimate(expected, at_once, per_size)
         if expected > self._end_of_search() - perf_counter():
             self.note(f"more than the budget of {self.budget} allows: what it leaves open is said")
             times = self._measure(self.sizes, np.random.default_rng(self.seed), visits=1, seconds=0)
             rough = dict(zip(self.sizes, times.wall[0].tolist(), strict=True))
         search = Search(
-            self.trial,
+            trial,
             self.seeds,
             self.rates,
             pilot.target,
@@ -131,9 +150,10 @@ class Course:
             self.stop,
             deadline=self._end_of_search(),
             step_seconds=rough,
-            workers=self.workers,
+            workers=workers,
         )
-        return self._side_by_side(search, pilot)
+        with closing(workers):
+            return self._side_by_side(search, pilot)
 
     def _clock(self) -> str:
         """Say how much of the budget is used: 45 s of 5 min; nothing where there is none."""
@@ -141,25 +161,27 @@ class Course:
 
     def _end_of_search(self) -> float:
         """Return by when the search is over: earlier on a machine that gave this process a part of its time so far."""
-        pace = (perf_counter() - self.begun) / max(process_time() - self.worked, 1e-9)
+        pace = self._threads_of_pilot * (perf_counter() - self.begun) / max(process_time() - self.worked, 1e-9)
         afterwards = min(AFTERWARDS * max(1.0, pace), self.seconds / 3)
         return self.begun + min(SHARE_OF_SEARCH * self.seconds, self.seconds - afterwards)
 
-    def _estimate(self, pilot: Pilot, per_size: int) -> float:
-        """State how long the search will take and how much memory, from the pilot's speed."""
-        seconds, chains = 0.0, self._chains
+    def _work(self, pilot: Pilot, per_size: int) -> float:
+        """Return about how long the search takes a single core, from the pilot's speed."""
+        seconds = 0.0
         for b in self.sizes:
             # as if the pilot's batch size were the critical one: twice the fewest steps, and fewer at larger ones
             steps = self.fixed(b) if self.fixed else 1.4 * pilot.steps * (1 + pilot.batch_size / b) / 2
             seconds += per_size * pilot.seconds(b, steps)
-        seconds /= chains
+        return seconds
+
+    def _estimate(self, seconds: float, at_once: int, per_size: int) -> None:
+        """State how long the search will take and how much memory, with so many stacks at once."""
         one = self.trial.bytes(self.sizes[-1])
         room = max(one, self.stack_bytes)
-        memory, runs = min(one * per_size, room) * chains, per_size * len(self.sizes)
+        memory, runs = min(one * per_size * self._chains, room * at_once), per_size * len(self.sizes)
         cut = ", stacks cut to fit into that," if one * per_size > room else ""
         text = f"about {words.seconds(seconds)} and at most {format_bytes(memory)}{cut} for {runs} training runs"
         self.emit("estimate", {"text": text, "seconds": seconds, "bytes": memory})
-        return seconds
 
     @property
     def _chains(self) -> int:

@@ -22,6 +22,9 @@ from minisgd.lab.trial import Trial
 
 EVALUATIONS = 40
 
+FLOPS_A_SECOND = 2e10
+"""Of a core that trains a stack of small networks, about."""
+
 SHARES = (0.97, 0.9, 0.8)
 """The target is this share of the way from knowing nothing to what the pilot reached: the first that it got to with
 both seeds, for what one of them reaches the other may not."""
@@ -41,7 +44,7 @@ def pilot_batch_size(batch_sizes: Sequence[int]) -> int:
 class PilotRuns:
     """The training runs of a pilot, at one batch size: every learning rate with the same seeds.
 
-    replica_step_seconds: of one update of one replica in the stack
+    replica_step_seconds: of a core, for one update of one replica in the stack
     """
 
     batch_size: int
@@ -120,8 +123,7 @@ def train_pilot(
     Raises:
         Stopped: Time was up, or it was asked to stop, before anything was trained.
     """
-    batch_size = pilot_batch_size(batch_sizes)
-    rates = tuple(learning_rates or [lattice(k) for k in range(-4 * PER_DECADE, PER_DECADE + 1, 2)])
+    batch_size, rates = pilot_batch_size(batch_sizes), _rates(learning_rates)
     cells = [(lr, seed) for lr in rates for seed in seeds[:2]]
     budget = Budget(STEPS, STEPS // EVALUATIONS, False, deadline)
     begun = perf_counter()
@@ -129,7 +131,18 @@ def train_pilot(
     updates = max(cell.steps for cell in done)
     if not updates:
         raise Stopped
-    return PilotRuns(batch_size, rates, tuple(done), (perf_counter() - begun) / (updates * len(cells)))
+    worked = trial.threads * (perf_counter() - begun)
+    return PilotRuns(batch_size, rates, tuple(done), worked / (updates * len(cells)))
+
+
+def seconds_of_pilot(trial: Trial, batch_sizes: Sequence[int], learning_rates: Sequence[float] | None) -> float:
+    """Return about how long the training runs of a pilot take a core."""
+    return 2 * len(_rates(learning_rates)) * STEPS * trial.flops(pilot_batch_size(batch_sizes)) / FLOPS_A_SECOND
+
+
+def _rates(chosen: Sequence[float] | None) -> tuple[float, ...]:
+    """Return the learning rates of a pilot: five decades, unless some are chosen."""
+    return tuple(chosen or [lattice(k) for k in range(-4 * PER_DECADE, PER_DECADE + 1, 2)])
 
 
 def judge_pilot(runs: PilotRuns, trial: Trial, metric: str, target: Target | None) -> Pilot:

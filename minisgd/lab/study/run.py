@@ -21,7 +21,7 @@ from minisgd.lab.study.analysis import Setting, analyse, without_comparison
 from minisgd.lab.study.arguments import fixed_steps, given_target, journal_settings, resolve_seeds
 from minisgd.lab.study.cell import Cell
 from minisgd.lab.study.constant import balanced, best_constant, usual_metric
-from minisgd.lab.study.course import CHAINS, Course, EventHook
+from minisgd.lab.study.course import AT_ONCE, Course, EventHook
 from minisgd.lab.study.fit import StepsFit
 from minisgd.lab.study.grid import resolve_batch_sizes, resolve_learning_rates
 from minisgd.lab.study.instructions import Instructions
@@ -182,7 +182,7 @@ def study(
     workers = workers_of(executor, lambda text: emit("note", {"text": text}))
     # a GPU works on one stack at a time
     cores = choose_threads(math.inf, threads) if free is None else 1
-    timed = Trial(network, dataset, optimizer, loss, dtype, ops.device, threads=max(1, cores // CHAINS))
+    timed = Trial(network, dataset, optimizer, loss, dtype, ops.device)
     room = half_of_memory() if free is None else free // 2
     sizes = _trainable(timed, sizes, room, emit, chosen=batch_sizes is None)
     metric = goal.metric if goal else usual_metric(dataset, loss)
@@ -197,7 +197,7 @@ def study(
         goal,
         fixed,
         seconds,
-        (limit or room) // min(CHAINS, cores),
+        (limit or room) // min(AT_ONCE, cores),
         threads,
         cores,
         seed,

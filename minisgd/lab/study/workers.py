@@ -26,6 +26,7 @@ from minisgd.lab.study.elsewhere import Task, train_elsewhere
 from minisgd.lab.study.executors import RESPONSE, LargestFirst, awaited, give_up
 from minisgd.lab.study.stack import Stopped
 from minisgd.lab.trial import Trial
+from minisgd.training.arithmetic import quiet_arithmetic
 
 TRIES = 3
 """How often a stack is given to workers that fail before it is trained in this process."""
@@ -70,6 +71,35 @@ class Workers:
 
     def close(self) -> None:
         """Remove what was written for the workers."""
+
+
+class Threads(Workers):
+    """Threads of this process, each of which trains a stack: no two wait for one another before both are done.
+
+    Work in small pieces they would hold up: the interpreter's lock is passed on between any two calls.
+    """
+
+    several = True
+
+    def __init__(self, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads)
+
+    def train(
+        self, trial: Trial, tasks: Sequence[Task], keep: Callable[[list[Cell]], None], stop: Event
+    ) -> list[list[Cell]]:
+        def train(task: Task) -> list[Cell]:
+            with quiet_arithmetic():  # NumPy's error state belongs to a thread
+                return task.train(trial, keep, stop)
+
+        futures = [self._pool.submit(train, task) for task in tasks]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            stop.set()  # the others end at their next evaluation
+            raise
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
 
 
 class ExecutorWorkers(Workers):

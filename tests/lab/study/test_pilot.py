@@ -10,6 +10,7 @@ from threading import Event
 
 import numpy as np
 import pytest
+from numpy.testing import assert_equal
 
 import minisgd as ms
 from minisgd.errors import ArgumentError
@@ -17,7 +18,7 @@ from minisgd.files import to_json
 from minisgd.lab.study import stack
 from minisgd.lab.study.constant import balanced, reached_by_chance
 from minisgd.lab.study.pilot import MEASURABLE, STEPS, Pilot
-from minisgd.lab.study.pilot_runs import run_pilot
+from minisgd.lab.study.pilot_runs import run_pilot, seconds_of_pilot, train_pilot
 from minisgd.lab.study.target import Target
 from minisgd.lab.trial import Trial
 from tests.lab.study.test_study import linear_problem, rings
@@ -45,6 +46,23 @@ def without_signal(kind: str, seed: int) -> ms.Dataset:
 def test_data_without_a_signal_is_seldom_called_learnable(kind, outputs, metric):
     learned = [pilot(without_signal(kind, seed), outputs, metric=metric).learned for seed in range(25)]
     assert sum(learned) <= 1  # of 100 in all, at most four
+
+
+def test_threads_change_nothing_but_the_time():
+    network, data = ms.Network(ms.Linear(8), ms.ReLU(), ms.Linear(3)), rings()
+
+    def cells(threads):
+        runs = train_pilot(
+            Trial(network, data, threads=threads), (4, 32), "val_loss", [0.01, 0.1, 1.0], [0, 1], Event()
+        )
+        return [asdict(cell) for cell in runs.cells]
+
+    assert_equal(cells(1), cells(3))
+
+
+def test_a_pilot_takes_the_longer_the_more_there_is_to_multiply():
+    narrow, wide = (Trial(ms.Network(ms.Linear(n), ms.ReLU(), ms.Linear(2)), rings()) for n in (8, 800))
+    assert 90 < seconds_of_pilot(wide, (4, 32), None) / seconds_of_pilot(narrow, (4, 32), None) < 101
 
 
 def test_nothing_learned_is_said():

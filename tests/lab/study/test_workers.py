@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 import minisgd as ms
-from minisgd.lab.study import elsewhere
+from minisgd.lab.study import course, elsewhere
 from minisgd.lab.study.elsewhere import Task
 from minisgd.lab.study.executors import Processes
 from minisgd.lab.study.stack import Budget, Stopped
 from minisgd.lab.study.target import Target
-from minisgd.lab.study.workers import DaskWorkers, ExecutorWorkers, Workers, workers_of
+from minisgd.lab.study.workers import DaskWorkers, ExecutorWorkers, Threads, Workers, workers_of
 from minisgd.lab.trial import Trial
 
 RNG = np.random.default_rng(0)
@@ -67,6 +67,35 @@ def test_cells_do_not_depend_on_the_number_of_workers(threads, alone, tmp_path, 
     with ThreadPoolExecutor(threads) as executor:
         study(tmp_path, executor=executor)
     assert (tmp_path / "cells.jsonl").read_bytes() == alone
+
+
+@pytest.mark.parametrize("cores", [2, 9])
+def test_nor_on_the_threads_of_a_long_study(cores, alone, tmp_path, known_step_times, monkeypatch):
+    made = []
+    monkeypatch.setattr(course, "LONG", 0.0)
+    monkeypatch.setattr(course, "Threads", lambda threads: made.append(threads) or Threads(threads))
+    study(tmp_path, threads=cores)
+    assert (tmp_path / "cells.jsonl").read_bytes() == alone
+    assert made == [min(cores, course.AT_ONCE)]
+
+
+def test_threads_end_when_one_of_them_fails():
+    stop, begun = Event(), Event()
+
+    class Failing:
+        def train(self, *_):
+            begun.wait()
+            raise MemoryError("no room")
+
+    class Waiting:
+        def train(self, _trial, _keep, stop):
+            begun.set()
+            assert stop.wait(60)
+            raise Stopped
+
+    with closing(Threads(2)) as threads, pytest.raises(MemoryError, match="no room"):
+        threads.train(None, [Failing(), Waiting()], print, stop)
+    assert stop.is_set()
 
 
 def test_a_study_goes_on_without_workers_that_fail(alone, tmp_path, known_step_times):
