@@ -61,11 +61,11 @@ def update(readme: str, documents: Sequence[dict[str, Any]]) -> str:
 def tables(documents: Sequence[dict[str, Any]]) -> str:
     """Return the tables in Markdown: the latest measurement of every workload, batch size and number of cores."""
     latest: dict[tuple[str, int, int], tuple[dict[str, Any], dict[str, Any]]] = {}
-    study: dict[int, dict[str, Any]] = {}
+    study: dict[tuple[str, int], dict[str, Any]] = {}
     others: dict[str, dict[str, Any]] = {}
     for document in documents:
         if document["benchmark"] == "study":
-            study[document["cores"]] = document
+            study[document["data"], document["cores"]] = document
         elif document["benchmark"] != "frameworks":
             others[document["benchmark"]] = document
             continue
@@ -84,8 +84,7 @@ def tables(documents: Sequence[dict[str, Any]]) -> str:
         lines += [""]
         lines += [f"{name}: {WORKLOADS[name].title}.  " for name in WORKLOADS if any(key[0] == name for key in keys)]
         lines += [""]
-    for cores, document in sorted(study.items()):
-        lines += [_study(cores, document), ""]
+    lines += [line for _, document in sorted(study.items(), reverse=True) for line in (_study(document), "")]
     lines += _optimizers(others["algoperf"]) if "algoperf" in others else []
     lines += _trackers(others["trackers"]) if "trackers" in others else []
     shown = [*(d for _, d in latest.values()), *study.values(), *others.values()]
@@ -110,15 +109,16 @@ def _row(key: tuple[str, int, int], race: dict[str, Any]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _study(cores: int, document: dict[str, Any]) -> str:
-    parts = []
+def _study(document: dict[str, Any]) -> str:
+    parts, cores = [], document["cores"]
     for name, rival in document["rivals"].items():
         how = " (extrapolated from a sample)" if rival["extrapolated"] else ""
         parts.append(
             f"{STUDY[name]} one after the other {rival['seconds']:.0f} s{how}, {rival['ratio']:.1f} times as long"
         )
     return (
-        f"The default study of the digits, {document['trainings']} training runs on {cores} core{'s' * (cores > 1)}: "
+        f"The default study of {document['data']}, {document['trainings']} training runs on {cores} "
+        f"core{'s' * (cores > 1)}: "
         f"minisgd {document['minisgd']['seconds']:.1f} s; {'; '.join(parts)}."
     )
 

@@ -50,7 +50,9 @@ def test_the_readme_agrees_with_the_committed_results():
 
 def test_the_readme_tells_what_was_extrapolated():
     rival = {"seconds": 80.0, "ratio": 8.0, "extrapolated": True}
-    told = readme._study(1, {"trainings": 245, "minisgd": {"seconds": 10.0}, "rivals": {"torch": rival}})
+    told = readme._study(
+        {"data": "the digits", "cores": 1, "trainings": 245, "minisgd": {"seconds": 10.0}, "rivals": {"torch": rival}}
+    )
     assert "PyTorch one after the other 80 s (extrapolated from a sample), 8.0 times as long" in told
 
 
