@@ -84,7 +84,9 @@ def tables(documents: Sequence[dict[str, Any]]) -> str:
         lines += [""]
         lines += [f"{name}: {WORKLOADS[name].title}.  " for name in WORKLOADS if any(key[0] == name for key in keys)]
         lines += [""]
-    lines += [line for _, document in sorted(study.items(), reverse=True) for line in (_study(document), "")]
+    lines += [
+        line for key in sorted(study, key=lambda k: (k[0] != "the digits", *k)) for line in (_study(study[key]), "")
+    ]
     lines += _optimizers(others["algoperf"]) if "algoperf" in others else []
     lines += _trackers(others["trackers"]) if "trackers" in others else []
     shown = [*(d for _, d in latest.values()), *study.values(), *others.values()]
