@@ -1,4 +1,7 @@
-"""Notice a network that does not learn: dead, constant, or far from where it can learn; and say the likely cause."""
+"""Notice a network that does not learn: dead, constant, or far from where it can learn; and say the likely cause.
+
+Before that, notice one that ends with what its loss applies itself, and so learns slowly.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import warnings
 
 import numpy as np
 
+from minisgd.nn import Layer, Sequential, Sigmoid, Softmax
 from minisgd.training.history import Record
 from minisgd.training.scoring import scaled
 from minisgd.training.state import TrainingState
@@ -22,8 +26,28 @@ WIDE = 10.0
 """Features whose largest value is beyond this are taken for unscaled."""
 
 
+APPLIED: dict[str, type[Layer]] = {
+    "SoftmaxCrossEntropy": Softmax,
+    "TokenCrossEntropy": Softmax,
+    "BinaryCrossEntropy": Sigmoid,
+}
+"""What losses apply to the outputs of the network, which they take for logits."""
+
+
 class TrainingWarning(UserWarning):
     """A training run goes on, but something is wrong with it."""
+
+
+def watch_outputs(training: TrainingState) -> None:
+    """Warn if the network ends with what its loss applies to its outputs, which so is applied twice."""
+    last: Layer = training.network
+    while isinstance(last, Sequential):
+        last = last.layers[-1]
+    loss = type(training.session.recipe.loss).__name__
+    if isinstance(last, APPLIED.get(loss, ())):
+        name = type(last).__name__
+        text = f"the network ends with {name}, and {loss} takes logits, to which it applies {name} itself: twice, it "
+        _warn(training, f"{text}slows learning; leave out the last layer, predict_proba gives probabilities without it")
 
 
 def watch_health(training: TrainingState, record: Record, *, last: bool) -> None:
@@ -35,8 +59,12 @@ def watch_health(training: TrainingState, record: Record, *, last: bool) -> None
     constant = constant_loss(training)
     if constant is None or loss < BARELY * constant or not (last or _is_flat(training, constant)):
         return
-    training.warnings.append(diagnosis(training, loss, constant))
-    warnings.warn(training.warnings[-1], TrainingWarning, stacklevel=4)
+    _warn(training, diagnosis(training, loss, constant))
+
+
+def _warn(training: TrainingState, text: str) -> None:
+    training.warnings.append(text)
+    warnings.warn(text, TrainingWarning, stacklevel=5)
 
 
 def _is_flat(training: TrainingState, constant: float) -> bool:

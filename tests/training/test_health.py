@@ -57,6 +57,17 @@ def test_nothing_is_said_where_something_is_learned(loss):
     assert run.warnings == ()
 
 
+@pytest.mark.parametrize("last, loss", [(ms.Softmax(), None), (ms.Sigmoid(), ms.BinaryCrossEntropy())])
+def test_what_the_loss_applies_itself_is_noticed_before_training(last, loss):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 4)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(int) if loss is None else (x[:, :2] > 0).astype(float)
+    name = type(last).__name__
+    with pytest.warns(ms.TrainingWarning, match=f"ends with {name}, and .*CrossEntropy takes logits") as said:
+        run = ms.train(ms.Network(ms.Linear(4), ms.Sequential(ms.Linear(2), last)), (x, y), loss=loss, steps=1)
+    assert len(run.warnings) == 1 and said[0].filename == __file__
+
+
 def test_divergence_carries_the_run_and_its_best_weights():
     data = ms.Dataset.from_arrays(np.eye(40), np.arange(40.0))
     best = ms.BestWeights()
