@@ -22,6 +22,7 @@ from minisgd.lab.study.arguments import fixed_steps, given_target, journal_setti
 from minisgd.lab.study.cell import Cell
 from minisgd.lab.study.constant import balanced, best_constant, usual_metric
 from minisgd.lab.study.course import AT_ONCE, Course, EventHook
+from minisgd.lab.study.executor_workers import workers_of
 from minisgd.lab.study.fit import StepsFit
 from minisgd.lab.study.grid import resolve_batch_sizes, resolve_learning_rates
 from minisgd.lab.study.instructions import Instructions
@@ -31,7 +32,6 @@ from minisgd.lab.study.pilot import Pilot
 from minisgd.lab.study.ranks import resolve_ranks, simulate_ranks
 from minisgd.lab.study.result import Recommendation, StudyResult
 from minisgd.lab.study.surge import is_sign_like, surge_law
-from minisgd.lab.study.workers import workers_of
 from minisgd.lab.timing.all_reduce import AllReduce, measure_all_reduce
 from minisgd.lab.timing.fit import StepTimeFit
 from minisgd.lab.trial import Trial, with_validation

@@ -15,10 +15,11 @@ import pytest
 import minisgd as ms
 from minisgd.lab.study import course, elsewhere
 from minisgd.lab.study.elsewhere import Task
+from minisgd.lab.study.executor_workers import DaskWorkers, ExecutorWorkers, workers_of
 from minisgd.lab.study.executors import Processes
 from minisgd.lab.study.stack import Budget, Stopped
 from minisgd.lab.study.target import Target
-from minisgd.lab.study.workers import DaskWorkers, ExecutorWorkers, Threads, Workers, workers_of
+from minisgd.lab.study.workers import Threads, Workers
 from minisgd.lab.trial import Trial
 
 RNG = np.random.default_rng(0)

@@ -26,8 +26,8 @@ from minisgd.lab.claims.run.result import Answer, Claims
 from minisgd.lab.claims.sentences.table import CLAIMS
 from minisgd.lab.duration import parse_budget
 from minisgd.lab.environment import environment
+from minisgd.lab.study.executor_workers import workers_of
 from minisgd.lab.study.stack import Stopped
-from minisgd.lab.study.workers import workers_of
 from minisgd.lab.trial import Trial, with_validation
 from minisgd.nn import Loss, Network
 from minisgd.training.arithmetic import quiet_arithmetic

@@ -22,8 +22,8 @@ from minisgd.lab.claims.lab import FULL
 from minisgd.lab.claims.run.elsewhere import make
 from minisgd.lab.claims.run.plan import Runner
 from minisgd.lab.deadline import Deadline
+from minisgd.lab.study.executor_workers import ExecutorWorkers
 from minisgd.lab.study.stack import Stopped
-from minisgd.lab.study.workers import ExecutorWorkers
 from tests.lab.claims.labs import small_lab
 
 DATA = gaussian_blobs(300, 5, 3, 3.0, seed=0)
