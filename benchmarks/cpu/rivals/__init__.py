@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from shutil import which
 
 from benchmarks.cpu.rivals.rival import Rival, Task
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A form of a framework.  eager: one of PyTorch's eager forms, the fastest of which is the reference."""
+    """A form of a framework.
+
+    package: what it needs, a package of Python or a program   eager: one of PyTorch's eager forms, the fastest of which
+    is the reference
+    """
 
     name: str
     title: str
@@ -27,7 +32,7 @@ class Entry:
 
     @property
     def installed(self) -> bool:
-        return find_spec(self.package) is not None
+        return find_spec(self.package) is not None or which(self.package) is not None
 
     def start(self, task: Task) -> Rival:
         """Build the rival in this process."""
@@ -35,8 +40,8 @@ class Entry:
         return rival
 
 
-LIMIT = "products"
-"""No rival: what the matrix products of a step leave possible."""
+LIMITS = ("products", "hand")
+"""No rivals: what the matrix products of a step leave possible, and what a step for one network alone does."""
 
 _SCANNED = ("W1", "W1a", "W2", "W8", "W9")
 _DENSE = (*_SCANNED, "W7")
@@ -44,7 +49,10 @@ _SINGLE = (*_DENSE, "W3")
 
 _TABLE = (
     Entry("minisgd", "minisgd", "minisgd_rival", "Minisgd", "minisgd", (*_SINGLE, "W5", "W6")),
-    Entry(LIMIT, "minisgd's matrix products alone", "minisgd_rival", "Products", "minisgd", (*_SINGLE, "W5", "W6")),
+    Entry(
+        "products", "minisgd's matrix products alone", "minisgd_rival", "Products", "minisgd", (*_SINGLE, "W5", "W6")
+    ),
+    Entry("hand", "C fused by hand for this network alone", "hand_rival", "HandFused", "cc", ("W1", "W2")),
     Entry(
         "torch",
         "PyTorch eager, fused optimizer (W3 channels last, W5 one after the other)",
