@@ -24,6 +24,11 @@ class Callback:
 
     step_interval: int = 1
 
+    @property
+    def has_stopped(self) -> bool:
+        """Whether it has ended the training run that is resumed, which then does not go on."""
+        return False
+
     def on_start(self, training: TrainingState) -> None:
         """Act before the first step.
 
@@ -166,6 +171,10 @@ class EarlyStopping(_MetricCallback):
 
     def on_evaluation(self, training: TrainingState, record: Record) -> bool:
         self._waited = 0 if self._improved(record) else self._waited + 1
+        return self.has_stopped
+
+    @property
+    def has_stopped(self) -> bool:
         return self._waited >= self.patience
 
     def state(self) -> Mapping[str, Any]:

@@ -62,7 +62,9 @@ def run_to_end(
 
     try:
         done = session.share_done
-        while not (done >= 1 and training.is_evaluated):
+        if done < 1 and any(callback.has_stopped for callback in callbacks):
+            stopped = "stopped by a callback"
+        while stopped == "finished" and not (done >= 1 and training.is_evaluated):
             if done < 1:
                 sound = False
                 update()
@@ -87,9 +89,7 @@ def run_to_end(
             interrupted, save = session.agree(interruption.requested, keeper.is_due)
             if interrupted and done < 1:
                 stopped = "interrupted"
-            if stopped != "finished":
-                break
-            if save and done < 1:
+            if save and done < 1 and stopped == "finished":
                 keeper.save()
     except KeyboardInterrupt:
         if session.recipe.communicator is not None:

@@ -323,6 +323,18 @@ def test_a_finished_training_run_is_there_at_once(tmp_path: Path) -> None:
     assert again.history.records == whole.history.records and again.steps == whole.steps
 
 
+def test_a_training_run_that_a_callback_has_ended_has_ended(tmp_path: Path) -> None:
+    def patient(evaluations: int) -> dict[str, Any]:
+        return {"callbacks": lambda: [ms.EarlyStopping(evaluations, metric="val_accuracy", min_delta=1.0)], "epochs": 6}
+
+    whole = go(tmp_path, patient(2))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    again = go(tmp_path, patient(2), resume=tmp_path)
+    assert again.stopped == whole.stopped == "stopped by a callback" and again.steps == whole.steps < 30
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert go(tmp_path, patient(4), resume=tmp_path).steps > whole.steps  # more patience
+
+
 # ------------------------------------------------ what is refused
 
 OTHER: dict[str, tuple[dict[str, Any], str]] = {

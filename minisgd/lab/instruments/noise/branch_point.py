@@ -51,7 +51,8 @@ class BranchPoint:
             batch_size = batch_size or session.size
             clip_norm = None if session.recipe.clip is None else session.recipe.clip.max_norm
             if optimizer is None:
-                optimizer = replace(own, lr=own.schedule(session.progress()))
+                coming = own.schedule(session.progress())  # 0 behind the last update of many schedules
+                optimizer = replace(own, lr=coming or session.lr)
                 arrays = session.state()["arrays"]
         elif isinstance(subject, Run):
             data, loss = subject.data if data is None else data, loss or subject.loss

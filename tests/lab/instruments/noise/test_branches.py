@@ -175,6 +175,15 @@ def test_the_curve_along_a_training_run(tmp_path) -> None:
     assert repr([found.to_dict() for found in again.results]) == repr([found.to_dict() for found in tracker.results])
 
 
+def test_a_schedule_that_falls_to_zero_is_followed_to_its_end() -> None:
+    tracker = ms.CriticalBatchTracker(every=10, factors=(1, 2), seeds=2, examples=16)
+    optimizer = ms.SGD(ms.Cosine(0.02))
+    run = ms.train(
+        ms.Network(ms.Linear(1)), regression(80, 0), optimizer=optimizer, batch_size=8, steps=10, callbacks=[tracker]
+    )
+    assert run.stopped == "finished" and tracker.steps == [10]
+
+
 def test_the_command(capsys) -> None:
     line = "probe local --data digits --model linear --lr 0.05 --batch-size 4 --factors 1,4 --seeds 2 --quiet".split()
     assert main(line) == 0
