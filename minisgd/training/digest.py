@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import partial
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -13,19 +14,22 @@ import numpy as np
 def settings_of(value: Any) -> str:
     """Return a digest of an object: its class, its attributes with all arrays, and the code of a class of one's own."""
     digest = hashlib.sha256()
-    _add(digest, value, set())
+    _add(digest, value, {})
     return digest.hexdigest()[:16]
 
 
-def _add(digest: Any, value: Any, seen: set[int]) -> None:
-    """Add an object to a digest; what contains itself is added once."""
+def _add(digest: Any, value: Any, seen: dict[int, Any]) -> None:
+    """Add an object to a digest; what contains itself is added once.
+
+    seen: by id, and kept, so that no other object gets the id of one that is gone
+    """
     if value is None or isinstance(value, bool | int | float | complex | str | bytes | np.generic):
         digest.update(f"{type(value).__name__} {value!r};".encode())
         return
     if id(value) in seen:
         digest.update(b"again;")
         return
-    seen.add(id(value))
+    seen[id(value)] = value
     if isinstance(value, np.ndarray):
         digest.update(f"{value.dtype.str} {value.shape};".encode())
         digest.update(np.ascontiguousarray(value).tobytes())
@@ -46,6 +50,10 @@ def _add(digest: Any, value: Any, seen: set[int]) -> None:
             _add(digest, cell.cell_contents, seen)
     elif isinstance(value, MethodType):
         _add(digest, value.__func__, seen)
+    elif isinstance(value, property):
+        _add(digest, (value.fget, value.fset), seen)
+    elif isinstance(value, partial):
+        _add(digest, (value.func, value.args, value.keywords), seen)
     elif isinstance(value, type | ModuleType):
         _add_class(digest, value, seen)
     else:
@@ -55,7 +63,7 @@ def _add(digest: Any, value: Any, seen: set[int]) -> None:
             _add(digest, getattr(value, name, None), seen)
 
 
-def _add_class(digest: Any, kind: Any, seen: set[int]) -> None:
+def _add_class(digest: Any, kind: Any, seen: dict[int, Any]) -> None:
     """Add a class by name; of one that is neither minisgd's nor Python's, what it does as well."""
     module = getattr(kind, "__module__", "")
     digest.update(f"{module}.{getattr(kind, '__qualname__', kind.__name__)};".encode())

@@ -32,16 +32,16 @@ def identity(session: Session, data: Dataset, settings: Mapping[str, Any]) -> di
     """Return all that decides the bits of a training run besides its length, by the name of the argument."""
     recipe = session.recipe
     return {
-        "data": data_digest(data),
+        "data": data_text(data),
         "network": network_text(recipe.network),
         "loss": f"{as_text(recipe.loss)} {settings_of(clone(recipe.loss))}",
-        "optimizer": as_text(recipe.optimizer.describe()),
-        "batch_size": as_text(session.batch_size),
+        "optimizer": in_full(recipe.optimizer, recipe.optimizer.describe()),
+        "batch_size": in_full(session.batch_size),
         **({} if recipe.communicator is None else {"shards": str(recipe.communicator.shards)}),
         "micro_batch": str(recipe.micro_batch),
         "dtype": recipe.network.dtype,
         "device": recipe.network.ops.device,
-        **{name: as_text(value) for name, value in settings.items()},
+        **{name: in_full(value) for name, value in settings.items()},
     }
 
 
@@ -114,6 +114,12 @@ def as_text(value: Any) -> str:
     return _ADDRESS.sub("", value if isinstance(value, str) else repr(value))
 
 
+def in_full(value: Any, written: str = "") -> str:
+    """Return how a value is written, with a digest where functions and the like are written as no more than a name."""
+    written = written or (value if isinstance(value, str) else repr(value))
+    return f"{as_text(written)} {settings_of(value)}" if _ADDRESS.search(written) else written
+
+
 def network_text(network: Network) -> str:
     """Return how a network is written, with a digest of its parameters' names and shapes and its layers' settings."""
     tensors = [(s.name, s.shape) for layout in (network.layout, network.statistics_layout) for s in layout]
@@ -131,15 +137,17 @@ def _unbound(layer: Layer) -> Layer:
     return duplicate
 
 
-def data_digest(data: Dataset) -> str:
-    """Return a digest of every example, target and weight of all splits, with the name of the data set."""
-    digest = hashlib.sha256(repr((data.task, data.scale, data.classes)).encode())
+def data_text(data: Dataset) -> str:
+    """Return the name of a data set, and shape and digest of every array of its splits, so that a difference shows."""
+    about = hashlib.sha256(repr((data.task, data.scale, data.classes)).encode())
+    parts = [f"{data.name} {about.hexdigest()[:8]}"]
     for name, split in data.splits.items():
-        for array in (split.x, split.y, split.weight):
-            digest.update(repr((name, None if array is None else (array.dtype.str, array.shape))).encode())
+        for letter, array in (("x", split.x), ("y", split.y), ("weight", split.weight)):
             if array is not None:
+                digest = hashlib.sha256(array.dtype.str.encode())
                 _update(digest, array)
-    return f"{data.name} {digest.hexdigest()[:16]}"
+                parts.append(f"{name} {letter} {array.shape} {digest.hexdigest()[:16]}")
+    return ", ".join(parts)
 
 
 def _update(digest: Any, array: np.ndarray[Any, Any]) -> None:

@@ -368,9 +368,22 @@ def test_another_network_and_other_data_are_refused(tmp_path: Path) -> None:
     for split in ("train", "validation"):
         other = data()
         other.splits[split].x[4, 2] += 1e-6
-        with pytest.raises(ms.CheckpointError, match="data must be"):
+        with pytest.raises(ms.CheckpointError, match=r"data must be data .*train x \(46, 5\) .*as in the checkpoint"):
             ms.train(net(), other, **common, resume=tmp_path)
     ms.train(net(), data(), **common, resume=tmp_path)
+
+
+def test_functions_of_ones_own_belong_to_the_training_run(tmp_path: Path) -> None:
+    def options(rate: float, factor: float) -> dict[str, Any]:
+        transforms = [lambda x, y, rng: (x + 1, y), lambda x, y, rng: (factor * x, y)]
+        return {"optimizer": ms.SGD(lr=lambda progress: rate), "transform": transforms}
+
+    go(tmp_path, options(0.1, 2.0), steps=3)
+    go(tmp_path, options(0.1, 2.0), steps=4, resume=tmp_path)
+    with pytest.raises(ms.CheckpointError, match=r"optimizer must be SGD\(lr=<function"):
+        go(tmp_path, options(0.2, 2.0), steps=5, resume=tmp_path)
+    with pytest.raises(ms.CheckpointError, match="transform must be"):
+        go(tmp_path, options(0.1, 3.0), steps=5, resume=tmp_path)
 
 
 class Scaled(ms.Layer):
