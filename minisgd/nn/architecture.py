@@ -200,7 +200,7 @@ class _Known:
         found = self.classes.get(str(path)) or self.allowed.get(str(path)) or next(iter(namesakes), None)
         if found is None:
             expected = "made of minisgd's layers, or of what is allowed besides"
-            fix = f"if you trust its code, allow it: allow=[{name}]"
+            fix = f"if you trust its code, allow it: allow=[{name}], or --allow FILE.py:{name} of a command"
             raise CheckpointError("architecture", expected=expected, got=path, fix=fix)
         return found
 

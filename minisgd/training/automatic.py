@@ -65,16 +65,15 @@ def chosen(
         )
     # the study stands on this floor, so it is looked up when it is asked for, not imported
     study = import_module("minisgd.lab.study").study
-    found = study(
-        network,
-        data,
-        optimizer=optimizer,
-        loss=loss,
-        learning_rates=[optimizer.lr] if keep_rate else None,
-        seeds=SEEDS,
-        budget=batch_size.partition(":")[2] or BUDGET,
-        **settings,
-    ).recommendation
+    settings |= {"learning_rates": [optimizer.lr] if keep_rate else None, "seeds": SEEDS}
+    settings |= {"budget": batch_size.partition(":")[2] or BUDGET}
+    try:
+        found = study(network, data, optimizer=optimizer, loss=loss, **settings).recommendation
+    except ArgumentError as error:
+        if error.argument != "budget":
+            raise
+        expected, fix = f"'auto', or 'auto:' with {error.expected}", "write 'auto:5min'"
+        raise ArgumentError("batch_size", expected=expected, got=batch_size, fix=fix) from None
     if found.batch_size is None:
         why = f"{found.why} So the default stays; more time may tell: 'auto:5min'."
         return Choice(default_batch_size(len(data), network.couples_batch), optimizer, why)

@@ -84,3 +84,10 @@ def test_the_study_answers():
     data, net = problem()
     run = ms.train(net, data, batch_size="auto:2min", epochs=1, progress=False)
     assert 1 <= run.steps <= len(data)
+
+
+@pytest.mark.parametrize("given", ["auto:x", "auto:-1s", "auto:0.001s"])
+def test_a_time_that_is_none_is_refused_by_the_name_of_what_was_given(given):
+    data, net = problem()
+    with pytest.raises(ms.ArgumentError, match=f"batch_size must be 'auto', or 'auto:' with .*got {given}"):
+        ms.train(net, data, batch_size=given, epochs=1, progress=False)
