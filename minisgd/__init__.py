@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -61,7 +62,7 @@ def __getattr__(name: str) -> Any:
             if name in package.__all__:
                 value = globals()[name] = getattr(package, name)
                 return value
-    raise AttributeError(f"module 'minisgd' has no attribute {name!r}")
+    raise AttributeError(f"module 'minisgd' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
 
 
 def __dir__() -> list[str]:

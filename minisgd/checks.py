@@ -41,6 +41,11 @@ def as_path(value: Any, argument: str, kind: str = "file") -> Path:
     return Path(value)
 
 
+def shown(value: object) -> object:
+    """Return a value as a message shows it: text in quotes, which tell '10' from 10."""
+    return repr(value) if isinstance(value, str) else value
+
+
 def as_items(value: Any, argument: str, expected: str, fix: str) -> list[Any]:
     """Return the items of a list, a tuple or the like; text is one item, and so refused."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
@@ -79,7 +84,7 @@ def require_function(value: Any, argument: str, of: str) -> None:
 def positive(value: object, argument: str) -> int:
     """Return a positive integer, or refuse the argument."""
     if not is_integer(value) or value < 1:
-        raise ArgumentError(argument, expected="a positive integer", got=value, fix="give 1, 2, 3, …")
+        raise ArgumentError(argument, expected="a positive integer", got=shown(value), fix="give 1, 2, 3, …")
     return int(value)
 
 
@@ -98,4 +103,4 @@ def within(interval: str, value: object, argument: str, fix: str) -> float:
         number = as_float(value)
         if low < number < high or (number == low and interval[0] == "[") or (number == high and interval[-1] == "]"):
             return number
-    raise ArgumentError(argument, expected=f"a number in {interval}", got=value, fix=fix)
+    raise ArgumentError(argument, expected=f"a number in {interval}", got=shown(value), fix=fix)

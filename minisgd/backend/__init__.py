@@ -44,7 +44,8 @@ def get_ops(device: str = "cpu", precision: Precision = "full") -> Ops:
         MissingExtraError: If CUDA cannot be used; the message holds the reason and its cure.
     """
     if device not in DEVICES:
-        raise ArgumentError("device", expected="'cpu', 'cuda' or 'auto'", got=device, fix="use device='cpu'")
+        fix = "use device='auto', which is 'cuda' where that works"
+        raise ArgumentError("device", expected="'cpu', 'cuda' or 'auto'", got=repr(device), fix=fix)
     if precision not in ("full", "tf32"):
         raise ArgumentError("precision", expected="'full' or 'tf32'", got=precision, fix="leave it out")
     if device == "cuda" or (device == "auto" and why_no_cuda() is None):

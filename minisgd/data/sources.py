@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -35,6 +36,8 @@ BUILT_IN: dict[str, Callable[..., Dataset]] = {
 
 FORMS = "{} or {}".format(", ".join([*BUILT_IN, *(reader.form for reader in READERS[:-1])]), READERS[-1].form)
 """Every form that the name of a data set may have, in words."""
+
+_PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 
 
 def load(
@@ -216,4 +219,6 @@ def _unknown(name: str) -> ArgumentError:
     fix = f"did you mean {near[0]!r}?" if near else "give a file with one of these endings"
     if name.endswith(".safetensors"):
         fix = "a trained model is read by ms.load_model(FILE)"
+    if name and any(path.suffix.lower() in _PICTURES for path in islice(Path(name).rglob("*"), 1000)):
+        fix = "save pictures as arrays: np.savez('pictures.npz', x=x, y=y), x (N, H, W, C) uint8, y the classes (N,)"
     return ArgumentError("data", expected=f"one of {FORMS}", got=repr(name), fix=fix)

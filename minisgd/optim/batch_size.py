@@ -59,7 +59,7 @@ def as_batch_schedule(value: BatchSize, n: int, argument: str = "batch_size") ->
             fix = "did you mean 'full'?"
         else:
             fix = "use an integer such as 32, or 'full' for all examples at once"
-        raise ArgumentError(argument, expected=expected, got=value, fix=fix)
+        raise ArgumentError(argument, expected=expected, got=repr(value) if value.isdecimal() else value, fix=fix)
     if is_integer(value):
         value = int(value)
         if not 1 <= value <= n:

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from minisgd.checks import shown
 from minisgd.data import Dataset, load
 from minisgd.data.holdout import divided
 from minisgd.data.stream import is_batches, opened
@@ -161,4 +162,4 @@ def check_duration(epochs: float | None, steps: int | None, evaluate_every: floa
             continue
         if isinstance(value, bool) or not isinstance(value, kind) or not isfinite(value) or value <= 0:
             expected = "a positive whole number" if kind is Integral else "a positive number"
-            raise ArgumentError(name, expected=expected, got=value, fix="use 10, for example")
+            raise ArgumentError(name, expected=expected, got=shown(value), fix="use 10, for example")

@@ -17,6 +17,7 @@ from minisgd.data.target import Task
 from minisgd.errors import ArgumentError, DivergedError
 from minisgd.nn import Network
 from minisgd.nn.losses import LossLike, as_loss
+from minisgd.nn.network import require_network
 from minisgd.optim import Optimizer, as_batch_schedule
 from minisgd.optim.batch_size import BatchSize
 from minisgd.training.arithmetic import quiet_arithmetic
@@ -148,6 +149,7 @@ def train(
     seed = as_seed(seed)
     require_callbacks(callbacks)
     require_function(on_progress, "on_progress", "(share, record)")
+    require_network(network)
     loss = None if loss is None else as_loss(loss)
     data, stream = opened(data)
     if stream is not None:

@@ -59,6 +59,22 @@ def table(tmp_path: Path) -> Path:
     return path
 
 
+# ------------------------------------------------ what was learned
+
+
+@pytest.mark.parametrize("signal", [0.0, 2.0])
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_train_says_where_validation_shows_nothing_learned(
+    signal: float, task: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x, y = np.random.default_rng(0).normal(size=(2, 300))
+    y += signal * x
+    np.savez(tmp_path / "data.npz", x=x[:, None], y=y > 0 if task == "classification" else y)
+    assert cli.main(f"train --data {tmp_path / 'data.npz'} --model mlp:32 --lr 0.05 --epochs 20".split()) == 0
+    said = capsys.readouterr().err
+    assert ("nothing was learned" in said) == (signal == 0), said
+
+
 # ------------------------------------------------ help
 
 

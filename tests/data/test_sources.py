@@ -130,3 +130,10 @@ def test_what_a_file_holds_is_refused_by_its_name(folder, arrays, message):
 def test_options_that_do_not_fit(folder, name, options, message):
     with pytest.raises(MinisgdError, match=message):
         load(name, **options)
+
+
+def test_a_folder_of_pictures_is_told_how_they_are_read(folder):
+    (folder / "pictures" / "cats").mkdir(parents=True)
+    (folder / "pictures" / "cats" / "1.PNG").touch()
+    with pytest.raises(ArgumentError, match="got 'pictures'; save pictures as arrays: np.savez"):
+        load("pictures")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import minisgd as ms
+from minisgd.errors import ArgumentError, DtypeError
 from minisgd.training.intake import as_dataset, default_batch_size, default_epochs, default_optimizer, weighted
 
 RNG = np.random.default_rng(0)
@@ -104,3 +105,14 @@ def test_classes_may_be_numbers_in_weights_as_they_are_in_the_labels():
     ]
     for weight in weights:
         np.testing.assert_array_equal(weight, weights[0])
+
+
+@pytest.mark.parametrize("network", ["mlp:8", [ms.Linear(2)], ms.Linear(2), ms.Network, None])
+def test_what_is_no_network_is_refused(network):
+    with pytest.raises(DtypeError, match="network must be an ms.Network, got .*; (wrap the layers|call it)"):
+        ms.train(network, (X, Y))
+
+
+def test_text_is_shown_in_quotes():
+    with pytest.raises(ArgumentError, match="epochs must be a positive number, got '10'; use 10"):
+        ms.train(ms.Network(ms.Linear(3)), (X, Y), epochs="10")

@@ -12,7 +12,16 @@ from minisgd.cli import inputs, options, output, resuming, tables
 from minisgd.cli.naming import named_as_typed
 from minisgd.cli.parser import Parser, choice, folder, integer, listed, number, positive
 from minisgd.cli.train import scaling
-from minisgd.cli.train.outcome import GrowingHistory, better, conclude, figures_of, in_short, print_figures, write
+from minisgd.cli.train.outcome import (
+    GrowingHistory,
+    better,
+    conclude,
+    doubt,
+    figures_of,
+    in_short,
+    print_figures,
+    write,
+)
 from minisgd.cli.train.settings import announce, choose, ranks_of, settings_of
 from minisgd.errors import DivergedError, OutputError
 
@@ -155,6 +164,8 @@ def run(args: Namespace) -> int:
         output.print_json(figures)
     else:
         print_figures(figures, run)
+    if run.stopped != "interrupted" and (text := doubt(figures, run)):
+        output.note(text, args.quiet)
     return conclude(args, run, written)
 
 

@@ -38,6 +38,24 @@ def print_figures(figures: Mapping[str, Any], run: Run) -> None:
     tables.print_confusion(run)
 
 
+def doubt(figures: Mapping[str, Any], run: Run) -> str | None:
+    """Say that the validation part shows nothing learned, as a study would; None where it shows something."""
+    from minisgd.lab.study.constant import best_constant, loss_of_mean, reached_by_chance, usual_metric
+
+    data = run.data
+    if data.validation is None or data.target is None or run.warnings:
+        return None
+    metric = usual_metric(data, run.loss)
+    score = figures.get(metric)
+    if metric == "val_r2":  # the mean over outputs, weighted by their variance, as its chance is known
+        score = 1 - figures["val_loss"] / (loss_of_mean(data) or math.inf)
+    baseline = best_constant(data, metric, run.loss)
+    chance = reached_by_chance(baseline, data, run.loss, 1)
+    if score is None or not math.isfinite(chance) or (score < chance if metric.endswith("loss") else score > chance):
+        return None
+    return f"warning: as far as the validation part can tell, nothing was learned. {baseline}"
+
+
 class GrowingHistory:
     """Keeps history.jsonl up to date during a training run, for ``minisgd watch``; at the end ``write`` writes it anew.
 

@@ -22,6 +22,8 @@ from minisgd.typing import HostArray, Shape
 _CELLS = 1 << 21
 """Cells that are read together: what they take beside the table itself is bounded."""
 
+_IN_UTF8 = "export it again as CSV in UTF-8 (in Excel: 'CSV UTF-8'), or convert it: iconv -f WINDOWS-1252 -t UTF-8"
+
 _PIECE = 1 << 20  # bytes that are unzipped together
 
 _MARKS = sorted({form for mark in MISSING - {""} for form in (mark, mark.upper(), mark.capitalize())} | {"NaN", "N/A"})
@@ -36,7 +38,7 @@ def read_csv(path: str | Path, header: bool | None = None) -> Table:
         DataError: Naming the line where the file cannot be read.
     """
     path = existing(Path(path))
-    with refusing(path, "a readable CSV table in UTF-8", "export it again as CSV in UTF-8"):
+    with refusing(path, "a readable CSV table in UTF-8", _IN_UTF8):
         if is_zipped(path):
             _require_room_for_text(path)
         dialect = dialect_of(path, header)

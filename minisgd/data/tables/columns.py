@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -25,6 +26,7 @@ IDENTIFIERS = 0.5
 """Text of which more than this share of rows is distinct, beyond MOST_LEVELS, is a name or prose, not a category."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_AMOUNT = re.compile(r"[+-]?\W{0,2}\d[\d.,'’\s]*\W?[^\W\d]{0,3}")
 _UNNAMED = re.compile(r"unnamed: \d+|rownames|index|rowid|row|id|obs|observation|no|nr")
 TRUTH = dict.fromkeys(("true", "t", "yes", "y"), 1.0) | dict.fromkeys(("false", "f", "no", "n"), 0.0)
 """What texts of booleans, in lower case, stand for."""
@@ -96,7 +98,7 @@ def decide(table: Table, rows: HostArray, target: Sequence[str], options: TableO
             k = table.place[name]
             decision = _number(table, name, position, rows, (low[k], high[k], int(gaps[k])), options)
         elif name in table.dates:
-            decision = Decision(name, "date", "dates, as days", f"--drop {name}")
+            decision = Decision(name, "date", "dates, as days", _typed("--drop", name))
         else:
             decision = _text(table.text[name], name, rows, options)
         decisions.append(decision)
@@ -188,8 +190,8 @@ def _number(
     if not options.keep_index and not gaps and low in (0, 1) and _numbers_rows(table, name, position, high - low):
         return Decision(name, "dropped", "numbers the rows", "--keep-index")
     if name in table.booleans:
-        return Decision(name, "boolean", "true or false" + _gaps(gaps), f"--drop {name}")
-    return Decision(name, "number", f"{low:g} to {high:g}{_gaps(gaps)}", f"--categorical {name}")
+        return Decision(name, "boolean", "true or false" + _gaps(gaps), _typed("--drop", name))
+    return Decision(name, "number", f"{low:g} to {high:g}{_gaps(gaps)}", _typed("--categorical", name))
 
 
 def _numbers_rows(table: Table, name: str, position: int, span: float) -> bool:
@@ -209,23 +211,37 @@ def _text(column: Text, name: str, rows: HostArray, options: TableOptions) -> De
     if distinct == 1 and not gaps:
         return Decision(name, "dropped", f"always {values[0]!r}")
     if distinct <= 2 and {value.lower() for value in values} <= TRUTH.keys():
-        return Decision(name, "boolean", f"{' or '.join(sorted(values))}{_gaps(gaps)}", f"--categorical {name}")
+        return Decision(name, "boolean", f"{' or '.join(sorted(values))}{_gaps(gaps)}", _typed("--categorical", name))
     if written := date_format(values):
         return Decision(
-            name, "date", f"dates written {written}, as days{_gaps(gaps)}", f"--categorical {name}", written
+            name, "date", f"dates written {written}, as days{_gaps(gaps)}", _typed("--categorical", name), written
         )
     first = re.fullmatch(r"unnamed: 0|rownames", name.strip().lower())
     if first and not options.keep_index and distinct + gaps == len(rows):
         return Decision(name, "dropped", "names the rows", "--keep-index")
     if distinct > MOST_LEVELS and distinct > IDENTIFIERS * (len(rows) - gaps):
-        reason = f"{distinct} different texts in {len(rows)} rows, such as {_unlike_a_number(values)!r}"
-        return Decision(name, "dropped", reason, f"--categorical {name}")
-    return Decision(name, "category", f"{distinct} different texts{_gaps(gaps)}", f"--drop {name}")
+        reason = f"{distinct} different texts in {len(rows)} rows, such as {unlike_a_number(values)!r}"
+        return Decision(name, "dropped", reason, _typed("--categorical", name))
+    reason = f"{distinct} different texts{_gaps(gaps)}"
+    if distinct > 2 and 2 * sum(map(_is_amount, values)) > distinct:
+        reason += f", such as {unlike_a_number(values)!r}, which is no plain number"
+    return Decision(name, "category", reason, _typed("--drop", name))
 
 
-def _unlike_a_number(values: Sequence[str]) -> str:
+def unlike_a_number(values: Sequence[str]) -> str:
     """Return the first text that is no number, which may be all that keeps a column from being one."""
     return next((value for value in values if not _NUMBER.fullmatch(value)), values[0])
+
+
+def _is_amount(value: str) -> bool:
+    """Tell whether a text is a number, perhaps with signs, a unit or separated thousands: $1,200, 12.5 %, 3'000 g."""
+    return _AMOUNT.fullmatch(value) is not None
+
+
+def _typed(option: str, name: str) -> str:
+    """Write an option for a column as it is typed: in quotes for the shell, and for the list where it has a comma."""
+    listed = f'"{name}"' if "," in name else name
+    return f"{option} {shlex.quote(listed)}"
 
 
 def date_format(values: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from minisgd.checks import as_items, require_kind
 from minisgd.data.tables.cells import as_text, as_typed
-from minisgd.data.tables.columns import Decision, TableOptions, require_columns
+from minisgd.data.tables.columns import Decision, TableOptions, require_columns, unlike_a_number
 from minisgd.data.tables.table import Table
 from minisgd.data.target import Guess, Task, guess_task
 from minisgd.errors import ArgumentError, DataError
@@ -137,20 +137,20 @@ def _classes(
     if len(written) < 2:
         raise _useless(table, names, "at least two classes", f"only {written[0]!r}")
     if 2 * len(written) > len(rows) and len(written) > 2:
-        raise _useless(
-            table, names, "classes with several rows each", f"{len(written):,} different values in {len(rows):,} rows"
-        )
+        got = f"{len(written):,} different values in {len(rows):,} rows, such as {unlike_a_number(written)!r}"
+        number = ", or write plain numbers such as 1234.5" if distinct.dtype.kind != "f" else ""
+        raise _useless(table, names, "classes with several rows each", got, number)
     codes = np.full(len(values), -1, dtype=np.int64)
     codes[rows] = found
     return codes, tuple(written)
 
 
-def _useless(table: Table, names: Sequence[str], expected: str, got: str) -> DataError:
+def _useless(table: Table, names: Sequence[str], expected: str, got: str, also: str = "") -> DataError:
     return DataError(
         f"{table.source}: target {', '.join(map(repr, names))}",
         expected=expected,
         got=got,
-        fix="name another column with target (--target)",
+        fix=f"name another column with target (--target){also}",
     )
 
 

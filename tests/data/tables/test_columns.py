@@ -108,3 +108,18 @@ def test_columns_that_leave_nothing():
 )
 def test_dates(values, written):
     assert date_format(values) == written
+
+
+def test_numbers_written_as_no_plain_numbers_are_shown():
+    prices = np.array([f"${k % 25},000" for k in range(N)], dtype=object)
+    marks = np.array(["-" if k % 10 == 9 else str(k % 9) for k in range(N)], dtype=object)
+    for values, shown in ((prices, "$0,000"), (marks, "-")):
+        reason = decide(table("cost", values), np.arange(N), ["y"], TableOptions())[0].reason
+        assert reason.endswith(f"such as {shown!r}, which is no plain number")
+    sizes = np.array(["4 doors", "2 doors", "5 doors"] * 20, dtype=object)
+    assert decide(table("doors", sizes), np.arange(N), ["y"], TableOptions())[0].reason == "3 different texts"
+
+
+def test_options_are_given_as_the_shell_takes_them():
+    odd = table("price, net (EUR)", np.arange(N) / 3)
+    assert decide(odd, np.arange(N), ["y"], TableOptions())[0].option == "--categorical '\"price, net (EUR)\"'"
