@@ -8,17 +8,20 @@ from math import sqrt
 from typing import Any
 
 from minisgd.errors import ArgumentError
+from minisgd.optim.adagrad import Adagrad
 from minisgd.optim.adamw import AdamW
 from minisgd.optim.checks import count, non_negative, positive
+from minisgd.optim.lars import LARS
 from minisgd.optim.lion import Lion
 from minisgd.optim.moments import MomentOptimizer
 from minisgd.optim.optimizer import Optimizer
+from minisgd.optim.rmsprop import RMSProp
 from minisgd.optim.scaling import ScaledByBatch, beta_by_half_life, scale_adam
 from minisgd.optim.schedule_free import ScheduleFreeAdamW
 from minisgd.optim.sign_sgd import SignSGD
 
-ADAPTIVE = (MomentOptimizer, SignSGD, Lion, ScheduleFreeAdamW)
-"""Steps of about lr in every coordinate, whatever the scale of the gradient: their noise falls with √B, not with B."""
+ADAPTIVE = (MomentOptimizer, RMSProp, Adagrad, LARS, SignSGD, Lion, ScheduleFreeAdamW)
+"""A gradient twice as large takes them no farther: where it is mostly noise, their steps grow with √B by themselves."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +55,26 @@ def _sqrt(o: Optimizer, reference: int, size: int) -> Mapping[str, Any]:
     return {"lr": o.lr * sqrt(size / reference)}
 
 
-def _malladi(o: MomentOptimizer, reference: int, size: int) -> Mapping[str, Any]:
+def _malladi(o: MomentOptimizer | RMSProp, reference: int, size: int) -> Mapping[str, Any]:
+    if isinstance(o, RMSProp):
+        (alpha, _), eps = scale_adam((o.alpha, o.alpha), o.eps, size / reference)
+        return {**_sqrt(o, reference, size), "alpha": alpha, "eps": eps}
     betas, eps = scale_adam(o.betas, o.eps, size / reference)
     return {**_sqrt(o, reference, size), "betas": betas, "eps": eps}
 
 
-def _half_life(o: MomentOptimizer | ScheduleFreeAdamW, reference: int, size: int) -> Mapping[str, Any]:
+def _half_life(o: MomentOptimizer | RMSProp | ScheduleFreeAdamW, reference: int, size: int) -> Mapping[str, Any]:
+    if isinstance(o, RMSProp):
+        return {"alpha": beta_by_half_life(o.alpha, reference, size)}
     return {"betas": (o.betas[0], beta_by_half_life(o.betas[1], reference, size))}
 
 
 def _time_scale(o: AdamW | SignSGD | Lion | ScheduleFreeAdamW, reference: int, size: int) -> Mapping[str, Any]:
-    return {"weight_decay": o.weight_decay * size / reference}
+    k = size / reference
+    groups = o.groups and {
+        name: replace(g, weight_decay=g.weight_decay and g.weight_decay * k) for name, g in o.groups.items()
+    }
+    return {"weight_decay": o.weight_decay * k, "groups": groups}
 
 
 SCALING_RULES: dict[str, ScalingRule] = {
@@ -72,15 +84,15 @@ SCALING_RULES: dict[str, ScalingRule] = {
         "lr · √k, 1 − β ← k (1 − β), ε / √k",
         "Malladi et al. 2022, definition 5",
         _malladi,
-        (MomentOptimizer,),
-        "Adam, AdamW, LAMB and Muon",
+        (MomentOptimizer, RMSProp),
+        "Adam, AdamW, LAMB, Muon and RMSProp",
     ),
     "half-life": ScalingRule(
         "β₂ ← β₂ᵏ",
         "Marek et al. 2025",
         _half_life,
-        (MomentOptimizer, ScheduleFreeAdamW),
-        "Adam, AdamW, LAMB, Muon and schedule-free AdamW",
+        (MomentOptimizer, RMSProp, ScheduleFreeAdamW),
+        "Adam, AdamW, LAMB, Muon, RMSProp and schedule-free AdamW",
     ),
     "time-scale": ScalingRule(
         "weight decay · k, so that τ = B / (lr λ N) stays",
@@ -105,8 +117,8 @@ def scaled(optimizer: Optimizer, *, reference: int, batch_size: int, rule: str |
 
     - "linear": lr · k (Goyal et al. 2017, section 2.1)
     - "sqrt": lr · √k (Krizhevsky 2014)
-    - "malladi": lr · √k, 1 − β ← k (1 − β), ε / √k, for Adam (Malladi et al. 2022, definition 5)
-    - "half-life": β₂ ← β₂ᵏ, the same half-life in examples, for Adam (Marek et al. 2025)
+    - "malladi": lr · √k, 1 − β ← k (1 − β), ε / √k, for Adam and RMSProp (Malladi et al. 2022, definition 5)
+    - "half-life": β₂ ← β₂ᵏ, the same half-life in examples, for Adam and RMSProp (Marek et al. 2025)
     - "time-scale": weight decay · k at the same lr, the same τ = B / (lr λ N) epochs, for decoupled decay (Bergsma
       et al. 2025)
 
@@ -114,8 +126,8 @@ def scaled(optimizer: Optimizer, *, reference: int, batch_size: int, rule: str |
         optimizer: As tuned at the reference batch size.
         reference: The batch size at which it was tuned.
         batch_size: B, the new batch size.
-        rule: One of the names above; by default "linear", and "sqrt" for Adam, AdamW, LAMB, Muon, signSGD, Lion and
-            schedule-free AdamW.
+        rule: One of the names above; by default "linear" for SGD and schedule-free SGD, "sqrt" for all others, which
+            scale the gradient by its own size.
 
     Returns:
         A copy with the settings that the rule gives.

@@ -12,6 +12,7 @@ from minisgd.data import Dataset, Split
 from minisgd.data.preprocessing import Preprocessing
 from minisgd.errors import ArgumentError
 from minisgd.nn import Loss, Network
+from minisgd.optim import Optimizer
 from minisgd.tables import Table, curves
 from minisgd.training.history import History
 from minisgd.training.metrics import Metric, confusion_matrix
@@ -29,6 +30,7 @@ class Run:
         history: A record for every evaluation.
         data: The data set, with its splits.
         loss: The loss that was minimised.
+        optimizer: That which minimised it, as it was given.
         metrics: The metrics by name.
         steps: Updates taken.
         epochs: Passes over the training data.
@@ -45,6 +47,7 @@ class Run:
     history: History
     data: Dataset
     loss: Loss
+    optimizer: Optimizer
     metrics: Mapping[str, Metric]
     steps: int
     epochs: float

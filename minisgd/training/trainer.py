@@ -245,6 +245,7 @@ def _finished(training: TrainingState, stopped: str) -> Run:
         history=training.history,
         data=training.data,
         loss=session.recipe.loss,
+        optimizer=session.recipe.optimizer,
         metrics=training.metrics,
         steps=session.steps,
         epochs=session.epochs,

@@ -16,6 +16,11 @@ def test_it_says_what_it_changes(capsys):
     assert "lr 0.001 → 0.002, betas (0.9, 0.999) → (0.6, 0.996), eps 1e-08 → 5e-09" in said
 
 
+def test_it_says_of_which_update_the_rate_of_a_schedule_is(capsys):
+    assert main([*TINY, "--lr", "0.05", "--scaled-from", "64", "--warmup", "1"]) == 0
+    assert "lr at the first update 0.005 → 0.02\n" in capsys.readouterr().err
+
+
 def test_the_scaled_rate_trains(capsys):
     assert main([*TINY, "--lr", "0.05", "--scaled-from", "64", "--json"]) == 0
     scaled = capsys.readouterr().out.split('"train_loss"')[1].split(",")[0]
@@ -38,6 +43,11 @@ def test_no_learning_rate_is_announced_that_is_not_trained_with(capsys):
         (["--scaled-from", "64", "--scaling", "half-life"], "which is for Adam"),
         (["--scaled-from", "64", "--batch-size", "grow:16,64,2"], "--scaled-from must be a constant batch size"),
         (["--scaled-from", "0"], "--scaled-from"),
+        (["--scaled-from", "64", "--batch-size", "auto"], "--scaled-from must be left out with --batch-size auto"),
+        (
+            ["--scaled-from", "8", "--optimizer", "adam", "--scaling", "malladi"],
+            "--batch-size / --scaled-from must be below 1 / (1 - betas[0]) = 10, got 32.0; use a smaller batch",
+        ),
     ],
 )
 def test_what_cannot_be_carried_over_is_refused(options, said, capsys):

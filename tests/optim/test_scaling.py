@@ -7,17 +7,21 @@ from numpy.testing import assert_allclose
 
 from minisgd.errors import ArgumentError
 from minisgd.optim import (
+    LARS,
     SCALING_RULES,
     SGD,
+    Adagrad,
     Adam,
     AdamW,
     Cosine,
+    Group,
     Lion,
     Muon,
     Progress,
     RMSProp,
     ScaledByBatch,
     ScheduleFreeAdamW,
+    ScheduleFreeSGD,
     SignSGD,
     beta_by_half_life,
     nanochat_preset,
@@ -112,6 +116,19 @@ def test_schedule_free_adamw_has_a_half_life_and_a_time_scale():
     assert time_scale == ScheduleFreeAdamW(0.01, betas=(0.9, 0.99), weight_decay=0.4)
 
 
+def test_rmsprop_has_an_average_to_shorten():
+    at_64 = RMSProp(0.01, alpha=0.99)
+    malladi, half_life = (scaled(at_64, reference=64, batch_size=256, rule=rule) for rule in ("malladi", "half-life"))
+    assert_allclose([malladi.lr, malladi.alpha, malladi.eps], [0.02, 0.96, 5e-9], rtol=1e-12)
+    assert half_life == RMSProp(0.01, alpha=0.99**4)
+
+
+def test_the_time_scale_of_groups_stays_too():
+    groups = {"*.b": Group(weight_decay=0), "output.*": Group(lr_factor=2), "*": Group(weight_decay=0.1)}
+    moved = scaled(AdamW(groups=groups, weight_decay=0.2), reference=64, batch_size=256, rule="time-scale").groups
+    assert moved == groups | {"*": Group(weight_decay=0.4)} and list(moved) == list(groups)
+
+
 def test_a_schedule_is_scaled_at_every_step():
     moved = scaled(SGD(Cosine(0.1)), reference=32, batch_size=128)
     assert_allclose([moved.schedule(at(128, f)) for f in (0.0, 0.5)], [0.4, 0.2])
@@ -120,7 +137,10 @@ def test_a_schedule_is_scaled_at_every_step():
 def test_adaptive_optimizers_go_with_the_root_by_default():
     for kind, lr in (
         (SGD, 0.4),
-        (RMSProp, 0.4),
+        (ScheduleFreeSGD, 0.4),
+        (RMSProp, 0.2),
+        (Adagrad, 0.2),
+        (LARS, 0.2),
         (Adam, 0.2),
         (Lion, 0.2),
         (SignSGD, 0.2),

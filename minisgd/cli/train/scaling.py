@@ -47,6 +47,8 @@ def scaled(args: Namespace, optimizer: Optimizer, size: BatchSize, examples: int
         raise ArgumentError("--scaled-from", expected="a constant batch size", got=args.batch_size, fix=fix)
     name = args.scaling or usual_rule(optimizer)
     with blamed_on("--scaling"):
+        optim.scaled(optimizer, reference=1, batch_size=1, rule=name)  # any optimizer that the rule suits bears this
+    with blamed_on("--batch-size / --scaled-from"):
         moved = optim.scaled(optimizer, reference=args.scaled_from, batch_size=batch.largest, rule=name)
     rule = optim.SCALING_RULES[name]
     output.note(
@@ -59,13 +61,14 @@ def scaled(args: Namespace, optimizer: Optimizer, size: BatchSize, examples: int
 
 def _changes(before: Optimizer, after: Optimizer, batch_size: int) -> list[str]:
     """Return what changed, setting by setting; of a schedule, at its beginning."""
-    from minisgd.optim import Progress
+    from minisgd.optim import Constant, Progress
 
     begin = Progress(step=0, epoch=0.0, fraction=0.0, batch_size=batch_size)
-    values = {f.name: (getattr(before, f.name), getattr(after, f.name)) for f in fields(before)}
-    values["lr"] = before.schedule(begin), after.schedule(begin)
+    values = {f.name: (getattr(before, f.name), getattr(after, f.name)) for f in fields(before) if f.name != "lr"}
+    rate = before.schedule(begin), after.schedule(begin)
+    values = {"lr" if isinstance(before.schedule, Constant) else "lr at the first update": rate} | values
     changed = {name: pair for name, pair in values.items() if pair[0] != pair[1]}
-    return [f"{name} {_text(old)} → {_text(new)}" for name, (old, new) in changed.items()] or ["nothing"]
+    return [f"{name} {_text(old)} → {_text(new)}" for name, (old, new) in changed.items()] or ["nothing changes"]
 
 
 def _text(value: object) -> str:

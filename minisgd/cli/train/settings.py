@@ -30,6 +30,9 @@ def choose(args: Namespace, data: Dataset, network: Network) -> None:
     """Let a study choose batch size and learning rate, and go on as if they had been typed."""
     from minisgd.training.automatic import chosen
 
+    if args.scaled_from is not None:
+        expected, fix = "left out with --batch-size auto, which tunes --lr itself", "give a number to --batch-size"
+        raise ArgumentError("--scaled-from", expected=expected, got=args.scaled_from, fix=fix)
     said = any(value is not None for value in (args.optimizer, args.lr, args.momentum, args.weight_decay))
     args.optimizer = args.optimizer or ("sgd" if said else None)
     optimizer = inputs.make_optimizer(args, args.lr) if said else None

@@ -56,6 +56,9 @@ class BranchPoint:
                 arrays = session.state()["arrays"]
         elif isinstance(subject, Run):
             data, loss = subject.data if data is None else data, loss or subject.loss
+            last, own = subject.history[-1], subject.optimizer
+            batch_size = batch_size or last["batch_size"]
+            optimizer = optimizer or replace(own, lr=last["lr"])
         require_single(network)
         if data is None:
             fix = "pass a Dataset, a Split or a pair (x, y)"

@@ -97,16 +97,16 @@ def local_critical_batch_size(
     place of a smoothed curve. Branched training after Merrill et al. 2025 (arXiv 2505.23971).
 
     Of a training run in progress, as a callback sees it, branches go on with the moments that its optimizer has
-    gathered; of a network, and with another optimizer, they begin without any. ``CriticalBatchTracker`` measures along
-    a training run, and ``BatchWarmup`` doubles the batch size by it.
+    gathered; of a finished one, of a network, and with another optimizer, they begin without any.
+    ``CriticalBatchTracker`` measures along a training run, and ``BatchWarmup`` doubles the batch size by it.
 
     Args:
         network: One with weights; or the training run that it comes from, finished, or in progress as callbacks see it.
         data: A data set, or (x, y); by default that of the training run.
-        optimizer: As tuned at ``batch_size``; by default that of the training run in progress, at its present
-            learning rate, else ``SGD(lr=0.1)``.
-        batch_size: B, of the smallest branch; by default that of the training run in progress, else 16, or half of
-            fewer than 32 examples.
+        optimizer: As tuned at ``batch_size``; by default that of the training run, at its present learning rate or,
+            at its end, that of its last update; of a network ``SGD(lr=0.1)``.
+        batch_size: B, of the smallest branch; by default that of the training run, at its end the last; of a network
+            16, or half of fewer than 32 examples.
         factors: k, the first 1, ascending; by default 1, 2, 4, 8 and 16, as far as there are examples.
         examples: That each branch sees, at least one batch of the largest; eight of the largest by default.
             Lowered to a multiple of all batch sizes, unless the least of these is above it.

@@ -22,15 +22,16 @@ def regression(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def expected_risk(start: np.ndarray, lr: float, batch: int, steps: int) -> float:
-    """E ½ (wx − y)² after SGD on Gaussian features, with E w² by its recursion, coordinate by coordinate.
+    """E (wx − y)² after SGD on Gaussian features, with E w² by its recursion, coordinate by coordinate.
 
-    The covariance of one gradient h w + noise is h² w² + h Σ h w² + σ² h, as E x xᵀ A x xᵀ = 2 HAH + H tr(HA).
+    The gradient is 2 (h w + noise): a step of lr is one of 2 lr on half the loss. The covariance of one h w + noise is
+    h² w² + h Σ h w² + σ² h, as E x xᵀ A x xᵀ = 2 HAH + H tr(HA).
     """
-    square, h = start**2, CURVATURE
+    square, h, lr = start**2, CURVATURE, 2 * lr
     for _ in range(steps):
         noise = h**2 * square + h * (h @ square) + SIGMA**2 * h
         square = (1 - lr * h) ** 2 * square + lr**2 / batch * noise
-    return 0.5 * (h @ square + SIGMA**2)
+    return h @ square + SIGMA**2
 
 
 @pytest.mark.parametrize("distance", [3.0, 0.3])
@@ -146,7 +147,7 @@ def test_a_finished_training_run_brings_its_data_and_its_loss() -> None:
     run = ms.train(ms.Network(ms.Linear(10)), data, loss=ms.SoftmaxCrossEntropy(label_smoothing=0.2), steps=20)
     of_run, of_network = (
         ms.local_critical_batch_size(*given, optimizer=ms.SGD(0.05), factors=(1, 2), seeds=2, **more)
-        for given, more in [((run,), {}), ((run.network, data), {"loss": run.loss})]
+        for given, more in [((run,), {}), ((run.network, data), {"loss": run.loss, "batch_size": 32})]
     )
     assert np.array_equal(of_run.losses, of_network.losses)
 
@@ -192,3 +193,14 @@ def test_the_command(capsys) -> None:
     assert json.loads(capsys.readouterr().out)["batch_sizes"] == [4, 16]
     assert main([*line, "--scaling", "half-life"]) == 2
     assert "--scaling" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("lr", [0.01, ms.Cosine(0.01)])
+def test_a_finished_run_and_the_last_update_of_one_are_branched_by_their_own_optimizer(lr) -> None:
+    tracker = ms.CriticalBatchTracker(every=6, factors=(1, 2), examples=16, seeds=2)
+    network = ms.Network(ms.Linear(1)).build((3,))
+    run = ms.train(network, regression(64, 5), optimizer=ms.Adam(lr), batch_size=8, steps=6, callbacks=[tracker])
+    last = run.history[-1]["lr"]
+    for found in (tracker.results[0], ms.local_critical_batch_size(run, factors=(1, 2), seeds=2)):
+        assert found.batch_sizes == (8, 16)
+        assert found.learning_rates == pytest.approx((last, last * 2**0.5))
