@@ -11,7 +11,10 @@ def main() -> int:
         from minisgd.cli import main as run
     except KeyboardInterrupt:
         return 130
-    return run()
+    try:
+        return run()
+    finally:
+        exec("")  # else Python remembers an interrupt within exec, as of a dataclass, and ends as if nobody took it
 
 
 if __name__ == "__main__":

@@ -148,6 +148,23 @@ def test_an_interrupt_while_importing_leaves_no_traceback() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
+def test_an_interrupt_while_a_class_is_made_has_the_exit_code_of_its_signal(tmp_path: Path) -> None:
+    (tmp_path / "begin.py").write_text("""
+import sys
+from minisgd import __main__
+from minisgd.cli import inputs, signals
+
+def load_data(args):
+    exec("signals._interrupt(15, None)", {"signals": signals})  # as dataclasses run what they write
+
+inputs.load_data = load_data
+sys.exit(__main__.main())
+""")
+    words, found = [sys.executable, "-m", "begin", *TRAIN.split()], os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=found)
+    assert (done.returncode, done.stderr) == (143, "minisgd: interrupted; nothing was saved\n")
+
+
 # ------------------------------------------------ streams that are closed, full or gone
 
 
