@@ -1,7 +1,7 @@
 """Checkpoints: the state of a training run as a safetensors file and a JSON document, neither of which can run code.
 
-A checkpoint is there once its JSON document is, which is written last and holds the digest of the tensors. Each file
-is written to a draft, flushed to the disk and renamed, so that a process may be killed at any moment.
+A checkpoint is there once its JSON document is, which is written last and holds a digest of both. Each file is
+written to a draft, flushed to the disk and renamed, so that a process may be killed at any moment.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from minisgd.files import lock_folder, output_errors, require_writable, write_at
 from minisgd.packing import pack, unpack
 from minisgd.typing import HostArray
 
-FORMAT = 1
+FORMAT = 2
 KEPT = 2
 """Checkpoints of a training run that are kept: should the last one be damaged, there is the one before."""
 
@@ -56,14 +56,13 @@ class CheckpointFolder:
         tensors: dict[str, HostArray] = {}
         document = pack(state, tensors)
         content = save(tensors)
-        digest = hashlib.sha256(content).hexdigest()
         name = f"{_PREFIX}{step:09d}"
         here, there = self.path / f"{name}.json", self.path / f"{name}.safetensors"
         if name not in self._own:
             with output_errors(self.argument, "a folder that can be written to"):
                 here.unlink(missing_ok=True)  # an earlier run's: it must not stand beside the tensors of this one
         write_atomically(there, content, self.argument)
-        text = json.dumps({"format": FORMAT, "sha256": digest, "state": document}, allow_nan=False)
+        text = json.dumps({"format": FORMAT, "sha256": _digest(document, content), "state": document}, allow_nan=False)
         write_atomically(here, text.encode(), self.argument)
         self._own = [*(own for own in self._own if own != name), name][-KEPT:]
         self._remove_others()
@@ -117,10 +116,9 @@ def _read(document: Path) -> dict[str, Any]:
             fix="resume with the version of minisgd that wrote it",
         )
     content = document.with_suffix(".safetensors").read_bytes()
-    if hashlib.sha256(content).hexdigest() != about["sha256"]:
-        raise CheckpointError(
-            f"checkpoint {str(document)!r}", expected="whole", got="other tensors than were written", fix="start anew"
-        )
+    if _digest(about["state"], content) != about["sha256"]:
+        got = "other numbers or tensors than were written"
+        raise CheckpointError(f"checkpoint {str(document)!r}", expected="whole", got=got, fix="start anew")
     try:
         state = unpack(about["state"], load(content))
     except SafetensorError as error:
@@ -130,3 +128,10 @@ def _read(document: Path) -> dict[str, Any]:
             str(document), expected="the state of a training run", got=type(state).__name__, fix="start anew"
         )
     return state
+
+
+def _digest(document: Any, content: bytes) -> str:
+    """Return the digest of a state: of its document and its tensors."""
+    digest = hashlib.sha256(json.dumps(document, allow_nan=False).encode())
+    digest.update(content)
+    return digest.hexdigest()

@@ -484,7 +484,7 @@ def test_the_last_two_are_kept_and_drafts_of_dead_processes_go(tmp_path: Path) -
 
 def test_the_one_before_holds_where_the_last_is_damaged(tmp_path: Path) -> None:
     whole = go(tmp_path / "whole", {})
-    for damage in ("cut", "flip", "json", "gone", "other"):
+    for damage in ("cut", "flip", "json", "number", "gone", "other"):
         folder = tmp_path / damage
         go(folder, {}, checkpoint_every=0.3, on_progress=stop_at(10))
         last = max(folder.glob("*.safetensors"))
@@ -495,6 +495,9 @@ def test_the_one_before_holds_where_the_last_is_damaged(tmp_path: Path) -> None:
             last.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
         elif damage == "json":
             last.with_suffix(".json").write_bytes(b"{")
+        elif damage == "number":
+            document = last.with_suffix(".json")
+            document.write_text(document.read_text().replace('"steps": 10', '"steps": 11'))
         elif damage == "gone":
             last.unlink()
         else:
