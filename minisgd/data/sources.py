@@ -37,6 +37,7 @@ BUILT_IN: dict[str, Callable[..., Dataset]] = {
 FORMS = "{} or {}".format(", ".join([*BUILT_IN, *(reader.form for reader in READERS[:-1])]), READERS[-1].form)
 """Every form that the name of a data set may have, in words."""
 
+_OTHERWISE = "give a file with one of these endings; what else pandas reads, ms.load takes as a data frame"
 _PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 
 
@@ -216,7 +217,7 @@ def _unknown(name: str) -> ArgumentError:
         near = [f"idx:{name}"]
     else:
         near = get_close_matches(name, meant, n=1, cutoff=0.7)
-    fix = f"did you mean {near[0]!r}?" if near else "give a file with one of these endings"
+    fix = f"did you mean {near[0]!r}?" if near else _OTHERWISE
     if name.endswith(".safetensors"):
         fix = "a trained model is read by ms.load_model(FILE)"
     if name and any(path.suffix.lower() in _PICTURES for path in islice(Path(name).rglob("*"), 1000)):

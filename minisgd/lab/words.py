@@ -10,7 +10,7 @@ examples a second         short     8.1k          an interval of any           i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from minisgd.training.memory import format_bytes
 
@@ -92,6 +92,11 @@ def plural(number: int, noun: str) -> str:
 def join(items: list[str]) -> str:
     """Format a list: 1, 4 and 16."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
+
+
+def batch_sizes(sizes: Sequence[object]) -> str:
+    """Name batch sizes: batch size 16, batch sizes 4 and 16."""
+    return f"batch size{'s' if len(sizes) > 1 else ''} {join([str(size) for size in sizes])}"
 
 
 def _three_digits(value: float) -> float:

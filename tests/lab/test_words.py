@@ -84,3 +84,8 @@ def test_scores_and_shares():
 
 def test_number():
     assert words.number(2e12) == "2e12"
+
+
+def test_batch_sizes_have_their_plural():
+    assert words.batch_sizes([16]) == "batch size 16"
+    assert words.batch_sizes([1, "4 (after 9 steps)", 16]) == "batch sizes 1, 4 (after 9 steps) and 16"

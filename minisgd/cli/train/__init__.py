@@ -164,8 +164,8 @@ def run(args: Namespace) -> int:
         output.print_json(figures)
     else:
         print_figures(figures, run)
-    if run.stopped != "interrupted" and (text := doubt(figures, run)):
-        output.note(text, args.quiet)
+    if text := doubt(figures, run):
+        output.note(f"warning: {text}", args.quiet)
     return conclude(args, run, written)
 
 

@@ -43,7 +43,7 @@ def doubt(figures: Mapping[str, Any], run: Run) -> str | None:
     from minisgd.lab.study.constant import best_constant, loss_of_mean, reached_by_chance, usual_metric
 
     data = run.data
-    if data.validation is None or data.target is None or run.warnings:
+    if run.stopped == "interrupted" or figures["val_loss"] is None or data.target is None or run.warnings:
         return None
     metric = usual_metric(data, run.loss)
     score = figures.get(metric)
@@ -53,7 +53,7 @@ def doubt(figures: Mapping[str, Any], run: Run) -> str | None:
     chance = reached_by_chance(baseline, data, run.loss, 1)
     if score is None or not math.isfinite(chance) or (score < chance if metric.endswith("loss") else score > chance):
         return None
-    return f"warning: as far as the validation part can tell, nothing was learned. {baseline}"
+    return f"as far as the validation part can tell, nothing was learned. {baseline}"
 
 
 class GrowingHistory:
@@ -114,7 +114,7 @@ def write(args: Namespace, data: Dataset, run: Run, figures: Mapping[str, Any]) 
         "data": data.describe(),
         "model": args.model,
         "stopped": run.stopped,
-        "warnings": list(run.warnings),
+        "warnings": [*run.warnings, *filter(None, [doubt(figures, run)])],
         "decisions": [asdict(decision) for decision in data.decisions],
         "options": {name: value for name, value in vars(args).items() if name not in ("command_line", "out", "resume")},
         **figures,

@@ -34,7 +34,9 @@ TRUTH = dict.fromkeys(("true", "t", "yes", "y"), 1.0) | dict.fromkeys(("false", 
 _FORMATS = (
     "%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y/%m/%d", "%Y/%m/%d %H:%M",
     "%d.%m.%Y", "%d.%m.%Y %H:%M", "%m/%d/%Y", "%m/%d/%Y %H:%M", "%d/%m/%Y", "%d/%m/%Y %H:%M", "%b %d %Y", "%d %b %Y",
-    "%Y-%m",
+    "%Y-%m", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%fZ", "%Y/%m/%d %H:%M:%S",
+    "%d.%m.%Y %H:%M:%S", "%d.%m.%y", "%m/%d/%Y %I:%M %p", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M:%S %p", "%m/%d/%y",
+    "%d/%m/%Y %H:%M:%S", "%d/%m/%y", "%d-%m-%Y", "%d-%b-%Y", "%B %d, %Y", "%d %B %Y",
 )  # fmt: skip
 
 
@@ -109,7 +111,8 @@ def decide(table: Table, rows: HostArray, target: Sequence[str], options: TableO
             table.source,
             expected="at least one column to learn from",
             got="; ".join(f"{d.column!r} left out: {d.reason}" for d in decisions) or "the target alone",
-            fix="add feature columns, or keep one with keep_index=True (--keep-index) or categorical (--categorical)",
+            fix="add feature columns, write plain numbers, or keep one with keep_index=True (--keep-index) or "
+            "categorical (--categorical)",
         )
     return decisions
 
@@ -219,12 +222,13 @@ def _text(column: Text, name: str, rows: HostArray, options: TableOptions) -> De
     first = re.fullmatch(r"unnamed: 0|rownames", name.strip().lower())
     if first and not options.keep_index and distinct + gaps == len(rows):
         return Decision(name, "dropped", "names the rows", "--keep-index")
+    odd, where = unlike_a_number(column.values), ""
+    if distinct > 2 and not _NUMBER.fullmatch(odd) and 2 * sum(map(_is_amount, values)) > distinct:
+        where = f" in row {int((column.codes == column.values.index(odd)).argmax()) + 1:,}, which is no plain number"
     if distinct > MOST_LEVELS and distinct > IDENTIFIERS * (len(rows) - gaps):
-        reason = f"{distinct} different texts in {len(rows)} rows, such as {unlike_a_number(values)!r}"
+        reason = f"{distinct} different texts in {len(rows)} rows, such as {odd!r}{where}"
         return Decision(name, "dropped", reason, _typed("--categorical", name))
-    reason = f"{distinct} different texts{_gaps(gaps)}"
-    if distinct > 2 and 2 * sum(map(_is_amount, values)) > distinct:
-        reason += f", such as {unlike_a_number(values)!r}, which is no plain number"
+    reason = f"{distinct} different texts{_gaps(gaps)}" + (where and f", such as {odd!r}{where}")
     return Decision(name, "category", reason, _typed("--drop", name))
 
 

@@ -21,6 +21,7 @@ MOST_COLUMNS = 1 << 17
 """Every column is decided on and reported by itself; what has more is an array."""
 _WIDEST = 1 << 24  # characters of a line; a longer one is no table
 _NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?%?")
+_TOLD = re.compile("sep=(.)", re.IGNORECASE)
 _DECIMAL_COMMA, _DECIMAL_POINT = re.compile(r"[+-]?\d*,\d+"), re.compile(r"[+-]?\d*\.\d+")
 
 
@@ -67,7 +68,9 @@ def dialect_of(path: Path, header: bool | None = None) -> Dialect:
     if not any(line.strip() for line in plain):
         raise DataError(str(path), expected="a table with a header", got="an empty file", fix="check the file")
     comments = len(plain) < len(lines)
-    separator = _separator(plain)
+    told = _TOLD.fullmatch(plain[0].strip())  # as Excel writes it above the header
+    plain = plain[1:] if told else plain
+    separator = told[1] if told and told[1] in _SEPARATORS else _separator(plain)
     cut_lines = list(cut(plain, separator))
     rows = [row for _, row in cut_lines]
     first, rest = [cell.strip() for cell in rows[0]], rows[1:]
@@ -90,7 +93,8 @@ def dialect_of(path: Path, header: bool | None = None) -> Dialect:
     notes += ["decimal comma"] if decimal == "," else []
     notes += ["lines that begin with # left out"] if comments else []
     notes += [] if named else ["no header: columns are called column1, column2, …"]
-    return Dialect(separator, decimal, comments, names, cut_lines[0][0] if named else 0, tuple(notes))
+    skipped = (told is not None) + (cut_lines[0][0] if named else 0)
+    return Dialect(separator, decimal, comments, names, skipped, tuple(notes))
 
 
 def cut(lines: Iterable[str], separator: str, *, strict: bool = False) -> Iterator[tuple[int, list[str]]]:

@@ -49,16 +49,13 @@ def _of_search(result: StudyResult) -> Iterator[Caution]:
     partly = [b for b in result.batch_sizes if b not in missed and b.steps_to_target.censored]
     edge = [b for b in result.batch_sizes if b.lr_on_edge and b not in missed]
     if missed:
-        yield Caution(f"Batch size {_sizes(missed)} did not reach the target within the steps allowed.", RACE, CURVES)
+        yield Caution(f"{_sizes(missed).capitalize()} did not reach the target within the steps allowed.", RACE, CURVES)
     if partly:
         which = _sizes(partly)
-        yield Caution(
-            f"At batch size {which} some seeds did not reach the target; they count as infinitely long.", RACE, MAP
-        )
+        yield Caution(f"At {which} some seeds did not reach the target; they count as infinitely long.", RACE, MAP)
     if edge:
         yield Caution(
-            f"At batch size {_sizes(edge)} the best learning rate is at the edge of those tried; "
-            "a better one may lie beyond.",
+            f"At {_sizes(edge)} the best learning rate is at the edge of those tried; a better one may lie beyond.",
             RATE,
             MAP,
         )
@@ -108,11 +105,11 @@ def _of_validation(result: StudyResult) -> Iterator[Caution]:
         )
     quick = [b for b in result.batch_sizes if b.steps_to_target.median < MEASURABLE]
     if quick or not result.measurable:
-        where = f"at batch size {_sizes(quick)}" if quick else "at the largest batch size"
+        where = f"at {_sizes(quick)}" if quick else "at the largest batch size"
         yield Caution(
             f"The target takes fewer than {MEASURABLE} updates {where}: too easy to tell batch sizes apart well.", RACE
         )
 
 
 def _sizes(batches: list[BatchResult]) -> str:
-    return words.join([str(b.batch_size) for b in batches])
+    return words.batch_sizes([b.batch_size for b in batches])

@@ -71,13 +71,13 @@ def within_budget(
     sentences = []
     missing = [str(b) for b in sizes if b not in [outcome.batch_size for outcome in said]]
     if missing:
-        sentences.append(f"The budget of {budget} left no time for batch size {words.join(missing)}.")
+        sentences.append(f"The budget of {budget} left no time for {words.batch_sizes(missing)}.")
     reached = [o for o in said if np.isfinite(o.table(lambda c: c.steps_to_target)).any()]
     cut = [o for o in said if o.cut and o not in reached]
     if cut:
-        which = words.join([f"{o.batch_size} (after {words.count(o.max_steps)} steps)" for o in cut])
+        which = words.batch_sizes([f"{o.batch_size} (after {words.count(o.max_steps)} steps)" for o in cut])
         sentences.append(
-            f"The budget of {budget} left batch size {which} open: stopped before the target, for taking long "
+            f"The budget of {budget} left {which} open: stopped before the target, for taking long "
             "already or for want of time."
         )
     fewest = min([_complete(o) for o in reached or said])

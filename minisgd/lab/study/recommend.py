@@ -91,8 +91,7 @@ def _why(
         seeds = best.steps_to_target.reached + best.steps_to_target.censored
         reason += f", though only {best.steps_to_target.reached} of its {seeds} seeds got there"
     if best is fastest and equal:
-        also = words.join([str(b) for b in equal])
-        reason += f". Given the errors of seeds and timing, batch size {also} may be as fast"
+        reason += f". Given the errors of seeds and timing, {words.batch_sizes(equal)} may be as fast"
     return reason + "."
 
 

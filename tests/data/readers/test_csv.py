@@ -27,6 +27,7 @@ DIALECTS = {
     "byte order mark": ("\ufeff" + HEAD + ROWS, ()),
     "semicolons": (joined(";"), ("separated by semicolons",)),
     "tabs": (joined("\t"), ("separated by tabs",)),
+    "Excel": ("sep=;\n" + joined(";"), ("separated by semicolons",)),
     "bars": (joined("|"), ("separated by vertical bars",)),
     "decimal comma": (joined(";", ","), ("separated by semicolons", "decimal comma")),
     "comments": ("# from the laboratory\n" + HEAD + "#1,2,3\n" + ROWS, ("lines that begin with # left out",)),

@@ -102,6 +102,12 @@ def test_columns_that_leave_nothing():
         (["12/31/2020 09:30"], "%m/%d/%Y %H:%M"),
         (["31.12.2020 9:30"], "%d.%m.%Y %H:%M"),
         (["2020-01-31 12:00:00"], "%Y-%m-%d %H:%M:%S"),
+        (["1/31/2020 1:05 PM", "2/1/2020 11:05 AM"], "%m/%d/%Y %I:%M %p"),
+        (["31.12.20", "01.02.21"], "%d.%m.%y"),
+        (["12/31/20", "01/02/21"], "%m/%d/%y"),
+        (["2020-01-31T12:00:00.250Z"], "%Y-%m-%dT%H:%M:%S.%fZ"),
+        (["31-Dec-2020"], "%d-%b-%Y"),
+        (["2:1", "0:3"], ""),
         (["2020-01-31", "soon"], ""),
         (["May"], ""),
     ],
@@ -113,11 +119,17 @@ def test_dates(values, written):
 def test_numbers_written_as_no_plain_numbers_are_shown():
     prices = np.array([f"${k % 25},000" for k in range(N)], dtype=object)
     marks = np.array(["-" if k % 10 == 9 else str(k % 9) for k in range(N)], dtype=object)
-    for values, shown in ((prices, "$0,000"), (marks, "-")):
+    for values, shown, row in ((prices, "$0,000", 1), (marks, "-", 10)):
         reason = decide(table("cost", values), np.arange(N), ["y"], TableOptions())[0].reason
-        assert reason.endswith(f"such as {shown!r}, which is no plain number")
+        assert reason.endswith(f"such as {shown!r} in row {row}, which is no plain number")
     sizes = np.array(["4 doors", "2 doors", "5 doors"] * 20, dtype=object)
     assert decide(table("doors", sizes), np.arange(N), ["y"], TableOptions())[0].reason == "3 different texts"
+
+
+def test_the_row_that_is_no_number_is_named_though_it_is_held_out():
+    widths = np.array(["cm", *(f"{k / 7:.3f}" for k in range(1, N))], dtype=object)
+    reason = decide(table("width", widths), np.arange(1, N), ["y"], TableOptions())[0].reason
+    assert reason.endswith("such as 'cm' in row 1, which is no plain number")
 
 
 def test_options_are_given_as_the_shell_takes_them():
