@@ -54,10 +54,10 @@ def main(out: Path, sizes: Sequence[int] = (4, 16, 64, 256), seeds: int = 3) -> 
         fit, fine = result.fit, np.geomspace(batch[0], batch[-1])
         if fit.s_min is None:
             continue
-        left.plot(fine, fit.s_min + fit.e_min / fine, color=colour, label=f"{name}: Bcrit {fit.b_crit:.0f}")
+        left.plot(fine, fit.s_min + fit.e_min / fine, color=colour, label=f"{name}: Emin/Smin {fit.b_crit:.0f}")
         left.plot(fit.b_crit, 2 * fit.s_min, "D", color=colour, mfc="white", ms=8)
-        print(f"{'':12} Bcrit {fit.b_crit:.0f}, from {fit.b_crit_low:.0f} to {fit.b_crit_high:.0f}")
-    left.plot([], [], "D", color=GREY, mfc="white", ms=8, label="Bcrit: twice the fewest steps")
+        print(f"{'':12} {fit}")
+    left.plot([], [], "D", color=GREY, mfc="white", ms=8, label="Emin/Smin: twice the fewest steps")
     left.set(xscale="log", yscale="log", xlabel="batch size", ylabel="steps")
     right.set(xscale="log", yscale="log", xlabel="batch size", ylabel="learning rate")
     left.legend()
