@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from minisgd.cli.parser import Parser
 from minisgd.errors import MinisgdError
 
-_SETTING = re.compile(r"\b([a-z_]+)=(?:'([^']*)'|([\w.]+))")
+_SETTING = re.compile(r"\b([a-z_0-9]+)=(?:'([^']*)'|([\w.]+))")
 """An argument as Python code gives it: last_batch='drop', clip_norm=1.0."""
 
 _TWICE = re.compile(r"(--[\w-]+)( \S+)? \(\1(?: [^)]*)?\)|\b(\w+) \((--\3)\)")
@@ -38,9 +38,11 @@ def blamed_on(option: str) -> Iterator[None]:
 
 
 def _argument(argument: str, options: Mapping[str, str]) -> str:
-    """Write ``memory_limit`` as --memory-limit, and ``model 'cnn': input`` as --model 'cnn': input."""
-    name = re.match(r"[a-z_]+(?=$| ')", argument)
-    return options[name[0]] + argument[name.end() :] if name and name[0] in options else argument
+    """Write ``memory_limit`` as --memory-limit, ``model 'cnn': input`` as --model 'cnn': input, also after a source."""
+    name = re.match(r"[a-z_0-9]+(?=$| ')", argument) or re.search(r"(?<=: )[a-z_0-9]+$", argument)
+    if name is None or name[0] not in options:
+        return argument
+    return argument[: name.start()] + options[name[0]] + argument[name.end() :]
 
 
 def _fix(text: str, options: Mapping[str, str]) -> str:

@@ -23,7 +23,7 @@ def add_common(parser: Parser, *, runs: bool = True, dtype: str = "float32") -> 
         group.add_argument("--threads", type=positive, metavar="N", help="BLAS threads (chosen by the work)")
         group.add_argument(
             "--device",
-            type=choice("cpu", "cuda", "auto"),
+            type=choice("cpu", "cuda", "auto", gpu="cuda"),
             default="cpu",
             metavar="NAME",
             help="cpu, cuda, or auto: cuda where it works (cpu)",

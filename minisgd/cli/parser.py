@@ -37,19 +37,27 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UsageError: For options that cannot be understood.
         """
+        if not {"-h", "--help"} & set(words):
+            self._require_known(words)
         try:
             args, unknown = self.parse_known_args(words)
         except SystemExit:  # of --help alone: errors are raised below
             return None
         if unknown:
-            if not unknown[0].startswith("-"):
-                raise UsageError(
-                    f"{unknown[0]!r} must follow an option of '{self.prog}' that takes it, got it by itself; "
-                    f"see '{self.prog} --help'"
-                )
-            guess = did_you_mean(unknown[0].partition("=")[0], self.options().values()) or f"see '{self.prog} --help'"
-            raise UsageError(f"{unknown[0]} must be an option of '{self.prog}', got an unknown one; {guess}")
+            self._require_known(unknown, "-")
+            raise UsageError(
+                f"{unknown[0]!r} must follow an option of '{self.prog}' that takes it, got it by itself; "
+                f"see '{self.prog} --help'"
+            )
         return args
+
+    def _require_known(self, words: list[str], dash: str = "--") -> None:
+        """Refuse an unknown option, which may well be the one that would be said to be missing, with a slip."""
+        for word in words:
+            option = word.partition("=")[0]
+            if word.startswith(dash) and word != "--" and option not in self._option_string_actions:
+                guess = did_you_mean(option, self.options().values()) or f"see '{self.prog} --help'"
+                raise UsageError(f"{word} must be an option of '{self.prog}', got an unknown one; {guess}")
 
     def options(self) -> dict[str, str]:
         """Return what is typed for an option, by the name of its value: {"batch_size": "--batch-size"}."""
@@ -75,13 +83,16 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 # ------------------------------------------------ types of options
 
 
-def choice(*names: str) -> Callable[[str], str]:
-    """Return a type that takes one of the names."""
+def choice(*names: str, **meant: str) -> Callable[[str], str]:
+    """Return a type that takes one of the names.
+
+    meant: what words that are not names may stand for, where that is not the name spelt most alike
+    """
 
     def read(text: str) -> str:
         if text in names:
             return text
-        guess = did_you_mean(text, names) or f"for example {names[0]}"
+        guess = did_you_mean(meant.get(text, text), names) or f"for example {names[0]}"
         raise argparse.ArgumentTypeError(f"must be one of {', '.join(names)}, got {text!r}; {guess}")
 
     return read

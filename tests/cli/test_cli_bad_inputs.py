@@ -47,6 +47,11 @@ TRAIN = "train --quiet --out out --epochs 1 --data good.npz"
 TABLE = [
     ("trian --data digits", 2, ["command", "did you mean 'train'?"]),
     ("train --data digits --modle mlp:8", 2, ["--modle", "did you mean '--model'?"]),
+    ("train --dta good.npz", 2, ["--dta", "did you mean '--data'?"]),
+    (f"{TRAIN} --device gpu", 2, ["--device", "did you mean 'cuda'?"]),
+    (f"{TRAIN} --validation 20", 2, ["good.npz: --validation must be a fraction"]),
+    ("study --data good.npz --out out --target-r2 1.5", 2, ["--target-r2 must be"]),
+    ("train --data https://a.org/b.csv", 1, ["got an address", "download it first"]),
     ("train", 2, ["--data", "train --help"]),
     ("train --data", 2, ["--data", "train --help"]),
     ("train --data digit", 2, ["--data", "did you mean 'digits'?"]),

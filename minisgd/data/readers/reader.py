@@ -81,6 +81,8 @@ def existing(path: Path, *, folder: bool = False) -> Path:
     kind = "folder" if folder else "file"
     if not (path.is_dir() if folder else path.is_file()):
         there, fix = "nothing at this path", f"check the {kind} name"
+        if path.parts[:1] in (("http:",), ("https:",)):
+            there, fix = "an address", "download it first"
         if path.is_dir() or path.is_file():
             there = "a folder" if path.is_dir() else "a file"
         elif path.exists():

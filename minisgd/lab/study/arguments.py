@@ -41,13 +41,13 @@ def given_target(data: Dataset, targets: Mapping[str, float | None]) -> Target |
         fix = "try 0.1" if kind == "loss" else "0.95 for 95%" if kind != "r2" else "0 is always answering the mean"
         raise ArgumentError(f"target_{kind}", expected=f"a number in (0, {high:g}]", got=value, fix=fix)
     if kind == "r2" and data.task != "regression":
-        raise DataError("target_r2", expected="used with regression", got=data.task, fix="use target_accuracy")
+        raise DataError("target_r2", expected="used with regression", got=data.task, fix="use target_accuracy=0.9")
     if kind == "balanced_accuracy" and data.task != "classification":
         raise DataError(
             "target_balanced_accuracy", expected="used with classification", got=data.task, fix="use target_loss"
         )
     if kind == "accuracy" and data.task == "regression":
-        raise DataError("target_accuracy", expected="used with labelled data", got=data.task, fix="use target_r2")
+        raise DataError("target_accuracy", expected="used with labelled data", got=data.task, fix="use target_r2=0.8")
     return Target(f"val_{kind}", float(value), loss_of_mean(data) if kind == "r2" else None)
 
 
