@@ -64,10 +64,12 @@ def run(args: Namespace) -> int:
 
 
 def _report(found: LocalCriticalBatchSize) -> Report:
+    from minisgd.lab import words
     from minisgd.lab.instruments.noise.picture import draw_branches
 
     if found.value is None:
-        answer = f"Nothing was learned from a loss of {found.start:.4g}: lower --lr, or give more --examples."
+        advice = "lower" if found.losses[0].mean() > found.start else "raise"
+        answer = f"Nothing was surely learned from a loss of {found.start:.4g}: {advice} --lr, or give more --examples."
     else:
         bound = "the largest tried" if found.high is None else f"{found.high} is surely beyond"
         answer = f"local critical batch size {found.value}: {found.low} is surely within, {bound}"
@@ -80,8 +82,8 @@ def _report(found: LocalCriticalBatchSize) -> Report:
             "branches": [
                 Column("batch size", found.batch_sizes),
                 Column("lr", found.learning_rates, "{:.4g}".format),
-                Column(f"loss after {found.examples:,} examples", found.losses.mean(axis=1).tolist(), "{:.4g}".format),
-                Column("above the first", found.excess.tolist(), "{:+.4g}".format),
+                Column(f"loss after {found.examples:,} examples", found.losses.mean(axis=1).tolist(), words.score),
+                Column("above the first", found.excess.tolist(), words.signed),
             ]
         },
         plots=[Picture("branches", "How large a batch is borne?", lambda: draw_branches(found), answer)],

@@ -7,7 +7,13 @@ from math import nan
 from typing import Any
 
 from minisgd.checks import positive
-from minisgd.lab.instruments.noise.branches import LocalCriticalBatchSize, check_branches, local_critical_batch_size
+from minisgd.lab.instruments.noise.branches import (
+    LocalCriticalBatchSize,
+    check_branches,
+    local_critical_batch_size,
+    require_room,
+)
+from minisgd.optim import ConstantBatch
 from minisgd.tables import curves
 from minisgd.training.callbacks import Callback
 from minisgd.training.state import TrainingState
@@ -21,7 +27,8 @@ class CriticalBatchTracker(Callback):
     The training run is the same to the last bit.
 
     A measurement takes seeds · examples / (k B) updates for every factor k, and three evaluations of the training data
-    by every replica; choose ``every`` accordingly.
+    by every replica; choose ``every`` accordingly. Where the batch grows, it is measured while a larger one fits into
+    the training data.
 
     Args:
         every: Updates from one measurement to the next.
@@ -31,7 +38,7 @@ class CriticalBatchTracker(Callback):
         tolerance: As for ``local_critical_batch_size``.
 
     Raises:
-        ArgumentError: An argument is out of range.
+        ArgumentError: An argument is out of range; before the first step, for a batch that leaves no room for a larger.
     """
 
     def __init__(
@@ -51,10 +58,17 @@ class CriticalBatchTracker(Callback):
 
     def on_start(self, training: TrainingState) -> None:
         self.steps, self.results = [], []
+        if isinstance(training.session.batch_size, ConstantBatch):
+            require_room(training.session.size, self.factors, self._room(training))
 
     def on_step(self, training: TrainingState) -> None:
-        if training.session.steps % self.every == 0:
+        largest = (2 if self.factors is None else self.factors[-1]) * training.session.size
+        if training.session.steps % self.every == 0 and largest <= self._room(training):
             self.measure(training)
+
+    def _room(self, training: TrainingState) -> int:
+        """Return the examples that the largest batch must fit into."""
+        return min(len(training.data.train), self.examples or len(training.data.train))
 
     def measure(self, training: TrainingState) -> LocalCriticalBatchSize:
         """Measure at the present update.

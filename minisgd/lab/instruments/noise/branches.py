@@ -128,11 +128,10 @@ def local_critical_batch_size(
         count("batch_size", batch_size, "use an integer such as 16")
     point = BranchPoint.of(network, data, optimizer, batch_size, loss)
     part, sizes = point.data, [point.batch_size * k for k in steps]
+    room = len(part) if factors is not None or examples is None else min(len(part), examples)
+    require_room(point.batch_size, factors, room)
     if factors is None:
-        sizes = [size for size in sizes if size <= len(part)] if len(part) >= sizes[1] else sizes[:2]
-    if sizes[-1] > len(part):
-        fix = "use a smaller batch_size or smaller factors"
-        raise ArgumentError("factors", expected=f"batches of at most N = {len(part)}", got=sizes[-1], fix=fix)
+        sizes = [size for size in sizes if size <= room]
     seen = examples or 8 * sizes[-1]
     if seen < sizes[-1]:
         raise ArgumentError(
@@ -174,6 +173,18 @@ def check_branches(factors: Sequence[int] | None, examples: int | None, seeds: i
         raise ArgumentError("seeds", expected="at least 2, as one has no scatter", got=seeds, fix="8, for example")
     within("(0, 1)", tolerance, "tolerance", "0.1, for example")
     return steps
+
+
+def require_room(batch_size: int, factors: Sequence[int] | None, n: int) -> None:
+    """Refuse branches whose largest batch does not fit into n examples; without factors there must be two of them."""
+    if factors is None and 2 * batch_size > n:
+        expected = f"at most {n // 2}, as twice as large a batch must fit into the {n} examples"
+        raise ArgumentError("batch_size", expected=expected, got=batch_size, fix="use a smaller batch")
+    if factors is not None and factors[-1] * batch_size > n:
+        expected = f"at most {n // batch_size}, as batches of factor times {batch_size} must fit into the {n} examples"
+        raise ArgumentError(
+            "factors", expected=expected, got=factors[-1], fix="use smaller factors, or a smaller batch"
+        )
 
 
 def _judged(

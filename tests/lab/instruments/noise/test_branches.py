@@ -56,6 +56,7 @@ def test_small_data_bring_smaller_branches() -> None:
     network = ms.Network(ms.Linear(1)).build((3,))
     found = [ms.local_critical_batch_size(network, regression(n, 4), seeds=2) for n in (70, 9)]
     assert [each.batch_sizes for each in found] == [(16, 32, 64), (4, 8)]
+    assert ms.local_critical_batch_size(network, regression(70, 4), examples=40, seeds=2).batch_sizes == (16, 32)
 
 
 def test_what_learns_nothing_has_none() -> None:
@@ -98,7 +99,8 @@ def test_branches_that_diverge_are_beyond() -> None:
     [
         ({"factors": (2, 4)}, "factors"),
         ({"factors": (1, 4, 2)}, "factors"),
-        ({"factors": (1, 1000)}, "factors"),
+        ({"factors": (1, 1000)}, "factors must be at most 50"),
+        ({"factors": None, "batch_size": 150}, "batch_size must be at most 100"),
         ({"seeds": 1}, "seeds"),
         ({"tolerance": 0}, "tolerance"),
         ({"examples": 3}, "examples"),
@@ -204,3 +206,20 @@ def test_a_finished_run_and_the_last_update_of_one_are_branched_by_their_own_opt
     for found in (tracker.results[0], ms.local_critical_batch_size(run, factors=(1, 2), seeds=2)):
         assert found.batch_sizes == (8, 16)
         assert found.learning_rates == pytest.approx((last, last * 2**0.5))
+
+
+def test_a_tracker_is_refused_before_training_where_no_larger_batch_fits_and_stops_where_none_fits_any_more() -> None:
+    tracker = ms.CriticalBatchTracker(every=2, seeds=2)
+    settings = {"data": regression(64, 6), "optimizer": ms.SGD(0.001), "steps": 8, "callbacks": [tracker]}
+    with pytest.raises(ArgumentError, match=r"^batch_size must be at most 32, .* the 64 examples, got 64"):
+        ms.train(ms.Network(ms.Linear(1)), batch_size="full", **settings)
+    ms.train(ms.Network(ms.Linear(1)), batch_size=ms.GrowBatch(32, 64, every=2), **settings)
+    assert tracker.steps == [2, 4]
+
+
+@pytest.mark.parametrize(("lr", "advice"), [("1e-9", "raise"), ("1e9", "lower")])
+def test_the_command_says_how_to_learn_anything(lr, advice, capsys, tmp_path) -> None:
+    options = ["--model", "linear", "--lr", lr, "--seeds", "2", "--factors", "1,2", "--out", str(tmp_path / "page")]
+    assert main(["probe", "local", "--data", "digits", *options]) == 0
+    said = capsys.readouterr().out
+    assert f": {advice} --lr, or give more --examples." in said and "nan" not in said and "inf" not in said
