@@ -11,6 +11,9 @@ from typing import Any, TypeGuard
 
 from minisgd.errors import ArgumentError, DtypeError
 
+LONGEST = 255
+"""Letters in the name of a file or folder that any file system takes."""
+
 
 def is_integer(value: object) -> TypeGuard[int]:
     """Tell whether a value is an integer, Python's or NumPy's; True and False are none."""
@@ -26,9 +29,7 @@ def as_seed(value: Any, argument: str = "seed") -> int:
     """Return a seed, an integer of at least 0."""
     if not is_integer(value) or value < 0:
         raise ArgumentError(argument, expected="an integer ≥ 0", got=repr(value), fix=f"use {argument}=0")
-    if value >= 1 << 63:
-        raise ArgumentError(argument, expected="an integer below 2⁶³", got=repr(value), fix=f"use {argument}=0")
-    return int(value)
+    return below_2_to_63(value, argument, f"use {argument}=0")
 
 
 def as_path(value: Any, argument: str, kind: str = "file") -> Path:
@@ -36,7 +37,7 @@ def as_path(value: Any, argument: str, kind: str = "file") -> Path:
     example = f"for example 'runs/a{'.safetensors' if kind == 'file' else ''}'"
     if isinstance(value, bytes) or not isinstance(value, str | os.PathLike):
         raise DtypeError(argument, expected=f"the path of a {kind}", got=repr(value), fix=example)
-    if not str(value).strip() or "\0" in str(value):
+    if not str(value).strip() or "\0" in str(value) or any(len(part) > LONGEST for part in Path(value).parts):
         raise ArgumentError(argument, expected=f"the path of a {kind}", got=repr(str(value)), fix=example)
     return Path(value)
 
@@ -46,9 +47,14 @@ def shown(value: object) -> object:
     return repr(value) if isinstance(value, str) else value
 
 
+def is_iterable(value: object) -> TypeGuard[Iterable[Any]]:
+    """Tell whether a value has items; an array without axes has none."""
+    return isinstance(value, Iterable) and getattr(value, "ndim", 1) != 0
+
+
 def as_items(value: Any, argument: str, expected: str, fix: str) -> list[Any]:
     """Return the items of a list, a tuple or the like; text is one item, and so refused."""
-    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+    if isinstance(value, str | bytes) or not is_iterable(value):
         raise DtypeError(argument, expected=expected, got=value, fix=fix)
     return list(value)
 
@@ -68,9 +74,14 @@ def require_flag(value: Any, argument: str) -> bool:
     return value
 
 
+def is_word(value: object, choices: Collection[str | None]) -> bool:
+    """Tell whether a value is one of some words, or None where that is one of them; a list or an array is none."""
+    return (value is None or isinstance(value, str)) and value in choices
+
+
 def require_one_of(value: Any, choices: Collection[str], argument: str) -> None:
     """Refuse all but some words."""
-    if not isinstance(value, str) or value not in choices:
+    if not is_word(value, choices):
         allowed = f"one of {', '.join(map(repr, choices))}"
         raise ArgumentError(argument, expected=allowed, got=repr(value), fix=f"use {next(iter(choices))!r}")
 
@@ -85,6 +96,13 @@ def positive(value: object, argument: str) -> int:
     """Return a positive integer, or refuse the argument."""
     if not is_integer(value) or value < 1:
         raise ArgumentError(argument, expected="a positive integer", got=shown(value), fix="give 1, 2, 3, …")
+    return int(value)
+
+
+def below_2_to_63(value: int, argument: str, fix: str) -> int:
+    """Return an integer that arrays can hold, or refuse it."""
+    if value >= 1 << 63:
+        raise ArgumentError(argument, expected="an integer below 2⁶³", got=repr(value), fix=fix)
     return int(value)
 
 

@@ -27,10 +27,10 @@ POSITIVE: list[Any] = [0, -1, *NUMBER]
 NON_NEGATIVE: list[Any] = [-1, *NUMBER]
 SHARE: list[Any] = [-1, 1.5, "x", True, NAN]
 SEED: list[Any] = [None, -1, 1.5, 1.0, INF, [1], "0", True]
-WORD: list[Any] = ["nonsense", 3, ["shuffle"]]
-PATH: list[Any] = [0, "", "a\0b", [], b"x"]
+WORD: list[Any] = ["nonsense", 3, ["shuffle"], np.zeros(3)]
+PATH: list[Any] = [0, "", "a\0b", [], b"x", 999 * "a"]
 FLAG: list[Any] = ["x", 3]
-SHAPE: list[Any] = [0, "4", (0,), (1.5,), (4.0,), (True,), []]
+SHAPE: list[Any] = [0, "4", (0,), (1.5,), (4.0,), (True,), [], np.array(4), (10**30,)]
 NETWORK: list[Any] = [None, ms.Linear(3), ms.Network, "mlp:3", [ms.Linear(3)], X]
 UNBUILT: list[Any] = [None, ms.Network, "mlp:3", NET]
 EXAMPLES: list[Any] = [None, 3, (X,), (X, Y, Y, Y), (None, None), (X, Y[:5]), ("a", "b")]
@@ -39,7 +39,7 @@ LOSS: list[Any] = ["msee", ms.MeanSquaredError, 3, []]
 RULE: list[Any] = ["he", 3, ms.init.HeNormal]
 CALLBACKS: list[Any] = [None, "stop", ms.EarlyStopping, ms.EarlyStopping(3), [None], [ms.EarlyStopping], [3], len]
 METRICS: list[Any] = [3, [3], {"a": 3}, "nope", {"a": None}, {3: len}, [None], [len], True, {"": len}]
-DTYPE: list[Any] = [None, "float16", np.float32]
+DTYPE: list[Any] = [None, "float16", np.float32, np.zeros(3)]
 DEVICE: list[Any] = ["gpu", 3, "cuda:0"]
 THREADS: list[Any] = [0, 1.5, 1.0, INF, True, 10**9, "2"]
 BUDGET: list[Any] = ["5 bananas", -1, 0, NAN, True, [], ""]
@@ -130,7 +130,7 @@ CALLS: Table = {
     "memory_plan": (
         call("memory_plan", network=NET, input_shape=(4,), batch_size=8),
         {"network": NETWORK, "input_shape": [None, *SHAPE], "batch_size": COUNT, "optimizer": OPTIMIZER, "loss": LOSS}
-        | {"dtype": DTYPE, "memory_limit": MEMORY, "clip_norm": POSITIVE},
+        | {"dtype": DTYPE, "memory_limit": MEMORY, "clip_norm": POSITIVE, "spec": [3, "x", (4,)]},
     ),
     "load": (
         call("load", name="digits"),
@@ -260,8 +260,15 @@ CALLS: Table = {
             "name": [3, None],
             "scale": POSITIVE,
             "weight": ["x", 3, np.ones(3), np.full(120, -1.0)],
+            "classes": [3, "ab", [1.5] * 3, np.array(3), [None]],
         },
     ),
+    "Split": (
+        call("Split", x=X, y=Y),
+        {"x": [None, 3, [], X[:5]], "y": [None, 3, Y[:5]], "weight": ["x", 3, [1.0] * 120, np.ones(3), {}]},
+    ),
+    "CSVLogger": (call("CSVLogger"), {"path": [*PATH, None, 1.5]}),
+    "TensorBoardLogger": (call("TensorBoardLogger"), {"folder": [*PATH, None, 1.5]}),
     "Dataset.subset": (DATA.subset, {"n": COUNT}),
 }
 

@@ -8,6 +8,7 @@ from minisgd.backend.arena import OWNERS, Arena, Owner, Plan, Request
 from minisgd.backend.cpu.numpy_ops import NumpyOps
 from minisgd.backend.ops import Operand, Ops
 from minisgd.backend.program import Call, Program
+from minisgd.checks import is_word
 from minisgd.errors import ArgumentError, MinisgdError, MissingExtraError
 
 __all__ = [
@@ -43,10 +44,10 @@ def get_ops(device: str = "cpu", precision: Precision = "full") -> Ops:
         ArgumentError: For an unknown device or precision, or "tf32" on the CPU.
         MissingExtraError: If CUDA cannot be used; the message holds the reason and its cure.
     """
-    if device not in DEVICES:
+    if not is_word(device, DEVICES):
         fix = "use device='auto', which is 'cuda' where that works"
         raise ArgumentError("device", expected="'cpu', 'cuda' or 'auto'", got=repr(device), fix=fix)
-    if precision not in ("full", "tf32"):
+    if not is_word(precision, ("full", "tf32")):
         raise ArgumentError("precision", expected="'full' or 'tf32'", got=precision, fix="leave it out")
     if device == "cuda" or (device == "auto" and why_no_cuda() is None):
         from minisgd.backend.cuda.cupy_ops import CupyOps

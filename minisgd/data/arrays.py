@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minisgd.checks import as_float, as_items, is_integer
 from minisgd.data.checks import about, as_features, as_host, as_sparse, as_weight, without_objects
 from minisgd.data.encoded import encoded
 from minisgd.data.holdout import divided
@@ -88,10 +89,10 @@ def read_arrays(
     train, fraction = Part.of(x, y, weight), None
     given: dict[str, Any] = {"validation": validation, "test": test}
     if isinstance(validation, Real):
-        fraction = float(given.pop("validation"))
+        fraction = as_float(given.pop("validation"))
     others = {role: given_part(part, role) for role, part in given.items() if part is not None}
     targets = [train.y, *(part.y for part in others.values())]
-    target, encode, classes = _target(targets, None if classes is None else tuple(classes), task)
+    target, encode, classes = _target(targets, None if classes is None else _class_names(classes), task)
     if isinstance(train.x, Table):
         if scale is not None:
             raise ArgumentError("scale", expected="left out for a data frame", got=scale, fix="leave it out")
@@ -122,6 +123,15 @@ def given_part(part: Any, role: str) -> Part:
         raise ArgumentError(role, expected="(x, y) or (x, y, weight)", got=type(part), fix="pass a tuple")
     with about(role):
         return Part.of(*part)
+
+
+def _class_names(classes: Any) -> Classes:
+    """Return the names of the classes as text; whole numbers may be names."""
+    expected, fix = "the names of the classes", "for example ('cat', 'dog')"
+    names = as_items(classes, "classes", expected, fix)
+    if not all(isinstance(name, str) or is_integer(name) for name in names):
+        raise ArgumentError("classes", expected=expected, got=names, fix=fix)
+    return tuple(map(str, names))
 
 
 def _target(parts: Sequence[Any], classes: Classes | None, task: Task | None) -> tuple[Target, Encode, Classes | None]:

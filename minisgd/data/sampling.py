@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from minisgd.checks import is_word
 from minisgd.errors import ArgumentError
 from minisgd.typing import Generator, HostArray, Seed
 
@@ -34,7 +35,7 @@ class Sampler(ABC):
             raise ArgumentError("n", expected="at least 1", got=n, fix="pass the number of training examples")
         if not len(seeds):
             raise ArgumentError("seeds", expected="one seed per replica", got="none", fix="pass seeds=[0]")
-        if last not in ("use", "drop"):
+        if not is_word(last, ("use", "drop")):
             raise ArgumentError("last", expected="'use' or 'drop'", got=repr(last), fix="choose one of them")
         self.n = n
         self.last = last

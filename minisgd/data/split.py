@@ -112,7 +112,7 @@ def _check_targets(y: HostArray) -> None:
 
 
 def _check_weight(weight: HostArray) -> None:
-    if weight.dtype not in (np.float32, np.float64) or weight.ndim != 1:
+    if not isinstance(weight, np.ndarray) or weight.dtype not in (np.float32, np.float64) or weight.ndim != 1:
         raise DataError("weight", expected="floats of shape (N,)", got=_kind(weight), fix="pass one per example")
     check_finite(weight, "weight")
     if (weight < 0).any() or not weight.any():
@@ -160,11 +160,11 @@ def require_codes(y: HostArray, classes: Classes | None) -> None:
 
 def require_length(name: str, array: HostArray, n: int) -> None:
     """Refuse an array that has not one row for each of the N rows of x."""
-    if array.ndim == 0 or len(array) != n:
+    if getattr(array, "ndim", 0) == 0 or len(array) != n:
         raise DataError(
             name,
             expected=f"of length {n}, one per row of x",
-            got=f"shape {array.shape}",
+            got=f"shape {array.shape}" if hasattr(array, "shape") else _kind(array),
             fix="give one for each row of x",
         )
 

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
+from minisgd.checks import is_word
 from minisgd.errors import ArgumentError, DataError
 from minisgd.typing import HostArray
 
@@ -52,7 +53,7 @@ class Target:
 
 def require_task(task: str | None) -> None:
     """Refuse a word that names no task."""
-    if task is not None and task not in get_args(Task):
+    if not is_word(task, (*get_args(Task), None)):
         raise ArgumentError(
             "task", expected=", ".join(map(repr, get_args(Task))) + " or None", got=task, fix="leave it out to guess"
         )

@@ -52,7 +52,7 @@ class LoRA(Layer):
 
     def __init__(self, layer: Linear, rank: int = 4, *, alpha: float | None = None, name: str | None = None) -> None:
         require_kind(layer, Linear, "LoRA: layer", "an ms.Linear", "wrap the dense layers inside a block one by one")
-        super().__init__(name or layer.name)
+        super().__init__(layer.name if name is None else name)
         self.layer = without_lent(layer)
         self.rank = positive(rank, f"{self.label}: rank")
         self.alpha = None if alpha is None else within("(0, inf)", alpha, f"{self.label}: alpha", "16 is customary")
@@ -127,7 +127,7 @@ class Adapter(Sequential):
         self.width = positive(width, "Adapter: width")
         outputs = getattr(layer, "features", getattr(layer, "channels", None))
         features = positive(outputs, "Adapter: layer's features")
-        name = name or layer.name
+        name = layer.name if name is None else name
         bottleneck = Residual(Linear(self.width), GELU(), Linear(features, init=Zeros()))
         super().__init__(_fixed(layer), bottleneck, name=name)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 from math import prod
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from minisgd.backend import Ops, get_ops
-from minisgd.checks import is_integer, positive, require_kind
+from minisgd.checks import is_integer, is_iterable, is_word, positive, require_kind
 from minisgd.errors import ArgumentError, ShapeError
 from minisgd.nn.adapters import Adapter, LoRA, adapt, merged
 from minisgd.nn.binding import Binder
@@ -138,7 +138,7 @@ class Network(Sequential):
         Raises:
             ArgumentError: For another dtype.
         """
-        if dtype not in DTYPES:
+        if not is_word(dtype, DTYPES):
             raise ArgumentError("dtype", expected="'float32' or 'float64'", got=dtype, fix="choose one of them")
         self.ops = ops or get_ops()
         leaves = self.describe(input_shape)
@@ -439,8 +439,8 @@ def require_network(value: Any) -> None:
 
 def as_input_shape(shape: Any) -> Shape:
     """Return the shape of one example, or refuse it."""
-    sizes = list(shape) if isinstance(shape, Iterable) else [shape]
-    if not sizes or any(not is_integer(n) or n < 1 for n in sizes):
+    sizes = list(shape) if is_iterable(shape) else [shape]
+    if not sizes or any(not is_integer(n) or n < 1 for n in sizes) or prod(map(int, sizes)) >= 1 << 48:
         raise ShapeError(
             "input_shape", expected="the shape of one example", got=shape, fix="for example (784,) or (28, 28, 1)"
         )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import Any
 
-from minisgd.checks import as_float, is_integer, is_number
+from minisgd.checks import as_float, below_2_to_63, is_integer, is_number
 from minisgd.errors import ArgumentError, DtypeError
 
 
@@ -58,7 +58,7 @@ def count(argument: str, value: object, fix: str) -> int:
         raise DtypeError(argument, expected=expected, got=value, fix=fix)
     if value < 1:
         raise ArgumentError(argument, expected=expected, got=value, fix=fix)
-    return int(value)
+    return below_2_to_63(value, argument, fix)
 
 
 def decay_rates(argument: str, value: Any, fix: str) -> tuple[float, float]:

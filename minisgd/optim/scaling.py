@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 from math import sqrt
 from typing import Literal
 
-from minisgd.checks import as_items
+from minisgd.checks import as_items, is_word
 from minisgd.errors import ArgumentError
 from minisgd.optim.checks import count, decay_rate, positive
 from minisgd.optim.learning_rate import LearningRateSchedule, as_schedule
@@ -34,7 +34,7 @@ class ScaledByBatch:
     def __post_init__(self) -> None:
         as_schedule(self.lr, "lr")
         count("reference", self.reference, "give the batch size at which lr was tuned, such as 256")
-        if self.rule not in RULES:
+        if not is_word(self.rule, RULES):
             raise ArgumentError(
                 "rule", expected=" or ".join(map(repr, RULES)), got=self.rule, fix="'linear' suits SGD, 'sqrt' Adam"
             )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any
 
+from minisgd.checks import is_word
 from minisgd.errors import ArgumentError
 from minisgd.optim.adagrad import Adagrad
 from minisgd.optim.adamw import AdamW
@@ -140,7 +141,7 @@ def scaled(optimizer: Optimizer, *, reference: int, batch_size: int, rule: str |
     count("reference", reference, "give the batch size at which lr was tuned, such as 64")
     count("batch_size", batch_size, "use an integer such as 512")
     name = usual_rule(optimizer) if rule is None else rule
-    if name not in SCALING_RULES:
+    if not is_word(name, SCALING_RULES):
         raise ArgumentError("rule", expected=f"one of {', '.join(SCALING_RULES)}", got=repr(rule), fix="leave it out")
     found = SCALING_RULES[name]
     if not isinstance(optimizer, found.suits):

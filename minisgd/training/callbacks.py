@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import inf, isnan
 from typing import Any
 
-from minisgd.checks import as_items, positive, require_kind
+from minisgd.checks import as_items, is_word, positive, require_kind
 from minisgd.errors import ArgumentError
 from minisgd.training.history import Record
 from minisgd.training.metrics import Mode
@@ -97,7 +97,7 @@ class _MetricCallback(Callback):
     """Follow a recorded metric, and tell whether it has improved."""
 
     def __init__(self, metric: str, mode: Mode | None, min_delta: float = 0.0) -> None:
-        if mode not in ("min", "max", None):
+        if not is_word(mode, ("min", "max", None)):
             raise ArgumentError("mode", expected="'min', 'max' or None", got=repr(mode), fix="'max' if more is better")
         if not isinstance(metric, str) or not metric:
             fix = "for example 'val_loss'"

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from minisgd.checks import shown
+from minisgd.checks import is_word, shown
 from minisgd.data import Dataset, load
 from minisgd.data.holdout import divided
 from minisgd.data.stream import is_batches, opened
@@ -38,7 +38,7 @@ MOST_EPOCHS = 200.0
 def as_dataset(data: Any, validation: Any, seed: int, *, task: Task | None = None, loss: Loss | None = None) -> Dataset:
     """Return a Dataset from a Dataset, a data frame, (x, y) or batches, with a validation split if one is asked for."""
     if isinstance(data, Dataset):
-        if task is not None and task != data.task:
+        if not is_word(task, (data.task, None)):
             raise ArgumentError(
                 "task",
                 expected=f"{data.task!r}, as the data set has it",

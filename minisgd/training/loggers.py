@@ -10,6 +10,7 @@ from math import isfinite
 from pathlib import Path
 from typing import IO, Any
 
+from minisgd.checks import as_path
 from minisgd.errors import missing_extra
 from minisgd.files import output_errors
 from minisgd.training.callbacks import Callback
@@ -25,7 +26,7 @@ class FileLogger(Callback):
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = as_path(path, "path")
 
     def on_start(self, training: TrainingState) -> None:
         self._file: IO[str] | None = None
@@ -87,7 +88,7 @@ class TensorBoardLogger(Callback):
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+        self.folder = as_path(folder, "folder", "folder")
         fix = "pip install 'minisgd[tensorboard]'"
         with missing_extra("tensorboardX", expected="installed", got="no tensorboardX", fix=fix):
             import tensorboardX  # noqa: F401

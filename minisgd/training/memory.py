@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from minisgd.backend import Plan
+from minisgd.checks import require_kind
 from minisgd.errors import ArgumentError, MemoryLimitError
 from minisgd.nn import BinaryCrossEntropy, Loss, MeanSquaredError, Network, SoftmaxCrossEntropy
 from minisgd.nn.losses import LossLike, as_loss
@@ -121,6 +122,7 @@ def memory_plan(
         labels = isinstance(loss, SoftmaxCrossEntropy)
         assert net.input_shape is not None
         spec = ExampleSpec(net.input_shape, dtype, "labels" if labels else "values", () if labels else outputs)
+    require_kind(spec, ExampleSpec, "spec", "shape and dtype of the examples", "leave it out")
     clip = None if clip_norm is None else clip_to(clip_norm)
     several = ranks if ranks is None or isinstance(ranks, Communicator) else PlannedRanks(0, count("ranks", ranks, "4"))
     size = StepSize(net, loss, optimizer_for(optimizer), Feed(spec, dtype), clip, communicator=several)

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from minisgd.checks import as_items
+from minisgd.checks import as_items, is_word
 from minisgd.data import Dataset
 from minisgd.errors import ArgumentError
 from minisgd.nn.lending import read_only
@@ -49,9 +49,9 @@ class Metric:
     def __post_init__(self) -> None:
         if not callable(self.function):
             raise ArgumentError("metric", expected="a function", got=self.function, fix="pass f(target, prediction)")
-        if self.mode not in ("min", "max", None):
+        if not is_word(self.mode, ("min", "max", None)):
             raise ArgumentError("mode", expected="'min', 'max' or None", got=self.mode, fix="'max' if more is better")
-        if self.needs not in ("values", "labels", "scores", None):
+        if not is_word(self.needs, ("values", "labels", "scores", None)):
             raise ArgumentError(
                 "needs", expected="'values', 'labels', 'scores' or None", got=self.needs, fix="leave it out"
             )

@@ -26,11 +26,11 @@ def program_bytes(recipe: Recipe) -> int:
     """
     b = min(recipe.batch_size, EXAMPLES)
     spec, labels = recipe.feed.spec, recipe.feed.spec.kind == "labels"
-    x = np.zeros((b, *spec.input_shape), spec.input_dtype)
-    y = np.zeros((b, *spec.target_shape), "int64" if labels else recipe.feed.dtype)
-    weight = np.zeros(b, recipe.feed.dtype) if spec.weighted else None
     recipe = replace(recipe, batch_size=b, micro_batch=b, communicator=None)
     try:
+        x = np.zeros((b, *spec.input_shape), spec.input_dtype)
+        y = np.zeros((b, *spec.target_shape), "int64" if labels else recipe.feed.dtype)
+        weight = np.zeros(b, recipe.feed.dtype) if spec.weighted else None
         return SESSION + CALL * _Unwritten(recipe, HostData(x, y, weight), seeds=(0,)).calls(b)
     except MemoryError:  # beside arrays that no memory holds it is nothing
         return SESSION

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from minisgd.checks import as_seed, is_integer, is_number
+from minisgd.checks import as_seed, is_integer, is_number, is_word
 from minisgd.data import Dataset
 from minisgd.errors import ArgumentError, DataError
 from minisgd.lab.study.constant import loss_of_mean
@@ -53,7 +53,7 @@ def given_target(data: Dataset, targets: Mapping[str, float | None]) -> Target |
 
 def fixed_steps(train_for: str, n: int) -> Callable[[int], int] | None:
     """Return the steps of a fixed budget as a function of the batch size, or None to run to the target."""
-    if train_for == "target":
+    if is_word(train_for, ("target",)):
         return None
     kind, _, number = str(train_for).partition(":")
     if kind not in ("epochs", "steps") or not number.isdecimal() or int(number) < 1:

@@ -25,7 +25,7 @@ def pair(value: object, argument: str, least: int) -> Pair:
 
 def padding_of(value: int | Pair | str, kernel: Pair, stride: Pair, argument: str) -> Pair:
     """Return the rows and columns of zeros at each edge; "same" keeps the size of the image."""
-    if value == "same":
+    if isinstance(value, str) and value == "same":
         if stride != (1, 1) or any(k % 2 == 0 for k in kernel):
             expected = "a number when the stride is not 1 or the kernel is even"
             raise ArgumentError(argument, expected=expected, got="'same'", fix="give the padding as a number")

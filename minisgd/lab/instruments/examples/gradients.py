@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minisgd.backend import Arena, Plan
+from minisgd.checks import is_word
 from minisgd.errors import ArgumentError
 from minisgd.lab.instruments.examples.subject import Examples
 from minisgd.nn import Loss, Network
@@ -139,9 +140,9 @@ def gradients_of(examples: Examples, rows: HostArray) -> HostArray:
 
 def require_own_gradients(network: Network, mode: str = "train") -> None:
     """Refuse a mode in which an example has no gradient of its own, or not always the same one."""
-    if mode == "evaluation":
+    if isinstance(mode, str) and mode == "evaluation":
         return
-    if mode != "train":
+    if not is_word(mode, ("train",)):
         raise ArgumentError("mode", expected="'evaluation' or 'train'", got=mode, fix="leave it out")
     for layer in network.walk():
         duplicate = layer.frozen()
