@@ -138,6 +138,9 @@ def opened(data: Any) -> tuple[Any, Opened | None]:
 
 def _checked(batches: Iterable[Any]) -> Iterator[Rows]:
     """Yield batches as pairs of arrays of one length."""
+    if not isinstance(batches, Iterable):
+        got = f"a function that returns {type(batches).__name__}"
+        raise DataError("data", expected="a function that yields batches", got=got, fix="yield x, y")
     for number, batch in enumerate(batches):
         if not isinstance(batch, Sequence) or isinstance(batch, str) or len(batch) != 2:
             got = f"a {type(batch).__name__}" + (f" of {len(batch)}" if isinstance(batch, Sequence) else "")

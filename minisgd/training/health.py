@@ -1,6 +1,6 @@
 """Notice a network that does not learn: dead, constant, or far from where it can learn; and say the likely cause.
 
-Before that, notice one that ends with what its loss applies itself, and so learns slowly.
+Before that, notice one that ends with what its loss applies itself, and so learns slowly, and images in another order.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 
-from minisgd.nn import Layer, Sequential, Sigmoid, Softmax
+from minisgd.nn import Conv2d, Layer, Sequential, Sigmoid, Softmax
 from minisgd.training.history import Record
 from minisgd.training.scoring import scaled
 from minisgd.training.state import TrainingState
@@ -25,6 +25,9 @@ PROBED = 256
 WIDE = 10.0
 """Features whose largest value is beyond this are taken for unscaled."""
 
+
+COLOURS = (1, 3, 4)
+"""Channels that images have: grey, red green blue, and with transparency."""
 
 APPLIED: dict[str, type[Layer]] = {
     "SoftmaxCrossEntropy": Softmax,
@@ -48,6 +51,16 @@ def watch_outputs(training: TrainingState) -> None:
         name = type(last).__name__
         text = f"the network ends with {name}, and {loss} takes logits, to which it applies {name} itself: twice, it "
         _warn(training, f"{text}slows learning; leave out the last layer, predict_proba gives probabilities without it")
+
+
+def watch_channels(training: TrainingState) -> None:
+    """Warn if a network with convolutions sees images whose channels stand first, as PyTorch has them."""
+    shape = training.data.input_shape
+    if len(shape) != 3 or shape[0] not in COLOURS or min(shape[1:]) <= max(COLOURS):
+        return
+    if any(isinstance(layer, Conv2d) for layer in training.network.walk()):
+        text = f"images of shape {shape} seem to have their channels first, and convolutions take (H, W, C): "
+        _warn(training, f"{text}pass x.transpose(0, 2, 3, 1)")
 
 
 def watch_health(training: TrainingState, record: Record, *, last: bool) -> None:

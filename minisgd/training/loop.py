@@ -8,7 +8,7 @@ from time import perf_counter
 
 from minisgd.training.callbacks import Callback, acts_on_steps
 from minisgd.training.divergence import DivergenceWatch
-from minisgd.training.health import watch_health, watch_outputs
+from minisgd.training.health import watch_channels, watch_health, watch_outputs
 from minisgd.training.history import Record
 from minisgd.training.interruption import Interruption
 from minisgd.training.keeper import Keeper
@@ -30,6 +30,7 @@ def run_to_end(
     session, stopped, sound = training.session, "finished", False
     training.due = evaluate_every
     watch_outputs(training)
+    watch_channels(training)
     for callback in callbacks:
         callback.on_start(training)
     keeper.start()

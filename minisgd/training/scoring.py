@@ -28,8 +28,9 @@ def find_split(data: Dataset, split: str | Split) -> Split:
     if isinstance(split, Split):
         return split.normalized()
     if not isinstance(split, str) or split not in data.splits:
+        got = repr(split) if isinstance(split, str) else type(split).__name__
         raise ArgumentError(
-            "split", expected=f"one of {', '.join(data.splits)}", got=split, fix="choose one, or pass a Split"
+            "split", expected=f"one of {', '.join(data.splits)}", got=got, fix="choose one, or pass ms.Split(x, y)"
         )
     return data.splits[split]
 

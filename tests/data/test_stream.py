@@ -46,6 +46,11 @@ def test_what_is_no_batch_is_refused(batches, said):
         ms.train(NET, iter(batches))
 
 
+def test_a_function_that_yields_nothing_is_refused():
+    with pytest.raises(ms.DataError, match="a function that yields batches, got a function that returns int; yield x"):
+        ms.train(NET, lambda: 3)
+
+
 # ------------------------------------------------ larger than the buffer
 
 

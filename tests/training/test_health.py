@@ -79,3 +79,13 @@ def test_divergence_carries_the_run_and_its_best_weights():
     assert np.isfinite(run.network.vector).all()
     losses = [value for value in run.history["val_loss"] if np.isfinite(value)]
     assert run.evaluate()["loss"] == pytest.approx(min(losses))
+
+
+def test_images_with_channels_first_are_noticed():
+    x, y = np.random.default_rng(0).normal(size=(20, 3, 8, 9)).astype(np.float32), np.arange(20) % 2
+    net = ms.Network(ms.Conv2d(2, 3), ms.Flatten(), ms.Linear(2))
+    with pytest.warns(ms.TrainingWarning, match=r"shape \(3, 8, 9\) seem to have their channels first.*x.transpose"):
+        ms.train(net, (x, y), epochs=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ms.train(net, (x.transpose(0, 2, 3, 1), y), epochs=1)
