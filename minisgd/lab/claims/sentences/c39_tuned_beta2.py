@@ -55,8 +55,8 @@ def judge(rng: Generator, short: Endings, usual: Endings, long: Endings) -> Find
     helps = log_ratio(losses[1, 0], chosen[0], comparisons=len(arms) - 1)
     text = (
         f"After {EPOCHS} epochs batch size {sizes[0]} with {list(arms)[best[0]]} leaves {ratio_of(worse).value:.2f} "
-        f"times the validation loss of batch size {sizes[rival]} with {list(arms)[best[rival]]}; β₂ = 0.999 leaves it "
-        f"{ratio_of(helps).value:.2f} times its own."
+        f"times the validation loss of batch size {sizes[rival]} with {list(arms)[best[rival]]}; batch size "
+        f"{sizes[0]} with β₂ = 0.999 leaves {ratio_of(helps).value:.2f} times its loss with {list(arms)[best[0]]}."
     )
     tables = dict(zip(arms, losses, strict=True))
     return Finding.of(

@@ -36,9 +36,9 @@ def judge(rng: Generator, constant: Endings, decaying: Endings, growing: Endings
     decayed = log_ratio(losses["lr decays"], losses["neither"])
     updates = float(np.median(steps["batch grows"]) / np.median(steps["lr decays"]))
     text = (
-        f"After {EPOCHS} epochs growing the batch {RATIO}-fold at a time leaves {words.count(ratio_of(grown).value)} "
+        f"After {EPOCHS} epochs growing the batch {RATIO}-fold at a time leaves {ratio_of(grown).value:.2f} "
         f"times the validation loss of dividing the learning rate by {RATIO} instead, in {words.count(updates)} times "
-        f"the updates; dividing it leaves {words.count(ratio_of(decayed).value)} times the loss of doing neither."
+        f"the updates; dividing it leaves {ratio_of(decayed).value:.2f} times the loss of doing neither."
     )
 
     def draw(ax: Axes) -> None:

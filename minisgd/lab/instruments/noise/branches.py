@@ -97,7 +97,8 @@ def local_critical_batch_size(
     place of a smoothed curve. Branched training after Merrill et al. 2025 (arXiv 2505.23971).
 
     Of a training run in progress, as a callback sees it, branches go on with the moments that its optimizer has
-    gathered; of a finished one, of a network, and with another optimizer, they begin without any.
+    gathered; of a finished one, whose clipping is not kept, of a network, and with another optimizer, they begin
+    without any.
     ``CriticalBatchTracker`` measures along a training run, and ``BatchWarmup`` doubles the batch size by it.
 
     Args:
@@ -179,7 +180,9 @@ def require_room(batch_size: int, factors: Sequence[int] | None, n: int) -> None
     """Refuse branches whose largest batch does not fit into n examples; without factors there must be two of them."""
     if factors is None and 2 * batch_size > n:
         expected = f"at most {n // 2}, as twice as large a batch must fit into the {n} examples"
-        raise ArgumentError("batch_size", expected=expected, got=batch_size, fix="use a smaller batch")
+        raise ArgumentError(
+            "batch_size", expected=expected, got=batch_size, fix="use a smaller batch, or more examples"
+        )
     if factors is not None and factors[-1] * batch_size > n:
         expected = f"at most {n // batch_size}, as batches of factor times {batch_size} must fit into the {n} examples"
         raise ArgumentError(
