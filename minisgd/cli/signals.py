@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,13 +35,15 @@ def treated_as_interrupts() -> Iterator[None]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    from minisgd.training.interruption import interrupt
-
     _received.append(number)
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        interrupt()
-    else:
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.raise_signal(signal.SIGINT)
+        return
+    # to import it here might be amid an import that it needs
+    interrupt = getattr(sys.modules.get("minisgd.training.interruption"), "interrupt", None)
+    if interrupt is None:
+        raise KeyboardInterrupt
+    interrupt()
 
 
 def exit_code(code: int) -> int:

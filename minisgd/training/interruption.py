@@ -7,6 +7,9 @@ import threading
 from types import TracebackType
 from typing import Self
 
+_noting: list[Interruption] = []
+"""Training runs of the main thread that an interrupt ends, the innermost last."""
+
 
 def interrupt() -> None:
     """Do what Ctrl-C does, even where SIGINT is ignored: a shell script's background jobs begin so.
@@ -56,7 +59,3 @@ class Interruption:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
-
-
-_noting: list[Interruption] = []
-"""Training runs of the main thread that an interrupt ends, the innermost last."""

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from minisgd.cli import main
+from minisgd.cli import main, signals
 
 ENDED = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 ONCE = """
@@ -146,6 +146,18 @@ def test_an_interrupt_while_importing_leaves_no_traceback() -> None:
     code += "def stop(*_, **__): raise KeyboardInterrupt\nbuiltins.__import__ = stop\nsys.exit(m.main())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize("interrupts", [signal.default_int_handler, signal.SIG_IGN])
+def test_a_signal_amid_imports_imports_nothing(interrupts: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("minisgd.training", "minisgd.training.interruption"):
+        monkeypatch.setitem(sys.modules, name, None)
+    usual = signal.signal(signal.SIGINT, interrupts)
+    try:
+        with signals.treated_as_interrupts(), pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
 
 def test_an_interrupt_while_a_class_is_made_has_the_exit_code_of_its_signal(tmp_path: Path) -> None:
