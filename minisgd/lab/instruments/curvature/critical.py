@@ -73,6 +73,11 @@ def critical_sharpness(
     its zero is sought by secants from below. arXiv 2601.16979. Along a training run: ``Sampled(lambda network:
     critical_sharpness(network, data).value, every=50)``.
 
+    Along an MLP's training on digits with batches of 32 (30 looks, two seeds) its logarithm correlates with that of the
+    exact gᵀHg / gᵀg at 0.97 and with that of λmax at 0.73 and 0.77, two thirds of which it is. Under full-batch descent
+    it is λmax at the edge of stability, and may be far below it elsewhere, where the gradient has turned to flat
+    directions: it tells which step is too long, not how sharp a minimum is.
+
     Args:
         network: A network with weights, or an ``Objective``.
         data: As for ``Objective``; None with an ``Objective``.
