@@ -80,7 +80,7 @@ def _time_scale(o: AdamW | SignSGD | Lion | ScheduleFreeAdamW, reference: int, s
 
 SCALING_RULES: dict[str, ScalingRule] = {
     "linear": ScalingRule("lr · k", "Goyal et al. 2017, section 2.1", _linear),
-    "sqrt": ScalingRule("lr · √k", "Krizhevsky 2014", _sqrt),
+    "sqrt": ScalingRule("lr · √k", "Krizhevsky 2014, arXiv 1404.5997", _sqrt),
     "malladi": ScalingRule(
         "lr · √k, 1 − β ← k (1 − β), ε / √k",
         "Malladi et al. 2022, definition 5",
@@ -90,14 +90,14 @@ SCALING_RULES: dict[str, ScalingRule] = {
     ),
     "half-life": ScalingRule(
         "β₂ ← β₂ᵏ",
-        "Marek et al. 2025",
+        "Marek et al. 2025, arXiv 2507.07101",
         _half_life,
         (MomentOptimizer, RMSProp, ScheduleFreeAdamW),
         "Adam, AdamW, LAMB, Muon, RMSProp and schedule-free AdamW",
     ),
     "time-scale": ScalingRule(
         "weight decay · k, so that τ = B / (lr λ N) stays",
-        "Bergsma et al. 2025",
+        "Bergsma et al. 2025, arXiv 2505.13738",
         _time_scale,
         (AdamW, SignSGD, Lion, ScheduleFreeAdamW),
         "AdamW, Muon, signSGD, Lion and schedule-free AdamW",
@@ -155,17 +155,18 @@ def nanochat_preset(
 ) -> tuple[float, float, float]:
     """Return batch size, learning rate and weight decay for a training run on so many examples.
 
-    B = 2¹⁹ (D / D_ref)^0.383,   lr · √(B / B_ref),   λ · √(B / B_ref) · D_ref / D
+    B = B_ref (D / D_ref)^0.383,   lr · √(B / B_ref),   λ · √(B / B_ref) · D_ref / D
 
-    The exponent is that of nanochat's published settings for language models, where examples are tokens; elsewhere it
-    is a guess that a study should check.
+    Exponent and B_ref = 2¹⁹ are those of nanochat (scripts/base_train.py) for language models, where examples are
+    tokens; elsewhere they are a guess that a study should check. Nanochat takes the nearest power of two for B, and lr
+    and λ from that.
 
     Args:
         examples: D, examples (tokens) that the training run will see.
         lr: Learning rate, tuned at the reference.
         weight_decay: λ, tuned at the reference.
         reference_examples: D_ref, examples that the training runs behind lr and λ saw.
-        reference_batch: B_ref, their batch size.
+        reference_batch: B_ref, their batch size, the best one for them.
 
     Returns:
         B (not rounded), lr and λ.
@@ -173,10 +174,9 @@ def nanochat_preset(
     ratio = positive("examples", examples, "such as 1e9") / positive(
         "reference_examples", reference_examples, "such as 1e9"
     )
-    batch = 2**19 * ratio**0.383
-    root = sqrt(batch / positive("reference_batch", reference_batch, "such as 2**19"))
+    root = sqrt(ratio**0.383)
     return (
-        batch,
+        positive("reference_batch", reference_batch, "such as 2**19") * ratio**0.383,
         positive("lr", lr, "such as 0.001") * root,
         non_negative("weight_decay", weight_decay, "0.1 is customary") * root / ratio,
     )

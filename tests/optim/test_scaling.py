@@ -170,5 +170,6 @@ def test_rules_refuse_what_they_cannot_scale(call, argument):
 def test_the_preset_of_nanochat():
     """At the reference nothing changes; twelve times the data are 12^0.383 times the batch."""
     assert nanochat_preset(1e9, lr=0.02, weight_decay=0.2, reference_examples=1e9) == (2**19, 0.02, 0.2)
+    assert nanochat_preset(5e4, lr=0.1, weight_decay=0, reference_examples=5e4, reference_batch=64) == (64, 0.1, 0)
     batch, lr, decay = nanochat_preset(12e9, lr=0.02, weight_decay=0.2, reference_examples=1e9)
     assert_allclose([batch, lr, decay], [2**19 * 12**0.383, 0.02 * 12**0.1915, 0.2 * 12 ** (0.1915 - 1)], rtol=1e-12)
