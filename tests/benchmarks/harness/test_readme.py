@@ -28,12 +28,13 @@ def test_the_readme_shows_the_latest_wins_and_losses():
     old = DOCUMENT | {"date": "2020-01-01", "results": [rivals(1e3, 2e3)]}
     new = DOCUMENT | {"date": "2021-01-01", "results": [rivals(60e3, 40e3)]}
     race = rivals(60e3, 80e3) | {"batch_size": 128}
+    race["rivals"]["jax-scan"] = {"rate": 50e3, "low": 50e3, "high": 50e3}
     race["rivals"]["products"] = {"rate": 99.4e3, "low": 99.4e3, "high": 99.4e3}  # a limit, never the fastest
     lost = DOCUMENT | {"date": "2021-01-02", "results": [race]}
     page = f"before\n{readme.BEGIN}\nold table\n{readme.END}\nafter\n"
     written = readme.update(page, [old, new, lost])
-    assert "| W1 | 1 | 32 | **60.0** | 40.0 | 1.50 | – | – | – | – | – |" in written
-    assert "| W1 | 1 | 128 | 60.0 | **80.0** | 0.75 | 99.4 | – | – | – | – |" in written
+    assert "| W1 | 1 | 32 | **60.0** | 40.0 | 1.50 | – | – | – | – | – | – | – |" in written
+    assert "| W1 | 1 | 128 | 60.0 | **80.0** | 0.75 | 50.0 | 1.20 | 99.4 | – | – | – | – |" in written
     assert written.startswith("before\n") and written.endswith("after\n") and "old table" not in written
     assert readme.update(written, [old, new, lost]) == written
     with pytest.raises(SystemExit, match="markers"):
