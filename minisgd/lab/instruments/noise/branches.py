@@ -136,7 +136,7 @@ def local_critical_batch_size(
     seen = examples or 8 * sizes[-1]
     if seen < sizes[-1]:
         raise ArgumentError(
-            "examples", expected=f"at least one batch of {sizes[-1]}", got=examples, fix="or leave it out"
+            "examples", expected=f"at least one batch of {sizes[-1]}", got=examples, fix="leave it out, or give more"
         )
     if seen >= (multiple := lcm(*sizes)):
         seen -= seen % multiple  # or the last batch of some branch is left out
@@ -169,7 +169,7 @@ def check_branches(factors: Sequence[int] | None, examples: int | None, seeds: i
     if len(steps) < 2 or steps[0] != 1 or sorted(set(steps)) != steps:
         raise ArgumentError("factors", expected="1 and larger integers, ascending", got=factors, fix=FACTORS)
     if examples is not None:
-        count("examples", examples, "or leave it out")
+        count("examples", examples, "leave it out, or give more")
     if positive(seeds, "seeds") < 2:
         raise ArgumentError("seeds", expected="at least 2, as one has no scatter", got=seeds, fix="8, for example")
     within("(0, 1)", tolerance, "tolerance", "0.1, for example")

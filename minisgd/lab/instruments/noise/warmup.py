@@ -57,7 +57,7 @@ class BatchWarmup(CriticalBatchTracker):
             fix = "swap start and largest"
             raise ArgumentError("largest", expected=f"at least start = {self.start}", got=self.largest, fix=fix)
         if examples is not None and examples < self.largest:
-            fix = "or leave it out"
+            fix = "leave it out, or give more"
             raise ArgumentError("examples", expected=f"at least largest = {self.largest}", got=examples, fix=fix)
         self._size: int | None = None
         """The present batch size, None where nobody would measure."""
