@@ -38,11 +38,11 @@ def blamed_on(option: str) -> Iterator[None]:
 
 
 def _argument(argument: str, options: Mapping[str, str]) -> str:
-    """Write ``memory_limit`` as --memory-limit, ``model 'cnn': input`` as --model 'cnn': input, also after a source."""
-    name = re.match(r"[a-z_0-9]+(?=$| ')", argument) or re.search(r"(?<=: )[a-z_0-9]+$", argument)
-    if name is None or name[0] not in options:
+    """Write ``memory_limit`` as --memory-limit, ``model 'cnn': input`` as --model 'cnn': input, also after a file."""
+    name = re.match(r"([a-z_0-9]+)(?=$| ')", argument) or re.fullmatch(r".*\.\w+: ([a-z_0-9]+)", argument)
+    if name is None or name[1] not in options:
         return argument
-    return argument[: name.start()] + options[name[0]] + argument[name.end() :]
+    return argument[: name.start(1)] + options[name[1]] + argument[name.end(1) :]
 
 
 def _fix(text: str, options: Mapping[str, str]) -> str:

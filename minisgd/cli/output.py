@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from minisgd import files
 from minisgd.cli.streams import abandon
+from minisgd.errors import OutputError
 from minisgd.files import to_json
 
 if TYPE_CHECKING:
@@ -132,6 +133,12 @@ def _started_bar() -> Progress:
     return bar
 
 
-def require_writable(folder: Path) -> None:
-    """Refuse, before any work is done, a folder that cannot be written to; names --out."""
-    files.require_writable(folder, f"--out {str(folder)!r}")
+def require_writable(folder: Path, foreign: str = "") -> None:
+    """Refuse, before any work is done, a folder that cannot be written to, or has a foreign file; names --out."""
+    out = f"--out {str(folder)!r}"
+    files.require_writable(folder, out)
+    if foreign and (folder / foreign).exists():
+        raise OutputError(
+            out, expected="a folder of its own", got=f"one with the {foreign} of another command",
+            fix="choose another folder, whose report is not written over",
+        )  # fmt: skip

@@ -60,7 +60,7 @@ def run(args: Namespace) -> int:
     unreported = running.without_report("report.html")
     if unreported:
         output.note(unreported, args.quiet)
-    output.require_writable(args.out)
+    output.require_writable(args.out, "train.json")
     output.note(data.describe(), args.quiet)
     try:
         with executor(args) as workers, output.ProgressBar(args.quiet) as bar:

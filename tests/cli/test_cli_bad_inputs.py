@@ -35,6 +35,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name, magic in (("images-idx3", b"\x00\x00\x08\x03"), ("labels-idx1", b"\x00\x00\x08\x01")):
         Path(f"cut.idx/{name}-ubyte.gz").write_bytes(gzip.compress(magic + b"\x00\x00"))
     Path("table.parquet").write_bytes(b"PAR1")
+    Path("trained").mkdir()
+    Path("trained/train.json").touch()
     Path("blocked").write_text("a file where a folder should be")
     Path("model.py").write_text("def build(input_shape, outputs):\n    return 1\ndef crash(a, b):\n    return 1 / 0\n")
     Path("broken.py").write_text("def build(:\n")
@@ -52,6 +54,7 @@ TABLE = [
     (f"{TRAIN} --validation 20", 2, ["good.npz: --validation must be a fraction"]),
     ("study --data good.npz --out out --target-r2 1.5", 2, ["--target-r2 must be"]),
     ("train --data https://a.org/b.csv", 1, ["got an address", "download it first"]),
+    ("study --data good.npz --out trained", 1, ["--out 'trained'", "train.json of another command", "another folder"]),
     ("train", 2, ["--data", "train --help"]),
     ("train --data", 2, ["--data", "train --help"]),
     ("train --data digit", 2, ["--data", "did you mean 'digits'?"]),

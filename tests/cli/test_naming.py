@@ -22,6 +22,8 @@ def parser() -> Parser:
     [
         ("batch_size", "use 1", "--batch-size must be good, got 3; use 1"),
         ("model 'cnn': input", "use mlp:8", "--model 'cnn': input must be good, got 3; use mlp:8"),
+        ("good.npz: batch_size", "use 1", "good.npz: --batch-size must be good, got 3; use 1"),
+        ("Linear: model", "use 1", "Linear: model must be good, got 3; use 1"),
         ("model size", "use 1", "model size must be good, got 3; use 1"),
         ("x", "drop it (last_batch='drop')", "x must be good, got 3; drop it (--last-batch drop)"),
         ("loss", "clip it (clip_norm=1.0).", "loss must be good, got 3; clip it (--clip-norm 1.0)."),

@@ -121,7 +121,7 @@ def run(args: Namespace) -> int:
     if not speaks:
         args.quiet, args.out = True, None
     if args.out:
-        output.require_writable(args.out)
+        output.require_writable(args.out, "study.json")
         described(network)  # what cannot be saved is refused now, not after the training run
     tables.announce(data, args.quiet)
     announce(args, data, network, settings)

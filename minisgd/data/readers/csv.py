@@ -22,7 +22,7 @@ from minisgd.typing import HostArray, Shape
 _CELLS = 1 << 21
 """Cells that are read together: what they take beside the table itself is bounded."""
 
-_IN_UTF8 = "export it again as CSV in UTF-8 (in Excel: 'CSV UTF-8'), or convert it: iconv -f WINDOWS-1252 -t UTF-8"
+_IN_UTF8 = "export it again as CSV in UTF-8 (in Excel: 'CSV UTF-8'), or convert it, as by iconv -f WINDOWS-1252"
 
 _PIECE = 1 << 20  # bytes that are unzipped together
 

@@ -167,7 +167,7 @@ def usable(table: Table, rows: HostArray, decisions: Sequence[Decision], options
             f"{table.source}: column {name!r}",
             expected="without gaps",
             got=f"a missing value in row {row + 1}",
-            fix="fill it in, or use missing='impute' or 'drop' (--missing)",
+            fix="fill it in, or use missing='impute' or missing='drop' (--missing)",
         )
     if gaps.all():
         raise DataError(

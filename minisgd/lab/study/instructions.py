@@ -25,8 +25,11 @@ EVALUATIONS = 20
 
 
 def steps_with_margin(steps: CensoredMedian) -> int:
-    """Return the updates to train for: the upper end of the interval, but from 1.5 to 2 times the median."""
-    high = steps.high if math.isfinite(steps.high) else 0.0
+    """Return the updates to train for: the upper end of the interval, but from 1.5 to 2 times the median.
+
+    Where seeds did not get there the interval has no upper end, and twice the median it is.
+    """
+    high = 0.0 if math.isnan(steps.high) else steps.high  # which a single seed does not have
     return math.ceil(min(max(MARGIN * steps.median, high), 2 * steps.median))
 
 

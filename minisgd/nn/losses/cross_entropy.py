@@ -109,7 +109,7 @@ class SoftmaxCrossEntropy(Loss):
                     "SoftmaxCrossEntropy: soft targets",
                     expected="probabilities that sum to 1 in every row",
                     got=f"row sums from {sums.min():.4g} to {sums.max():.4g}",
-                    fix="divide each row by its sum",
+                    fix="divide each row by its sum, or for values use ms.MeanSquaredError()",
                 )
 
     has_hits = True

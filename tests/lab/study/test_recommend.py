@@ -169,3 +169,9 @@ def test_recommendation_is_a_complete_call_and_command():
 def test_order_of_batch_sizes_does_not_matter():
     rows = [(1, 9000 * WOBBLE, 1e-4, 10), (64, 300 * WOBBLE, 1e-3, 99), (512, 200 * WOBBLE, 4e-3, 50)]
     assert advise(rows) == advise(rows[::-1])
+
+
+def test_where_seeds_did_not_get_there_more_updates_are_recommended():
+    rows = [(64, 300 * WOBBLE, 1e-3, 99), (128, np.array([90.0, 95, 100, 105, np.inf]), 1e-3, 99)]
+    assert advise(rows[:1]).steps == 450
+    assert advise(rows[1:]).steps == 200
