@@ -34,7 +34,7 @@ SHAPE: list[Any] = [0, "4", (0,), (1.5,), (4.0,), (True,), [], np.array(4), (10*
 NETWORK: list[Any] = [None, ms.Linear(3), ms.Network, "mlp:3", [ms.Linear(3)], X]
 UNBUILT: list[Any] = [None, ms.Network, "mlp:3", NET]
 EXAMPLES: list[Any] = [None, 3, (X,), (X, Y, Y, Y), (None, None), (X, Y[:5]), ("a", "b")]
-OPTIMIZER: list[Any] = ["sgdd", ms.SGD, 0.1, [ms.SGD(0.1)]]
+OPTIMIZER: list[Any] = ["sgdd", ms.SGD, 0.1, [ms.SGD(0.1)], "", 0, False, []]
 LOSS: list[Any] = ["msee", ms.MeanSquaredError, 3, []]
 RULE: list[Any] = ["he", 3, ms.init.HeNormal]
 CALLBACKS: list[Any] = [None, "stop", ms.EarlyStopping, ms.EarlyStopping(3), [None], [ms.EarlyStopping], [3], len]
@@ -88,6 +88,8 @@ CALLS: Table = {
             "precision": ["half", None, 3],
             "threads": THREADS,
             "on_progress": FUNCTION,
+            "progress": [*FLAG, 0, "", []],
+            "transform": ["", 3, "flip", ms.Flip, [None]],
             "checkpoint": PATH,
             "checkpoint_every": POSITIVE,
             "resume": [*PATH, "nowhere"],

@@ -141,7 +141,7 @@ def as_transforms(value: Transform | Sequence[Transform] | None) -> tuple[Transf
     Raises:
         DtypeError: For what cannot be called.
     """
-    each = () if value is None else tuple(value) if isinstance(value, Sequence) else (value,)
+    each = () if value is None else tuple(value) if isinstance(value, list | tuple) else (value,)
     for transform in each:
         if not callable(transform) or isinstance(transform, type):
             fix = "pass objects such as ms.Flip(), or functions (x, y, rng) → (x, y)"

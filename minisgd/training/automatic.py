@@ -57,7 +57,7 @@ def chosen(
     Raises:
         ArgumentError: For a schedule of the learning rate, or a budget that is too short or no time.
     """
-    optimizer = as_optimizer(optimizer or default_optimizer(data, network))
+    optimizer = as_optimizer(default_optimizer(data, network) if optimizer is None else optimizer)
     if callable(optimizer.lr):
         fix = "pass lr as a number, the name of an optimizer, or a batch size"
         raise ArgumentError(

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from minisgd.backend import Precision
 from minisgd.backend.cpu.threads import blas_threads, choose_threads
-from minisgd.checks import as_seed, require_function
+from minisgd.checks import as_seed, require_flag, require_function
 from minisgd.data import Split
 from minisgd.data.augmentation import Transform, as_transforms, with_soft_labels
 from minisgd.data.stream import opened
@@ -148,6 +148,8 @@ def train(
     """
     seed = as_seed(seed)
     require_callbacks(callbacks)
+    if progress is not None:
+        require_flag(progress, "progress")
     require_function(on_progress, "on_progress", "(share, record)")
     require_network(network)
     loss = None if loss is None else as_loss(loss)
@@ -181,7 +183,7 @@ def train(
     prepared = prepare(
         network,
         dataset,
-        optimizer or default_optimizer(dataset, network),
+        default_optimizer(dataset, network) if optimizer is None else optimizer,
         loss=loss,
         batch_size=size,
         clip_norm=clip_norm,

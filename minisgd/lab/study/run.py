@@ -175,7 +175,7 @@ def study(
     each = resolve_seeds(seeds, seed)
     simulated = resolve_ranks(ranks)
     all_reduce = measure_all_reduce() if simulated else None
-    optimizer = as_optimizer(optimizer or SGD(lr=0.1))
+    optimizer = as_optimizer(SGD(lr=0.1) if optimizer is None else optimizer)
     loss = None if loss is None else as_loss(loss)
     ops = get_ops(device)
     free = ops.free_memory()

@@ -118,7 +118,7 @@ def memory_fit(
         DtypeError: An argument is not of its type.
     """
     dataset = as_dataset(data, None, seed)
-    prepare = Trial(network, dataset, optimizer or SGD(lr=0.1), loss, dtype).still(seed)
+    prepare = Trial(network, dataset, SGD(lr=0.1) if optimizer is None else optimizer, loss, dtype).still(seed)
     sizes = choose_batch_sizes(batch_sizes, prepare(1).recipe.network, len(dataset))
     peak_bytes(prepare(sizes[0]))  # what is imported and cached once is nobody's
     points = []

@@ -58,7 +58,7 @@ class BranchPoint:
             data, loss = subject.data if data is None else data, loss or subject.loss
             last, own = subject.history[-1], subject.optimizer
             batch_size = batch_size or last["batch_size"]
-            optimizer = optimizer or replace(own, lr=last["lr"])
+            optimizer = replace(own, lr=last["lr"]) if optimizer is None else optimizer
         require_single(network)
         if data is None:
             fix = "pass a Dataset, a Split or a pair (x, y)"
@@ -69,7 +69,7 @@ class BranchPoint:
         return cls(
             network,
             part,
-            optimizer or SGD(lr=0.1),
+            SGD(lr=0.1) if optimizer is None else optimizer,
             batch_size or max(1, min(BATCH_SIZE, len(part) // 2)),
             loss,
             clip_norm,

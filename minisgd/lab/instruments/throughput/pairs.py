@@ -122,7 +122,7 @@ def powers_of_two(
     require_function(on_progress, "on_progress", "the share done")
     dataset = as_dataset(data, None, seed)
     chosen = _checked(powers, len(dataset))
-    prepare = Trial(network, dataset, optimizer or SGD(lr=0.1), loss, dtype, device).still(seed)
+    prepare = Trial(network, dataset, SGD(lr=0.1) if optimizer is None else optimizer, loss, dtype, device).still(seed)
     builds = time_builds(prepare, chosen, threads, generator(seed), on_progress)
     return compare(chosen, builds.wall, len(dataset))
 

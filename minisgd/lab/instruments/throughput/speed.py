@@ -141,7 +141,7 @@ def speed(
     """
     require_function(on_progress, "on_progress", "the share done")
     dataset = as_dataset(data, None, seed)
-    prepare = Trial(network, dataset, optimizer or SGD(lr=0.1), loss, dtype, device).still(seed)
+    prepare = Trial(network, dataset, SGD(lr=0.1) if optimizer is None else optimizer, loss, dtype, device).still(seed)
     sizes = choose_batch_sizes(batch_sizes, prepare(1).recipe.network, len(dataset))
     require_visits(visits)
     rng = generator(seed)
