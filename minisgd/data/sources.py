@@ -208,7 +208,7 @@ def _unknown(name: str) -> ArgumentError:
     """Say what the name might have meant."""
     root, suffix = os.path.splitext(name)
     endings = [reader.endings[0] for reader in READERS if len(reader.endings) == 1]
-    meant = [*BUILT_IN, *(root + ending for ending in endings if suffix)]
+    meant = [*BUILT_IN, *(root + ending for ending in endings if suffix and not Path(name).exists())]
     if ":" in name:
         meant += [reader.scheme + name.rpartition(":")[2] for reader in READERS if reader.scheme]
     if name.endswith(".npy") and "," not in name:

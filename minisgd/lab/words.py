@@ -58,8 +58,9 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def score(value: float) -> str:
-    """Format a loss, or a metric other than the accuracy, to four digits: 0.1234, 1.023e-5."""
-    return number(value, 4)
+    """Format a loss, or a metric other than the accuracy, to four digits: 0.1234, 1.023e-5, 14,090."""
+    text = number(value, 4)
+    return f"{float(text):,.0f}" if 1e4 <= abs(value) < 1e7 else text
 
 
 def signed(value: float) -> str:

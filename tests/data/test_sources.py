@@ -132,6 +132,12 @@ def test_options_that_do_not_fit(folder, name, options, message):
         load(name, **options)
 
 
+def test_a_file_of_another_kind_is_not_taken_for_a_slip(folder):
+    (folder / "table.dta").touch()
+    with pytest.raises(ArgumentError, match="got 'table.dta'; give a file with one of these endings; what else pandas"):
+        load("table.dta")
+
+
 def test_a_folder_of_pictures_is_told_how_they_are_read(folder):
     (folder / "pictures" / "cats").mkdir(parents=True)
     (folder / "pictures" / "cats" / "1.PNG").touch()

@@ -80,6 +80,7 @@ def test_signed(value, text):
 
 def test_scores_and_shares():
     assert (words.score(0.367), words.score(1.0234e-5), words.share(0.97222)) == ("0.367", "1.023e-5", "97.22%")
+    assert (words.score(14093.2), words.score(9999.4), words.score(-2.5e5)) == ("14,090", "9999", "-250,000")
 
 
 def test_number():

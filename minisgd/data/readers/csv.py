@@ -218,12 +218,12 @@ def _rows(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
             yield line, row
 
 
-_ENDINGS = (".csv", ".tsv", ".tab", ".txt", ".data")
+_ENDINGS = (".csv", ".tsv", ".tab", ".txt", ".data", ".dat")
 
 CSV = TableReader(
     "FILE.csv",
     "a table with a header, cells separated by commas, semicolons, tabs, bars or spaces; also `.tsv`, `.txt`, `.data`, "
-    "and each of them as `.gz`; the target is the last column, or `--target NAME`",
+    "`.dat`, and each of them as `.gz`; the target is the last column, or `--target NAME`",
     read_csv,
     also=(*_ENDINGS, *(f"{ending}.gz" for ending in _ENDINGS)),
 )

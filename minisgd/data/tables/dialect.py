@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import TextIO
 
@@ -80,19 +81,20 @@ def dialect_of(path: Path, header: bool | None = None) -> Dialect:
             fix="save it as x.npy,y.npy",
         )  # fmt: skip
     decimal = "," if separator != "," and _has_decimal_commas(rest or rows) else "."
-    if header is None and not (first[0] == "" and _is_index(rest)):
+    commented = _commented_header(lines, separator, rows) if header is None else []
+    if header is None and not commented and not (first[0] == "" and _is_index(rest)):
         _require_header(first, rest, path)
-    named = header is not False
+    named = header is not False and not commented
     if named and rest and all(len(row) == len(first) + 1 for row in rest):
         first = ["", *first]  # as R writes tables with row names
     names = tuple(name or f"Unnamed: {i}" for i, name in enumerate(first))
     if not named:
-        names = tuple(f"column{i}" for i in range(1, len(first) + 1))
+        names = tuple(commented or (f"column{i}" for i in range(1, len(first) + 1)))
     require_distinct(names, str(path))
     notes = [f"separated by {_SEPARATORS[separator]}"] if separator != "," else []
     notes += ["decimal comma"] if decimal == "," else []
     notes += ["lines that begin with # left out"] if comments else []
-    notes += [] if named else ["no header: columns are called column1, column2, …"]
+    notes += [] if named or commented else ["no header: columns are called column1, column2, …"]
     skipped = (told is not None) + (cut_lines[0][0] if named else 0)
     return Dialect(separator, decimal, comments, names, skipped, tuple(notes))
 
@@ -176,6 +178,15 @@ def _require_header(first: Sequence[str], rest: Sequence[Sequence[str]], path: P
             got=f"{', '.join(first[:5])}, which looks like data: {reason}",
             fix="add a first line like x1,x2,label, or say header=False if it is data, header=True if it names columns",
         )
+
+
+def _commented_header(lines: Sequence[str], separator: str, rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the names in a line above the rows that begins with #, as numpy.savetxt writes it, over numbers alone."""
+    if not lines[0].startswith("#") or not all(map(_is_data, rows[0])):
+        return []
+    above = list(takewhile(lambda line: line.startswith("#"), lines))
+    names = [cell.strip() for _, row in cut([above[-1].lstrip("# ")], separator) for cell in row]
+    return names if len(names) == len(rows[0]) and not any(map(_is_data, names)) else []
 
 
 def _is_index(rows: Sequence[Sequence[str]]) -> bool:

@@ -143,3 +143,10 @@ def test_numbers_as_python_code_writes_them_are_text(library, tmp_path):
     """Both libraries agree on what a number is: 1_000 is none."""
     table = read_csv(write(tmp_path, "a,b,y\n" + "".join(f"1_{k}00,{k}e2,{k % 2}\n" for k in range(9))))
     assert set(table.text) == {"a"} and table.numeric == ("b", "y")
+
+
+def test_a_header_in_a_comment_names_the_columns(tmp_path, library):
+    table = read_csv(write(tmp_path, "# made by savetxt\n# size, y\n1.5,0\n2.5,1\n#3,3\n"))
+    assert table.names == ("size", "y") and len(table) == 2
+    with pytest.raises(DataError, match="which looks like data"):
+        read_csv(write(tmp_path, "# made by hand, in May, at home\n1.5,0\n2.5,1\n"))
