@@ -137,7 +137,10 @@ CALLS: Table = {
     "load": (
         call("load", name="digits"),
         {
-            "name": [None, 0, "a\0b.csv", b"x", "no.csv"],
+            "name": [None, 0, "a\0b.csv", b"x", "no.csv", 999 * "a", 999 * "a" + ".csv"],
+            "target": ["", 0, np.zeros(3)],
+            "text": ["", 0, np.zeros(3)],
+            "missing": WORD,
             "validation": SHARE,
             "seed": SEED,
             "images": FLAG,

@@ -86,6 +86,7 @@ def load(
     """
     if task is not None:
         require_one_of(task, get_args(Task), "task")
+    require_one_of(missing, ("impute", "drop", "refuse"), "missing")
     for argument, flag in (("images", images), ("keep_index", keep_index)):
         require_flag(flag, argument)
     for argument, choice in (("standardize", standardize), ("header", header)):
@@ -101,15 +102,15 @@ def load(
             return dataset_of(table, target=target, task=task, options=options, validation=validation, seed=seed)
     name = os.fspath(name)
     given = {
-        "target": target,
-        **chosen,
-        "missing": missing != "impute",
-        "keep_index": keep_index,
-        "header": header,
-        "text": text,
+        "target": (target, target is not None),
+        **{argument: (columns, bool(columns)) for argument, columns in chosen.items()},
+        "missing": (missing, missing != "impute"),
+        "keep_index": (keep_index, keep_index),
+        "header": (header, header),
+        "text": (text, text is not None),
     }
-    for argument, value in given.items():
-        if value:
+    for argument, (value, is_given) in given.items():
+        if is_given:
             raise ArgumentError(
                 argument, expected=f"left out for {name}", got=repr(value), fix="leave it out, as only tables have it"
             )
@@ -213,13 +214,13 @@ def _unknown(name: str) -> ArgumentError:
         meant += [reader.scheme + name.rpartition(":")[2] for reader in READERS if reader.scheme]
     if name.endswith(".npy") and "," not in name:
         near = [f"{name},{Path(name).with_name('y.npy')}"]
-    elif name and Path(name).is_dir():
+    elif os.path.isdir(name):
         near = [f"idx:{name}"]
     else:
         near = get_close_matches(name, meant, n=1, cutoff=0.7)
     fix = f"did you mean {near[0]!r}?" if near else _OTHERWISE
     if name.endswith(".safetensors"):
         fix = "a trained model is read by ms.load_model(FILE)"
-    if name and any(path.suffix.lower() in _PICTURES for path in islice(Path(name).rglob("*"), 1000)):
+    if os.path.isdir(name) and any(path.suffix.lower() in _PICTURES for path in islice(Path(name).rglob("*"), 1000)):
         fix = "save pictures as arrays: np.savez('pictures.npz', x=x, y=y), x (N, H, W, C) uint8, y the classes (N,)"
     return ArgumentError("data", expected=f"one of {FORMS}", got=repr(name), fix=fix)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -79,13 +80,13 @@ class TableReader(Reader):
 def existing(path: Path, *, folder: bool = False) -> Path:
     """Return a path that is there and of the right kind, or raise DataError naming it."""
     kind = "folder" if folder else "file"
-    if not (path.is_dir() if folder else path.is_file()):
+    if not (os.path.isdir(path) if folder else os.path.isfile(path)):  # False for names too long as well
         there, fix = "nothing at this path", f"check the {kind} name"
         if path.parts[:1] in (("http:",), ("https:",)):
             there, fix = "an address", "download it first"
-        if path.is_dir() or path.is_file():
-            there = "a folder" if path.is_dir() else "a file"
-        elif path.exists():
+        if os.path.isdir(path) or os.path.isfile(path):
+            there = "a folder" if os.path.isdir(path) else "a file"
+        elif os.path.exists(path):
             there, fix = "a pipe or device, which can be read only once", "save what it gives to a file first"
         raise DataError(str(path), expected=f"an existing {kind}", got=there, fix=fix)
     return path
