@@ -112,8 +112,8 @@ def decide(table: Table, rows: HostArray, target: Sequence[str], options: TableO
             table.source,
             expected="at least one column to learn from",
             got="; ".join(f"{d.column!r} left out: {d.reason}" for d in decisions) or "the target alone",
-            fix="add feature columns, write plain numbers, or keep one with keep_index=True (--keep-index) or "
-            "categorical (--categorical)",
+            fix="add feature columns, write plain numbers, or keep one with keep_index=True (--keep-index), "
+            "categorical (--categorical) or, for its words, text (--text)",
         )
     return decisions
 
@@ -228,7 +228,8 @@ def _text(column: Text, name: str, rows: HostArray, options: TableOptions) -> De
         where = f" in row {int((column.codes == column.values.index(odd)).argmax()) + 1:,}, which is no plain number"
     if distinct > MOST_LEVELS and distinct > IDENTIFIERS * (len(rows) - gaps):
         reason = f"{distinct} different texts in {len(rows)} rows, such as {odd!r}{where}"
-        return Decision(name, "dropped", reason, _typed("--categorical", name))
+        prose = sum(value.count(" ") for value in values) >= 3 * distinct
+        return Decision(name, "dropped", reason, _typed("--text" if prose else "--categorical", name))
     reason = f"{distinct} different texts{_gaps(gaps)}" + (where and f", such as {odd!r}{where}")
     return Decision(name, "category", reason, _typed("--drop", name))
 

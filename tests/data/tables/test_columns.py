@@ -13,6 +13,7 @@ TEXT = np.array(["a", "b", "c"] * 20, dtype=object)
 GAPPY = np.where(np.arange(N) < 2, "", TEXT).astype(object)
 DOSES = np.array([str(i / 4) if i != 30 else "n.d." for i in range(N)], dtype=object)
 NAMES = np.array([f"Mr {i}" for i in range(N)], dtype=object)
+PROSE = np.array([f"a film of {i} hours" for i in range(N)], dtype=object)
 DAYS = np.array([f"2020-01-{i % 28 + 1:02}" for i in range(N)], dtype=object)
 
 # what the column holds | where it stands | what it is taken for | why | the option that says otherwise
@@ -33,6 +34,7 @@ COLUMNS = [
     ("kind", GAPPY, "category", "3 different texts, 2 missing", "--drop kind"),
     ("name", NAMES, "dropped", "60 different texts in 60 rows, such as 'Mr 0'", "--categorical name"),
     ("dose", DOSES, "dropped", "60 different texts in 60 rows, such as 'n.d.'", "--categorical dose"),
+    ("review", PROSE, "dropped", "60 different texts in 60 rows, such as 'a film of 0 hours'", "--text review"),
     ("day", DAYS, "date", "dates written %Y-%m-%d", "--categorical day"),
     ("day", np.array(["2020-01-01", "2021-01-01"] * 30, "datetime64[D]"), "date", "dates, as days", "--drop day"),
 ]  # fmt: skip
