@@ -6,7 +6,7 @@ A file is: the length of the header as 8 bytes, the header in JSON (by name: dty
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,19 @@ def read_tensors(path: Path, where: str) -> tuple[dict[str, HostArray], dict[str
             got="a folder" if path.is_dir() else str(problem),
             fix="check the path; a file that was cut short cannot be repaired",
         ) from problem
+
+
+def as_bytes(tensors: Mapping[str, HostArray], metadata: Mapping[str, str]) -> bytes:
+    """Return the content of such a file. The same tensors and metadata make the same file, to the last byte."""
+    from safetensors.numpy import save
+
+    content = save(dict(tensors), metadata=dict(metadata))
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    header["__metadata__"] = dict(sorted(metadata.items()))  # which safetensors writes in any order
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text = text.ljust(-(-len(text) // 8) * 8)
+    return len(text).to_bytes(8, "little") + text + content[start:]
 
 
 def _header(path: Path, where: str) -> tuple[dict[str, Any], int]:

@@ -14,7 +14,7 @@ from minisgd.checks import as_path
 from minisgd.errors import CheckpointError, ShapeError
 from minisgd.files import write_atomically
 from minisgd.nn.freezing import NetworkT
-from minisgd.nn.tensor_file import read_tensors
+from minisgd.nn.tensor_file import as_bytes, read_tensors
 from minisgd.typing import HostArray, Shape
 
 if TYPE_CHECKING:
@@ -41,8 +41,6 @@ def save_weights(
         OutputError: If the file cannot be written.
         ArgumentError: If the network has no weights.
     """
-    from safetensors.numpy import save
-
     network.require_built()
     constant = {segment.name for segment in network.statistics_layout if segment.kind == "constant"}
     tensors = {
@@ -60,7 +58,7 @@ def save_weights(
         "output_scale": json.dumps(None if scale is None else [array.tolist() for array in scale]),
         **(about or {}),
     }
-    return write_atomically(path, save(tensors | dict(settings or {}), metadata=metadata), "path")
+    return write_atomically(path, as_bytes(tensors | dict(settings or {}), metadata), "path")
 
 
 def load_weights(network: NetworkT, path: str | Path) -> NetworkT:

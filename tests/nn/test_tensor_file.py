@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from safetensors.numpy import load_file
 
+import minisgd as ms
 from minisgd.errors import CheckpointError
 from minisgd.nn.tensor_file import read_tensors
 
@@ -71,3 +73,10 @@ def test_forged_lengths(tmp_path: Path, length: int) -> None:
 
 def test_a_file_without_tensors(tmp_path: Path) -> None:
     assert read_tensors(write(tmp_path / "w.safetensors", {}), "file") == ({}, {})
+
+
+def test_the_same_weights_make_the_same_file(tmp_path: Path) -> None:
+    net = ms.Network(ms.Linear(3, name="ä"), ms.BatchNorm()).build((4,))
+    files = {net.save(tmp_path / f"{k}.safetensors").read_bytes() for k in range(4)}
+    assert len(files) == 1
+    assert load_file(tmp_path / "0.safetensors").keys() == net.to_numpy().keys()
