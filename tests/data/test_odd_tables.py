@@ -62,7 +62,7 @@ TEXTS: dict[str, tuple[str | bytes, dict, list[str]]] = {
     "no such category": (GOOD, {"categorical": ["q"]}, ["categorical", "'q'"]),
     "all dropped": (GOOD, {"drop": ["a", "b"]}, ["at least one column", "you said so"]),
     "names as one word": (GOOD, {"drop": "ab"}, ["drop", "a list of column names"]),
-    "another rule for gaps": (GOOD, {"missing": "ignore"}, ["missing", "'impute', 'drop' or 'refuse'", "ignore"]),
+    "another rule for gaps": (GOOD, {"missing": "ignore"}, ["missing", "'impute', 'drop', 'refuse'", "ignore"]),
     "another task": (GOOD, {"task": "ranking"}, ["task", "ranking"]),
     "text as numbers": (GOOD, {"target": "b", "task": "regression"}, ["task", "'classification'", "'u' is no number"]),
     "fractions as labels": (NUMBERS, {"task": "multilabel"}, ["task", "neither 0 nor 1"]),

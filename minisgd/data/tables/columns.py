@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from minisgd.checks import is_word
+from minisgd.checks import require_one_of
 from minisgd.data.tables.table import Table, Text
 from minisgd.errors import ArgumentError, DataError
 from minisgd.typing import HostArray
@@ -59,10 +59,7 @@ class TableOptions:
     text: str | None = None
 
     def __post_init__(self) -> None:
-        if not is_word(self.missing, ("impute", "drop", "refuse")):
-            raise ArgumentError(
-                "missing", expected="'impute', 'drop' or 'refuse'", got=self.missing, fix="choose one of them"
-            )
+        require_one_of(self.missing, ("impute", "drop", "refuse"), "missing")
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def test_training_rows_alone_decide():
     [
         ({"drop": ("mor",)}, "drop must be a column of t.csv, got 'mor'; did you mean 'more'"),
         ({"categorical": ("zzz",)}, "categorical must be a column of t.csv, got 'zzz'; choose among x, more, y"),
-        ({"missing": "ignore"}, "missing must be 'impute', 'drop' or 'refuse', got ignore"),
+        ({"missing": "ignore"}, "missing must be one of 'impute', 'drop', 'refuse', got 'ignore'"),
     ],
 )
 def test_options_that_are_refused(options, message):
