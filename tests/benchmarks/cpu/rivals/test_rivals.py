@@ -15,7 +15,7 @@ CASES = [
     for name, entry in RIVALS.items()
     for workload in entry.workloads
     if entry.package == "torch" and name != "torch-compile"
-] + [("sklearn", "W2"), ("sklearn", "W6"), ("hand", "W1"), ("hand", "W2")]
+] + [("sklearn", "W2"), ("sklearn", "W6"), ("hand", "W2")]
 
 
 @pytest.mark.parametrize(("name", "workload"), CASES)
