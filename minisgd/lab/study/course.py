@@ -40,8 +40,9 @@ CHAINS = 2
 AT_ONCE = CHAINS * FIRST_SEEDS
 """Stacks that a long search trains at once, where there are the cores: each learning rate's first seeds."""
 
-LONG = 2.0
-"""Seconds of work from which on several threads are worth what it takes to prepare each of them."""
+LONG_PILOT, LONG_SEARCH = 2.0, 6.0
+"""Seconds of work from which on several threads are worth what it takes to prepare each of them: in a search every
+seed's stacks, at every batch size. Threads with short stacks pass on the interpreter's lock more than they train."""
 
 SHARE_OF_PILOT = 0.25
 """Share of the budget by which the pilot is over."""
@@ -117,7 +118,7 @@ class Course:
 
     @cached_property
     def _threads_of_pilot(self) -> int:
-        long = self.cores > 1 and seconds_of_pilot(self.trial, self.sizes, self.rates) > LONG
+        long = self.cores > 1 and seconds_of_pilot(self.trial, self.sizes, self.rates) > LONG_PILOT
         return self.cores if long else 1
 
     # ---------------------------------------------------------------- the search
@@ -129,7 +130,7 @@ class Course:
         per_size = racing + 3 * (len(self.seeds) - first)
         work, at_once, rough = self._work(pilot, per_size), self._chains, {}
         workers, trial = self.workers, self.trial
-        if work > LONG and self.cores > 1 and not workers.several:
+        if work > LONG_SEARCH and self.cores > 1 and not workers.several:
             at_once = min(self.cores, AT_ONCE)
             workers, trial = Threads(at_once), replace(trial, threads=self.cores // at_once)
         expected = work / at_once

@@ -73,7 +73,8 @@ def test_cells_do_not_depend_on_the_number_of_workers(threads, alone, tmp_path, 
 @pytest.mark.parametrize("cores", [2, 9])
 def test_nor_on_the_threads_of_a_long_study(cores, alone, tmp_path, known_step_times, monkeypatch):
     made = []
-    monkeypatch.setattr(course, "LONG", 0.0)
+    monkeypatch.setattr(course, "LONG_PILOT", 0.0)
+    monkeypatch.setattr(course, "LONG_SEARCH", 0.0)
     monkeypatch.setattr(course, "Threads", lambda threads: made.append(threads) or Threads(threads))
     study(tmp_path, threads=cores)
     assert (tmp_path / "cells.jsonl").read_bytes() == alone
