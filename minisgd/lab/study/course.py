@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from threading import Event
@@ -153,8 +152,11 @@ class Course:
             step_seconds=rough,
             workers=workers,
         )
-        with closing(workers):
+        try:
             return self._side_by_side(search, pilot)
+        finally:
+            if workers is not self.workers:  # which time single networks afterwards
+                workers.close()
 
     def _clock(self) -> str:
         """Say how much of the budget is used: 45 s of 5 min; nothing where there is none."""

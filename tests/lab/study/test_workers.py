@@ -65,9 +65,11 @@ class Here:
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_cells_do_not_depend_on_the_number_of_workers(threads, alone, tmp_path, known_step_times):
+    said = []
     with ThreadPoolExecutor(threads) as executor:
-        study(tmp_path, executor=executor)
+        study(tmp_path, executor=executor, on_event=lambda kind, facts: said.append(facts.get("text", "")))
     assert (tmp_path / "cells.jsonl").read_bytes() == alone
+    assert not any("failed" in text for text in said)  # a worker timed the single networks, too
 
 
 @pytest.mark.parametrize("cores", [2, 9])
